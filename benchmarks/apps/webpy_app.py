@@ -1,0 +1,78 @@
+"""The benchmark's application as webpy routes."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import webpy
+from benchmarks.apps import work
+
+__all__ = ["routes"]
+
+
+class Hello(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, work.HELLO
+
+
+class Wait(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        time.sleep(float(self.groups[0]) / 1e3)
+        return 200, "w"
+
+
+class Compute(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        work.burn(float(self.groups[0]))
+        return 200, "c"
+
+
+class Mixed(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        work.burn(float(self.groups[0]))
+        time.sleep(float(self.groups[1]) / 1e3)
+        return 200, "m"
+
+
+class Bimodal(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        wait_s = work.bimodal_wait_s()
+        if wait_s:
+            time.sleep(wait_s)
+        return 200, "b"
+
+
+class Static(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, open(f"{work.STATIC}/{self.groups[0]}", "rb")
+
+
+class Post(webpy.HTTPHandler):
+    def do_post(self) -> Any:
+        return 200, str(len(self.request.body))
+
+
+class Large(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, work.LARGE
+
+
+class Pid(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, str(os.getpid())
+
+
+routes = {
+    "/": Hello,
+    "/v/(.*)": Hello,
+    "/w/([0-9.]+)": Wait,
+    "/c/([0-9.]+)": Compute,
+    "/m/([0-9.]+)/([0-9.]+)": Mixed,
+    "/b": Bimodal,
+    "/static/([0-9a-z]+)": Static,
+    "/post": Post,
+    "/large": Large,
+    "/pid": Pid,
+}

@@ -1,0 +1,139 @@
+"""What a run needs on the machine: nginx and wrk, and a venv of the benchmark's own with the peers.
+
+Owns installing and the versions; knows no rows. Called by `run` before anything is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Container
+from pathlib import Path
+
+__all__ = ["EnvironmentMissing", "prepare_venv", "provide_tools", "usable", "versions"]
+
+HERE = Path(__file__).resolve().parent
+PEERS = {
+    "granian": ["granian"],
+    "gunicorn": ["gunicorn"],
+    "uvicorn": ["uvicorn", "uvloop", "httptools"],
+    "bjoern": ["bjoern"],
+    "cheroot": ["cheroot"],
+    "waitress": ["waitress"],
+}
+# what webpy imports while pyproject.toml cannot be read
+FALLBACK = ["psutil", "setproctitle", "httptools", "click"]
+TOOLS = {"nginx": "nginx", "wrk": "wrk", "taskset": "util-linux", "openssl": "openssl"}
+
+Say = Callable[[str], None]
+
+
+class EnvironmentMissing(Exception):
+    """Something that no run can do without is not there."""
+
+
+def _apt(packages: list[str], say: Say) -> bool:
+    """Installs Debian packages when this is root and apt is there; says so."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return False
+    say(f"installing with apt-get: {' '.join(packages)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+    ):
+        if subprocess.run(command, env=environment, stdout=subprocess.DEVNULL).returncode:
+            say(f"failed: {' '.join(command)}")
+            return False
+    return True
+
+
+def provide_tools(wanted: Container[str], say: Say) -> None:
+    """Installs what is missing of the tools and wanted. Raises EnvironmentMissing without wrk or taskset after that."""
+    tools = [tool for tool in TOOLS if tool in wanted]
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        _apt([TOOLS[tool] for tool in missing], say)
+    for tool in tools:
+        if shutil.which(tool) is not None:
+            continue
+        if tool in ("wrk", "taskset"):
+            raise EnvironmentMissing(f"{tool} is not installed (Debian's package {TOOLS[tool]})")
+        say(f"left out for want of {tool}: {'nginx' if tool == 'nginx' else 'TLS'}")
+
+
+def _requirements() -> list[str]:
+    """webpy's own, from pyproject.toml."""
+    try:
+        project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+        return list(project["dependencies"])
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return FALLBACK
+
+
+def _pip(python: Path, packages: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def prepare_venv(base: str, say: Say) -> str:
+    """The benchmark's venv for that interpreter, made if it is not there; gives its python.
+
+    One venv per interpreter in benchmarks/.venv, filled once; webpy itself runs from the checkout. A bjoern that
+    does not build is left out and said. Raises EnvironmentMissing when there can be no venv.
+    """
+    probe = "import sys; print('%d.%d.%d' % sys.version_info[:3]); print(sys.base_prefix)"
+    result = subprocess.run([base, "-c", probe], capture_output=True, text=True)
+    if result.returncode:
+        raise EnvironmentMissing(f"{base} does not run: {result.stderr.strip()}")
+    version, prefix = result.stdout.split("\n")[:2]
+    folder = HERE / ".venv" / (version + prefix.replace("/", "-"))
+    python, stamp = folder / "bin" / "python", folder / "filled-with"
+    wanted = "\n".join(sorted(_requirements()) + [name for names in PEERS.values() for name in names])
+    if stamp.exists() and stamp.read_text() == wanted:
+        return str(python)
+    if not python.exists():
+        say(f"making {folder} with {base} {version}")
+        if subprocess.run([base, "-m", "venv", str(folder)], capture_output=True).returncode:
+            shutil.rmtree(folder, ignore_errors=True)
+            short = ".".join(version.split(".")[:2])
+            if not _apt([f"python{short}-venv"], say) or subprocess.run([base, "-m", "venv", str(folder)]).returncode:
+                raise EnvironmentMissing(f"{base} cannot make a venv (Debian's package python{short}-venv)")
+    result = _pip(python, [*_requirements(), *(name for peer in PEERS if peer != "bjoern" for name in PEERS[peer])])
+    if result.returncode:
+        raise EnvironmentMissing(f"pip could not fill the venv: {result.stderr.strip()[-800:]}")
+    if (result := _pip(python, PEERS["bjoern"])).returncode:
+        # bjoern comes as source: libev, a compiler and Python's headers
+        packages = ["libev-dev", "gcc", "libc6-dev"] + (["python3-dev"] if prefix == "/usr" else [])
+        if not _apt(packages, say) or (result := _pip(python, PEERS["bjoern"])).returncode:
+            say(f"bjoern left out, it does not build: {result.stderr.strip()[-400:]}")
+    stamp.write_text(wanted)
+    return str(python)
+
+
+def usable(python: str, names: list[str]) -> list[str]:
+    """Of the servers named, those that can be started: nginx by its program, the others by their import."""
+    checks = {name: PEERS[name] for name in names if name in PEERS} | ({"webpy": ["webpy"]} if "webpy" in names else {})
+    code = (
+        "import importlib.util as u, json; "
+        f"print(json.dumps([n for n, ms in {checks!r}.items() if all(u.find_spec(m) for m in ms)]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    found = subprocess.run([python, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout
+    return [name for name in names if f'"{name}"' in found or (name == "nginx" and shutil.which("nginx"))]
+
+
+def versions(python: str, names: list[str]) -> str:
+    """Python's and the servers' versions, in one line."""
+    code = (
+        "import importlib.metadata as m, platform, sys\n"
+        "print(f'CPython {platform.python_version()} of {sys.base_prefix}')\n"
+        f"for n in {[n for n in names if n in PEERS]!r}:\n    print(n, m.version(n))"
+    )
+    lines = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    if "nginx" in names:
+        nginx = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr
+        lines.append(nginx.strip().rpartition(": ")[2].replace("/", " "))
+    return ", ".join(lines)

@@ -1,0 +1,110 @@
+"""wrk: started on the load's CPU, stopped on time, its report read.
+
+Owns wrk's command line and its output; knows no server. Called by the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import machine
+
+__all__ = ["Load", "LoadError", "finish", "parse", "start", "wrk"]
+
+LUA = Path(__file__).parent / "lua"
+
+
+class LoadError(Exception):
+    """wrk did not report."""
+
+
+@dataclass(slots=True, frozen=True)
+class Load:
+    """What wrk counted: answers, the time they took to arrive, and what went wrong."""
+
+    requests: int
+    duration_s: float
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+    errors: int  # socket errors, time-outs and answers of 400 and up
+
+    @property
+    def rate(self) -> float:
+        return (self.requests - self.errors) / self.duration_s if self.duration_s else 0.0
+
+
+def parse(output: str) -> Load:
+    """Reads the line that lua/report.lua prints. Raises LoadError when there is none."""
+    for line in output.splitlines():
+        if line.startswith("WRK "):
+            report = json.loads(line[4:])
+            return Load(
+                requests=report["requests"],
+                duration_s=report["duration_us"] / 1e6,
+                p50_ms=report["p50_us"] / 1e3,
+                p99_ms=report["p99_us"] / 1e3,
+                worst_ms=report["max_us"] / 1e3,
+                errors=report["socket_errors"] + report["timeouts"] + report["status_errors"],
+            )
+    raise LoadError(f"wanted a line of report.lua from wrk, got {output!r}")
+
+
+def start(url: str, clients: int, seconds: float, script: str | None = None) -> subprocess.Popen[str]:
+    """Starts wrk with one thread on the load's CPU; `finish` ends it.
+
+    `script`: a file of lua/ that makes the requests. wrk's own -d takes whole seconds only; here it is just the
+    limit, so that no wrk outlives a killed harness.
+    """
+    path = LUA / "report.lua" if script is None else _joined(script)
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{clients}",
+        f"-d{math.ceil(seconds) + 20}s",
+        "--timeout",
+        "10s",
+        "-s",
+        str(path),
+        url,
+    ]
+    return subprocess.Popen(
+        machine.pin(command, machine.LOAD_CPU), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _joined(script: str) -> Path:
+    """A file holding the script and report.lua: wrk takes one script only."""
+    path = LUA / f".with-report-{script}"
+    text = (LUA / script).read_text() + (LUA / "report.lua").read_text()
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    return path
+
+
+def finish(processes: Sequence[subprocess.Popen[str]], seconds: float) -> list[Load]:
+    """Lets the wrks run for the time, ends them together (SIGINT makes them report) and reads their reports."""
+    try:
+        time.sleep(seconds)
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+        return [parse(process.communicate(timeout=15)[0]) for process in processes]
+    except subprocess.TimeoutExpired:
+        raise LoadError("wrk did not end within 15 s of SIGINT") from None
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def wrk(url: str, clients: int, seconds: float, script: str | None = None) -> Load:
+    """Loads the URL for the time."""
+    return finish([start(url, clients, seconds, script)], seconds)[0]

@@ -1,0 +1,48 @@
+"""The machine under the benchmark: which CPUs are pinned, how many files may be open, its description.
+
+Knows nothing of servers or loads. Called by `run` once, and by whoever starts a process.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from pathlib import Path
+
+__all__ = ["LOAD_CPU", "SERVER_CPU", "describe", "load_average", "pin", "raise_open_files"]
+
+_CPUS = sorted(os.sched_getaffinity(0))
+SERVER_CPU = _CPUS[0]
+LOAD_CPU = _CPUS[-1]
+
+
+def pin(command: list[str], cpu: int) -> list[str]:
+    """The command as run on that CPU alone; the pid stays the command's."""
+    return ["taskset", "-c", str(cpu), *command]
+
+
+def raise_open_files() -> int:
+    """Raises this process's limit of open files (children inherit it) as far as allowed; gives the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65536 if hard == resource.RLIM_INFINITY else hard
+    if soft != wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+def load_average() -> float:
+    """Processes wanting a CPU, over the last minute."""
+    return os.getloadavg()[0]
+
+
+def describe() -> str:
+    """Processor, CPUs and kernel, in words."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    shared = "; ONE CPU ONLY, shared by server and load" if len(_CPUS) == 1 else ""
+    virtual = " (virtual)" if "hypervisor" in Path("/proc/cpuinfo").read_text() else ""
+    return f"{len(_CPUS)} CPUs, {model}{virtual}, Linux {platform.release()}{shared}"

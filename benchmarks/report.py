@@ -1,0 +1,104 @@
+"""Markdown of a run: one table per row of work, and one of the figures to reach.
+
+Owns the wording and the ratios between servers; takes finished results. Called by `run`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from .bench import Bench, Column, Metrics, Row
+from .figures import FIGURES, judge
+from .recipes import TITLES
+
+__all__ = ["figures_table", "render", "row_table", "with_ratios"]
+
+
+def with_ratios(results: Mapping[str, Metrics]) -> dict[str, Metrics]:
+    """The row's results, with each server's CPU as a ratio to nginx's, granian's and the best Python peer's."""
+    given = {name: dict(metrics) for name, metrics in results.items()}
+    costs = {name: metrics["cpu_us"] for name, metrics in given.items() if "cpu_us" in metrics}
+    peers = [cost for name, cost in costs.items() if name not in ("webpy", "other", "nginx")]
+    bases = {
+        "cpu_nginx": costs.get("nginx"),
+        "cpu_granian": costs.get("granian"),
+        "cpu_best": min(peers, default=None),
+    }
+    for name, cost in costs.items():
+        for metric, base in bases.items():
+            if base:
+                given[name][metric] = cost / base
+    return given
+
+
+def _cell(metrics: Metrics, column: Column) -> str:
+    if column.metric == "cpu_us_range" and "cpu_us_low" in metrics:
+        return f"{metrics['cpu_us_low']:.2f}–{metrics['cpu_us_high']:.2f}"  # noqa: RUF001
+    value = metrics.get(column.metric)
+    if value is None:
+        return ""
+    return "∞" if math.isinf(value) else f"{value:,.{column.decimals}f}"
+
+
+def _shortened(remark: str) -> str:
+    """On one line, its first and last words: a traceback's end says most."""
+    text = " ".join(remark.split())
+    return text if len(text) <= 400 else f"{text[:120]} … {text[-270:]}"
+
+
+def _table(headings: Sequence[str], lines: Iterable[Sequence[str]], left: int) -> str:
+    """`left`: how many columns from the first are text; the others are aligned right."""
+    rule = ["---" if index < left else "---:" for index in range(len(headings))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
+
+
+def row_table(row: Row, results: Mapping[str, Metrics]) -> str:
+    """The row's servers with its columns, less the columns that nobody has."""
+    complete = with_ratios(results)
+    columns = [c for c in row.columns if any(_cell(metrics, c) for metrics in complete.values())]
+    if all(metrics.get("cpu_us_low") == metrics.get("cpu_us_high") for metrics in complete.values()):
+        columns = [c for c in columns if c.metric != "cpu_us_range"]
+    if not any(metrics.get("errors") for metrics in complete.values()):
+        columns = [c for c in columns if c.metric != "errors"]
+    lines = [
+        [TITLES[name], *(_cell(complete[name], column) for column in columns)]
+        for name in (*row.servers, "other")
+        if name in complete
+    ]
+    return _table(["server", *(column.heading for column in columns)], lines, 1)
+
+
+def figures_table(results: Mapping[str, Mapping[str, Metrics]]) -> str:
+    """Every figure to reach, with what this run measured of it."""
+    lines = []
+    for figure in FIGURES:
+        verdict = judge(figure, results)
+        if verdict is not None:
+            lines.append([figure.work, figure.reach, verdict.measured, "yes" if verdict.reached else "**no**"])
+    missing = len(FIGURES) - len(lines)
+    note = (
+        f"\n\n{missing} of the {len(FIGURES)} figures need rows or servers that were not in this run."
+        if missing
+        else ""
+    )
+    return (_table(["work", "figure to reach", "measured", "reached?"], lines, 4) + note) if lines else note.strip()
+
+
+def render(bench: Bench, rows: Iterable[Row], preface: Sequence[str]) -> str:
+    """The whole report: the preface's lines, a table per row with results or remarks, the figures."""
+    parts = ["# Benchmark", "\n".join(f"- {line}" for line in preface)]
+    for row in rows:
+        results = bench.results.get(row.name)
+        remarks = bench.remarks.get(row.name, [])
+        if not results and not remarks:
+            continue
+        parts.append(f"## {row.title}")
+        if results:
+            parts.append(row_table(row, results))
+        if row.note:
+            parts.append(row.note)
+        if remarks:
+            parts.append("\n".join(f"- {_shortened(remark)}" for remark in remarks))
+    parts += ["## Figures to reach", figures_table(bench.results)]
+    return "\n\n".join(parts) + "\n"

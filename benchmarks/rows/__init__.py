@@ -1,0 +1,21 @@
+"""The rows of the benchmark, in the order of the report."""
+
+from __future__ import annotations
+
+from ..bench import Row
+from . import beside, connections, recovery, throughput
+
+__all__ = ["ROWS", "choose"]
+
+ROWS: tuple[Row, ...] = (*throughput.ROWS, *beside.ROWS, *connections.ROWS, *recovery.ROWS)
+
+
+def choose(only: str | None) -> list[Row]:
+    """The rows named, by name or by its part before a hyphen: `hello,wait-5`. Raises ValueError for an unknown name."""
+    if only is None:
+        return list(ROWS)
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    for name in wanted:
+        if not any(row.name == name or row.name.startswith(name + "-") for row in ROWS):
+            raise ValueError(f"no row is called {name!r}; there are {', '.join(row.name for row in ROWS)}")
+    return [row for row in ROWS if any(row.name == name or row.name.startswith(name + "-") for name in wanted)]

@@ -1,0 +1,43 @@
+"""A general prefork supervisor: listeners, generations, workers, a board in shared memory, logs.
+
+Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
+"""
+
+from __future__ import annotations
+
+from .board import CLOSED, LINE_BYTES, Board, Cell, Line, MasterCell, Row
+from .config import Config, SettingsError
+from .context import Application, Context
+from .errorlog import log_line
+from .lane import Lane
+from .latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
+from .listeners import BindError
+from .messages import Message
+from .states import ChildState
+from .supervisor import Status, Supervisor
+
+__all__ = [
+    "BUCKETS",
+    "BUCKET_OF",
+    "CLASSES",
+    "CLOSED",
+    "LINE_BYTES",
+    "Application",
+    "BindError",
+    "Board",
+    "Cell",
+    "ChildState",
+    "Config",
+    "Context",
+    "Lane",
+    "Line",
+    "MasterCell",
+    "Message",
+    "Row",
+    "SettingsError",
+    "Status",
+    "Supervisor",
+    "bucket",
+    "bucket_bounds",
+    "log_line",
+]

@@ -1,0 +1,32 @@
+"""How long to wait before trying again: 0.1 s, doubled by every failure up to 30 s, with jitter.
+
+Pure but for its dice; one for each slot and for each generation's zygote, in the master.
+"""
+
+from __future__ import annotations
+
+import random
+
+__all__ = ["Backoff"]
+
+FIRST_S = 0.1
+LONGEST_S = 30.0
+
+
+class Backoff:
+    """`failures` counts those since the last success."""
+
+    __slots__ = ("failures",)
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def failed(self) -> float:
+        """Count a failure; give the seconds to wait: between three quarters and five quarters of the step."""
+        step_s: float = FIRST_S * 2 ** min(self.failures, 20)
+        self.failures += 1
+        return min(LONGEST_S, step_s * random.uniform(0.75, 1.25))
+
+    def succeeded(self) -> None:
+        """Begin anew with the next failure."""
+        self.failures = 0

@@ -1,0 +1,275 @@
+"""The board: one mapping in shared memory in which every process of the tree says how it is doing.
+
+Owns the layout: rows (one a process, with a single writer each and no locks), the totals of rows that were
+cleared, the master's own cells, and the doorbell that wakes a sleeping master. It outlives whoever wrote in
+it, so what a worker was doing and had logged when it was killed is still there. Knows nothing of processes
+beyond the numbers in the cells, and nothing of what a line or a record says. Made by the master before its
+first fork; read by anything that reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import sys
+from collections.abc import Iterator
+from enum import IntEnum
+
+from .lane import Lane, lane_bytes
+from .latency import BUCKETS, CLASSES
+
+__all__ = ["CLOSED", "LINE_BYTES", "Board", "Cell", "Line", "MasterCell", "Row"]
+
+CLOSED = 2**64 - 1
+"""In `Board.load`: the process of that row does not accept connections."""
+
+LINE_BYTES = 240
+"""Size of a line's text; the writer always assigns all of it."""
+
+_PAGE = mmap.PAGESIZE
+_CACHE_LINE = 64
+_LINE_STRIDE = 256
+_ROW_CELLS = 64
+_MASTER_CELLS = 64
+
+
+class Cell(IntEnum):
+    """The numbers of a row. The supervisor writes those up to READY_NS, the row's process the others."""
+
+    PID = 0
+    GENERATION = 1
+    SLOT = 2
+    STATE = 3  # a ChildState's value, as the master has it
+    STARTED_NS = 4  # time.monotonic_ns() of the fork
+    READY_NS = 5  # and of READY, 0 before
+    HEARTBEAT_NS = 8  # time.monotonic_ns(), written by the worker's loop as it goes round
+    CONNECTIONS = 9
+    THREADS = 10
+    BUSY_THREADS = 11
+    QUEUED = 12
+    MEMORY_BYTES = 13
+    ACCEPTED = 16  # from here on counters, which Board.retire carries over into the totals
+    CLOSED_IDLE = 17
+    BYTES_SENT = 18
+    BYTES_RECEIVED = 19
+    REQUESTS = 20
+    TIMEOUTS = 21
+    HANDED_OVER = 22
+    FAILURES = 23
+    LOG_WAITS = 24
+
+
+_COUNTERS = tuple(cell for cell in Cell if cell >= Cell.ACCEPTED)
+
+
+class MasterCell(IntEnum):
+    """The numbers of the master, in `Board.master`."""
+
+    PID = 0
+    GENERATION = 1
+    WORKERS = 2  # as wanted
+    STARTED_NS = 3  # time.monotonic_ns()
+    STOPPING = 4
+    RELOADS = 5
+    RELOADS_FAILED = 6
+    DEATHS = 7
+    KILLED_REQUESTS = 8
+    LOG_BYTES = 9
+    LOG_STALLS = 10  # writes to the access log that failed and were tried again
+    EPOCH = 11  # odd while a row is being folded into the totals; a reader that saw it change reads again
+
+
+class Line:
+    """What one thread of a process is doing: when it began and a text about it."""
+
+    __slots__ = ("start", "text", "thread")
+
+    start: memoryview[float]
+    """[0]: time.monotonic() when the work began, 0.0 while idle. Written after the text, cleared at the
+    end."""
+    text: memoryview[int]
+    """LINE_BYTES bytes, padded with NUL; the writer assigns all of it at once."""
+    thread: memoryview[int]
+    """[0]: threading.get_native_id() of the thread that owns the line, 0 when none does."""
+
+    def __init__(self, memory: memoryview[int]) -> None:
+        self.start = memory[0:8].cast("d")
+        self.thread = memory[8:16].cast("Q")
+        self.text = memory[16 : 16 + LINE_BYTES]
+
+
+class Row:
+    """One process's part of the board."""
+
+    __slots__ = ("_lines", "_lines_memory", "cells", "index", "lead", "pool")
+
+    index: int
+    cells: memoryview[int]
+    """Numbers, indexed by Cell."""
+    lead: Lane
+    """For the thread that leads the loop."""
+    pool: Lane
+    """For all other threads, under a lock of the worker's own."""
+
+    def __init__(
+        self, board: Board, index: int, memory: memoryview[int], lines: int, ring_bytes: int
+    ) -> None:
+        cells_end = _ROW_CELLS * 8
+        lead_end = cells_end + lane_bytes()
+        pool_end = lead_end + lane_bytes()
+        rings = len(memory) - board.rings_bytes
+        self.index = index
+        self.cells = memory[:cells_end].cast("Q")
+        self.lead = Lane(board, memory[cells_end:lead_end], memory[rings : rings + ring_bytes])
+        self.pool = Lane(board, memory[lead_end:pool_end], memory[rings + ring_bytes :])
+        self._lines_memory = memory[pool_end : pool_end + lines * _LINE_STRIDE]
+        self._lines: list[Line] | None = None
+
+    def attach(self, channel: int) -> None:
+        """Make this process the row's writer; `channel` is its descriptor to the master (in the worker,
+        once)."""
+        self.lead.attach(channel)
+        self.pool.attach(channel)
+
+    @property
+    def lines(self) -> list[Line]:
+        """One for each thread the board was made for, and two more."""
+        if self._lines is None:  # a process looks at few rows' lines, so they are not made for all of them
+            memory = self._lines_memory
+            starts = range(0, len(memory), _LINE_STRIDE)
+            self._lines = [Line(memory[start : start + _LINE_STRIDE]) for start in starts]
+        return self._lines
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of records that the master has not taken out yet."""
+        return self.lead.pending_bytes + self.pool.pending_bytes
+
+    def reset(self) -> None:
+        """Clear everything for the next process (in the master, when both rings are empty)."""
+        self.cells[:] = memoryview(bytes(self.cells.nbytes)).cast("Q")
+        self.lead.reset()
+        self.pool.reset()
+        self._lines_memory[:] = bytes(len(self._lines_memory))
+
+
+class Board:
+    """The whole mapping.
+
+    `rows` is how many processes it holds at a time, `threads` how many threads each of them may have (two
+    lines more are made), `ring_bytes` and `pool_ring_bytes` the sizes of a row's two rings. Memory is only
+    taken as it is touched.
+    """
+
+    def __init__(
+        self, rows: int, threads: int, ring_bytes: int = 1 << 20, pool_ring_bytes: int = 1 << 18
+    ) -> None:
+        if rows < 1 or threads < 1 or ring_bytes < 1 or pool_ring_bytes < 1:
+            sizes = f"{rows} rows, {threads} threads, {ring_bytes} and {pool_ring_bytes} bytes"
+            raise ValueError(f"a board of {sizes}: at least 1 of each is wanted")
+        self.threads = threads
+        self.rings_bytes = ring_bytes + pool_ring_bytes
+        lines = threads + 2
+        fixed_bytes = _round_up(_ROW_CELLS * 8 + 2 * lane_bytes() + lines * _LINE_STRIDE, _PAGE)
+        row_bytes = _round_up(fixed_bytes + self.rings_bytes, _PAGE)
+        totals_bytes = _ROW_CELLS * 8 + CLASSES * BUCKETS * 8
+        head_bytes = _round_up(_CACHE_LINE + _MASTER_CELLS * 8 + rows * 8 + _CACHE_LINE + totals_bytes, _PAGE)
+        size = head_bytes + rows * row_bytes
+        self.memory_fd = _shared_memory(size)
+        """Descriptor of the mapping, so that it can be kept through an exec; -1 where the system has none."""
+        mapping = mmap.mmap(self.memory_fd, size) if self.memory_fd >= 0 else mmap.mmap(-1, size)
+        memory: memoryview[int] = memoryview(mapping)
+        at = _CACHE_LINE
+        self.asleep = memory[0:8].cast("Q")
+        """[0] is 1 while the master sleeps and wants the doorbell."""
+        self.master = memory[at : at + _MASTER_CELLS * 8].cast("Q")
+        """The master's numbers, indexed by MasterCell."""
+        at += _MASTER_CELLS * 8
+        self.load = memory[at : at + rows * 8].cast("Q")
+        """One cell a row: open connections, or CLOSED where that process does not accept."""
+        at = _round_up(at + rows * 8, _CACHE_LINE)
+        self.totals = memory[at : at + _ROW_CELLS * 8].cast("Q")
+        """What processes that are gone counted, indexed by Cell."""
+        at += _ROW_CELLS * 8
+        self.totals_latency = memory[at : at + CLASSES * BUCKETS * 8].cast("Q")
+        """Their latencies, CLASSES x BUCKETS."""
+        self.doorbell, self.doorbell_reader = _doorbell()
+        self.rows = [
+            Row(self, index, memory[start : start + row_bytes], lines, ring_bytes)
+            for index, start in enumerate(range(head_bytes, size, row_bytes))
+        ]
+        for index in range(rows):
+            self.load[index] = CLOSED
+
+    def wake(self) -> None:
+        """Ring the doorbell if the master sleeps (any process)."""
+        if self.asleep[0]:
+            with contextlib.suppress(BlockingIOError):  # it has been ringing for long
+                os.write(self.doorbell, _ONE)
+
+    def silence(self) -> None:
+        """Take the doorbell's ringing (in the master)."""
+        with contextlib.suppress(BlockingIOError):
+            while len(os.read(self.doorbell_reader, 4096)) == 4096:
+                pass
+
+    def busy_rows(self) -> Iterator[Row]:
+        """Give the rows whose rings hold records."""
+        return (row for row in self.rows if row.pending_bytes)
+
+    def retire(self, row: Row) -> None:
+        """Add what a dead process counted to the totals and clear its row (in the master, its rings being
+        empty)."""
+        self.master[MasterCell.EPOCH] += 1
+        row.cells[Cell.LOG_WAITS] += row.lead.waits + row.pool.waits
+        for cell in _COUNTERS:
+            self.totals[cell] += row.cells[cell]
+        for latency in (row.lead.latency, row.pool.latency):
+            for index, count in enumerate(latency.tolist()):
+                if count:
+                    self.totals_latency[index] += count
+        self.load[row.index] = CLOSED
+        row.reset()
+        self.master[MasterCell.EPOCH] += 1
+
+    def abandon(self) -> None:
+        """Close what only the master needs (in a forked child)."""
+        for descriptor in {self.memory_fd, self.doorbell_reader} - {-1, self.doorbell}:
+            os.close(descriptor)
+        self.memory_fd = -1
+
+    def close(self) -> None:
+        """Close the descriptors (the mapping goes with its last process)."""
+        for descriptor in {self.doorbell, self.doorbell_reader, self.memory_fd} - {-1}:
+            os.close(descriptor)
+        self.doorbell = self.doorbell_reader = self.memory_fd = -1
+
+
+_ONE = (1).to_bytes(8, sys.byteorder)
+
+
+def _round_up(value: int, step: int) -> int:
+    return (value + step - 1) // step * step
+
+
+def _shared_memory(size: int) -> int:
+    if not hasattr(os, "memfd_create"):
+        return -1
+    try:
+        descriptor = os.memfd_create("supervisor-board", os.MFD_CLOEXEC)
+    except OSError:  # a sandbox that forbids it: an anonymous mapping does, but for an upgrade in place
+        return -1
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def _doorbell() -> tuple[int, int]:
+    """Give the descriptor to write to and the one to read from: the same eventfd, or a pipe's two ends."""
+    if hasattr(os, "eventfd"):
+        descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return descriptor, descriptor
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    return writer, reader

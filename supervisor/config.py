@@ -1,0 +1,65 @@
+"""What the supervisor needs to be told: one frozen set of settings for a generation.
+
+Owns the names, units and defaults, and what can be checked without touching the system. Knows nothing of
+where the settings come from. Made by the caller's `configure()`, at the start and again at every reload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LEVELS", "Config", "SettingsError"]
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text names the value got and what was wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of one generation; times in seconds, paths as the system takes them."""
+
+    binds: tuple[str, ...] = ("127.0.0.1:8000",)
+    """HOST:PORT, [V6]:PORT, unix:PATH or fd:N each; see `listeners`."""
+    backlog: int = 2048
+    workers: int = 1
+    threads: int = 32
+    """Most threads of a worker that want a line on the board."""
+    boot_timeout_s: float = 60.0
+    drain_timeout_s: float = 30.0
+    shutdown_delay_s: float = 0.0
+    """How long to accept on after a graceful stop was asked for."""
+    access_log: str = "-"
+    """PATH, "-" (standard output) or "off"."""
+    error_log: str = "-"
+    """PATH or "-" (standard error)."""
+    log_level: str = "info"
+    pidfile: str | None = None
+    user: str | None = None
+    """Name or number, for the zygote and the workers; the master keeps its rights."""
+    group: str | None = None
+    umask: int | None = None
+    chdir: str | None = None
+    """Directory of the zygote and the workers; other paths are relative to where the master was started."""
+    name: str = "supervisor"
+    """What process titles begin with."""
+    scheme: str = ""
+    """What addresses are logged with: "http" makes "listening on http://127.0.0.1:8000"."""
+    ring_bytes: int = 1 << 20
+    pool_ring_bytes: int = 1 << 18
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "threads", "backlog", "ring_bytes", "pool_ring_bytes"):
+            value = getattr(self, name)
+            if value < 1:
+                raise SettingsError(f"{name} is {value!r}: at least 1 is wanted")
+        for name in ("boot_timeout_s", "drain_timeout_s", "shutdown_delay_s"):
+            value = getattr(self, name)
+            if not 0 <= value < 1e9:
+                raise SettingsError(f"{name} is {value!r}: seconds are wanted, 0 or more")
+        if self.log_level not in LEVELS:
+            raise SettingsError(f"log_level is {self.log_level!r}: one of {', '.join(LEVELS)} is wanted")
+        if not self.binds:
+            raise SettingsError("binds is empty: at least one address is wanted")

@@ -1,0 +1,75 @@
+"""What a worker is given: its place on the board, the listeners, and its channel to the master.
+
+Owns the worker's end of the channel. Knows nothing of how the worker was made, nor of what it serves. Made in
+the worker by the zygote's fork, used by `Application.run`.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+from .board import Board, Row
+from .messages import Message, receive, send
+
+__all__ = ["Application", "Context"]
+
+
+class Application(Protocol):
+    """What a supervisor supervises."""
+
+    def load(self) -> None:
+        """Load everything (in the zygote, once a generation); an exception is a failed boot and its
+        verdict."""
+
+    def run(self, context: Context) -> None:
+        """Work until told to stop (in a worker); returning ends the process with status 0."""
+
+    def lost(self, text: bytes, started: float, row: Row) -> bytes:
+        """Give the log record of what a dead worker was doing (in the master); b"" for none.
+
+        `text` is what the worker's line said, without its padding, `started` its time.monotonic(), `row` the
+        dead worker's row. It is called for whatever bytes stand there and must not raise.
+        """
+
+
+class Context:
+    """A worker's means. Not for threads: the channel belongs to the one that leads."""
+
+    __slots__ = ("board", "channel", "generation", "listeners", "row", "slot")
+
+    slot: int
+    generation: int
+    row: Row
+    board: Board
+    listeners: list[socket.socket]
+    """Non-blocking, shared by all workers, in the order of the binds."""
+    channel: socket.socket
+    """Non-blocking; readable when a message waits, or when the master has died."""
+
+    def __init__(
+        self,
+        slot: int,
+        generation: int,
+        row: Row,
+        board: Board,
+        listeners: list[socket.socket],
+        channel: socket.socket,
+    ) -> None:
+        self.slot = slot
+        self.generation = generation
+        self.row = row
+        self.board = board
+        self.listeners = listeners
+        self.channel = channel
+        row.attach(channel.fileno())
+
+    def ready(self) -> None:
+        """Tell the master that this worker accepts connections."""
+        send(self.channel, Message.READY)
+
+    def receive(self) -> Message | None:
+        """Give the next message, or None if there is none now; ORPHANED, for ever, once the master has
+        died."""
+        packet = receive(self.channel)
+        return None if packet is None else packet.message

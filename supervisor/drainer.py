@@ -1,0 +1,94 @@
+"""When the log is drained: every 20 ms while records come, not at all while none do.
+
+Owns the rhythm and the board's `asleep` cell. The doorbell ends the sleep. A worker that wrote just as the
+master went to sleep may not have seen it (its store still on the way): so the master looks once more, awake
+by a timer, before it really sleeps. Knows nothing of files. Runs in the master.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .board import Board, MasterCell, Row
+from .eventloop import EventLoop, Timer
+from .recordlog import Drained, RecordLog
+
+__all__ = ["Drainer"]
+
+BUSY_S = 0.02
+LAST_LOOK_S = 0.05
+FAILED_S = 0.25
+
+
+class Drainer:
+    """`rows` gives the rows whose rings may hold records.
+
+    `drained` is called after every drain, and says whether it has added records.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        board: Board,
+        log: RecordLog,
+        rows: Callable[[], Iterable[Row]],
+        drained: Callable[[], bool],
+    ) -> None:
+        self._loop = loop
+        self._board = board
+        self._log = log
+        self._rows = rows
+        self._drained = drained
+        self._timer: Timer | None = None
+        self._watched = -1
+        loop.watch(board.doorbell_reader, self._rung)
+        self.drain()
+
+    def drain(self) -> Drained:
+        """Drain now, and go on in the rhythm that its outcome asks for."""
+        slept = self._board.asleep[0]
+        self._unschedule()
+        outcome = self._log.drain(self._rows())
+        if self._drained() and outcome in (Drained.IDLE, Drained.WROTE):
+            outcome = self._log.drain(())
+        self._board.master[MasterCell.LOG_BYTES] = self._log.bytes
+        self._board.master[MasterCell.LOG_STALLS] = self._log.stalls
+        self._board.asleep[0] = 1 if outcome is Drained.IDLE else 0
+        sink = self._log.sink
+        if outcome is Drained.WROTE:
+            self._timer = self._loop.after(BUSY_S, self._again)
+        elif outcome is Drained.FAILED:
+            self._timer = self._loop.after(FAILED_S, self._again)
+        elif outcome is Drained.IDLE:
+            if not slept:
+                self._timer = self._loop.after(LAST_LOOK_S, self._again)
+        elif sink is not None and sink.can_be_watched:
+            self._watched = sink.fd
+            try:
+                self._loop.watch(sink.fd, self._again, write=True)
+            except (OSError, ValueError, KeyError):  # /dev/null and its like cannot be
+                self._watched = -1
+                self._timer = self._loop.after(BUSY_S, self._again)
+        else:
+            self._timer = self._loop.after(BUSY_S, self._again)
+        return outcome
+
+    def pending_bytes(self) -> int:
+        """Give the bytes that wait to be written."""
+        return self._log.pending_bytes + sum(row.pending_bytes for row in self._rows())
+
+    def _again(self) -> None:
+        self.drain()
+
+    def _rung(self) -> None:
+        self._board.silence()
+        self._board.asleep[0] = 0
+        self.drain()
+
+    def _unschedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._watched >= 0:
+            self._loop.forget(self._watched)
+            self._watched = -1

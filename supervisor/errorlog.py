@@ -1,0 +1,162 @@
+"""The error log: the master's own lines, and whatever the children write to their standard error.
+
+Owns the file. With a PATH every child's descriptor 2 is the write end of a pipe that the master copies into
+the file in whole lines, so nobody else holds the file and it can be rotated; with "-" the children keep the
+standard error they have. Knows nothing of what a line is about. Runs in the master.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .config import LEVELS
+from .eventloop import EventLoop, Timer
+from .sink import Sink
+
+__all__ = ["ErrorLog", "log_line"]
+
+_STANDARD_ERROR = 2
+_KEPT_BYTES = 1 << 20
+_READ_BYTES = 1 << 16
+_RETRY_S = 0.25
+
+
+def log_line(level: str, text: str, pid: int | None = None) -> bytes:
+    """Give a line as the master writes it: time (UTC), pid, level, text. A process of the tree may write such
+    too."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime())
+    return f"{stamp} [{pid or os.getpid()}] [{level}] {text}\n".encode("utf-8", "backslashreplace")
+
+
+class ErrorLog:
+    """`target` is PATH or "-", `level` the least that is written. OSError when it cannot be opened."""
+
+    def __init__(self, target: str = "-", level: str = "info") -> None:
+        self._sink = _open(target)
+        self._target = target
+        self._least = LEVELS.index(level)
+        self._unwritten = b""
+        self._dropped = 0
+        self._part = b""  # of a child's line
+        self._pipe: tuple[int, int] | None = None
+        self._loop: EventLoop | None = None
+        self._retry: Timer | None = None
+
+    def say(self, level: str, text: str) -> None:
+        """Write a line of the master's."""
+        if LEVELS.index(level) >= self._least:
+            self._write(log_line(level, text))
+
+    def say_last(self, text: str) -> None:
+        """Say why the master ends: to standard error too, where whoever started it looks."""
+        line = log_line("critical", text)
+        self._write(line)
+        if self._target != "-":
+            try:
+                os.write(_STANDARD_ERROR, line)
+            except OSError:
+                return
+
+    def attach(self, loop: EventLoop) -> None:
+        """Take the children's lines from the loop."""
+        self._loop = loop
+        self._ensure_pipe()
+
+    def child_fd(self) -> int:
+        """Give what a child is to have as its descriptor 2; -1 to keep its own."""
+        if self._target == "-":
+            return -1
+        return self._ensure_pipe()
+
+    def _ensure_pipe(self) -> int:
+        if self._target == "-":
+            return -1
+        if self._pipe is None:
+            self._pipe = os.pipe()
+            os.set_blocking(self._pipe[0], False)
+            if self._loop is not None:
+                self._loop.watch(self._pipe[0], self._readable)
+        return self._pipe[1]
+
+    def _readable(self) -> None:
+        self._take()
+
+    def _take(self) -> bool:
+        assert self._pipe is not None
+        try:
+            data = os.read(self._pipe[0], _READ_BYTES)
+        except BlockingIOError:
+            return False
+        whole, newline, rest = (self._part + data).rpartition(b"\n")
+        if len(rest) > _READ_BYTES:
+            whole, newline, rest = whole + newline + rest, b"\n", b""
+        self._part = rest
+        if newline:
+            self._write(whole + newline)
+        return True
+
+    def _write(self, lines: bytes) -> None:
+        self._unwritten += lines
+        self._flush()
+        surplus = len(self._unwritten) - _KEPT_BYTES
+        if surplus > 0:
+            cut = self._unwritten.find(b"\n", surplus) + 1 or len(self._unwritten)
+            self._unwritten = self._unwritten[cut:]
+            self._dropped += cut
+        if self._unwritten and self._loop is not None and self._retry is None:
+            self._retry = self._loop.after(_RETRY_S, self._flush_again)
+
+    def _flush_again(self) -> None:
+        self._retry = None
+        self._write(b"")
+
+    def _flush(self) -> None:
+        try:
+            while self._unwritten:
+                written = self._sink.write([memoryview(self._unwritten)])
+                if not written:
+                    return
+                self._unwritten = self._unwritten[written:]
+                if self._dropped and not self._unwritten:
+                    text = f"{self._dropped} bytes of this log were dropped: it could not be written"
+                    self._unwritten = log_line("error", text)
+                    self._dropped = 0
+        except OSError:  # a full disk, a closed terminal: kept for later, within bounds
+            return
+
+    def reopen(self, target: str | None = None, level: str | None = None) -> None:
+        """Open the file anew, or another one; OSError leaves everything as it was."""
+        sink = _open(target or self._target)
+        self._sink.close()
+        self._sink = sink
+        self._target = target or self._target
+        if level is not None:
+            self._least = LEVELS.index(level)
+        self._flush()
+
+    def close(self) -> None:
+        """Take what the children said last, and close."""
+        if self._pipe is not None:
+            while self._take():
+                pass
+            if self._loop is not None:
+                self._loop.forget(self._pipe[0])
+            for descriptor in self._pipe:
+                os.close(descriptor)
+            self._pipe = None
+        if self._part:
+            self._write(self._part + b"\n")
+            self._part = b""
+        self._sink.close()
+
+    def abandon(self) -> None:
+        """Close the descriptors (in a forked child that has its descriptor 2 already)."""
+        if self._pipe is not None:
+            for descriptor in self._pipe:
+                os.close(descriptor)
+        self._sink.close()
+
+
+def _open(target: str) -> Sink:
+    return Sink(target, _STANDARD_ERROR)

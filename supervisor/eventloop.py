@@ -1,0 +1,140 @@
+"""The master's one loop: descriptors, timers and signals become calls, one after the other.
+
+Owns the selector, the timers and the signal wakeup descriptor while it is open. Knows nothing of children or
+logs. A call that raises is reported and the loop goes on: a supervisor must not die of one bad step. Runs in
+the master only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+__all__ = ["EventLoop", "Timer"]
+
+Call = Callable[[], None]
+
+
+class Timer:
+    """A call to come; `cancel` undoes it."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Call) -> None:
+        self.call: Call | None = call
+
+    def cancel(self) -> None:
+        self.call = None
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    """The signal is dealt with when its number comes out of the wakeup descriptor."""
+
+
+class EventLoop:
+    """`on_signal` is called with a signal's number, `on_error` from within the handling of an exception."""
+
+    def __init__(self, on_signal: Callable[[int], None], on_error: Call) -> None:
+        self._on_signal = on_signal
+        self._on_error = on_error
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._running = False
+        self._waker, self._wakeup = socket.socketpair()
+        self._waker.setblocking(False)
+        self._wakeup.setblocking(False)
+        self._previous_wakeup = -1
+        self._previous_handlers: dict[int, object] = {}
+        self.watch(self._wakeup, self._take_signals)
+
+    # -- what wakes it ---------------------------------------------------------------------------------------
+
+    def catch(self, signals: Iterable[signal.Signals]) -> None:
+        """Have these signals come as events, until `close` (in the main thread)."""
+        self._previous_wakeup = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
+        for number in signals:
+            self._previous_handlers[number] = signal.signal(number, _note)
+
+    def watch(self, source: int | socket.socket, call: Call, *, write: bool = False) -> None:
+        """Call when `source` can be read (or written) until `forget`."""
+        self._selector.register(source, selectors.EVENT_WRITE if write else selectors.EVENT_READ, call)
+
+    def forget(self, source: int | socket.socket) -> None:
+        """Watch `source` no longer; not watched is no error."""
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(source)
+
+    def after(self, delay_s: float, call: Call) -> Timer:
+        """Call once in `delay_s` seconds."""
+        timer = Timer(call)
+        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._order), timer))
+        return timer
+
+    # -- going round -----------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Go round until `stop`."""
+        self._running = True
+        while self._running:
+            for key, _ in self._selector.select(self._sleep_s()):
+                if self._selector_holds(key):
+                    self._guard(key.data)
+            self._run_timers()
+
+    def stop(self) -> None:
+        """Leave `run` after the step that is being made."""
+        self._running = False
+
+    def _selector_holds(self, key: selectors.SelectorKey) -> bool:
+        # a call of the same round may have forgotten it, and closed it
+        return self._selector.get_map().get(key.fd) is key
+
+    def _sleep_s(self) -> float | None:
+        while self._timers and self._timers[0][2].call is None:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            call = heapq.heappop(self._timers)[2].call
+            if call is not None:
+                self._guard(call)
+
+    def _take_signals(self) -> None:
+        try:
+            numbers = self._wakeup.recv(4096)
+        except BlockingIOError:
+            return
+        for number in numbers:
+            self._on_signal(number)
+
+    def _guard(self, call: Call) -> None:
+        try:
+            call()
+        except Exception:
+            self._on_error()
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give the signals back and close everything (in the master)."""
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
+        if self._previous_handlers:
+            signal.set_wakeup_fd(self._previous_wakeup)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the descriptors only (in a forked child)."""
+        self._selector.close()
+        self._waker.close()
+        self._wakeup.close()

@@ -1,0 +1,190 @@
+"""One lane of the board: a ring of log records and the counters that go with them, with one writer at a time.
+
+Owns the layout of a lane and both ends of its ring: a worker writes, the master takes out. A record is bytes
+that end in a newline and hold no NUL; this module must not know what it says. The writer copies a record into
+the ring and then moves the head past it, so what a killed worker leaves behind is always whole records. A
+full ring makes the writer wait: nothing is dropped.
+
+The master takes out the whole run between tail and head with one write, without looking at records. On x86
+stores become visible in the order they were made, so a head never shows before its record. Elsewhere the
+reader verifies: it clears what it has taken out before it gives the room back, so a byte that is not there
+yet reads as NUL, and a run is cut at the last newline before the first NUL. That costs the writer nothing.
+"""
+
+from __future__ import annotations
+
+import platform
+import select
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .latency import BUCKETS, CLASSES
+
+if TYPE_CHECKING:
+    from .board import Board
+
+__all__ = ["Lane", "lane_bytes"]
+
+STORES_ARE_ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i686", "i386")
+
+_HEAD, _WAITS, _TAIL = 0, 1, 8  # cells; the tail, which the master writes, has a cache line of its own
+_HEADER_CELLS = 16
+_WAIT_MS = 1
+
+
+def lane_bytes() -> int:
+    """Give the bytes of the board that a lane takes beside its ring."""
+    return 8 * (_HEADER_CELLS + CLASSES * BUCKETS)
+
+
+class Lane:
+    """A ring of records and latency counters, for one writer (a worker's thread) and one reader (the master).
+
+    `write` is made anew by `attach`, so whoever keeps it in a local name takes it after attaching.
+    """
+
+    __slots__ = ("_barrier", "_board", "_cells", "_channel", "_ordered", "_ring", "latency", "write")
+
+    write: Callable[[bytes], None]
+    """Put one record (bytes ending in a newline, at most the ring's size) into the ring; see `attach`."""
+
+    latency: memoryview[int]
+    """CLASSES x BUCKETS counters: `latency[class * BUCKETS + bucket(us)] += 1`."""
+
+    def __init__(self, board: Board, header: memoryview[int], ring: memoryview[int]) -> None:
+        cells = header.cast("Q")
+        self._board = board
+        self._cells = cells[:_HEADER_CELLS]
+        self.latency = cells[_HEADER_CELLS:]
+        self._ring = ring
+        self._ordered = STORES_ARE_ORDERED
+        self._barrier = threading.Lock()
+        self._channel: int | None = None
+        self.attach()
+
+    # -- the writer: a worker --------------------------------------------------------------------------------
+
+    def attach(self, channel: int | None = None) -> None:
+        """Become the lane's writer (in the worker, once, before its first record).
+
+        With `channel`, a descriptor whose other end the master holds, a writer that waits for room stops
+        waiting when the master has died; the records are then lost, as nobody is left to take them.
+        """
+        self._channel = channel
+        self.write = self._writer()
+
+    def _writer(self) -> Callable[[bytes], None]:
+        # a closure over local numbers: 0.16 µs for 120 bytes on CPython 3.11, half of what attributes take
+        ring = self._ring
+        head = self._cells[_HEAD:]
+        tail = self._cells[_TAIL:]
+        size = len(ring)
+        lap = head[0] // size * size  # the head is lap + at; it counts bytes since the board was made
+        at = head[0] - lap
+        limit = at  # room is known up to here: none yet
+
+        def write_after_asking_for_room(record: bytes) -> None:
+            nonlocal lap, at, limit
+            length = len(record)
+            if length > size:
+                raise ValueError(f"a record of {length} bytes: at most the ring's {size} are wanted")
+            if lap + at + length - tail[0] > size and not self._wait_for_room(lap + at + length - size):
+                return
+            if at + length > size:
+                first = size - at
+                ring[at:] = record[:first]
+                ring[: length - first] = record[first:]
+                lap += size
+                at = length - first
+            else:
+                ring[at : at + length] = record
+                at += length
+            head[0] = lap + at
+            limit = min(tail[0] + size - lap, size)
+
+        def write(record: bytes) -> None:
+            nonlocal at
+            end = at + len(record)
+            if end > limit:
+                write_after_asking_for_room(record)
+                return
+            ring[at:end] = record
+            head[0] = lap + end
+            at = end
+
+        return write
+
+    def _wait_for_room(self, wanted_tail: int) -> bool:
+        """Wait until the master has taken out everything before `wanted_tail`; False when the master has
+        died."""
+        self._cells[_WAITS] += 1
+        poll = select.poll()
+        if self._channel is not None:
+            poll.register(self._channel, 0)  # only the end of the connection is reported
+        while self._cells[_TAIL] < wanted_tail:
+            self._board.wake()
+            if poll.poll(_WAIT_MS):
+                return False
+        return True
+
+    # -- the reader: the master ------------------------------------------------------------------------------
+
+    @property
+    def bytes(self) -> int:
+        """Bytes written into the ring since the board was made."""
+        return self._cells[_HEAD]
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait in the ring to be taken out."""
+        return self._cells[_HEAD] - self._cells[_TAIL]
+
+    @property
+    def waits(self) -> int:
+        """How often a writer found the ring full and waited, since the row was last cleared."""
+        return self._cells[_WAITS]
+
+    def pending(self) -> list[memoryview[int]]:
+        """Give what waits in the ring, in order, as at most two views of the mapping.
+
+        The end of the last view is the end of a record. Call `advance` with the bytes that were taken.
+        """
+        head, tail = self._cells[_HEAD], self._cells[_TAIL]
+        if head == tail:
+            return []
+        size = len(self._ring)
+        start = tail % size
+        end = start + head - tail
+        views = [self._ring[start:end]] if end <= size else [self._ring[start:], self._ring[: end - size]]
+        return views if self._ordered else _verified(views)
+
+    def advance(self, taken_bytes: int) -> None:
+        """Give `taken_bytes` of what `pending` showed back to the writer."""
+        tail = self._cells[_TAIL]
+        if not self._ordered:
+            self._clear(tail % len(self._ring), taken_bytes)
+        self._cells[_TAIL] = tail + taken_bytes
+
+    def _clear(self, start: int, length: int) -> None:
+        first = min(length, len(self._ring) - start)
+        self._ring[start : start + first] = bytes(first)
+        self._ring[: length - first] = bytes(length - first)
+        with self._barrier:  # the zeros must be seen before the tail that frees the room
+            pass
+
+    def reset(self) -> None:
+        """Clear the counters for the row's next process (in the master, when the ring is empty)."""
+        self._cells[_WAITS] = 0
+        self.latency[:] = memoryview(bytes(self.latency.nbytes)).cast("Q")
+
+
+def _verified(views: list[memoryview[int]]) -> list[memoryview[int]]:
+    run = b"".join(views)
+    hole = run.find(0)
+    if hole < 0:
+        return views
+    length = run.rfind(b"\n", 0, hole) + 1
+    first = views[0][:length]
+    rest = [view[: length - len(first)] for view in views[1:]]
+    return [view for view in (first, *rest) if len(view)]

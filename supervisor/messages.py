@@ -1,0 +1,109 @@
+"""The whole vocabulary between the master and its children: typed messages of a few bytes, on socket pairs.
+
+Owns the wire format (one byte of type, eight bytes of number, at most one descriptor beside it) and knows
+nothing of what either side does about a message. Used by the master, the zygote and every worker.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ["Message", "Packet", "channel_pair", "receive", "send"]
+
+
+class Message(IntEnum):
+    """What can be said. The number that goes with it is in `Packet.number`."""
+
+    READY = 1  # child to master: I have booted
+    FAILED = 2  # zygote to master: the application did not load, the traceback comes with it
+    DRAIN = 3  # master to worker: stop accepting now (others serve on), finish what is there and return
+    STOP = 4  # master to worker: accept what is queued, then as DRAIN
+    ORPHANED = 5  # never sent: what a child makes of the end of its channel, the master has died
+    FORK = 6  # master to zygote: fork a worker; number: row * 2**32 + slot; descriptor: its channel
+    FORKED = 7  # worker to master, the first thing it says; number: its pid
+
+
+_HEADER = struct.Struct("<BQI")
+_TEXT_BYTES = 1 << 16
+
+
+@dataclass(slots=True, frozen=True)
+class Packet:
+    """One message as it was received; who receives a descriptor closes it."""
+
+    message: Message
+    number: int = 0
+    text: bytes = b""
+    descriptor: int = -1
+
+
+def channel_pair() -> tuple[socket.socket, socket.socket]:
+    """Make both ends of a channel (in the master): whole messages in order, and an end that shows a process's
+    death."""
+    try:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    except OSError:  # macOS: a stream, on which messages this small arrive whole too
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+def send(
+    channel: socket.socket, message: Message, number: int = 0, text: bytes = b"", descriptor: int = -1
+) -> bool:
+    """Send one message without blocking; False when the other side has gone or does not take any more.
+
+    `text` keeps its last 64 KB: the end of a traceback says most.
+    """
+    text = text[-_TEXT_BYTES:]
+    packet = _HEADER.pack(message, number, len(text)) + text
+    ancillary = []
+    if descriptor >= 0:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [descriptor]))]
+    try:
+        channel.sendmsg([packet], ancillary)
+    except OSError:
+        return False
+    return True
+
+
+def receive(channel: socket.socket) -> Packet | None:
+    """Receive one message; None when a non-blocking channel has none now, ORPHANED when the other side has
+    gone."""
+    whole = channel.type != socket.SOCK_STREAM
+    wanted = _HEADER.size + (_TEXT_BYTES if whole else 0)
+    try:
+        data, ancillary, _, _ = channel.recvmsg(wanted, socket.CMSG_SPACE(array.array("i").itemsize))
+    except (BlockingIOError, InterruptedError):
+        return None
+    except OSError:
+        return Packet(Message.ORPHANED)
+    if len(data) < _HEADER.size:
+        return Packet(Message.ORPHANED)
+    kind, number, length = _HEADER.unpack_from(data)
+    text = data[_HEADER.size :]
+    while len(text) < length:
+        more = channel.recv(length - len(text))
+        if not more:
+            return Packet(Message.ORPHANED)
+        text += more
+    return Packet(Message(kind), number, text, _descriptor(ancillary))
+
+
+def _descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:
+    received = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            received.frombytes(data[: len(data) - len(data) % received.itemsize])
+    for surplus in received[1:]:
+        os.close(surplus)
+    if not received:
+        return -1
+    os.set_inheritable(received[0], False)
+    return received[0]

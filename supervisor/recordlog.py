@@ -1,0 +1,162 @@
+"""The log of records: takes what workers left in their rings to one file, whole lines only, nothing lost.
+
+Owns the file and the point up to which each ring is written. A ring is only given back its room up to the end
+of a record that is in the file, so a write that broke off is resumed, or repeated whole in a file opened
+since, before another ring's turn. Knows nothing of what a record says, nor of when to drain (`drainer`). Runs
+in the master.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+from enum import Enum
+
+from .board import Row
+from .lane import Lane
+from .sink import Sink
+
+__all__ = ["Drained", "RecordLog"]
+
+_GONE = (errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errno.ECONNRESET)
+_STANDARD_OUTPUT = 1
+
+
+class Drained(Enum):
+    """How a drain went."""
+
+    IDLE = "nothing waited"
+    WROTE = "all that waited was written"
+    BLOCKED = "the target takes no more now"
+    FAILED = "the target cannot be written, a full disk perhaps: the rest waits"
+
+
+class RecordLog:
+    """`target` is PATH, "-" or "off"; `report(level, text)` is told of trouble. OSError when it cannot be
+    opened."""
+
+    def __init__(self, target: str, report: Callable[[str, str], None]) -> None:
+        self._report = report
+        self._target = target
+        self._sink = _open(target)
+        self._half: Lane | _Own | None = None  # whose record broke off in the file
+        self._half_bytes = 0
+        self._failing = ""
+        self._own = _Own()
+        self.bytes = 0
+        """Bytes written since the start."""
+        self.stalls = 0
+        """Writes that failed and were tried again."""
+
+    @property
+    def sink(self) -> Sink | None:
+        return self._sink
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of the master's own records that wait."""
+        return self._own.pending_bytes
+
+    def add(self, record: bytes) -> None:
+        """Have the master itself log a record; it is written by the next drain."""
+        self._own.records += record
+
+    def drain(self, rows: Iterable[Row]) -> Drained:
+        """Write out whatever waits in the rings of `rows`, and what was added."""
+        outcome = Drained.IDLE
+        queue: list[Lane | _Own] = [self._half] if self._half is not None else []
+        for row in rows:
+            queue.append(row.lead)
+            queue.append(row.pool)
+        queue.append(self._own)
+        for source in queue:
+            if source.pending_bytes:
+                outcome = self._empty(source)
+                if outcome is not Drained.WROTE:
+                    return outcome
+        return Drained.WROTE if outcome is Drained.WROTE else Drained.IDLE
+
+    def _empty(self, source: Lane | _Own) -> Drained:
+        while views := source.pending():
+            waiting = sum(map(len, views))
+            if self._sink is None:
+                source.advance(waiting)
+                continue
+            try:
+                written = self._sink.write(_from(views, self._half_bytes))
+            except BlockingIOError:
+                return Drained.BLOCKED
+            except OSError as error:
+                return self._failed(error)
+            if self._failing:
+                self._failing = ""
+                self._report("warning", f"access log {self._target!r} is written again")
+            self.bytes += written
+            written += self._half_bytes
+            whole = written if written == waiting else _last_end(views, written)
+            source.advance(whole)
+            self._half_bytes = written - whole
+            self._half = source if self._half_bytes else None
+            if written < waiting:
+                return Drained.BLOCKED
+        return Drained.WROTE
+
+    def _failed(self, error: OSError) -> Drained:
+        if self._target == "-" and error.errno in _GONE:
+            self._report("error", f"standard output has gone ({error.strerror}): the access log is off now")
+            self._sink = None
+            return Drained.WROTE
+        self.stalls += 1
+        if self._failing != str(error.strerror):
+            self._failing = str(error.strerror)
+            self._report("error", f"cannot write access log {self._target!r}: {error.strerror}; records wait")
+        return Drained.FAILED
+
+    def reopen(self, target: str | None = None) -> None:
+        """Open the file anew, or another one; OSError leaves everything as it was."""
+        sink = _open(target or self._target)
+        if self._sink is not None:
+            self._sink.close()
+        self._sink = sink
+        self._target = target or self._target
+        self._half, self._half_bytes = None, 0
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+            self._sink = None
+
+
+class _Own:
+    """The master's own records, drained like a lane."""
+
+    __slots__ = ("records",)
+
+    def __init__(self) -> None:
+        self.records = b""
+
+    @property
+    def pending_bytes(self) -> int:
+        return len(self.records)
+
+    def pending(self) -> list[memoryview[int]]:
+        return [memoryview(self.records)] if self.records else []
+
+    def advance(self, taken_bytes: int) -> None:
+        self.records = self.records[taken_bytes:]
+
+
+def _open(target: str) -> Sink | None:
+    return None if target == "off" else Sink(target, _STANDARD_OUTPUT)
+
+
+def _from(views: list[memoryview[int]], start: int) -> list[memoryview[int]]:
+    if not start:
+        return views
+    first = min(start, len(views[0]))
+    return [view for view in (views[0][first:], *(rest[start - first :] for rest in views[1:])) if len(view)]
+
+
+def _last_end(views: list[memoryview[int]], written: int) -> int:
+    """Give the end of the last whole record within the first `written` bytes."""
+    return b"".join(views)[:written].rfind(b"\n") + 1

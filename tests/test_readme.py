@@ -1,0 +1,56 @@
+"""The README's commands and tables, held against the code they speak of."""
+
+from __future__ import annotations
+
+import re
+
+from tests.server import ROOT
+from webpy.settings import OPTIONS
+
+README = (ROOT / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", README, re.M | re.S)
+    assert found, f"README.md has no section {title!r}"
+    return found[1]
+
+
+def command(title: str) -> str:
+    """The one command line of the one fenced block of a section."""
+    (block,) = re.findall(r"^```\w*\n(.*?)^```$", section(title), re.M | re.S)
+    (line,) = block.splitlines()
+    return str(line)
+
+
+def test_run_it_is_one_line_that_serves_the_notes() -> None:
+    assert command("Run it").endswith("webpy serve examples/notes.py")
+
+
+def test_test_it_is_what_ci_runs() -> None:
+    (last,) = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("exec ")]
+    assert last == f"exec {command('Test it')}"
+
+
+def test_settings_table_is_the_code_s() -> None:
+    rows = dict(re.findall(r"^\| `(--[\w-]+)` \| ([^|]*?) ?\|", section("Settings"), re.M))
+    rows.pop("--config")  # where settings are read from: none itself
+    ready = {option.flag: option for option in OPTIONS.values() if option.ready}
+    assert sorted(rows) == sorted(ready)
+    for flag, default in rows.items():
+        option = ready[flag]
+        shown = "" if option.default is None else option.kind.show(option.default)
+        shown = shown[0] if isinstance(shown, list) else str(shown)
+        assert default == shown, f"{flag}: README.md says {default!r}, the code {shown!r}"
+
+
+def test_links_lead_to_files() -> None:
+    for document in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):
+            assert (ROOT / target).exists(), f"{document} links to {target}"
+
+
+def test_tracked_scripts_are_executable() -> None:
+    for name in ("tests/run", ".ci/run"):
+        mode = (ROOT / name).stat().st_mode
+        assert mode & 0o111 == 0o111, f"{name} has mode {mode:o}"

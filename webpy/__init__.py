@@ -1,0 +1,48 @@
+"""webpy: RESTful handlers on every core, from one command.
+
+    import webpy
+
+    class Hello(webpy.HTTPHandler):
+        def do_get(self):
+            return 200, "Hello, World!"
+
+    routes = {"/": Hello}
+
+and `webpy serve hello.py`. The names here are what applications use; each is imported when first asked for, so that the
+command line and the master load no more than they need.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import HTTPError, HTTPErrorHandler
+    from .handler import HTTPHandler
+    from .headers import HTTPHeaders
+    from .server import HTTPServer
+
+__all__ = ["HTTPError", "HTTPErrorHandler", "HTTPHandler", "HTTPHeaders", "HTTPServer", "__version__"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "HTTPError": ".errors",
+    "HTTPErrorHandler": ".errors",
+    "HTTPHandler": ".handler",
+    "HTTPHeaders": ".headers",
+    "HTTPServer": ".server",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'webpy' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,55 @@
+"""The command line: `webpy serve`, `check`, `config`.
+
+Owns words, exit statuses and messages. A command imports what it runs only when it runs, so that `--help` is quick and
+the master of `serve` stays small. Called by the console script `webpy`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .check import check
+from .config import config
+from .errors import report_errors
+from .serve import serve
+
+__all__ = ["main"]
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        with report_errors():
+            return super().invoke(ctx)
+
+
+def _version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        number = version("webpy")
+    except PackageNotFoundError:
+        number = "(not installed)"
+    click.echo(f"webpy {number}, Python {platform.python_version()}")
+    ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def main() -> None:
+    """Serve Python on every core.
+
+    TARGET is package.module:attribute or path/to/file.py:attribute; without :attribute the first of routes, app,
+    application, handler, server, root that exists.
+
+    Every option is also a key of webpy.toml (with _ for -), an environment variable WEBPY_... and a keyword of
+    HTTPServer; the command line wins over the environment, that over the file, and the file over the default.
+    """
+
+
+for _command in (serve, check, config):
+    main.add_command(_command)

@@ -1,0 +1,77 @@
+"""`webpy check`: loads everything in this process, binds nothing, and says what it found or what is wrong."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .errors import warn
+from .options import Given, kind_option, settings_options
+
+if TYPE_CHECKING:
+    from ..settings import Resolved, Settings
+    from ..target import Target
+
+__all__ = ["check", "load"]
+
+
+@click.command(short_help="Load everything, bind nothing, say what is wrong.")
+@click.argument("target")
+@kind_option
+@settings_options
+def check(target: str, kind: str | None, **arguments: Any) -> None:
+    """Load everything, bind nothing, exit 0 or say what is wrong.
+
+    Exit status: 2 wrong usage or settings, 3 the application does not load.
+    """
+    from ..routes import compile_routes
+    from ..target import TargetError
+
+    resolved = Given.of(arguments).resolve()
+    warn(resolved.warnings)
+    _tls(resolved)
+    found = load(target, kind, resolved)
+    try:
+        compile_routes(found.routes, dict(found.error_routes))
+    except ValueError as error:
+        raise TargetError(f"{found.name}: {error}") from None
+    if found.settings:
+        resolved = resolved.with_keywords(found.settings)
+        _tls(resolved)
+    count = len(found.routes)
+    many = "1 route" if count == 1 else f"{count} routes"
+    click.echo(f"ok: {found.name} — {'all paths' if found.kind == 'handler' else many} ({found.kind})")
+    click.echo(f"ok: settings — {_summary(resolved.settings)}")
+
+
+def load(target: str, kind: str | None, resolved: Resolved) -> Target:
+    """Loads TARGET from the folder that the settings say. Raises TargetError."""
+    from ..target import load_target
+
+    if resolved.settings.chdir is not None:
+        os.chdir(resolved.settings.chdir)
+    return load_target(target, kind)
+
+
+def _tls(resolved: Resolved) -> None:
+    if resolved.settings.certfile is None:
+        return
+    from ..settings import SettingsError
+    from ..tls import make_context
+
+    if resolved.settings.chdir is not None:
+        os.chdir(resolved.settings.chdir)
+    try:
+        make_context(resolved.settings)
+    except SettingsError:
+        raise
+    except ValueError as error:
+        raise SettingsError(f"{resolved.labels['certfile']}: {error}") from None
+
+
+def _summary(settings: Settings) -> str:
+    workers = settings.worker_count()
+    tls = ", TLS" if settings.certfile is not None else ""
+    return f"{', '.join(settings.bind)}{tls}, {workers} worker{'s' if workers != 1 else ''}, {settings.threads} threads"

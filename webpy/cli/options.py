@@ -1,0 +1,67 @@
+"""The options of a command, made from the dataclass of settings. Values go through as the strings that were typed:
+`resolve` reads them, so that a mistake has the same words from any source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..settings import OPTIONS, Option, Resolved, find_config, resolve
+from ..settings.listing import shown_default
+
+__all__ = ["Given", "kind_option", "settings_options"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the command line said of settings. `resolve` may be called again and again: it reads the file and the
+    environment anew, from the folder the command was started in."""
+
+    cli: Mapping[str, object]
+    config: str | None
+    base: Path
+
+    @classmethod
+    def of(cls, arguments: dict[str, Any]) -> Given:
+        """Takes the settings' values out of a click command's arguments."""
+        config = arguments.pop("config")
+        values = {name: value for name, value in arguments.items() if name in OPTIONS and value not in (None, ())}
+        return cls(values, config, Path.cwd())
+
+    def resolve(self) -> Resolved:
+        """The settings of now. Raises SettingsError."""
+        file = find_config(self.config, os.environ, self.base)
+        return resolve(self.cli, os.environ, file, base=self.base)
+
+
+def settings_options(command: _F) -> _F:
+    """Adds `--config` and an option for each setting."""
+    for option in reversed(OPTIONS.values()):
+        command = _option(option)(command)
+    return click.option("--config", metavar="FILE", help="Settings file.  [default: webpy.toml, if there is one]")(
+        command
+    )
+
+
+def kind_option(command: _F) -> _F:
+    """Adds `--kind`: how to serve TARGET."""
+    from ..target import SERVED
+
+    return click.option("--kind", type=click.Choice(SERVED), help="What TARGET is.  [default: found out]")(command)
+
+
+def _option(option: Option) -> Callable[[_F], _F]:
+    hidden = not option.ready
+    if option.kind.flag:
+        return click.option(f"{option.flag}/--no-{option.flag[2:]}", default=None, help=option.help, hidden=hidden)
+    default = shown_default(option)
+    text = f"{option.help}  [default: {default}]" if default else option.help
+    metavar = option.kind.metavar
+    return click.option(option.flag, metavar=metavar, multiple=option.kind.many, help=text, hidden=hidden)

@@ -1,0 +1,36 @@
+"""`webpy serve`: hands TARGET and the settings to the server.
+
+Imports nothing of the application: that is for the zygote, so that nothing in it can take the master down.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from .errors import warn
+from .options import Given, kind_option, settings_options
+
+__all__ = ["serve"]
+
+
+@click.command(short_help="Run an application on every core.")
+@click.argument("target")
+@kind_option
+@settings_options
+def serve(target: str, kind: str | None, **arguments: Any) -> None:
+    """Run an application on every core.
+
+    TARGET is package.module:attribute or path/to/file.py:attribute, in the current folder or the one of --chdir.
+
+    Exit status: 0 stopped as asked, 2 wrong usage or settings, 3 the application did not load, 4 cannot bind,
+    1 anything else.
+    """
+    given = Given.of(arguments)
+    warn(given.resolve().warnings)  # a mistake ends it here, before anything is started
+
+    from ..server import serve as run
+
+    sys.exit(run(target, given.resolve, kind))

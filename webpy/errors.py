@@ -1,0 +1,80 @@
+"""Owns `HTTPError`, the exception that becomes an answer, and `HTTPErrorHandler`, which renders it; no sockets."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .headers import HTTPHeaders
+from .protocol import REASONS
+from .response import Answering
+
+if TYPE_CHECKING:
+    from .request import Request
+    from .response import Body, Result
+    from .routes import Groups
+
+__all__ = ["HTTPError", "HTTPErrorHandler"]
+
+
+class HTTPError(Exception):
+    """Ends a request with an error answer.
+
+    status: 100 to 599 (RFC 9110 section 15); message: the body (str, bytes or None for the standard one);
+    headers: fields of the answer; status_message: the reason phrase.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: Body = None,
+        headers: HTTPHeaders | None = None,
+        status_message: str | None = None,
+    ) -> None:
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"HTTPError: got status {status!r}, wanted a number from 200 to 599")
+        self.status = self.code = status
+        self.message = message
+        self.headers = headers
+        self.status_message = status_message or REASONS.get(status, "Unknown")
+        super().__init__(f"{status} {self.status_message}")
+
+
+class HTTPErrorHandler(Answering):
+    """Renders an `HTTPError` as an answer; `error_routes` maps a regex on the status code to a subclass.
+
+    `error`, `request`, `response` and `groups` (what the regex captured) are set; override `format`.
+    """
+
+    def __init__(self, request: Request, groups: Groups, error: HTTPError) -> None:
+        self.request = request
+        self.groups = groups
+        self.error = error
+
+    def format(self) -> Body:
+        """The body: the error's own message, or its status and reason phrase."""
+        if self.error.message is not None:
+            return self.error.message
+        return f"{self.error.status} - {self.error.status_message}\n"
+
+    def respond(self) -> Result:
+        """Status, reason phrase and body of the answer, with the error's headers set on the response."""
+        if self.error.headers is not None:
+            self.response.headers = self.error.headers.copy()
+        return self.error.status, self.error.status_message, self.format()
+
+
+def compile_error_routes(
+    error_routes: dict[str, type[HTTPErrorHandler]] | None,
+) -> list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]:
+    """Error routes ready to match; raises ValueError that names the bad regex or handler."""
+    compiled = []
+    for regex, handler in (error_routes or {}).items():
+        try:
+            pattern = re.compile(str(regex))
+        except re.error as error:
+            raise ValueError(f"error route {regex!r}: not a regular expression: {error}") from None
+        if not (isinstance(handler, type) and issubclass(handler, HTTPErrorHandler)):
+            raise ValueError(f"error route {regex!r}: got {handler!r}, wanted a subclass of HTTPErrorHandler")
+        compiled.append((pattern, handler))
+    return compiled

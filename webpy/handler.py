@@ -1,0 +1,92 @@
+"""Owns `HTTPHandler`, what applications subclass: one object answers one request. No sockets, no threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import HTTPError
+from .request import Request
+from .response import Answering
+
+if TYPE_CHECKING:
+    from .response import Body, Result
+    from .routes import Groups
+
+__all__ = ["HTTPHandler"]
+
+
+class HTTPHandler(Answering):
+    """Answers the requests of a route: `do_get`, `do_put`, `do_anything`, the method in lower case.
+
+    A method returns (status, body) or (status, reason, body). `self.groups` holds what the route's regex captured,
+    `self.request` the request, `self.response.headers` what to send beside the body.
+
+    atomic: one writer, or many readers (GET, HEAD, OPTIONS), of a resource at a time, across all workers.
+    stream: start as soon as the head is there; `request.rfile` then reads the body as it arrives.
+    """
+
+    atomic = False
+    stream = False
+    #: methods that `atomic` lets run side by side (the safe ones, RFC 9110 section 9.2.1)
+    nonatomic = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+    def __init__(self, request: Request, groups: Groups) -> None:
+        self.request = request
+        self.groups = groups
+
+    @classmethod
+    def methods(cls) -> list[str]:
+        """The methods this handler answers, in upper case and in order."""
+        names = {name[3:].upper() for name in dir(cls) if name.startswith("do_") and callable(getattr(cls, name))}
+        if "GET" not in names:
+            names.discard("HEAD")
+        return sorted(names)
+
+    def do_options(self) -> Result:
+        """204 and the methods there are (RFC 9110 section 9.3.7)."""
+        self.response.headers.set("Allow", ", ".join(self.methods()))
+        return 204, None
+
+    def do_head(self) -> Result:
+        """What `do_get` answers; its body is measured and not sent (RFC 9110 section 9.3.2)."""
+        get = getattr(self, "do_get", None)
+        if get is None:
+            raise self.not_allowed()
+        return get()
+
+    def check_continue(self) -> bool | None:
+        """Whether a client that asked (`Expect: 100-continue`) shall send its body: False answers 417, or raise."""
+        return True
+
+    def get_body(self) -> None:
+        """Make `request.body` from the body that arrived; the default gives it to `decode`."""
+        self.request.body = self.decode(self.request.rfile.read())
+
+    def decode(self, body: bytes) -> Any:
+        """What `request.body` shall be for this body; an overriding method may raise `HTTPError`."""
+        return body
+
+    def encode(self, body: Any) -> Body:
+        """What shall be sent for the body that a method returned."""
+        return body  # type: ignore[no-any-return]
+
+    def respond(self) -> Result:
+        """Answer the request: body in, method, body out. Override to wrap every method of a handler."""
+        cls = type(self)
+        method = getattr(self, "do_" + self.request.method.lower(), None)
+        if method is None:
+            raise self.not_allowed()
+        if not cls.stream and (cls.decode is not HTTPHandler.decode or cls.get_body is not HTTPHandler.get_body):
+            self.get_body()
+        result = method()
+        if cls.encode is HTTPHandler.encode:
+            return result
+        *status, body = result
+        return (*status, self.encode(body))
+
+    def not_allowed(self) -> HTTPError:
+        """405 with the methods there are (RFC 9110 section 15.5.6)."""
+        error = HTTPError(405)
+        self.response.headers.set("Allow", ", ".join(self.methods()))
+        error.headers = self.response.headers
+        return error

@@ -1,0 +1,44 @@
+"""HTTP/1.1 and HTTP/1.0 without I/O (RFC 9110, RFC 9112): bytes in, heads and payload out, and the reverse.
+
+grammar.py has the patterns, limits.py the bounds, errors.py the refusal and the reason phrases, head.py
+request heads, body.py request bodies, response.py answers. Imports nothing of webpy outside this folder, and
+no sockets, clocks or logs. Used by the connection.
+"""
+
+from __future__ import annotations
+
+from .body import BodyReader
+from .errors import REASONS, ProtocolError
+from .fields import Fields, parse_fields
+from .head import Head, find_head, parse_head
+from .limits import Limits
+from .response import (
+    CONTINUE,
+    LAST_CHUNK,
+    Framing,
+    body_allowed,
+    encode_chunk,
+    encode_head,
+    encode_last_chunk,
+    frame,
+)
+
+__all__ = [
+    "CONTINUE",
+    "LAST_CHUNK",
+    "REASONS",
+    "BodyReader",
+    "Fields",
+    "Framing",
+    "Head",
+    "Limits",
+    "ProtocolError",
+    "body_allowed",
+    "encode_chunk",
+    "encode_head",
+    "encode_last_chunk",
+    "find_head",
+    "frame",
+    "parse_fields",
+    "parse_head",
+]

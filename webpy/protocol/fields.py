@@ -1,0 +1,172 @@
+"""Field blocks: their lines, and what they say about framing whatever the request line says (RFC 9112
+sections 5, 6).
+
+Owns field syntax, the limits of blocks, and Host, Content-Length, Transfer-Encoding, Connection and Expect as
+far as they can be judged without the request line. Must not know request lines. Called by head.py, and by
+body.py for trailers.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from .errors import ProtocolError, show
+from .grammar import FIELD_LINE, FIELD_LINES, TEXT, TOKEN
+from .limits import Limits
+from .line import is_host
+
+__all__ = ["Fields", "parse_fields", "refuse_lines", "split_fields"]
+
+_LENGTH_DIGITS = 19  # the longest decimal that fits in 64 bits, signed
+
+_find_fields = FIELD_LINES.findall
+
+
+class Fields:
+    """A field block, parsed, with what it says about framing whatever the request line before it says.
+
+    pairs: names as sent and stripped values, in order. first: first value by lower-case name. host: None
+    without a Host field. close, persist: whether Connection names `close`, `keep-alive`. expect: the Expect
+    members, lower case.
+    """
+
+    __slots__ = ("chunked", "close", "content_length", "expect", "first", "host", "pairs", "persist")
+
+    def __init__(
+        self,
+        pairs: tuple[tuple[str, str], ...],
+        first: dict[str, str],
+        host: str | None,
+        content_length: int | None,
+        chunked: bool,
+        connection: str | None,
+        expect: str | None,
+    ) -> None:
+        self.pairs = pairs
+        self.first = first
+        self.host = host
+        self.content_length = content_length
+        self.chunked = chunked
+        if connection is None:
+            self.close = self.persist = False
+        elif connection == "keep-alive":
+            self.close = False
+            self.persist = True
+        else:
+            options = _members(connection)
+            self.close = "close" in options
+            self.persist = "keep-alive" in options
+        self.expect = () if expect is None else _members(expect)
+
+
+def parse_fields(block: bytes, limits: Limits) -> Fields:
+    """Parse a field block, the empty line at its end included, and settle framing as far as it can.
+
+    Depends on nothing but its arguments, so it may be remembered by `block`. Raises ProtocolError: 400 or
+    431.
+    """
+    pairs = split_fields(block, limits)
+    first = {}
+    for name, value in pairs:
+        first[name.lower()] = value
+    if len(first) != len(pairs):
+        first = _first_of_each(pairs)
+    host = first.get("host")
+    if host is not None and not is_host(host):
+        raise ProtocolError(400, f"malformed Host {show(host)}")
+    length = first.get("content-length")
+    coding = first.get("transfer-encoding")
+    size = None
+    if length is not None:
+        # RFC 9112 section 6.3: peers that read these differently see different requests in the same bytes.
+        if coding is not None:
+            raise ProtocolError(400, "Content-Length together with Transfer-Encoding")
+        if not (length.isascii() and length.isdigit() and len(length) <= _LENGTH_DIGITS):
+            wanted = f"wanted at most {_LENGTH_DIGITS} digits"
+            raise ProtocolError(400, f"Content-Length of {show(length)}, {wanted}")
+        size = int(length)
+    if coding is not None and coding.lower() != "chunked":
+        raise ProtocolError(400, f"Transfer-Encoding of {show(coding)}, and only chunked is known")
+    return Fields(pairs, first, host, size, coding is not None, first.get("connection"), first.get("expect"))
+
+
+def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
+    """Names as sent and stripped values of a field block that ends in its empty line. Raises ProtocolError:
+    400 or 431."""
+    text = block.decode("latin-1")
+    pairs = _find_fields(text)
+    count = len(pairs)
+    # A match begins a line and ends with the CRLF of it. So if there is one CRLF more than matches, that of the
+    # empty line, and no other control, then the matches are the block.
+    if (
+        block.translate(None, TEXT) != b"\r\n" * (count + 1)
+        or (text[-3:] != "\n\r\n" and text != "\r\n")
+        or count > limits.fields
+    ):
+        _refuse_fields(block, limits)
+    if " \r\n" in text or ("\t" in text and "\t\r\n" in text):
+        return tuple([(name, value.rstrip(" \t")) for name, value in pairs])
+    return tuple(pairs)
+
+
+def _members(value: str) -> tuple[str, ...]:
+    """Members of a comma-separated list, lower case, empty ones left out (RFC 9110 section 5.6.1)."""
+    return tuple([stripped for member in value.lower().split(",") if (stripped := member.strip(" \t"))])
+
+
+def _first_of_each(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """First values by lower-case name; the lists that decide on framing and persistence are joined (RFC 9110
+    section 5.3)."""
+    first: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        if key not in first:
+            first[key] = value
+        elif key in ("host", "content-length", "transfer-encoding"):
+            raise ProtocolError(400, f"more than one {show(name)} field")
+        elif key in ("connection", "expect"):
+            first[key] += ", " + value
+    return first
+
+
+def _refuse_fields(block: bytes, limits: Limits) -> NoReturn:
+    """Raise what is wrong with a whole field block."""
+    refuse_lines(block, limits, 0, 0)
+    raise ProtocolError(400, "malformed field block")
+
+
+def refuse_lines(seen: bytes, limits: Limits, fields: int, start: int) -> None:
+    """Raise if a whole line of the field block that begins at `fields` is bad; lines that end before `start`
+    are not looked at."""
+    newline = seen.find(b"\n", max(start, fields))
+    if newline < 0:
+        return
+    at = max(seen.rfind(b"\n", 0, newline) + 1, fields)
+    count = seen.count(b"\n", fields, at)
+    while newline >= 0:
+        line = seen[at:newline]
+        if line == b"\r":
+            return
+        count += 1
+        if count > limits.fields:
+            raise ProtocolError(431, f"more than {limits.fields} fields")
+        _refuse_line(line.decode("latin-1"))
+        at = newline + 1
+        newline = seen.find(b"\n", at)
+
+
+def _refuse_line(line: str) -> None:
+    """Raise if a field line, its LF cut off, is bad (RFC 9112 section 5)."""
+    if not line.endswith("\r"):
+        raise ProtocolError(400, f"a bare LF after {show(line)}")
+    line = line[:-1]
+    if FIELD_LINE.fullmatch(line):
+        return
+    name, colon, _ = line.partition(":")
+    if line[:1] in (" ", "\t"):
+        raise ProtocolError(400, f"a line that begins with white space: {show(line)}")
+    if not colon:
+        raise ProtocolError(400, f"a field without a colon: {show(line)}")
+    if not TOKEN.fullmatch(name):
+        raise ProtocolError(400, f"malformed field name {show(name)}")
+    raise ProtocolError(400, f"a control character in the value of {name[:60]}")

@@ -1,0 +1,171 @@
+"""Request heads: where one ends, what it says, and how its body is framed.
+
+Owns the head's syntax and every decision that the head alone settles (RFC 9112 sections 2 to 6): target
+forms, Host, Content-Length against Transfer-Encoding, persistence, Expect. Must not know sockets, clocks,
+routes or who asks. Called by the connection: find_head on what has arrived, then parse_head on the block it
+found. Heads are immutable and depend on their bytes and the limits only, so the caller may keep and share
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from .errors import ProtocolError, show
+from .fields import Fields, parse_fields, refuse_lines
+from .grammar import NOT_IN_REQUEST_LINE
+from .limits import Limits
+from .line import parse_line, resource_of
+
+__all__ = ["Head", "find_head", "parse_head"]
+
+
+def find_head(buffer: bytes | bytearray, limits: Limits, start: int = 0) -> int:
+    """Where the head at the front of `buffer` ends: the index just past its CRLFCRLF, or -1 when more is
+    needed.
+
+    start: how many bytes of the buffer an earlier call has seen, so that bytes that come one by one are
+    looked at once. Raises ProtocolError as soon as the bytes so far cannot become a good head; what it does
+    not see, parse_head does, with the same status however the bytes were split. One CRLF before the request
+    line is allowed (RFC 9112 section 2.2).
+    """
+    end = buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0) + 4
+    if 3 < end <= limits.head_bytes:
+        return end
+    _refuse_start(bytes(buffer[: limits.head_bytes]), limits, start)
+    if len(buffer) >= limits.head_bytes:
+        raise ProtocolError(431, f"the head is longer than {limits.head_bytes} bytes")
+    return -1
+
+
+class Head:
+    """A request head. Treat it as immutable: it may be shared between requests.
+
+    method: as sent. target: as sent. resource: path and query in origin-form, or `*`. minor: 0 or 1. fields:
+    names as sent and stripped values (latin-1), in order. host: authority asked for, '' if an HTTP/1.0
+    request names none. content_length: None if not sent. chunked: the body is chunked. keep_alive: the peer
+    wants the connection kept. expect_continue: it waits for 100 before it sends its body. line: the request
+    line without CRLF.
+    """
+
+    __slots__ = (
+        "_first",
+        "chunked",
+        "content_length",
+        "expect_continue",
+        "fields",
+        "host",
+        "keep_alive",
+        "line",
+        "method",
+        "minor",
+        "resource",
+        "target",
+    )
+
+    def __init__(self, line: bytes, fields: Fields) -> None:
+        method, target, minor = parse_line(line)
+        host = fields.host
+        if target[0] == "/":
+            resource = target
+        else:
+            resource, authority = resource_of(method, target)
+            if authority:
+                # RFC 9112 section 3.2.2: it wins over Host, which HTTP/1.1 needs all the same.
+                host = authority if host is not None or not minor else None
+        chunked = fields.chunked
+        length = fields.content_length
+        if minor:
+            if host is None:
+                raise ProtocolError(400, "an HTTP/1.1 request needs a Host field, and there is none")
+            self.keep_alive = not fields.close
+        else:
+            if chunked:
+                raise ProtocolError(400, "Transfer-Encoding in an HTTP/1.0 request")
+            if host is None:
+                host = ""
+            self.keep_alive = fields.persist and not fields.close
+        self.expect_continue = False
+        if fields.expect and minor:  # RFC 9110 section 10.1.1: ignored in HTTP/1.0
+            for member in fields.expect:
+                if member != "100-continue":
+                    raise ProtocolError(417, f"Expect of {show(member)}, and only 100-continue is known")
+            self.expect_continue = chunked or bool(length)
+        self.method = method
+        self.target = target
+        self.resource = resource
+        self.minor = minor
+        self.fields = fields.pairs
+        self.host = host
+        self.content_length = length
+        self.chunked = chunked
+        self.line = line
+        self._first = fields.first
+
+    def get(self, name: str) -> str | None:
+        """The first value of the field `name` (lower case), or None."""
+        return self._first.get(name)
+
+    def getlist(self, name: str) -> list[str]:
+        """Every value of the field `name` (lower case), in order."""
+        if name not in self._first:
+            return []
+        return [value for sent, value in self.fields if sent.lower() == name]
+
+    def __repr__(self) -> str:
+        return f"<Head {self.line!r}, {len(self.fields)} fields>"
+
+
+def parse_head(
+    block: bytes, limits: Limits, fields_of: Callable[[bytes, Limits], Fields] = parse_fields
+) -> Head:
+    """Parse a whole head, from its request line (or the CRLF before it) to its CRLFCRLF, both included.
+
+    fields_of: what parses the field block; a caller that remembers blocks gives its own, which calls
+    parse_fields on a miss. Raises ProtocolError: 400, 414, 417, 431, 501 or 505.
+    """
+    end = block.find(b"\r\n")
+    if end == 0:
+        block = block[2:]
+        end = block.find(b"\r\n")
+    if end > limits.line_bytes or end < 0 or len(block) > limits.head_bytes:
+        _refuse(block, limits)
+    try:
+        return Head(block[:end], fields_of(block[end + 2 :], limits))
+    except ProtocolError:
+        _refuse_start(block, limits, 0)  # of several faults the first counts, as when bytes come one by one
+        raise
+
+
+def _refuse(block: bytes, limits: Limits) -> NoReturn:
+    """Raise what is wrong with a whole head."""
+    seen = block[: limits.head_bytes]
+    _refuse_start(seen, limits, 0)
+    if len(block) > limits.head_bytes:
+        raise ProtocolError(431, f"the head is longer than {limits.head_bytes} bytes")
+    raise ProtocolError(400, "malformed head")
+
+
+def _refuse_start(seen: bytes, limits: Limits, start: int) -> None:
+    """Raise if what has been seen of a head cannot begin a good one; what lies before `start` has been looked
+    at.
+
+    Looks at every whole line, and at the bytes and length of an unfinished request line.
+    """
+    first = 2 if seen.startswith(b"\r\n") else 0
+    newline = seen.find(b"\n", first, first + limits.line_bytes + 2)
+    if newline < 0 or start <= newline:
+        line = seen[first:newline] if newline >= 0 else seen[first:]
+        if NOT_IN_REQUEST_LINE.search(line, max(start - first, 0), limits.line_bytes):
+            raise ProtocolError(400, f"malformed request line {show(line.decode('latin-1'))}")
+        if len(line) > limits.line_bytes and line[limits.line_bytes :] != b"\r":
+            raise ProtocolError(414, f"the request line is longer than {limits.line_bytes} bytes")
+        if newline < 0:
+            return
+        if not line.endswith(b"\r"):
+            raise ProtocolError(400, "a bare LF in the request line")
+        method, target, _ = parse_line(line[:-1])
+        if target[0] != "/":
+            resource_of(method, target)
+    refuse_lines(seen, limits, newline + 1, start)

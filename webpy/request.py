@@ -1,0 +1,118 @@
+"""Owns `Request`, what a handler is told of the request; no sockets: the connection is only asked for addresses."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from .headers import HTTPHeaders
+
+if TYPE_CHECKING:
+    from .protocol import Head
+
+__all__ = ["Peer", "Request"]
+
+_IN_RFILE = bytes(1)  # stands for a body that is too long for memory, or still arriving
+
+
+class Peer(Protocol):
+    """What a request asks of the connection it came on."""
+
+    @property
+    def client_address(self) -> tuple[str, int]: ...
+
+    @property
+    def tls(self) -> object | None: ...
+
+
+class Request:
+    """One request: its head, its body and who sent it.
+
+    `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it.
+    """
+
+    __slots__ = ("_peer", "body", "head", "headers", "raw_body", "rfile", "trailers")
+
+    head: Head
+    headers: HTTPHeaders
+    """The request's fields; a copy of this request's own, so that it may be changed."""
+    body: Any
+    """The body: bytes, or what the handler's `decode` made of them."""
+    rfile: IO[bytes]
+    """The body as a binary stream."""
+    raw_body: bytes
+    """The body as it arrived, if it was small enough to be kept in memory."""
+    trailers: tuple[tuple[str, str], ...]
+    """Trailer fields of a chunked body, names as sent (RFC 9110 section 6.5); never merged into the headers."""
+
+    def __init__(self, peer: Peer, head: Head) -> None:
+        self._peer = peer
+        self.head = head
+
+    def __getattr__(self, name: str) -> Any:
+        # Runs when a slot has not been filled: most handlers never ask for most of this, so none of it is made before.
+        value: Any
+        if name == "headers":
+            value = HTTPHeaders(self.head.fields)
+        elif name == "raw_body":
+            value = b""
+        elif name == "rfile":
+            value = io.BytesIO(self.raw_body)
+        elif name == "body":
+            value = self.rfile.read() if self.raw_body is _IN_RFILE else self.raw_body
+        elif name == "trailers":
+            value = ()
+        else:
+            raise AttributeError(f"a request has no {name!r}")
+        setattr(self, name, value)
+        return value
+
+    def read_from(self, stream: IO[bytes]) -> None:
+        """Take the body from `stream` (the worker, for a body that is not in memory)."""
+        self.rfile = stream
+        self.raw_body = _IN_RFILE
+
+    @property
+    def method(self) -> str:
+        """The method as sent, such as "GET"."""
+        return self.head.method
+
+    @property
+    def resource(self) -> str:
+        """Path and query as the client sent them, such as "/notes/a%20b?x=1"; "*" for `OPTIONS *`."""
+        return self.head.resource
+
+    @property
+    def path(self) -> str:
+        """The resource up to its query, as sent (not percent-decoded)."""
+        return self.head.resource.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """What follows the first "?" of the resource, as sent; empty when there is none."""
+        return self.head.resource.partition("?")[2]
+
+    @property
+    def http_version(self) -> str:
+        """The protocol version: "HTTP/1.1" or "HTTP/1.0"."""
+        return "HTTP/1.1" if self.head.minor else "HTTP/1.0"
+
+    @property
+    def client_address(self) -> tuple[str, int]:
+        """Host and port of the client; the host of a unix socket is "unix", its port 0."""
+        return self._peer.client_address
+
+    @property
+    def tls(self) -> object | None:
+        """The `ssl.SSLSocket` of the connection, or None without TLS."""
+        return self._peer.tls
+
+    @property
+    def scheme(self) -> str:
+        """ "https" under TLS, "http" otherwise."""
+        return "http" if self._peer.tls is None else "https"
+
+    @property
+    def host(self) -> str:
+        """The authority the client asked for, with its port if it named one; empty in HTTP/1.0 without Host."""
+        return self.head.host

@@ -1,0 +1,42 @@
+"""Owns `Response`, what a handler may set before it returns, and the shape of a handler's result; no sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO, Any, TypeAlias
+
+from .headers import HTTPHeaders
+
+__all__ = ["Answering", "Body", "Response", "Result"]
+
+#: What a handler may answer with: text (sent as UTF-8), bytes, nothing, a binary stream, or an iterable of bytes.
+Body: TypeAlias = "str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | None"
+
+#: What a handler's method returns: status and body, or status, reason phrase and body.
+Result: TypeAlias = "tuple[int, Body] | tuple[int, str | None, Body] | Any"
+
+
+class Response:
+    """The answer's headers, set by a handler before it returns."""
+
+    __slots__ = ("headers",)
+
+    def __init__(self) -> None:
+        self.headers = HTTPHeaders()
+
+
+class Answering:
+    """Something that answers: its `response` is made when first asked for, as most answers set no headers."""
+
+    _response: Response | None = None
+
+    @property
+    def response(self) -> Response:
+        """The answer's headers, to be set before returning."""
+        if self._response is None:
+            self._response = Response()
+        return self._response
+
+    @response.setter
+    def response(self, response: Response) -> None:
+        self._response = response

@@ -1,0 +1,120 @@
+"""Owns the route table: which handler answers a resource, and how its method is called. No sockets, no threads.
+
+The worker resolves a request once per distinct head and keeps what `RouteTable.resolve` gave.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .errors import HTTPError, HTTPErrorHandler, compile_error_routes
+from .handler import HTTPHandler
+
+if TYPE_CHECKING:
+    from .request import Request
+
+__all__ = ["Groups", "Route", "RouteTable", "compile_routes"]
+
+Handler = type[HTTPHandler]
+Routes = Mapping[str, Handler]
+
+
+class Groups(tuple[Any, ...]):
+    """What a route's regex captured: `groups[0]` is the first group, `groups["name"]` a named one."""
+
+    names: dict[str, str | None]
+
+    def __new__(cls, match: re.Match[str]) -> Groups:
+        self = super().__new__(cls, match.groups())
+        self.names = match.groupdict()
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.names[key] if isinstance(key, str) else super().__getitem__(key)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The named group, or `default` when the regex has none of that name or it took no part in the match."""
+        value = self.names.get(name)
+        return default if value is None else value
+
+
+_NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]
+
+
+class Route:
+    """One regex and its handler."""
+
+    __slots__ = ("catches_all", "handler", "match", "regex")
+
+    def __init__(self, regex: str, handler: Handler) -> None:
+        self.regex = regex
+        self.handler = handler
+        self.match = re.compile(regex).fullmatch
+        # two paths that no route names: a regex that takes both stands for many resources
+        self.catches_all = all(self.match(path) for path in ("/\N{SNOWMAN}/0", "/0/\N{SNOWMAN}/x?y=z"))
+
+    def call(self, method: str) -> Callable[[HTTPHandler], Any]:
+        """How to run this handler for `method`: straight into do_<method> when nothing is to be done around it."""
+        cls = self.handler
+        if cls.atomic:
+            return cls.respond
+        plain = all(getattr(cls, name) is getattr(HTTPHandler, name) for name in ("respond", "decode", "get_body", "encode"))
+        direct = getattr(cls, "do_" + method.lower(), None) if plain else None
+        return direct if callable(direct) else cls.respond
+
+
+class _NotFound(HTTPHandler):
+    def respond(self) -> Any:
+        raise HTTPError(404)
+
+
+class _Server(HTTPHandler):
+    """`OPTIONS *`: the server itself (RFC 9110 section 9.3.7)."""
+
+    def do_options(self) -> Any:
+        return 204, None
+
+
+class RouteTable:
+    """Routes in the order given, the first match wins; and the error routes."""
+
+    __slots__ = ("_error_routes", "not_found", "routes", "server")
+
+    def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
+        self.routes = routes
+        self.not_found = Route(".*", _NotFound)
+        self.server = Route(r"\*", _Server)
+        self._error_routes = error_routes
+
+    def resolve(self, resource: str) -> tuple[Route, Groups]:
+        """The route that answers `resource` (path and query) and what it captured; one that answers 404 if none does."""
+        for route in self.routes:
+            match = route.match(resource)
+            if match is not None:
+                return route, Groups(match) if match.re.groups else _NO_GROUPS
+        return (self.server if resource == "*" else self.not_found), _NO_GROUPS
+
+    def error_handler(self, request: Request, error: HTTPError) -> HTTPErrorHandler:
+        """The handler that renders `error`: of the first error route whose regex matches its status."""
+        for pattern, handler in self._error_routes:
+            match = pattern.fullmatch(str(error.status))
+            if match is not None:
+                return handler(request, Groups(match), error)
+        return HTTPErrorHandler(request, _NO_GROUPS, error)
+
+
+def compile_routes(routes: Routes, error_routes: dict[str, type[HTTPErrorHandler]] | None = None) -> RouteTable:
+    """A route table of a mapping of regex to handler; raises ValueError that names what is wrong with a route."""
+    if not isinstance(routes, Mapping):
+        raise ValueError(f"routes: got {type(routes).__name__}, wanted a dict of regex to handler")
+    compiled = []
+    for regex, handler in routes.items():
+        if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
+            raise ValueError(f"route {regex!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
+        try:
+            compiled.append(Route(regex, handler))
+        except (re.error, TypeError) as error:
+            raise ValueError(f"route {regex!r}: not a regular expression: {error}") from None
+    return RouteTable(compiled, compile_error_routes(error_routes))

@@ -1,0 +1,238 @@
+"""Owns the faces: `serve`, which the command line calls, and `HTTPServer`, for programs that serve themselves.
+
+Here settings, the application and the supervisor meet. `serve` and `HTTPServer.run` make their own process the master;
+`HTTPServer.start` forks one, and the program goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from types import FrameType, TracebackType
+from typing import Any
+
+from .atomic import ResourceLocks
+from .errors import HTTPErrorHandler
+from .handler import HTTPHandler
+from .routes import compile_routes
+from .settings import Resolved, Settings, find_config, resolve
+from .supervisor import Config, Supervisor
+from .supervisor.identity import Identity
+from .supervisor.listeners import Listener, open_listeners
+from .target import load_target, loading
+from .worker import Site, WebApplication
+
+__all__ = ["HTTPServer", "serve"]
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_PASSED_ON = (signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
+
+
+def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None = None) -> int:
+    """Serve TARGET until stopped, this process being the master; gives the exit status (INTERFACE.md).
+
+    target, kind: see `target.load_target`; resolve_again: the settings of now, asked for at the start and at reloads.
+    """
+    locks = ResourceLocks()
+
+    def find_site() -> Site:
+        found = load_target(target, kind)
+        return Site(found.routes, found.error_routes, found.settings)
+
+    def configure() -> tuple[Config, WebApplication]:
+        resolved = resolve_again()
+        return _config_of(resolved), WebApplication(resolved, find_site, locks)
+
+    return Supervisor(configure).run()
+
+
+def _config_of(resolved: Resolved) -> Config:
+    settings = resolved.settings
+    return Config(
+        binds=settings.bind,
+        backlog=settings.backlog,
+        workers=settings.worker_count(),
+        threads=settings.threads,
+        boot_timeout_s=settings.boot_timeout,
+        drain_timeout_s=settings.drain_timeout,
+        shutdown_delay_s=settings.shutdown_delay,
+        access_log=settings.access_log,
+        error_log=settings.error_log,
+        log_level=settings.log_level,
+        pidfile=settings.pidfile,
+        user=settings.user,
+        group=settings.group,
+        umask=settings.umask,
+        chdir=settings.chdir,
+        name="webpy",
+        scheme=_scheme(settings),
+    )
+
+
+def _scheme(settings: Settings) -> str:
+    return "http" if settings.certfile is None else "https"
+
+
+class HTTPServer:
+    """Handlers on an address, served by every core.
+
+    address: (host, port), or a str as `--bind` takes it; routes: regex to handler; error_routes: regex on the status to
+    `HTTPErrorHandler`; log: a logger in place of the error log's (in workers); http_log: a logger in place of the access
+    log; settings: any option of INTERFACE.md by its name with "_". Environment variables and webpy.toml win over these.
+    Raises SettingsError (a ValueError) for what is wrong with them, ValueError for bad routes.
+
+        httpd = webpy.HTTPServer(("localhost", 8080), routes)
+        httpd.start()      # returns; the program stays up until TERM or INT
+
+    A file that does this can be given to `webpy serve` as well: it is then served by that, and `start` does nothing.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int] | str,
+        routes: Mapping[str, type[HTTPHandler]],
+        error_routes: Mapping[str, type[HTTPErrorHandler]] | None = None,
+        keyfile: str | None = None,
+        certfile: str | None = None,
+        *,
+        log: logging.Logger | None = None,
+        http_log: logging.Logger | None = None,
+        **settings: Any,
+    ) -> None:
+        self.routes = routes
+        self.error_routes = dict(error_routes or {})
+        self.settings: dict[str, Any] = {"bind": address, "keyfile": keyfile, "certfile": certfile, **settings}
+        self._log = log
+        self._http_log = http_log
+        compile_routes(routes, self.error_routes)
+        self._resolve()
+        self._listeners: list[Listener] = []
+        self._master_pid = 0
+        self._stop_fd = -1
+        self._waiter: threading.Thread | None = None
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    @property
+    def address(self) -> tuple[str, int] | str:
+        """Where it listens: host and port, or "unix:PATH"; once started, with the port that port 0 became."""
+        if not self._listeners:
+            given = self.settings["bind"]
+            return (given[0], given[1]) if isinstance(given, (tuple, list)) else str(given)
+        where = self._listeners[0].address
+        host, colon, port = where.rpartition(":")
+        return (host.strip("[]"), int(port)) if colon and port.isdigit() else where
+
+    def is_running(self) -> bool:
+        """Whether it has been started and has not ended."""
+        return self._waiter is not None and self._waiter.is_alive()
+
+    def run(self) -> int:
+        """Serve in the foreground until stopped; gives the exit status."""
+        return 0 if loading() else Supervisor(self._configure(ResourceLocks())).run()
+
+    def start(self) -> None:
+        """Start to serve and return. Raises OSError when the address cannot be bound, RuntimeError if started already.
+
+        TERM and INT to this process then stop the server, and the other signals of INTERFACE.md are passed on, unless
+        the program handles them itself. The program stays up until the server has stopped.
+        """
+        if loading():
+            return  # being served by `webpy serve`, which wants the routes only
+        if self.is_running():
+            raise RuntimeError("the server is started already")
+        resolved = self._resolve()
+        config = _config_of(resolved)
+        self._listeners = open_listeners(config.binds, config.backlog, Identity.of(config))
+        stop_reader, self._stop_fd = os.pipe()
+        configure = self._configure(ResourceLocks())
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.close(self._stop_fd)
+                os.setsid()  # the terminal's signals are for the program, which passes them on
+                sockets = [listener.socket for listener in self._listeners]
+                status = Supervisor(configure).run(sockets, stop_fd=stop_reader)
+            finally:
+                os._exit(status)
+        os.close(stop_reader)
+        for listener in self._listeners:
+            listener.socket.close()
+        self._master_pid = pid
+        self._waiter = threading.Thread(target=self._wait, args=(pid,), name="webpy")
+        self._waiter.start()
+        self._take_signals()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop gracefully, and wait for the end, at most `timeout` seconds."""
+        self._ask_to_stop()
+        self.join(timeout)
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, at most `timeout` seconds."""
+        if self._waiter is not None:
+            self._waiter.join(timeout)
+
+    def close(self) -> None:
+        """Stop gracefully and give everything back."""
+        self.stop()
+        self._give_signals_back()
+
+    def __enter__(self) -> HTTPServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _resolve(self) -> Resolved:
+        given = {name: value for name, value in self.settings.items() if value is not None}
+        return resolve({}, os.environ, find_config(None), given)
+
+    def _configure(self, locks: ResourceLocks) -> Callable[[], tuple[Config, WebApplication]]:
+        def configure() -> tuple[Config, WebApplication]:
+            resolved = self._resolve()
+            site = Site(self.routes, self.error_routes)
+            return _config_of(resolved), WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
+
+        return configure
+
+    def _wait(self, pid: int) -> None:
+        """Wait for the master (a thread of the program, which keeps the program up)."""
+        os.waitpid(pid, 0)
+        os.close(self._stop_fd)
+        self._stop_fd = -1
+        for listener in self._listeners:
+            listener.close()
+
+    def _ask_to_stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        if self.is_running():
+            try:
+                os.write(self._stop_fd, b"x")
+            except OSError:
+                return  # it has just ended
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        if self.is_running():
+            os.kill(self._master_pid, number)
+
+    def _take_signals(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (*_STOP_SIGNALS, *_PASSED_ON):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                taken = self._ask_to_stop if number in _STOP_SIGNALS else self._pass_on
+                self._handlers[number] = signal.signal(number, taken)
+
+    def _give_signals_back(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            while self._handlers:
+                number, handler = self._handlers.popitem()
+                signal.signal(number, handler)
+
+

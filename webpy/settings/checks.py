@@ -1,0 +1,119 @@
+"""What must hold between settings, and between them and the machine: files that are named exist, users are known.
+
+Each rule is one generator of sentences. Knows no source: it is told how messages name a setting. Called by `resolve`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from .schema import Settings
+
+__all__ = ["problems_of", "warnings_of"]
+
+Labels = Mapping[str, str]
+
+
+def problems_of(settings: Settings, labels: Labels, base: Path, skip: Collection[str] = ()) -> list[str]:
+    """All that is wrong, a sentence each. Relative paths are taken from chdir, or from `base` if there is none.
+    `skip` names settings already known to be wrong: nothing that rests on them is said."""
+    if "chdir" in skip:
+        return []
+    folder = base if settings.chdir is None else Path(settings.chdir)
+    if not folder.is_dir():
+        return [f"{labels['chdir']}: got {settings.chdir!r}, wanted a folder that exists"]
+    problems = [*_tls(settings, labels, folder, skip), *_folders(settings, labels, folder), *_ids(settings, labels)]
+    return [*problems, *_access_format(settings, labels)]
+
+
+def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
+    """What is allowed and does nothing."""
+    if settings.client_ca is not None and settings.client_cert == "none":
+        yield f"{labels['client_ca']}: does nothing while client-cert is none"
+
+
+def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]) -> Iterator[str]:
+    readable = {}
+    for name in ("certfile", "keyfile", "client_ca"):
+        given = getattr(settings, name)
+        if given is None:
+            continue
+        try:
+            with open(folder / given, "rb") as file:
+                readable[name] = file.read()
+        except OSError as error:
+            yield f"{labels[name]}: got {given!r}, wanted a file that can be read: {error.strerror}"
+    if settings.certfile is None and "certfile" not in skip:
+        for name in ("keyfile", "client_ca"):
+            if getattr(settings, name) is not None:
+                yield f"{labels[name]}: given without certfile, wanted both"
+    alone = settings.keyfile is None and "keyfile" not in skip and "certfile" in readable
+    if alone and b"PRIVATE KEY-----" not in readable["certfile"]:
+        yield f"{labels['certfile']}: {settings.certfile!r} holds no private key, wanted keyfile too"
+    if settings.client_cert != "none" and settings.client_ca is None and "client_ca" not in skip:
+        yield f"{labels['client_cert']}: got {settings.client_cert!r} without client-ca, wanted both"
+
+
+def _folders(settings: Settings, labels: Labels, folder: Path) -> Iterator[str]:
+    written = {"access_log": settings.access_log, "error_log": settings.error_log, "pidfile": settings.pidfile}
+    for name, given in written.items():
+        if given is None or given in ("-", "off"):
+            continue
+        if not (folder / given).parent.is_dir():
+            yield f"{labels[name]}: got {given!r}, wanted a path in a folder that exists"
+        elif (folder / given).is_dir():
+            yield f"{labels[name]}: got {given!r}, wanted a file, that is a folder"
+    for address in settings.bind:
+        if address.startswith("unix:") and not (folder / address[5:]).parent.is_dir():
+            yield f"{labels['bind']}: got {address!r}, wanted a path in a folder that exists"
+
+
+def _ids(settings: Settings, labels: Labels) -> Iterator[str]:
+    if settings.user is None and settings.group is None:
+        return
+    import grp
+    import pwd
+
+    if settings.user is not None and not settings.user.isdecimal():
+        try:
+            pwd.getpwnam(settings.user)
+        except KeyError:
+            yield f"{labels['user']}: got {settings.user!r}, wanted the name or number of a user of this system"
+    if settings.group is not None and not settings.group.isdecimal():
+        try:
+            grp.getgrnam(settings.group)
+        except KeyError:
+            yield f"{labels['group']}: got {settings.group!r}, wanted the name or number of a group of this system"
+    if os.geteuid() != 0:
+        ours = {"user": _own(settings.user, os.geteuid(), "user"), "group": _own(settings.group, os.getegid(), "group")}
+        for name, same in ours.items():
+            if not same:
+                yield f"{labels[name]}: got {getattr(settings, name)!r}, wanted to be started by root for that"
+
+
+def _own(given: str | None, number: int, which: str) -> bool:
+    """Whether `given` is none, unknown (said before), or the one we run as."""
+    import grp
+    import pwd
+
+    if given is None:
+        return True
+    if given.isdecimal():
+        return int(given) == number
+    try:
+        return (pwd.getpwnam(given).pw_uid if which == "user" else grp.getgrnam(given).gr_gid) == number
+    except KeyError:
+        return True
+
+
+def _access_format(settings: Settings, labels: Labels) -> Iterator[str]:
+    if "%(" not in settings.access_format:
+        return
+    from ..accesslog import compile_format  # only a template needs it here
+
+    try:
+        compile_format(settings.access_format)
+    except ValueError as error:
+        yield f"{labels['access_format']}: {error}"

@@ -1,0 +1,210 @@
+"""Merges the sources of settings and remembers where each value came from.
+
+Precedence: command line, environment, file, keywords of `HTTPServer` (the program's own wishes, which whoever runs it
+may overrule), default. Reads the file and nothing else; called at start, by `HTTPServer`, and at every reload.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .checks import problems_of, warnings_of
+from .errors import SettingsError
+from .kinds import Refused
+from .schema import OPTIONS, Option, Settings
+
+__all__ = ["DEFAULT_FILE", "Resolved", "find_config", "resolve"]
+
+DEFAULT_FILE = "webpy.toml"
+
+# Variables that are ours and no settings.
+_OTHER_VARIABLES = frozenset({"WEBPY_CONFIG"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The settings in force. `sources` has for each name where its value came from ("command line", "WEBPY_WORKERS",
+    "webpy.toml:12", "HTTPServer(...)", "default"), `labels` how a message names it. `base` is the folder that relative
+    paths are taken from. `warnings` are sentences for the log."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+    labels: Mapping[str, str]
+    warnings: tuple[str, ...]
+    file: Path | None
+    base: Path
+
+    def with_keywords(self, keywords: Mapping[str, object]) -> Resolved:
+        """These settings with the keywords of an `HTTPServer` that became known later: they replace defaults only.
+
+        Raises SettingsError.
+        """
+        return _merge([_keywords(keywords), _settled(self)], list(self.warnings), self.file, self.base)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Values of one source by the setting's name, with what messages call each and where `config` says it is from."""
+
+    values: Mapping[str, object]
+    label: Callable[[str], str]
+    origin: Callable[[str], str]
+    what: str  # what an unknown name is called in its message
+    parsed: bool = False
+
+
+def resolve(
+    cli: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+    keywords: Mapping[str, object] | None = None,
+    *,
+    base: Path | None = None,
+) -> Resolved:
+    """The settings of all sources. A value of None counts as not given, an empty environment variable too.
+
+    Raises SettingsError with every mistake there is.
+    """
+    base = Path.cwd() if base is None else base
+    command_line = _Source(cli or {}, _flag, lambda name: "command line", "option")
+    warnings: list[str] = []
+    variables = _environment(environ or {}, warnings)
+    sources = [_keywords(keywords or {})]
+    if file is not None:
+        sources.append(_file(file, base))
+    return _merge([*sources, variables, command_line], warnings, file, base)
+
+
+def find_config(named: str | None, environ: Mapping[str, str], base: Path) -> Path | None:
+    """The settings file to read: the one named (`--config`, WEBPY_CONFIG), else `webpy.toml` in `base` if it is there.
+
+    Raises SettingsError when the one named is not there.
+    """
+    for label, name in (("--config", named), ("WEBPY_CONFIG", environ.get("WEBPY_CONFIG"))):
+        if name:
+            path = base / Path(name).expanduser()
+            if path.is_dir() or not path.exists():
+                problem = "is a folder" if path.is_dir() else "no such file"
+                raise SettingsError(f"{label}: got {name!r}, {problem}")
+            return path
+    path = base / DEFAULT_FILE
+    return path if path.is_file() else None
+
+
+def _flag(name: str) -> str:
+    return OPTIONS[name].flag if name in OPTIONS else "--" + name.replace("_", "-")
+
+
+def _keywords(keywords: Mapping[str, object]) -> _Source:
+    return _Source(keywords, lambda name: f"HTTPServer({name}=)", lambda name: "HTTPServer(...)", "keyword")
+
+
+def _settled(resolved: Resolved) -> _Source:
+    given = {name: getattr(resolved.settings, name) for name, source in resolved.sources.items() if source != "default"}
+    return _Source(given, resolved.labels.__getitem__, resolved.sources.__getitem__, "setting", parsed=True)
+
+
+def _environment(environ: Mapping[str, str], warnings: list[str]) -> _Source:
+    values = {}
+    for variable, value in environ.items():
+        if not variable.startswith("WEBPY_") or variable in _OTHER_VARIABLES:
+            continue
+        name = variable.removeprefix("WEBPY_").lower()
+        if name in OPTIONS and variable == OPTIONS[name].variable:
+            if value:
+                values[name] = value
+        else:
+            near = _nearest(name, list(OPTIONS))
+            hint = f", did you mean {OPTIONS[near].variable}?" if near is not None else ""
+            warnings.append(f"{variable}: no setting of this name{hint}")
+    return _Source(values, lambda name: "WEBPY_" + name.upper(), lambda name: "WEBPY_" + name.upper(), "variable")
+
+
+def _file(file: Path, base: Path) -> _Source:
+    shown = str(file.relative_to(base)) if file.is_relative_to(base) else str(file)
+    try:
+        text = file.read_bytes().decode("utf-8")
+        values: dict[str, Any] = tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"{shown}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{shown}: not UTF-8: {error.reason} at byte {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{shown}: not TOML: {error}") from None
+
+    def place(name: str) -> str:
+        """`webpy.toml:12`. A TOML reader keeps no lines, so look for the one line that can be the key's."""
+        key = re.escape(name)
+        pattern = re.compile(rf"^[ \t]*(?:\[[ \t]*)?(?:{key}|\"{key}\"|'{key}')[ \t]*[=.\]]", re.MULTILINE)
+        found = [match.end() for match in pattern.finditer(text)]
+        return f"{shown}:{text.count(chr(10), 0, found[0]) + 1}" if len(found) == 1 else shown
+
+    return _Source(values, lambda name: f"{place(name)}: {name}", place, "setting")
+
+
+def _merge(sources: list[_Source], warnings: list[str], file: Path | None, base: Path) -> Resolved:
+    """Reads the values of all sources, the strongest last, so that a mistake is reported even where it is overruled."""
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(OPTIONS, "default")
+    labels = {name: option.flag for name, option in OPTIONS.items()}
+    problems: list[str] = []
+    for source in sources:
+        for name, given in source.values.items():
+            if given is None:
+                continue
+            option = OPTIONS.get(name)
+            if option is None:
+                problems.append(_unknown(source, name))
+                continue
+            label = source.label(name)
+            try:
+                value = given if source.parsed else _read(option, given, base)
+            except Refused as refused:
+                wanted = refused.args[0] if refused.args else option.kind.wanted
+                problems.append(f"{label}: got {_shown(option, given)}, wanted {wanted}")
+                continue
+            if not option.ready and value not in (option.default, option.off):
+                problems.append(f"{label}: got {_shown(option, given)}, but this is not in this version of webpy")
+                continue
+            values[name], origins[name], labels[name] = value, source.origin(name), label
+    settings = Settings(**values)
+    wrong = {name for name in OPTIONS if any(problem.startswith(labels[name] + ":") for problem in problems)}
+    problems += problems_of(settings, labels, base, skip=wrong)
+    if problems:
+        raise SettingsError(dict.fromkeys(problems))
+    return Resolved(settings, origins, labels, (*warnings, *warnings_of(settings, labels)), file, base)
+
+
+def _read(option: Option, given: object, base: Path) -> object:
+    value = option.kind.read(given)
+    if option.name == "chdir" and isinstance(value, str):
+        # once we are there, a relative one would lead on from it at every reload
+        value = os.path.normpath(base / value)
+    return value
+
+
+def _shown(option: Option, given: object) -> str:
+    return "a value" if option.secret else repr(given)
+
+
+def _unknown(source: _Source, name: str) -> str:
+    label = source.label(name)
+    if name == "config":
+        return f"{label}: only --config and WEBPY_CONFIG name the settings file"
+    near = _nearest(name.replace("-", "_").lower(), list(OPTIONS))
+    hint = ""
+    if near is not None:
+        hint = f", did you mean {_flag(near) if label.startswith('--') else near}?"
+    return f"{label}: no {source.what} of this name{hint}"
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.5)), None)

@@ -1,0 +1,164 @@
+"""The one dataclass of settings. Whatever reads or shows a setting derives from it.
+
+To add a setting, add a field: the option, the environment variable, the key, the keyword and the help follow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from . import addresses, kinds
+from .cpus import effective_cpus
+from .kinds import Kind
+
+__all__ = ["NOT_IN_THIS_VERSION", "OPTIONS", "Option", "Settings"]
+
+# Names are fixed for good, but nothing acts on these yet: giving one a value is an error. Take a name out to allow it.
+NOT_IN_THIS_VERSION: frozenset[str] = frozenset(
+    {
+        "admin",
+        "admin_token",
+        "control",
+        "forwarded_allow_ips",
+        "max_lifetime",
+        "max_memory",
+        "max_requests",
+        "max_requests_jitter",
+        "proxy_protocol",
+        "reload",
+        "request_timeout",
+        "slow_request",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is known of one setting. `off` is the value that means nothing is done, allowed where the setting is not
+    in this version; `secret` values are never shown."""
+
+    name: str
+    default: object
+    kind: Kind
+    help: str
+    group: str
+    off: object
+    secret: bool
+
+    @property
+    def flag(self) -> str:
+        """Its option on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return "WEBPY_" + self.name.upper()
+
+    @property
+    def ready(self) -> bool:
+        return self.name not in NOT_IN_THIS_VERSION
+
+
+def _option(kind: Kind, default: object, group: str, help: str, *, off: object = None, secret: bool = False) -> Any:
+    metadata = {"kind": kind, "group": group, "help": help, "off": off, "secret": secret}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+_LISTEN, _PROCESSES, _TIMES, _LIMITS = "Listening", "Processes", "Timeouts (seconds)", "Limits"
+_TLS, _LOGS, _ADMIN, _SYSTEM = "TLS", "Logs", "Administration", "System"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, valid: numbers in seconds (float) and bytes (int), paths as given (chdir is absolute)."""
+
+    bind: tuple[str, ...] = _option(
+        addresses.addresses(),
+        ("127.0.0.1:8000",),
+        _LISTEN,
+        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; repeatable. Port 0 picks a free one, the log says which.",
+    )
+    backlog: int = _option(kinds.count(1, 2**31 - 1), 2048, _LISTEN, "Connections that may wait to be accepted.")
+    forwarded_allow_ips: tuple[str, ...] = _option(
+        addresses.networks(), (), _LISTEN, "Proxies whose Forwarded and X-Forwarded-* are believed.", off=()
+    )
+    proxy_protocol: bool = _option(kinds.flag(), False, _LISTEN, "Expect the PROXY protocol.", off=False)
+    workers: int | str = _option(
+        kinds.count(1, 1024, auto=True), "auto", _PROCESSES, "Worker processes; auto: one for each CPU it may use."
+    )
+    threads: int = _option(kinds.count(1, 4096), 32, _PROCESSES, "Most threads a worker may run handlers on.")
+    keepalive: float = _option(kinds.seconds(), 75.0, _TIMES, "Close a connection idle for so long.")
+    header_timeout: float = _option(kinds.seconds(zero=False), 10.0, _TIMES, "For the whole head of a request.")
+    body_timeout: float = _option(kinds.seconds(zero=False), 30.0, _TIMES, "Between two bytes of a request's body.")
+    write_timeout: float = _option(
+        kinds.seconds(zero=False), 60.0, _TIMES, "A client that takes no more of its answer."
+    )
+    request_timeout: float = _option(
+        kinds.seconds(), 120.0, _TIMES, "A handler that has not answered is ended; 0 is off.", off=0.0
+    )
+    slow_request: float = _option(
+        kinds.seconds(), 5.0, _TIMES, "Log a request that takes so long, once, with its stack; 0 is off.", off=0.0
+    )
+    boot_timeout: float = _option(kinds.seconds(zero=False), 60.0, _TIMES, "For the application to load.")
+    drain_timeout: float = _option(kinds.seconds(), 30.0, _TIMES, "For running requests to end when stopping.")
+    shutdown_delay: float = _option(kinds.seconds(), 0.0, _TIMES, "Go on accepting for so long after a stop signal.")
+    max_line: int = _option(kinds.size(1), 8 << 10, _LIMITS, "Longest request line; above it 414.")
+    max_headers: int = _option(kinds.size(1), 32 << 10, _LIMITS, "Largest head of a request; above it 431.")
+    max_fields: int = _option(kinds.count(1), 100, _LIMITS, "Most header fields; above it 431.")
+    max_body: int = _option(kinds.size(1), 1 << 20, _LIMITS, "Largest request body; above it 413.")
+    max_requests: int = _option(kinds.count(0), 0, _LIMITS, "Replace a worker after so many requests; 0 is off.", off=0)
+    max_requests_jitter: int = _option(kinds.count(0), 0, _LIMITS, "Vary max-requests by up to so many.", off=0)
+    max_lifetime: float = _option(kinds.seconds(), 0.0, _LIMITS, "Replace a worker of this age (s); 0 is off.", off=0.0)
+    max_memory: int = _option(kinds.size(0), 0, _LIMITS, "Replace a worker above this private memory; 0 is off.", off=0)
+    certfile: str | None = _option(kinds.path(optional=True), None, _TLS, "Certificate chain (PEM); turns TLS on.")
+    keyfile: str | None = _option(
+        kinds.path(optional=True), None, _TLS, "Private key (PEM), where the certificate's file does not hold it."
+    )
+    client_ca: str | None = _option(
+        kinds.path(optional=True), None, _TLS, "Certificates (PEM) that clients' certificates are checked against."
+    )
+    client_cert: str = _option(
+        kinds.choice("none", "optional", "required"), "none", _TLS, "Whether to ask clients for a certificate."
+    )
+    access_log: str = _option(kinds.path("-", "off"), "-", _LOGS, "One line for each request; - is stdout.")
+    access_format: str = _option(
+        kinds.access_format("common", "combined", "json"), "combined", _LOGS, "Form of the access log's lines."
+    )
+    error_log: str = _option(kinds.path("-"), "-", _LOGS, "What goes wrong and what the server does; - is stderr.")
+    log_level: str = _option(
+        kinds.choice("debug", "info", "warning", "error", "critical"), "info", _LOGS, "Least level of the error log."
+    )
+    admin: str = _option(
+        addresses.address("off"), "off", _ADMIN, "Address of status page, metrics and health.", off="off"
+    )
+    admin_token: str | None = _option(
+        kinds.text("TOKEN"), None, _ADMIN, "Token for what changes things at the admin address.", secret=True
+    )
+    control: str | None = _option(
+        kinds.path("off", optional=True),
+        None,
+        _ADMIN,
+        "Socket for webpy ctl. Default: one in the runtime directory.",
+        off="off",
+    )
+    user: str | None = _option(kinds.text("USER"), None, _SYSTEM, "Run workers as this user.")
+    group: str | None = _option(kinds.text("GROUP"), None, _SYSTEM, "Run workers as this group.")
+    umask: int | None = _option(
+        kinds.octal(), None, _SYSTEM, "Mode bits that new files do not get. Default: inherited."
+    )
+    chdir: str | None = _option(kinds.path(optional=True, metavar="DIR"), None, _SYSTEM, "Go to this folder first.")
+    pidfile: str | None = _option(kinds.path(optional=True), None, _SYSTEM, "Write the master's process id here.")
+    reload: bool = _option(kinds.flag(), False, _SYSTEM, "For development: reload when a source changes.", off=False)
+
+    def worker_count(self) -> int:
+        """The number of workers; auto counts the CPUs now."""
+        return self.workers if isinstance(self.workers, int) else effective_cpus()
+
+
+OPTIONS: dict[str, Option] = {
+    field.name: Option(name=field.name, default=field.default, **field.metadata)
+    for field in dataclasses.fields(Settings)
+}

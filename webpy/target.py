@@ -1,0 +1,327 @@
+"""Loads TARGET, what the user asks to be served, and says what it is.
+
+`package.module:attribute` or `path/to/file.py:attribute`; the attribute decides the kind. Knows nothing of settings,
+sockets and processes. Called in the zygote of each generation and by `webpy check`, never in the master.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+__all__ = ["ATTRIBUTES", "KINDS", "SERVED", "Target", "TargetError", "load_target", "loading"]
+
+# Looked for in this order when TARGET names no attribute.
+ATTRIBUTES = ("routes", "app", "application", "handler", "server", "root")
+
+# What each kind is, in words for messages.
+KINDS = {
+    "routes": "a dict of regex to handler",
+    "handler": "a subclass of webpy.HTTPHandler",
+    "server": "a webpy.HTTPServer",
+    "stdlib": "a subclass of http.server.BaseHTTPRequestHandler",
+    "objects": "an object with exposed methods",
+    "wsgi": "a WSGI application",
+}
+
+# Kinds that this version can serve.
+SERVED = ("routes", "handler", "server")
+
+_loading = False
+
+
+class TargetError(Exception):
+    """TARGET cannot be served. `str()` says why; where the user's code failed it ends with the traceback of that
+    code, also in `traceback`, without webpy's own frames."""
+
+    def __init__(self, message: str, traceback: str = "") -> None:
+        super().__init__(f"{message}\n{traceback}".rstrip())
+        self.message = message
+        self.traceback = traceback
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What TARGET is. `name` is what the user typed with the attribute found, `module` where the object came from."""
+
+    kind: str
+    object: Any
+    name: str
+    module: ModuleType
+
+    @property
+    def routes(self) -> Mapping[str, Any]:
+        """Its routes, regex to handler; not compiled. A handler alone answers every path."""
+        if self.kind == "server":
+            routes: Mapping[str, Any] = self.object.routes
+            return routes
+        return {"(/.*)": self.object} if self.kind == "handler" else self.object
+
+    @property
+    def error_routes(self) -> Mapping[str, Any]:
+        """A server's error routes; of routes or a handler, what their module calls `error_routes`."""
+        found = getattr(self.object if self.kind == "server" else self.module, "error_routes", None)
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The keywords a server was made with; none for other kinds."""
+        found: Mapping[str, Any] = self.object.settings if self.kind == "server" else {}
+        return found
+
+
+def loading() -> bool:
+    """Whether `load_target` is running the user's module now: a server must not be started meanwhile."""
+    return _loading
+
+
+def load_target(spec: str, kind: str | None = None) -> Target:
+    """Imports what `spec` names and finds its kind, or takes `kind` and checks that it fits. Raises TargetError.
+
+    Changes sys.path: the file's folder, or the current one for a module, comes first. A file is always executed
+    anew, a module only if it is not imported yet.
+    """
+    global _loading
+    if kind is not None and kind not in KINDS:
+        raise TargetError(f"kind: got {kind!r}, wanted one of {', '.join(KINDS)}")
+    place, attribute = _split(spec)
+    _loading = True
+    try:
+        is_file = place.endswith(".py") or "/" in place
+        module = _load_file(spec, Path(place)) if is_file else _load_module(spec, place)
+        found, path = _find(spec, place, module, attribute)
+    finally:
+        _loading = False
+    name = f"{place}:{path}"
+    detected = _kind_of(name, found) if kind is None else _checked(name, found, kind)
+    if detected not in SERVED:
+        raise TargetError(
+            f"{name}: is {KINDS[detected]} (kind {detected}); this version serves only {', '.join(SERVED)}"
+        )
+    if detected == "server" and found.is_running():
+        raise TargetError(f"{name}: the server is started already, wanted one not yet started")
+    return Target(detected, found, name, module)
+
+
+def _split(spec: str) -> tuple[str, str | None]:
+    place, colon, attribute = spec.rpartition(":")
+    if not colon or "/" in attribute:  # a colon before a slash belongs to a folder's name
+        place, attribute = spec, ""
+    if not place:
+        raise TargetError(f"target: got {spec!r}, wanted package.module:attribute or path/to/file.py:attribute")
+    if not attribute:
+        return place, None
+    if not all(part.isidentifier() for part in attribute.split(".")):
+        raise TargetError(f"{spec}: got {attribute!r} after the colon, wanted the name of an attribute")
+    return place, attribute
+
+
+def _load_file(spec: str, path: Path) -> ModuleType:
+    if not path.exists():
+        raise TargetError(f"{spec}: no such file: {str(path.absolute())!r}")
+    if path.is_dir():
+        raise TargetError(f"{spec}: {str(path)!r} is a folder, wanted a Python file")
+    if path.suffix != ".py":
+        raise TargetError(f"{spec}: got {path.name!r}, wanted a file whose name ends in .py")
+    path = Path(os.path.abspath(path))
+    package, root = _package_of(path)
+    for folder in dict.fromkeys((str(root), str(path.parent))):
+        _path_first(folder)
+    name = ".".join((*package, path.stem)) if path.stem != "__init__" else ".".join(package) or "__init__"
+    if package:
+        _forget(name, path)
+        return _import(spec, name)
+    known = sys.modules.get(name)
+    if (known is not None and _file_of(known) != path) or name in sys.stdlib_module_names or not name.isidentifier():
+        name = f"webpy_target_{name}"  # its own name is taken
+    module_spec = importlib.util.spec_from_file_location(name, path)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except BaseException as error:
+        sys.modules.pop(name, None)
+        raise _failure(spec, error) from None
+    return sys.modules.get(name, module)
+
+
+def _package_of(path: Path) -> tuple[list[str], Path]:
+    """The names of the packages around a file, outermost first, and the folder that the outermost is imported from."""
+    names: list[str] = []
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder.name.isidentifier():
+        names.insert(0, folder.name)
+        folder = folder.parent
+    return names, folder
+
+
+def _path_first(folder: str) -> None:
+    if folder in sys.path:
+        sys.path.remove(folder)
+    sys.path.insert(0, folder)
+
+
+def _file_of(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    return Path(os.path.abspath(file)) if isinstance(file, str) else None
+
+
+def _forget(name: str, path: Path) -> None:
+    """Makes room for `path` under `name`, and for its packages if others of their names were imported before."""
+    known = sys.modules.get(name)
+    if known is not None and _file_of(known) == path:
+        del sys.modules[name]
+        return
+    root = name.partition(".")[0]
+    folder = path.parents[name.count(".")] if path.stem != "__init__" else path.parents[name.count(".") + 1]
+    top = sys.modules.get(root)
+    if top is not None and _file_of(top) not in (folder / "__init__.py", folder / root / "__init__.py"):
+        for other in [other for other in sys.modules if other == root or other.startswith(root + ".")]:
+            del sys.modules[other]
+
+
+def _load_module(spec: str, name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        hint = f", did you mean {name}.py?" if Path(name + ".py").is_file() else ""
+        raise TargetError(f"{spec}: got {name!r}, wanted package.module or a path that ends in .py{hint}")
+    folder = os.getcwd()
+    _path_first(folder)
+    module = _import(spec, name)
+    local = Path(folder, *name.split(".")).with_suffix(".py")
+    if local.is_file() and _file_of(module) != local:
+        raise TargetError(f"{spec}: is {_file_of(module)} to Python; to serve ./{name}.py name that file")
+    return module
+
+
+def _import(spec: str, name: str) -> ModuleType:
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except BaseException as error:
+        if (
+            isinstance(error, ModuleNotFoundError)
+            and error.name is not None
+            and f"{name}.".startswith(f"{error.name}.")
+        ):
+            raise TargetError(f"{spec}: no module named {error.name!r} (looked in {os.getcwd()} too)") from None
+        raise _failure(spec, error) from None
+
+
+def _failure(spec: str, error: BaseException) -> BaseException:
+    """The TargetError for what the user's code raised while it was imported; a stop by the user stays what it is."""
+    if isinstance(error, KeyboardInterrupt):
+        return error
+    import traceback
+
+    message = f"{spec}: {type(error).__name__} while it was imported"
+    if isinstance(error, SystemExit):
+        message = f"{spec}: called sys.exit({error.code!r}) while it was imported"
+    text = traceback.format_exception(type(error), error, _users_part(error.__traceback__))
+    return TargetError(message, "".join(text))
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the first frame on that is neither ours nor the import system's."""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file not in (__file__, importlib.__file__) and not file.startswith("<frozen importlib"):
+            break
+        trace = trace.tb_next
+    return trace
+
+
+def _find(spec: str, place: str, module: ModuleType, attribute: str | None) -> tuple[Any, str]:
+    if attribute is None:
+        for name in ATTRIBUTES:
+            if hasattr(module, name):
+                return getattr(module, name), name
+        raise TargetError(f"{spec}: has none of {', '.join(ATTRIBUTES)}{_candidates(place, module)}")
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise TargetError(f"{spec}: no attribute {part!r}{_candidates(place, module, attribute)}") from None
+        except Exception as error:
+            raise _failure(spec, error) from None
+    return found, attribute
+
+
+def _candidates(place: str, module: ModuleType, wanted: str = "") -> str:
+    """What of the module could be meant, in words."""
+    import difflib
+
+    names = [name for name, value in vars(module).items() if not name.startswith("_") and _detect(value) is not None]
+    own = [name for name in names if getattr(getattr(module, name), "__module__", module.__name__) == module.__name__]
+    near = difflib.get_close_matches(wanted, own, n=1)
+    if near:
+        return f", did you mean {place}:{near[0]}?"
+    shown = [f"{name} ({_detect(getattr(module, name))})" for name in own[:8]]
+    return f"; it has {', '.join(shown)}" if shown else ""
+
+
+def _kind_of(name: str, found: Any) -> str:
+    kind = _detect(found)
+    if kind is None:
+        wanted = ", ".join(KINDS.values())
+        raise TargetError(f"{name}: got {_described(found)}, wanted one of: {wanted}")
+    return kind
+
+
+def _detect(found: Any) -> str | None:
+    """The kind, or None. The order matters: classes and servers may be callable, and so may objects with methods."""
+    from http.server import BaseHTTPRequestHandler
+
+    from .handler import HTTPHandler
+
+    # No object of it can exist before its module is imported; importing it here would be a circle.
+    server = sys.modules.get("webpy.server")
+    if isinstance(found, type):
+        if issubclass(found, HTTPHandler):
+            return "handler"
+        if issubclass(found, BaseHTTPRequestHandler):
+            return "stdlib"
+    if server is not None and isinstance(found, server.HTTPServer):
+        return "server"
+    if isinstance(found, Mapping):
+        return "routes"
+    if isinstance(found, ModuleType):
+        return None
+    if _exposes(found):
+        return "objects"
+    return "wsgi" if callable(found) else None
+
+
+def _exposes(found: Any) -> bool:
+    """Whether it, or something of it, has `exposed` set, as CherryPy marks what may be called from outside."""
+    import inspect
+
+    for value in (found, *(inspect.getattr_static(found, name, None) for name in dir(found) if name[:2] != "__")):
+        value = getattr(value, "__func__", value)
+        if not isinstance(value, ModuleType) and inspect.getattr_static(value, "exposed", False) is True:
+            return True
+    return False
+
+
+def _checked(name: str, found: Any, kind: str) -> str:
+    detected = _detect(found)
+    fits = detected == kind or (kind == "wsgi" and callable(found)) or (kind == "objects" and detected == "wsgi")
+    if not fits:
+        raise TargetError(f"{name}: got {_described(found)}, wanted {KINDS[kind]} (kind {kind})")
+    return kind
+
+
+def _described(found: Any) -> str:
+    if isinstance(found, type):
+        return f"the class {found.__module__}.{found.__qualname__}"
+    if isinstance(found, ModuleType):
+        return f"the module {found.__name__}"
+    return f"{found!r:.60} of type {type(found).__name__}"

@@ -1,0 +1,194 @@
+"""Owns what every part of a worker shares: the poller, the connections, the log, and the way back to the leader.
+
+The leader, one thread at a time, owns everything here but what a method says other threads may call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..supervisor import BUCKETS, Cell, Context, bucket
+from .connection import Connection, Phase
+from .pace import Gate
+from .pool import Pool
+
+if TYPE_CHECKING:
+    import logging
+
+    from ..accesslog import AccessFormat
+    from ..protocol import Limits
+    from ..settings import Settings
+    from .clock import Clock
+    from .plan import Plan, Planner
+
+__all__ = ["Core"]
+
+_mono = time.monotonic
+
+
+class Core:
+    """The worker's shared state; see the attributes."""
+
+    def __init__(
+        self,
+        context: Context,
+        settings: Settings,
+        limits: Limits,
+        planner: Planner,
+        clock: Clock,
+        log: logging.Logger,
+        access: AccessFormat | None,
+        http_log: logging.Logger | None,
+    ) -> None:
+        self.context = context
+        self.row = context.row
+        self.board = context.board
+        self.settings = settings
+        self.limits = limits
+        self.planner = planner
+        self.clock = clock
+        self.log = log
+        self.access = access  # None: no access log
+        self.http_log = http_log  # a logger that stands for the access log
+        self.epoll = select.epoll()
+        self.conns: dict[int, Connection] = {}
+        self.ready: deque[tuple[int, int]] = deque()  # descriptors and events, to be looked at in order
+        self.others: dict[int, Callable[[int], None]] = {}  # what to call for descriptors that are no connections
+        self.gate = Gate()
+        self.pool = Pool(self.row.lines, settings.threads)
+        self.draining = False
+        self.over = False  # drained: the leader ends
+        self._pool_lock = threading.Lock()  # for the row's pool lane, which all threads but the leader share
+        self._pool_sent_bytes = 0
+        self._inbox: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.others[self._wake_fd] = self._answer_calls
+        self.epoll.register(self._wake_fd, select.EPOLLIN)
+
+    # -- from any thread --------------------------------------------------------------------------------------------
+
+    def call(self, function: Callable[..., None], *args: Any) -> None:
+        """Have the leader call `function(*args)` soon (any thread)."""
+        self._inbox.append((function, args))
+        os.eventfd_write(self._wake_fd, 1)
+
+    def note(self, conn: Connection, plan: Plan, status: int, body_bytes: int, began_s: float, leading: bool) -> None:
+        """Log and count an answer (any thread; leading: the leader)."""
+        us = int((_mono() - began_s) * 1e6)
+        record = None
+        if self.access is not None:
+            record = self.access.line(conn.peer[0], self.clock.stamp, plan.parts, status, body_bytes, us)
+        self.count(record, status, us, leading)
+
+    def count(self, record: bytes | None, status: int, us: int, leading: bool) -> None:
+        """Write a record and count the answer in the lane of whoever calls."""
+        if self.http_log is not None and record is not None:
+            self.http_log.info("%s", record.decode("latin-1").rstrip("\n"))
+            record = None
+        cell = status // 100 * BUCKETS + bucket(us)
+        if leading:
+            if record is not None:
+                self.row.lead.write(record)
+            self.row.lead.latency[cell] += 1
+        else:
+            with self._pool_lock:
+                if record is not None:
+                    self.row.pool.write(record)
+                self.row.pool.latency[cell] += 1
+            self.board.wake()
+
+    def count_sent_by_pool(self, sent_bytes: int) -> None:
+        """Count bytes sent by a thread that does not lead; `count_sent` takes them along."""
+        with self._pool_lock:
+            self._pool_sent_bytes += sent_bytes
+
+    # -- the leader -------------------------------------------------------------------------------------------------
+
+    def count_sent(self, sent_bytes: int) -> None:
+        """Count bytes sent, those of the pool's threads too."""
+        if self._pool_sent_bytes:
+            with self._pool_lock:
+                sent_bytes += self._pool_sent_bytes
+                self._pool_sent_bytes = 0
+        self.row.cells[Cell.BYTES_SENT] += sent_bytes
+
+    def add(self, conn: Connection) -> None:
+        """Take a new connection."""
+        self.conns[conn.fd] = conn
+        self.row.cells[Cell.ACCEPTED] += 1
+        self._tell_load()
+        self.epoll.register(conn.fd, select.EPOLLIN)
+
+    def forget(self, conn: Connection) -> None:
+        """Close a connection, wherever it stands; what it was doing is abandoned."""
+        if conn.phase == Phase.CLOSED:
+            return
+        del self.conns[conn.fd]
+        if not conn.parked:
+            with contextlib.suppress(OSError):
+                self.epoll.unregister(conn.fd)
+        if conn.intake is not None:
+            conn.intake.abandon()
+            conn.intake = None
+        conn.close()
+        self._tell_load()
+        self.check_over()
+
+    def part(self, conn: Connection) -> None:
+        """End a connection after its last answer: at once, or seeing to it that the client can read the answer.
+
+        Closing with bytes unread makes the kernel reset the connection, and the client may lose the answer
+        (RFC 9112 section 9.6): so those are taken in for a while.
+        """
+        unread = conn.intake is not None or bool(conn.buffer)
+        if not unread:
+            self.forget(conn)
+            return
+        if conn.intake is not None:
+            conn.intake.abandon()
+            conn.intake = None
+        conn.buffer = b""
+        conn.end_sending()
+        conn.phase = Phase.LINGER
+        conn.since_s = _mono()
+        self.watch(conn, select.EPOLLIN)
+
+    def watch(self, conn: Connection, events: int) -> None:
+        """Wait for these events of a connection, parked or not."""
+        if conn.parked:
+            conn.parked = False
+            self.epoll.register(conn.fd, events)
+        else:
+            self.epoll.modify(conn.fd, events)
+
+    def park(self, conn: Connection) -> None:
+        """Stop listening to a connection whose handler runs: it has sent more, or gone."""
+        conn.parked = True
+        with contextlib.suppress(OSError):
+            self.epoll.unregister(conn.fd)
+        if conn.phase == Phase.IDLE:  # it ended meanwhile, and may not have seen that the connection was parked
+            self.watch(conn, select.EPOLLIN)
+
+    def check_over(self) -> None:
+        """When draining, the last connection ends the worker."""
+        if self.draining and not self.conns:
+            self.over = True
+
+    def _tell_load(self) -> None:
+        if not self.draining:
+            self.board.load[self.row.index] = len(self.conns)
+        self.row.cells[Cell.CONNECTIONS] = len(self.conns)
+
+    def _answer_calls(self, _event: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._wake_fd)
+        while self._inbox:
+            function, args = self._inbox.popleft()
+            function(*args)

@@ -1,0 +1,129 @@
+"""Owns what the worker does once a second or when its master says so: timeouts, the clock, draining. The leader's."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING
+
+from ..supervisor import CLOSED, Cell, Message
+from .accepting import Acceptor
+from .connection import Connection, Phase
+from .core import Core
+
+if TYPE_CHECKING:
+    from .reading import Reading
+
+__all__ = ["Housekeeping"]
+
+_TICK_S = 1.0
+_DRAIN_TICK_S = 0.05
+_LINGER_S = 2.0  # for a client to take its last answer and close
+_GRACE_S = 1.0  # while draining: for the first request of a connection just accepted
+_FOREVER_S = float("inf")
+
+_mono = time.monotonic
+
+
+class Housekeeping:
+    """Sweeps connections, keeps the clock, and obeys the master."""
+
+    def __init__(self, core: Core, reading: Reading, acceptor: Acceptor) -> None:
+        settings = core.settings
+        self.acceptor = acceptor
+        self.due_s = 0.0  # when `tick` is to be called again
+        self.wait_s = 0.0  # how long a poll may wait
+        self._core = core
+        self._reading = reading
+        self._sweep_s = 0.0
+        self._limits_s = {
+            Phase.IDLE: settings.keepalive,
+            Phase.NEW: settings.keepalive,
+            Phase.HANDSHAKE: settings.header_timeout,
+            Phase.HEAD: settings.header_timeout,
+            Phase.BODY: settings.body_timeout,
+            Phase.PIPELINED: _FOREVER_S,
+            Phase.RUNNING: _FOREVER_S,
+            Phase.STREAMING: settings.body_timeout,
+            Phase.WRITING: settings.write_timeout,
+            Phase.LINGER: _LINGER_S,
+        }
+
+    def start(self) -> None:
+        """Listen to the master (before the loop runs)."""
+        channel = self._core.context.channel.fileno()
+        self._core.others[channel] = self._obey
+        self._core.epoll.register(channel, select.EPOLLIN)
+        self.tick(_mono())
+
+    def tick(self, now_s: float) -> None:
+        """Do what is due, and say when to come again."""
+        core = self._core
+        if now_s >= core.clock.due_s:
+            core.clock.tick(now_s)
+        core.row.cells[Cell.HEARTBEAT_NS] = int(now_s * 1e9)
+        if self.acceptor.resting:
+            self.acceptor.look(now_s)
+        tick_s = _DRAIN_TICK_S if core.draining else _TICK_S
+        if now_s >= self._sweep_s:
+            self._sweep(now_s)
+            self._sweep_s = now_s + tick_s
+        self.wait_s = self.acceptor.wait_s(now_s, tick_s)
+        self.due_s = min(core.clock.due_s, self._sweep_s, now_s + self.wait_s)
+
+    def hurry(self) -> None:
+        """Tick after the next poll."""
+        self.due_s = self.wait_s = 0.0
+
+    def _sweep(self, now_s: float) -> None:
+        """End the waits that took too long; while draining, those for requests that have not begun."""
+        limits_s = self._limits_s
+        for conn in list(self._core.conns.values()):
+            if now_s - conn.since_s > limits_s[Phase(conn.phase)]:
+                self._time_out(conn)
+            elif self._core.draining and conn.phase == Phase.IDLE:
+                self._leave(conn)
+        self._core.check_over()
+
+    def _time_out(self, conn: Connection) -> None:
+        if conn.phase in (Phase.HEAD, Phase.BODY, Phase.STREAMING):
+            self._core.row.cells[Cell.TIMEOUTS] += 1
+            self._reading.timed_out(conn)
+        else:
+            self._core.row.cells[Cell.CLOSED_IDLE if conn.phase == Phase.IDLE else Cell.TIMEOUTS] += 1
+            self._core.forget(conn)
+
+    def _leave(self, conn: Connection) -> None:
+        """Close an idle connection of a draining worker, after a last look for a request."""
+        if not self._readable(conn):
+            self._core.forget(conn)  # otherwise the loop answers, and closes then
+
+    def _readable(self, conn: Connection) -> bool:
+        poller = select.poll()
+        poller.register(conn.fd, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def _obey(self, _event: int) -> None:
+        while not self._core.over:
+            message = self._core.context.receive()
+            if message is None:
+                return
+            if message is Message.ORPHANED:
+                self._core.log.error("the master has died; this worker ends")
+                self._core.over = True
+            elif message in (Message.DRAIN, Message.STOP):
+                self._drain(take_queued=message is Message.STOP)
+
+    def _drain(self, take_queued: bool) -> None:
+        """Stop accepting; every answer from now on closes its connection; end with the last one."""
+        core = self._core
+        if core.draining:
+            return
+        self.acceptor.stop(take_queued)
+        core.draining = True
+        core.planner.close()
+        core.board.load[core.row.index] = CLOSED
+        self._limits_s[Phase.NEW] = _GRACE_S
+        self._sweep_s = 0.0
+        self.hurry()
+        core.check_over()

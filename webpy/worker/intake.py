@@ -1,0 +1,153 @@
+"""Owns request bodies on their way in: gathered by the loop without blocking, in memory and then in a file.
+
+`Intake` gathers a whole body before the handler runs; `Stream` feeds a handler that reads it while it arrives.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any
+
+from ..protocol import BodyReader, Limits
+from ..request import Request
+
+if TYPE_CHECKING:
+    from ..handler import HTTPHandler
+    from .plan import Plan
+
+__all__ = ["Intake", "Stream"]
+
+_MEMORY_BYTES = 1 << 18  # of a body, before it goes to a file
+_STREAM_BYTES = 1 << 18  # that wait for a streaming handler, before the client has to
+
+
+class Intake:
+    """A body being received: `feed` it what comes until `complete`."""
+
+    __slots__ = ("_file", "_pieces", "_size", "handler", "plan", "reader", "request", "stream")
+
+    def __init__(self, plan: Plan, request: Request, limits: Limits) -> None:
+        """Raises ProtocolError 413 when the head already says more than `limits` allow."""
+        self.plan = plan
+        self.request = request
+        self.reader = BodyReader(plan.head, limits)
+        self.handler: HTTPHandler | None = None  # made early, when its check_continue was asked
+        self.stream: Stream | None = None
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body is there."""
+        return self.reader.complete
+
+    def feed(self, data: bytes | bytearray) -> None:
+        """Take what the client sent; raises ProtocolError."""
+        piece = self.reader.feed(data)
+        if self.stream is not None:
+            self.stream.put(piece)
+        elif piece:
+            self._size += len(piece)
+            if self._file is None and self._size > _MEMORY_BYTES:
+                self._file = tempfile.TemporaryFile()
+                self._file.writelines(self._pieces)
+                self._pieces.clear()
+            if self._file is None:
+                self._pieces.append(piece)
+            else:
+                self._file.write(piece)
+        if self.reader.complete:
+            self._finish()
+
+    def abandon(self) -> None:
+        """The client went, or sent nonsense: nothing of the body reaches a handler as if whole."""
+        self._pieces.clear()
+        if self._file is not None:
+            self._file.close()
+        if self.stream is not None:
+            self.stream.fail()
+
+    def _finish(self) -> None:
+        request = self.request
+        request.trailers = self.reader.trailers
+        if self.stream is not None:
+            self.stream.end()
+        elif self._file is not None:
+            self._file.seek(0)
+            request.read_from(self._file)
+        else:
+            request.raw_body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+
+class Stream(io.RawIOBase):
+    """A body as a blocking binary stream: the loop puts pieces in, a pool thread reads them.
+
+    want_more: called by the reading thread when the client may send again.
+    """
+
+    def __init__(self, want_more: Callable[[], None]) -> None:
+        super().__init__()
+        self._want_more = want_more
+        self._pieces: deque[bytes] = deque()
+        self._changed = threading.Condition()
+        self._waiting_bytes = 0
+        self._held = False
+        self._ended = False
+        self._failed = False
+
+    def put(self, piece: bytes) -> None:
+        """Add a piece (the leader)."""
+        if piece:
+            with self._changed:
+                self._pieces.append(piece)
+                self._waiting_bytes += len(piece)
+                self._changed.notify()
+
+    def hold(self) -> bool:
+        """Whether enough waits, and the client has to (the leader, which then stops reading)."""
+        with self._changed:
+            self._held = self._waiting_bytes > _STREAM_BYTES and not self.closed
+            return self._held
+
+    def end(self) -> None:
+        """The body is whole (the leader)."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+
+    def fail(self) -> None:
+        """The body will never be whole (the leader): reading raises ConnectionError."""
+        with self._changed:
+            self._failed = True
+            self._changed.notify()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """As of `io.RawIOBase`; waits for the client, raises ConnectionError when the body broke off."""
+        view = memoryview(buffer).cast("B")
+        with self._changed:
+            while not (self._pieces or self._ended or self._failed):
+                self._changed.wait()
+            if not self._pieces:
+                if self._failed:
+                    raise ConnectionError("the request's body broke off")
+                return 0
+            piece = self._pieces.popleft()
+            count = min(len(view), len(piece))
+            view[:count] = piece[:count]
+            if count < len(piece):
+                self._pieces.appendleft(piece[count:])
+            self._waiting_bytes -= count
+            resume = self._held and self._waiting_bytes <= _STREAM_BYTES // 2
+            if resume:
+                self._held = False
+        if resume:
+            self._want_more()
+        return count

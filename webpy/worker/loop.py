@@ -1,0 +1,296 @@
+"""Owns the loop: the one thread at a time that leads, from a ready descriptor to an answer, and who leads.
+
+The leader holds the lead, a lock, all the time but while it runs a handler; then the watcher may take the lead from it if
+the handler blocks. So no request takes a lock that anybody waits for, and two threads never lead at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..request import Request
+from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
+from .connection import Connection, Phase
+from .core import Core
+from .exchange import Exchange
+from .output import WOULD_BLOCK
+from .pace import SUSPECT_S
+from .plan import PEER_BYTES, Plan
+
+if TYPE_CHECKING:
+    from .housekeeping import Housekeeping
+    from .reading import Reading
+
+__all__ = ["Loop"]
+
+_READ_BYTES = 65536
+_PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
+_HEATED = 8
+_TICK_S = 0.002  # between the watcher's looks at a busy leader
+_PATIENT_TICKS = 10  # looks that a leader may only be waiting for the GIL, while handlers compute
+_CALM_TICKS = 10  # looks at an idle leader before the watcher sleeps
+
+_mono, _cpu = time.monotonic, time.thread_time
+
+
+class Loop:
+    """Leads, and watches whoever leads."""
+
+    def __init__(self, core: Core, reading: Reading, exchange: Exchange, housekeeping: Housekeeping) -> None:
+        self._core = core
+        self._exchange = exchange
+        self._housekeeping = housekeeping
+        self._reading = reading
+        self._lead = threading.Lock()
+        self._leader = 0  # the leading thread's ident; changed under the lead
+        self._leader_line: Line = core.row.lines[0]
+        self._running: tuple[Connection, Plan] | None = None  # what the leader's handler is answering
+        self._polling = False
+        self._watcher_sleeps = False
+        self._watcher_wake = threading.Semaphore(0)
+        self._ended = threading.Event()
+        self._steps = {
+            Phase.NEW: reading.first,
+            Phase.HANDSHAKE: housekeeping.acceptor.shake_hands,
+            Phase.HEAD: reading.more_head,
+            Phase.BODY: reading.more_body,
+            Phase.PIPELINED: reading.next,
+            Phase.RUNNING: lambda conn, _event: core.park(conn),
+            Phase.STREAMING: reading.more_stream,
+            Phase.WRITING: exchange.advance,
+            Phase.LINGER: reading.linger,
+        }
+
+    def run(self) -> None:
+        """Lead and watch on threads of their own until the worker has drained (the main thread)."""
+        for target in (self._begin, self._watch):
+            line = self._core.pool.take_line()
+            assert line is not None
+            self._core.pool.start(target, line)
+        self._ended.wait()
+
+    def _begin(self, line: Line) -> None:
+        self._lead.acquire()
+        self._take_the_lead(line)
+
+    def _take_the_lead(self, line: Line) -> None:
+        """Lead until deposed or over; holding the lead."""
+        self._leader = threading.get_ident()
+        self._leader_line = line
+        line.thread[0] = threading.get_native_id()
+        try:
+            deposed = self._run(line)
+        except BaseException:
+            self._core.log.critical("the loop failed", exc_info=True)
+            self._core.over = True
+            deposed = False
+        if not deposed:
+            self._ended.set()
+            return
+        self._core.pool.join(line)
+
+    def _run(self, line: Line) -> bool:
+        """The loop. Local names throughout: an attribute costs 20 ns, and everything here runs per request."""
+        core, exchange, housekeeping = self._core, self._exchange, self._housekeeping
+        steps, me = self._steps, threading.get_ident()
+        conns_get, others, ready = core.conns.get, core.others, core.ready
+        next_ready, add_ready, poll = ready.popleft, ready.extend, core.epoll.poll
+        plans_get, begin = core.planner.recent.get, self._reading.begin
+        clock, gate, asleep = core.clock, core.gate, core.board.asleep
+        lead_try, lead_leave = self._lead.acquire, self._lead.release
+        access = core.access if core.http_log is None else None
+        log_line = access.line if access is not None else None
+        plain_log = core.http_log is None
+        write, latency = core.row.lead.write, core.row.lead.latency
+        start, line_peer, line_text = line.start, line.text[:PEER_BYTES], line.text[PEER_BYTES:]
+        last_peer = last_plan = None
+        sent_bytes = 0
+        now = _mono()
+        while True:
+            try:
+                fd, event = next_ready()
+            except IndexError:
+                if core.over:
+                    return False
+                if asleep[0]:
+                    core.board.wake()
+                if sent_bytes:
+                    core.count_sent(sent_bytes)
+                    sent_bytes = 0
+                self._polling = True
+                events = poll(housekeeping.wait_s)
+                self._polling = False
+                now = _mono()
+                if self._watcher_sleeps:
+                    self._wake_watcher()
+                if now >= housekeeping.due_s:
+                    housekeeping.tick(now)
+                add_ready(events)
+                continue
+            conn = conns_get(fd)
+            if conn is None:
+                if fd in others:
+                    others[fd](event)
+                continue
+            if conn.phase:
+                begun = steps[conn.phase](conn, event)
+                if begun is None:
+                    continue
+                plan, request = begun
+            else:
+                try:
+                    data = conn.recv(_READ_BYTES)
+                except WOULD_BLOCK:
+                    continue
+                except (OSError, ValueError):
+                    data = b""
+                plan = plans_get(data)
+                if plan is not None:
+                    request = Request(conn, plan.head)
+                else:
+                    begun = begin(conn, data)
+                    if begun is None:
+                        continue
+                    plan, request = begun
+            work = plan.work
+            if work.kind:
+                exchange.dispatch(conn, plan, request)
+                continue
+
+            # A quick handler: run here.
+            peer = conn.peer
+            if peer is not last_peer:
+                line_peer[:] = peer[1]
+                last_peer = peer
+            if plan is not last_plan:
+                line_text[:] = plan.text
+                last_plan = plan
+            hot = work.heat >= _HEATED
+            cpu_s = _cpu() if hot else 0.0
+            self._running = conn, plan
+            start[0] = now
+            lead_leave()
+            try:
+                handler = plan.handler(request, plan.groups)
+                result = plan.call(handler)
+            except BaseException as error:
+                handler, result = exchange.failed(plan, request, error)
+            if not lead_try(False) and not self._lead_again(me):
+                exchange.settle(conn, plan, handler, result, now, line)
+                start[0] = 0.0
+                core.call(core.count_sent, sent_bytes)
+                return True
+            prefix = None
+            if plan.plain and handler._response is None and plain_log:
+                try:
+                    status, body = result
+                    if type(body) is str:
+                        body = body.encode()
+                        prefix = clock.text[status]
+                    elif type(body) is bytes:
+                        prefix = clock.plain[status]
+                    if prefix is not None and len(body) > _PLAIN_BYTES:
+                        prefix = None
+                except (TypeError, ValueError):
+                    prefix = None
+            if prefix is None:
+                exchange.settle(conn, plan, handler, result, now, None)
+                end = _mono()
+            else:
+                length = len(body)
+                out = b"%b%d\r\n\r\n%b" % (prefix, length, body)
+                try:
+                    sent = conn.send(out)
+                except WOULD_BLOCK:
+                    sent = 0
+                except (OSError, ValueError):
+                    sent = -1
+                if sent == len(out):
+                    end = _mono()
+                    us = int((end - now) * 1e6)
+                    if log_line is not None:
+                        write(log_line(peer[0], clock.stamp, plan.parts, status, length, us))
+                    latency[status // 100 * BUCKETS + (BUCKET_OF[us] if us < 4096 else bucket(us))] += 1
+                    sent_bytes += sent
+                    conn.since_s = end
+                    if conn.buffer:
+                        exchange.release(conn, False)
+                elif sent < 0:
+                    core.note(conn, plan, status, 0, now, True)
+                    core.forget(conn)
+                    end = _mono()
+                else:
+                    exchange.resume_plain(conn, plan, status, out, sent, length, now)
+                    end = _mono()
+            start[0] = 0.0
+            if hot:
+                work.sample(end - now, _cpu() - cpu_s, gate.running > 0)
+            elif end - now > SUSPECT_S:
+                if not gate.running:
+                    work.heat += 1
+            elif work.heat:
+                work.heat -= 1
+            now = end
+
+    def _lead_again(self, me: int) -> bool:
+        """The lead was taken while a handler ran: whether only to look (then it is ours again), or for good."""
+        while self._leader == me:
+            if self._lead.acquire(timeout=0.001):
+                if self._leader == me:
+                    return True
+                self._lead.release()
+        return False
+
+    # -- the watcher's thread ---------------------------------------------------------------------------------------
+
+    def _wake_watcher(self) -> None:
+        self._watcher_sleeps = False
+        self._watcher_wake.release()
+
+    def _watch(self, line: Line) -> None:
+        """Look at the leader every tick while it is busy; take the lead from one whose handler blocks."""
+        last = 0.0
+        stuck = calm = 0
+        while not self._core.over:
+            time.sleep(_TICK_S)
+            began = self._leader_line.start[0]
+            if self._polling:
+                calm += 1
+                stuck = 0
+                if calm > _CALM_TICKS:
+                    self._sleep()
+                    calm = 0
+                continue
+            calm = 0
+            stuck = stuck + 1 if began and began == last else 0
+            last = began
+            if stuck > (_PATIENT_TICKS if self._core.gate.running else 0) and self._depose(began, line):
+                return
+
+    def _sleep(self) -> None:
+        self._watcher_sleeps = True
+        if self._polling:
+            self._watcher_wake.acquire()
+        else:  # the leader may have looked before the flag was set
+            self._watcher_sleeps = False
+
+    def _depose(self, began: float, line: Line) -> bool:
+        """Take the lead from a leader that has been in one handler since `began`; lead then, until deposed."""
+        if not self._lead.acquire(blocking=False):
+            return False
+        next_line = self._core.pool.take_line() if self._leader_line.start[0] == began else None
+        running = self._running
+        if next_line is None or running is None:  # it moved on meanwhile; or all threads that may be are busy
+            if next_line is not None:
+                self._core.pool.give_line(next_line)
+            self._lead.release()
+            return False
+        conn, plan = running
+        conn.phase = Phase.RUNNING
+        plan.work.deposed()
+        self._leader = threading.get_ident()
+        self._core.pool.start(self._watch, next_line)
+        self._take_the_lead(line)
+        return True

@@ -1,0 +1,111 @@
+"""Owns answers on their way out: what the socket has not taken yet. No epoll, no log: the loop calls `push` again.
+
+A thread never waits for a client: what cannot be sent now is kept here until the loop sees room.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from ..answer import Answer, close_body
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .plan import Plan
+
+__all__ = ["WOULD_BLOCK", "Output", "Truncated"]
+
+#: what a non-blocking socket raises when it has no room, or nothing to give
+WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+_STEP_BYTES = 1 << 20  # of a file in one call, so that one fast client does not keep the leader
+_READ_BYTES = 1 << 16  # of a file under TLS, where sendfile cannot be used
+_INLINE_BYTES = 1 << 15  # a file this small is read and leaves with its head in one write
+_JOIN_BYTES = 1 << 16
+
+
+class Truncated(OSError):
+    """A file became shorter while it was sent: the message cannot be completed."""
+
+
+class Output:
+    """One answer being sent: first `pending`, then the file, then what the source gives."""
+
+    __slots__ = ("_pending", "answer", "began_s", "plan", "sent_bytes")
+
+    def __init__(self, answer: Answer, plan: Plan | None, began_s: float) -> None:
+        self.answer = answer
+        self.plan = plan
+        self.began_s = began_s
+        self.sent_bytes = 0  # head and framing included
+        file = answer.file
+        if file is not None and file.count <= _INLINE_BYTES:
+            answer.payload = os.pread(file.fd, file.count, file.offset)
+            if len(answer.payload) != file.count:
+                raise Truncated("a file became shorter while it was read")
+            answer.file = None
+        if len(answer.payload) <= _JOIN_BYTES:
+            self._pending = [memoryview(answer.head + answer.payload)]
+        else:
+            self._pending = [memoryview(answer.head), memoryview(answer.payload)]
+
+    @property
+    def body_bytes(self) -> int:
+        """What has been sent after the head."""
+        return max(0, self.sent_bytes - len(self.answer.head))
+
+    def add(self, piece: bytes) -> None:
+        """Append what the source gave; the first piece leaves with the head."""
+        if len(self._pending) == 1 and len(piece) <= _JOIN_BYTES and not self.sent_bytes:
+            self._pending[0] = memoryview(bytes(self._pending[0]) + piece)
+        else:
+            self._pending.append(memoryview(piece))
+
+    def skip(self, sent: int) -> None:
+        """What the socket has taken already, of an answer in one piece."""
+        self._pending[0] = self._pending[0][sent:]
+        self.sent_bytes += sent
+
+    def push(self, conn: Connection) -> bool:
+        """Send what the socket takes: True when nothing is left but the source. Raises OSError if the client is gone."""
+        try:
+            while self._pending:
+                piece = self._pending[0]
+                if self.answer.file is not None and conn.tls is None:
+                    sent = conn.sock.send(piece, socket.MSG_MORE)  # the file's beginning shares its packet
+                else:
+                    sent = conn.send(piece)
+                self.sent_bytes += sent
+                if sent == len(piece):
+                    self._pending.pop(0)
+                else:
+                    self._pending[0] = piece[sent:]
+            return self._push_file(conn) if self.answer.file is not None else True
+        except WOULD_BLOCK:
+            return False
+
+    def finish(self) -> None:
+        """Close what the body has to be closed; may raise whatever that raises."""
+        self._pending.clear()
+        close_body(self.answer)
+
+    def _push_file(self, conn: Connection) -> bool:
+        file = self.answer.file
+        assert file is not None
+        if conn.tls is not None:
+            data = os.pread(file.fd, min(_READ_BYTES, file.count), file.offset)
+            self._pending.append(memoryview(data))
+            count = len(data)
+        else:
+            count = os.sendfile(conn.fd, file.fd, file.offset, min(_STEP_BYTES, file.count))
+            self.sent_bytes += count
+        if not count:
+            raise Truncated("a file became shorter while it was sent")
+        file.offset += count
+        file.count -= count
+        if not file.count:
+            self.answer.file = None
+        return self.answer.file is None and not self._pending

@@ -1,0 +1,160 @@
+"""Owns what the worker learns of each handler's pace, and the gate that computing handlers pass; no sockets, no threads.
+
+A handler and method is quick (runs on the leader), waiting (runs on a pool thread) or computing (a pool thread, few at
+a time). Times come from whoever ran it. `Work` is written without a lock by several threads: a sample lost to a race
+only delays what is learned.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from typing import Any
+
+__all__ = ["COMPUTING", "QUICK", "SUSPECT_S", "WAITING", "Gate", "PaceTable", "Work"]
+
+QUICK, WAITING, COMPUTING = range(3)
+
+SUSPECT_S = 0.0002  # a handler slower than this is worth sampling
+COMPUTES_S = 0.0005  # more CPU time than this per request: computing
+_HEATED = 8  # slow answers, less quick ones, before a quick handler is sampled
+_SETTLED = 8  # samples before they decide anything
+_TRUST = 256  # quick answers in a row that bring a handler back to the leader; doubled by every relapse
+_LONGEST_TRUST = 1 << 20
+_WEIGHT = 0.2  # of a new sample in the running means
+
+
+class Work:
+    """What is known of one handler and method."""
+
+    __slots__ = ("_calm", "_low_s", "_seen", "_trust", "cpu_s", "heat", "kind", "wall_s")
+
+    def __init__(self) -> None:
+        self.kind = QUICK
+        self.heat = 0
+        self.wall_s = self.cpu_s = 0.0
+        self._seen = self._calm = 0
+        self._trust = _TRUST
+        self._low_s = 1e9
+
+    @property
+    def hot(self) -> bool:
+        """Whether a quick handler has been slow often enough to be sampled with thread CPU time."""
+        return self.heat >= _HEATED
+
+    def sample(self, wall_s: float, cpu_s: float, starved: bool) -> None:
+        """Learn from one run; starved: other threads computed meanwhile, so wall time says little."""
+        weight = _WEIGHT if self._seen else 1.0
+        self._seen += 1
+        self.wall_s += weight * (wall_s - self.wall_s)
+        self.cpu_s += weight * (cpu_s - self.cpu_s)
+        calm = wall_s < SUSPECT_S or (starved and cpu_s < SUSPECT_S)
+        self._calm = self._calm + 1 if calm else 0
+        if self._seen < _SETTLED:
+            return
+        if self.kind != QUICK and self._calm >= self._trust:
+            self._become_quick()
+        elif self.cpu_s > COMPUTES_S:
+            if self.kind != COMPUTING:
+                self.kind = COMPUTING
+                self._low_s = 1e9
+            self._low_s = min(self._low_s * 1.0005, wall_s)
+        elif self.kind == COMPUTING or (self.kind == QUICK and self.wall_s - self.cpu_s > SUSPECT_S / 2):
+            self.kind = WAITING
+        elif self.kind == QUICK and self.wall_s < SUSPECT_S:
+            self.heat = self._seen = 0
+
+    def deposed(self) -> None:
+        """The leader was found blocked in this handler."""
+        self.kind = WAITING
+        self._seen = self._calm = 0
+
+    def share(self) -> float:
+        """The part of one CPU that a run of this handler keeps busy: its CPU time over the least wall time seen."""
+        return min(1.0, self.cpu_s / self._low_s) if self._low_s < 1e9 else 1.0
+
+    def _become_quick(self) -> None:
+        self.kind = QUICK
+        self.heat = self._seen = self._calm = 0
+        self._trust = min(2 * self._trust, _LONGEST_TRUST)
+
+
+class PaceTable:
+    """The `Work` of every handler and method; where one route stands for many paths, of their first segments too."""
+
+    __slots__ = ("_works",)
+
+    _MOST = 512  # entries; beyond them the paths of a catch-all route share one per method
+    _SEGMENTS = 2
+
+    def __init__(self) -> None:
+        self._works: dict[tuple[Any, ...], Work] = {}
+
+    def find(self, route: Any, method: str, resource: str) -> Work:
+        """The work of `method` on `resource` by `route` (a `routes.Route`)."""
+        key: tuple[Any, ...] = (route, method)
+        if route.catches_all:
+            path = resource.partition("?")[0]
+            fine = (route, method, *path.split("/", self._SEGMENTS + 1)[: self._SEGMENTS + 1])
+            if fine in self._works or len(self._works) < self._MOST:
+                key = fine
+        work = self._works.get(key)
+        if work is None:
+            work = self._works[key] = Work()
+        return work
+
+
+def _cpus_to_fill() -> int:
+    """CPUs that Python threads of one process can use at once: one under the GIL (PEP 703)."""
+    gil = getattr(sys, "_is_gil_enabled", None)
+    if gil is None or gil():
+        return 1
+    import os
+
+    return os.cpu_count() or 1
+
+
+class Gate:
+    """Lets computing handlers run while their shares fit the CPU, and queues the others in order.
+
+    The leader enters, pool threads leave: under a lock, which only computing handlers ever touch.
+    """
+
+    __slots__ = ("_load", "_lock", "_room", "_waiting", "running")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[Work, Any]] = deque()
+        self._load = 0.0
+        self._room = _cpus_to_fill() + 0.05
+        self.running = 0  # computing handlers that run now; read without the lock
+
+    def enter(self, work: Work, task: Any) -> float:
+        """The share taken for `task`, which may run now; 0.0 when it has been queued."""
+        with self._lock:
+            share = work.share()
+            if self._waiting or (self.running and self._load + share > self._room):
+                self._waiting.append((work, task))
+                return 0.0
+            return self._take(share)
+
+    def leave(self, share: float) -> list[tuple[float, Any]]:
+        """Give a share back; the tasks that may run now, each with the share taken for it."""
+        let_in = []
+        with self._lock:
+            self.running -= 1
+            self._load = self._load - share if self.running else 0.0
+            while self._waiting:
+                work, task = self._waiting[0]
+                share = work.share()
+                if self.running and self._load + share > self._room:
+                    break
+                self._waiting.popleft()
+                let_in.append((self._take(share), task))
+        return let_in
+
+    def _take(self, share: float) -> float:
+        self.running += 1
+        self._load += share
+        return share
