@@ -32,17 +32,17 @@ class Figure:
 
 
 def judge(figure: Figure, results: Results) -> Verdict | None:
-    """The verdict, or None when the run lacks a row or a server for it."""
+    """The verdict, or None when the run lacks a row, a server or any answer of it."""
     try:
         return figure.verdict(results)
-    except KeyError:
+    except (KeyError, ZeroDivisionError):
         return None
 
 
 def _ratio(row: str, metric: str, peer: str, limit: float, *, at_most: bool) -> Callable[[Results], Verdict]:
     def verdict(results: Results) -> Verdict:
         own, other = results[row]["webpy"][metric], results[row][peer][metric]
-        ratio = own / other if other else float("inf")
+        ratio = own / other
         unit = "µs" if metric == "cpu_us" else "/s"
         measured = (
             f"{ratio:.2f} ({own:,.1f} to {other:,.1f} {unit})"
@@ -67,6 +67,8 @@ def _bound(row: str, metric: str, limit: float, shown: str, *, at_most: bool) ->
 
     def verdict(results: Results) -> Verdict:
         value = results[row]["webpy"][metric]
+        if results[row]["webpy"].get("rate") == 0:
+            raise ZeroDivisionError("no answers")
         return Verdict(shown.format(value), value <= limit if at_most else value >= limit)
 
     return verdict

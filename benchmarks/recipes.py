@@ -131,6 +131,7 @@ def _gunicorn(s: Scenario) -> list[str]:
         "gunicorn",
         "--worker-class",
         "gthread",
+        "--no-control-socket",
         "--bind",
         f"127.0.0.1:{s.port}",
         "--workers",

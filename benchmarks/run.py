@@ -38,7 +38,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--python", default=sys.executable, metavar="PATH", help="interpreter of every Python server")
     parser.add_argument("--no-venv", action="store_true", help="use that interpreter as it is, with what it can import")
     parser.add_argument(
-        "--quick", action="store_true", help="0.5 s, one round, fewer connections: to see that it works"
+        "--quick", action="store_true", help="0.3 s, one round, fewer connections: to see that it works"
     )
     parser.add_argument("--against", metavar="DIR", type=Path, help="also webpy of that other checkout, in turn")
     parser.add_argument("--output", metavar="FILE.md", type=Path, help="write the report there too")
@@ -79,7 +79,7 @@ def main(given: list[str] | None = None) -> int:
             (static / name).write_bytes(os.urandom(size))
         bench = Bench(
             python=python,
-            seconds=arguments.seconds or (0.5 if arguments.quick else 2.0),
+            seconds=arguments.seconds or (0.3 if arguments.quick else 2.0),
             rounds=arguments.rounds or (1 if arguments.quick else 3),
             peers=frozenset(there),
             quick=arguments.quick,
@@ -88,7 +88,7 @@ def main(given: list[str] | None = None) -> int:
         try:
             for row in rows:
                 if any(name in bench.peers for name in row.servers):
-                    _say(row.name)
+                    _say(f"{row.name} (after {time.monotonic() - began:.0f} s)")
                     row.run(bench, row)
         except KeyboardInterrupt:
             _say("interrupted; what there is:")

@@ -205,8 +205,12 @@ class Board:
     def wake(self) -> None:
         """Ring the doorbell if the master sleeps (any process)."""
         if self.asleep[0]:
-            with contextlib.suppress(BlockingIOError):  # it has been ringing for long
-                os.write(self.doorbell, _ONE)
+            self.ring()
+
+    def ring(self) -> None:
+        """Ring the doorbell (any process)."""
+        with contextlib.suppress(BlockingIOError):  # it has been ringing for long
+            os.write(self.doorbell, _ONE)
 
     def silence(self) -> None:
         """Take the doorbell's ringing (in the master)."""

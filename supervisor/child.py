@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
+from .config import Config
 from .eventloop import EventLoop, Timer
 from .messages import Message, receive, send
 from .states import Action, ChildState, Event, Lifecycle
@@ -20,17 +21,15 @@ from .states import Action, ChildState, Event, Lifecycle
 __all__ = ["Child", "Children"]
 
 _EXIT_GRACE_S = 1.0  # between the end of a channel and the end of its process
-YOUNG_S = 1.0  # a child that dies sooner after READY has died young
 
 
 class Child:
     """One child; `changed` is called with it after every change of its state."""
 
     __slots__ = (
-        "_boot_timeout_s",
         "_changed",
+        "_config",
         "_deadline",
-        "_drain_timeout_s",
         "_life",
         "asked",
         "channel",
@@ -51,8 +50,7 @@ class Child:
         children: Children,
         *,
         pid: int | None,
-        boot_timeout_s: float,
-        drain_timeout_s: float,
+        config: Config,
         changed: Callable[[Child], None],
     ) -> None:
         self.title = title
@@ -72,9 +70,8 @@ class Child:
         """What it said of its failure: a traceback."""
         self._life = Lifecycle()
         self._changed = changed
-        self._boot_timeout_s = boot_timeout_s
-        self._drain_timeout_s = drain_timeout_s
-        self._deadline: Timer | None = children.loop.after(boot_timeout_s, self._expire)
+        self._config = config
+        self._deadline: Timer | None = children.loop.after(config.boot_timeout_s, self._expire)
         children.add(self)
         children.loop.watch(channel, self.take_messages)
 
@@ -85,7 +82,7 @@ class Child:
     @property
     def died_young(self) -> bool:
         """Whether, having gone, it never was READY or not for long."""
-        return self.ready_at is None or time.monotonic() - self.ready_at < YOUNG_S
+        return self.ready_at is None or time.monotonic() - self.ready_at < self._config.healthy_after_s
 
     def feed(self, event: Event, reason: str = "") -> None:
         """Let `event` happen to it."""
@@ -109,28 +106,32 @@ class Child:
     def _drain(self) -> None:
         self.asked = True
         self.tell(Message.DRAIN)
-        self._set_deadline(self._drain_timeout_s)
+        self._set_deadline(self._config.drain_timeout_s)
 
     def _stop(self) -> None:
         self.asked = True
         self.tell(Message.STOP)
-        self._set_deadline(self._drain_timeout_s)
+        self._set_deadline(self._config.drain_timeout_s)
 
     def _kill(self) -> None:
         self.asked = True
         self._set_deadline(None)
         if self.pid is None:  # stopped before it could say it: the end of the channel ends it
             self.children.loop.after(0.0, self._hang_up)
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        else:
+            self._send_kill()
+
+    def _send_kill(self) -> None:
+        if self.pid is not None and self.children.owns(self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def _kill_unready(self) -> None:
-        self.reason = f"did not become ready within {self._boot_timeout_s:g} s"
+        self.reason = f"did not become ready within {self._config.boot_timeout_s:g} s"
         self._kill()
 
     def _kill_late(self) -> None:
-        self.reason = f"did not end within {self._drain_timeout_s:g} s"
+        self.reason = f"did not end within {self._config.drain_timeout_s:g} s"
         self._kill()
 
     def _bury(self) -> None:
@@ -150,8 +151,7 @@ class Child:
         while self.state is not ChildState.GONE and (packet := receive(self.channel)) is not None:
             match packet.message:
                 case Message.FORKED:
-                    self.pid = packet.number
-                    self.children.know(self)
+                    self._name_itself(packet.number)
                 case Message.READY:
                     self.feed(Event.READY)
                 case Message.FAILED:
@@ -159,6 +159,11 @@ class Child:
                 case Message.ORPHANED:
                     self._channel_ended()
                     return
+
+    def _name_itself(self, pid: int) -> None:
+        if self.pid is None and not self.children.knows(pid):
+            self.pid = pid
+            self.children.know(self)
 
     def _channel_ended(self) -> None:
         self.children.loop.forget(self.channel)
@@ -172,9 +177,7 @@ class Child:
 
     def _hang_up(self) -> None:
         # nobody can be waited for: what holds the channel no more is taken for dead, and made sure of
-        if self.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+        self._send_kill()
         self.feed(Event.EXIT)
 
     def _expire(self) -> None:
@@ -222,6 +225,19 @@ class Children:
     def add(self, child: Child) -> None:
         self._all.add(child)
         self.know(child)
+
+    def knows(self, pid: int) -> bool:
+        return pid in self._by_pid
+
+    def owns(self, pid: int) -> bool:
+        """Whether `pid` is a child of this process: what a child says of itself is not taken for granted."""
+        if not self.reaps_all:
+            return True
+        try:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except (ChildProcessError, OverflowError):
+            return False
+        return True
 
     def know(self, child: Child) -> None:
         """Note its pid."""

@@ -29,6 +29,8 @@ class Config:
     """Most threads of a worker that want a line on the board."""
     boot_timeout_s: float = 60.0
     drain_timeout_s: float = 30.0
+    healthy_after_s: float = 1.0
+    """A worker that dies sooner after READY has died young."""
     shutdown_delay_s: float = 0.0
     """How long to accept on after a graceful stop was asked for."""
     access_log: str = "-"
@@ -55,7 +57,7 @@ class Config:
             value = getattr(self, name)
             if value < 1:
                 raise SettingsError(f"{name} is {value!r}: at least 1 is wanted")
-        for name in ("boot_timeout_s", "drain_timeout_s", "shutdown_delay_s"):
+        for name in ("boot_timeout_s", "drain_timeout_s", "healthy_after_s", "shutdown_delay_s"):
             value = getattr(self, name)
             if not 0 <= value < 1e9:
                 raise SettingsError(f"{name} is {value!r}: seconds are wanted, 0 or more")

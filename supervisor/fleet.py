@@ -16,7 +16,7 @@ from typing import Protocol
 from .backoff import Backoff
 from .board import CLOSED, LINE_BYTES, Board, Cell, MasterCell, Row
 from .causes import describe
-from .child import YOUNG_S, Child
+from .child import Child
 from .errorlog import ErrorLog
 from .eventloop import EventLoop, Timer
 from .generation import Generation
@@ -168,7 +168,7 @@ class Fleet:
         slot = worker.slot
         worker.row.cells[Cell.READY_NS] = time.monotonic_ns()
         self._errors.say("info", f"{worker.child.title} [{worker.child.pid}] is ready")
-        self._loop.after(YOUNG_S, lambda: self._lived(worker))
+        self._loop.after(worker.generation.config.healthy_after_s, lambda: self._lived(worker))
         if slot.successor is worker:
             slot.successor = None
             old, slot.worker = slot.worker, worker

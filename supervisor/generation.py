@@ -17,13 +17,10 @@ from .backoff import Backoff
 from .board import Board
 from .causes import describe
 from .child import Child, Children
-from .config import Config
-from .context import Application
 from .errorlog import ErrorLog
 from .eventloop import EventLoop, Timer
-from .identity import Identity
-from .listeners import Listener
 from .messages import Message, channel_pair
+from .resources import Basis
 from .states import ChildState, Event
 from .zygote import MASTER_SIGNALS, Zygote
 
@@ -55,21 +52,12 @@ class Keeper(Protocol):
 class Generation:
     """Number `number` of the generations; `boot` begins it, `close` ends its zygote."""
 
-    def __init__(
-        self,
-        number: int,
-        config: Config,
-        application: Application,
-        identity: Identity,
-        listeners: list[Listener],
-        services: Services,
-        keeper: Keeper,
-    ) -> None:
+    def __init__(self, number: int, basis: Basis, services: Services, keeper: Keeper) -> None:
         self.number = number
-        self.config = config
-        self.application = application
-        self.listeners = listeners
-        self._identity = identity
+        self.basis = basis
+        self.config = basis.config
+        self.application = basis.application
+        self.listeners = basis.listeners
         self._services = services
         self._keeper = keeper
         self._zygote: Child | None = None
@@ -104,7 +92,7 @@ class Generation:
                         self.number,
                         self.config.name,
                         self.application,
-                        self._identity,
+                        self.basis.identity,
                         services.board,
                         [listener.socket for listener in self.listeners],
                         theirs,
@@ -121,8 +109,7 @@ class Generation:
             ours,
             services.children,
             pid=pid,
-            boot_timeout_s=self.config.boot_timeout_s,
-            drain_timeout_s=self.config.drain_timeout_s,
+            config=self.config,
             changed=self._zygote_changed,
         )
 
@@ -135,8 +122,7 @@ class Generation:
             ours,
             self._services.children,
             pid=None,
-            boot_timeout_s=self.config.boot_timeout_s,
-            drain_timeout_s=self.config.drain_timeout_s,
+            config=self.config,
             changed=changed,
         )
         self._zygote.tell(Message.FORK, (row << 32) + slot, theirs.fileno())

@@ -123,7 +123,7 @@ class Lane:
         if self._channel is not None:
             poll.register(self._channel, 0)  # only the end of the connection is reported
         while self._cells[_TAIL] < wanted_tail:
-            self._board.wake()
+            self._board.ring()  # awake or not: nobody is to wait out the master's rhythm
             if poll.poll(_WAIT_MS):
                 return False
         return True

@@ -50,6 +50,7 @@ class Listener:
                 found = os.stat(path)
                 if (found.st_dev, found.st_ino) == (device, inode):
                     os.unlink(path)
+            self._made = None
 
 
 def open_listeners(
@@ -194,7 +195,11 @@ def _adopt(bind: str, fd: int, backlog: int) -> Listener:
         sock = socket.socket(fileno=fd)
     except OSError as error:
         raise BindError(bind, f"descriptor {fd}: {error.strerror}") from error
-    return _listening(bind, sock, backlog)
+    try:
+        return _listening(bind, sock, backlog)
+    except BindError:
+        sock.close()
+        raise
 
 
 def _listening(bind: str, sock: socket.socket, backlog: int) -> Listener:

@@ -87,7 +87,9 @@ class RecordLog:
             except BlockingIOError:
                 return Drained.BLOCKED
             except OSError as error:
-                return self._failed(error)
+                if self._has_gone(error):
+                    continue
+                return Drained.FAILED
             if self._failing:
                 self._failing = ""
                 self._report("warning", f"access log {self._target!r} is written again")
@@ -101,16 +103,17 @@ class RecordLog:
                 return Drained.BLOCKED
         return Drained.WROTE
 
-    def _failed(self, error: OSError) -> Drained:
+    def _has_gone(self, error: OSError) -> bool:
+        """Note a failure; True if it is one for good, and the log is off now."""
         if self._target == "-" and error.errno in _GONE:
             self._report("error", f"standard output has gone ({error.strerror}): the access log is off now")
             self._sink = None
-            return Drained.WROTE
+            return True
         self.stalls += 1
         if self._failing != str(error.strerror):
             self._failing = str(error.strerror)
             self._report("error", f"cannot write access log {self._target!r}: {error.strerror}; records wait")
-        return Drained.FAILED
+        return False
 
     def reopen(self, target: str | None = None) -> None:
         """Open the file anew, or another one; OSError leaves everything as it was."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from .child import YOUNG_S
 from .eventloop import EventLoop, Timer
 from .fleet import Fleet, Worker
 from .generation import Generation
@@ -54,11 +53,11 @@ class Reload(Protocol):
     def prepare(self, number: int) -> Generation:
         """Read the settings and make generation `number`; an exception changes nothing."""
 
-    def commit(self, old: Generation, new: Generation) -> None:
+    def commit(self, new: Generation) -> None:
         """The new one is in force."""
 
-    def undo(self, old: Generation, new: Generation) -> None:
-        """The old one is in force again, or still."""
+    def undo(self, new: Generation | None) -> None:
+        """The old one is in force again, or still; None if the settings were wrong already."""
 
 
 class Reloads:
@@ -137,9 +136,9 @@ class Reloads:
 
     def settled(self) -> None:
         """Every slot is held by a READY worker of the generation wanted."""
-        if self.phase is Phase.ROLLING:
+        if self.phase is Phase.ROLLING and self._fleet.target is not None:
             self.phase = Phase.PROVING
-            self._proof = self._loop.after(YOUNG_S, self._proved)
+            self._proof = self._loop.after(self._fleet.target.config.healthy_after_s, self._proved)
         elif self.phase is Phase.UNDOING:
             self._end()
 
@@ -197,12 +196,12 @@ class Reloads:
         if failure:
             if new is not None:
                 new.close()
-                self._master.undo(old, new)
+            self._master.undo(new)
             self._say("error", f"reload failed, generation {old.number} serves on: {failure}")
             self._tell(Verdict(False, old.number, failure))
         elif new is not None:
             old.close()
-            self._master.commit(old, new)
+            self._master.commit(new)
             self._say("info", f"reload done: generation {new.number} serves")
             self._tell(Verdict(True, new.number, ""))
         if self._wanted:

@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 
 import setproctitle
@@ -22,24 +22,19 @@ import setproctitle
 from .board import Board, MasterCell
 from .child import Children
 from .config import Config, SettingsError
-from .context import Application
 from .drainer import Drainer
-from .errorlog import ErrorLog
 from .eventloop import EventLoop
 from .fleet import Fleet, Worker, capacity, rows_for
 from .generation import Generation, Services
-from .identity import Identity
 from .kernel import become_subreaper
-from .listeners import BindError, Listener, handed_over, inherited, open_listeners
-from .pidfile import PidFile
-from .recordlog import Drained, RecordLog
+from .listeners import BindError
+from .recordlog import Drained
 from .reload import Asker, Reloads
+from .resources import Basis, Configure, Resources
 from .states import Event
 from .zygote import MASTER_SIGNALS
 
-__all__ = ["Configure", "Status", "Supervisor"]
-
-Configure = Callable[[], tuple[Config, Application]]
+__all__ = ["Status", "Supervisor"]
 
 _LEAST_LINES = 64  # so that a reload may raise the number of threads
 _KILLED_S = 5.0  # for the killed to be reaped
@@ -64,17 +59,13 @@ class _Stage(Enum):
 
 
 class Supervisor:
-    """`configure` gives settings and application, at the start and at every reload; what it raises is the
-    verdict."""
+    """`configure` gives settings and application, at the start and at reloads; what it raises is the verdict."""
 
     def __init__(self, configure: Configure) -> None:
         self._configure = configure
         self._stage = _Stage.RUNNING
         self._status = Status.STOPPED
-        self._given = False  # whether the listeners are not of our making
-        self._listeners: list[Listener] = []
         self._stop_fd: int | None = None
-        self._pidfile: PidFile | None = None
 
     # -- from start to end -----------------------------------------------------------------------------------
 
@@ -87,43 +78,30 @@ class Supervisor:
         """
         _have_standard_streams()
         self._stop_fd = stop_fd
-        self._errors = ErrorLog()
+        self._resources = Resources(self._configure)
+        self._errors = self._resources.errors
         self._loop = EventLoop(self._signalled, self._erred)
         try:
             self._loop.catch((*MASTER_SIGNALS, signal.SIGCHLD))
-            try:
-                self._start(listeners)
-                self._loop.run()
-            except SettingsError as error:
-                return self._give_up(Status.SETTINGS, str(error))
-            except BindError as error:
-                return self._give_up(Status.BINDING, str(error))
+            self._start(self._resources.acquire(listeners))
+            self._loop.run()
             self._write_last_records()
             self._errors.say("info", "stopped")
             return self._status
+        except SettingsError as error:
+            self._errors.say_last(str(error))
+            return Status.SETTINGS
+        except BindError as error:
+            self._errors.say_last(str(error))
+            return Status.BINDING
         except Exception:
             self._erred()
             return Status.FAILED
         finally:
             self._close()
 
-    def _start(self, listeners: Sequence[socket.socket] | None) -> None:
-        config, application = self._settings()
-        try:
-            self._errors.reopen(config.error_log, config.log_level)
-        except OSError as error:
-            raise SettingsError(f"error_log is {config.error_log!r}: {error.strerror}") from error
-        try:
-            self._records = RecordLog(config.access_log, self._errors.say)
-        except OSError as error:
-            raise SettingsError(f"access_log is {config.access_log!r}: {error.strerror}") from error
-        identity = Identity.of(config)
-        if config.pidfile is not None:
-            pidfile = PidFile(config.pidfile)
-            pidfile.write()
-            self._pidfile = pidfile
-        self._bind(config, identity, listeners)
-        self._config = config
+    def _start(self, basis: Basis) -> None:
+        config = basis.config
         threads = max(config.threads, _LEAST_LINES)
         self._board = Board(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
         self._board.master[MasterCell.PID] = os.getpid()
@@ -132,71 +110,31 @@ class Supervisor:
         self._services = Services(self._loop, self._children, self._board, self._errors, self._abandon)
         self._fleet = Fleet(self._loop, self._board, self._errors, self)
         self._reloads = Reloads(self._loop, self._fleet, self, self._errors.say)
-        self._drainer = Drainer(self._loop, self._board, self._records, self._fleet.rows, self._bury)
+        records = self._resources.records
+        self._drainer = Drainer(self._loop, self._board, records, self._fleet.rows, self._bury)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:
             self._loop.watch(self._stop_fd, self._take_stop)
-        self._say_addresses()
-        generation = Generation(1, config, application, identity, self._listeners, self._services, self)
-        self._first = generation
+        self._first = self._current = Generation(1, basis, self._services, self)
         self._fleet.wanted = config.workers
-        generation.boot()
-
-    def _settings(self) -> tuple[Config, Application]:
-        try:
-            return self._configure()
-        except (SettingsError, BindError):
-            raise
-        except Exception as error:
-            text = str(error) if isinstance(error, ValueError) else "".join(traceback.format_exception(error))
-            raise SettingsError(text.rstrip()) from error
-
-    def _bind(self, config: Config, identity: Identity, listeners: Sequence[socket.socket] | None) -> None:
-        if listeners is not None:
-            self._listeners = handed_over(listeners, config.backlog)
-        else:
-            self._listeners = inherited(os.environ, config.backlog)
-            for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
-                os.environ.pop(name, None)  # they are not for what the application starts
-        self._given = bool(self._listeners)
-        if not self._given:
-            self._listeners = open_listeners(config.binds, config.backlog, identity)
-
-    def _say_addresses(self) -> None:
-        scheme = f"{self._config.scheme}://" if self._config.scheme else ""
-        for listener in self._listeners:
-            where = listener.address if listener.address.startswith("unix:") else scheme + listener.address
-            self._errors.say("info", f"listening on {where}")
-
-    def _give_up(self, status: int, why: str) -> int:
-        self._errors.say_last(why)
-        return status
+        self._first.boot()
 
     def _close(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        if self._pidfile is not None:
-            self._pidfile.remove()
-        for part in ("_records", "_board", "_errors"):
-            if hasattr(self, part):
-                getattr(self, part).close()
+        self._resources.close()
         if hasattr(self, "_children"):
             become_subreaper(False)
+            self._board.close()
         self._loop.close()
 
     def _abandon(self, generation: Generation) -> None:
         """Close what is the master's alone (in a zygote that was just forked)."""
         self._loop.abandon()
         self._children.abandon()
-        self._records.close()
-        self._errors.abandon()
         self._board.abandon()
+        self._resources.abandon(generation.listeners)
         if self._stop_fd is not None:
             os.close(self._stop_fd)
-        for listener in self._listeners:
-            if listener not in generation.listeners:
-                listener.socket.close()
 
     # -- what wakes the master -------------------------------------------------------------------------------
 
@@ -250,13 +188,7 @@ class Supervisor:
 
     def reopen_logs(self) -> None:
         """Open both log files anew, after they were renamed."""
-        for name, log in (("access", self._records), ("error", self._errors)):
-            try:
-                log.reopen()
-            except OSError as error:
-                text = f"cannot reopen the {name} log: {error.strerror}; the old file is kept"
-                self._errors.say("error", text)
-        self._errors.say("info", "log files reopened")
+        self._resources.reopen_logs()
         self._drainer.drain()
 
     def scale(self, workers: int) -> None:
@@ -275,7 +207,7 @@ class Supervisor:
         if self._stage is not _Stage.RUNNING:
             self.stop_at_once(why)
             return
-        delay_s = self._config.shutdown_delay_s
+        delay_s = self._current.config.shutdown_delay_s
         self._stage = _Stage.DELAYING
         self._board.master[MasterCell.STOPPING] = 1
         if delay_s:
@@ -291,7 +223,7 @@ class Supervisor:
         self._stage = _Stage.STOPPING
         self._fleet.end(Event.STOP)
         self._end_generations()
-        self._release_listeners()
+        self._resources.release_listeners()
 
     def stop_at_once(self, why: str) -> None:
         """Kill every child and end."""
@@ -307,7 +239,7 @@ class Supervisor:
         self._end_generations()
         for child in self._children:
             child.feed(Event.KILL)
-        self._release_listeners()
+        self._resources.release_listeners()
         self._loop.after(_KILLED_S, self._leave_behind)
 
     def _end_generations(self) -> None:
@@ -317,11 +249,6 @@ class Supervisor:
             self._fleet.target.close()
         if not len(self._children):
             self._loop.stop()
-
-    def _release_listeners(self) -> None:
-        # a connection that arrives when the last worker has closed its copy is refused, not left waiting
-        for listener in self._listeners:
-            listener.close()
 
     def _leave_behind(self) -> None:
         titles = ", ".join(f"{child.title} [{child.pid}]" for child in self._children)
@@ -373,49 +300,28 @@ class Supervisor:
     # -- what a reload wants ---------------------------------------------------------------------------------
 
     def prepare(self, number: int) -> Generation:
-        config, application = self._settings()
-        most = capacity(self._board)
-        if config.workers > most:
-            text = f"the board was made for {most}, a restart is wanted"
-            raise SettingsError(f"workers is {config.workers}: {text}")
-        if config.threads > self._board.threads:
-            text = f"the board was made for {self._board.threads}, a restart is wanted"
-            raise SettingsError(f"threads is {config.threads}: {text}")
-        if config.pidfile != self._config.pidfile:
-            self._errors.say("warning", f"pidfile stays {self._config.pidfile!r} until a restart")
-        identity = Identity.of(config)
-        listeners = self._listeners
-        if not self._given:
-            listeners = open_listeners(config.binds, config.backlog, identity, self._listeners)
-        generation = Generation(number, config, application, identity, listeners, self._services, self)
-        try:
-            self._switch_logs(config)
-        except OSError:
-            self._switch_listeners(listeners, self._listeners)
-            raise
-        return generation
+        return Generation(number, self._resources.renew(self._check), self._services, self)
 
-    def commit(self, old: Generation, new: Generation) -> None:
-        self._switch_listeners(old.listeners, new.listeners)
-        self._listeners = new.listeners
-        self._config = new.config
+    def _check(self, config: Config) -> None:
+        most = {"workers": capacity(self._board), "threads": self._board.threads}
+        for name, limit in most.items():
+            if getattr(config, name) > limit:
+                wanted = f"the board was made for {limit}, a restart is wanted"
+                raise SettingsError(f"{name} is {getattr(config, name)}: {wanted}")
+        if config.pidfile != self._current.config.pidfile:
+            text = f"pidfile is {config.pidfile!r}: it stays {self._current.config.pidfile!r} until a restart"
+            self._errors.say("warning", text)
+
+    def commit(self, new: Generation) -> None:
+        self._resources.settle(new.basis)
+        self._current = new
         self._board.master[MasterCell.GENERATION] = new.number
         self._board.master[MasterCell.RELOADS] += 1
-        self._say_addresses()
 
-    def undo(self, old: Generation, new: Generation) -> None:
-        self._switch_listeners(new.listeners, old.listeners)
+    def undo(self, new: Generation | None) -> None:
         self._board.master[MasterCell.RELOADS_FAILED] += 1
-        self._switch_logs(old.config)
-
-    def _switch_listeners(self, before: list[Listener], after: list[Listener]) -> None:
-        for listener in before:
-            if listener not in after:
-                listener.close()
-
-    def _switch_logs(self, config: Config) -> None:
-        self._records.reopen(config.access_log)
-        self._errors.reopen(config.error_log, config.log_level)
+        if new is not None:
+            self._resources.revert(new.basis, self._current.config)
 
     # -- records ---------------------------------------------------------------------------------------------
 
@@ -426,7 +332,7 @@ class Supervisor:
         """Free the rows of the dead; True when that left records to be written."""
         records = self._fleet.bury()
         for record in records:
-            self._records.add(record)
+            self._resources.records.add(record)
         return bool(records)
 
     def _write_last_records(self) -> None:

@@ -15,12 +15,19 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.server import Server
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 60.0  # of one test with its fixtures, unless it carries @pytest.mark.timeout(seconds)
 GRACE_S = 15.0  # more, and a test stuck where Python's signal handlers do not run ends the whole run
+
+# A busy machine is no reason to fail; CI takes the same examples every time, everybody else new ones.
+settings.register_profile(
+    "webpy", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=os.environ.get("CI") == "true"
+)
+settings.load_profile("webpy")
 
 _left_out: dict[str, int] = {}
 _stderr_fd = pytest.StashKey[int]()

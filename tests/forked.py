@@ -15,7 +15,7 @@ PATIENCE_S = 20.0
 
 
 class Forked:
-    """`with Forked(work) as child:` work(pipe) runs in a child; what it sends is received here, in PATIENCE_S or never."""
+    """`with Forked(work) as child:` work(pipe) runs in a child; what it sends is received here."""
 
     def __init__(self, work: Callable[[Connection], object]) -> None:
         self._pipe, theirs = Pipe()

@@ -70,9 +70,7 @@ class Server:
         env: Mapping[str, str] | None = None,
         source: bool = True,
     ) -> None:
-        environment = {
-            k: v for k, v in os.environ.items() if not k.startswith(("WEBPY_", "LISTEN_", "NOTIFY_"))
-        }
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("WEBPY_", "LISTEN_", "NOTIFY_"))}
         environment["PYTHONUNBUFFERED"] = "1"
         environment.pop("PYTHONPATH", None)
         if source:
@@ -86,6 +84,7 @@ class Server:
         self.errors: list[str] = []  # stderr: the error log, likewise
         self._news = threading.Condition()
         self._open_streams = 2
+        self._sessions: set[int] = set()
         self.process = subprocess.Popen(
             self.command,
             cwd=cwd,
@@ -97,6 +96,7 @@ class Server:
             errors="surrogateescape",
             start_new_session=True,
         )
+        self._sessions.add(self.process.pid)
         assert self.process.stdout and self.process.stderr
         self._readers = [
             threading.Thread(target=self._read, args=(stream, lines), daemon=True)
@@ -143,8 +143,8 @@ class Server:
 
     def wait_until_listening(self, timeout: float = START_S) -> None:
         """Until the error log names an address: then in .address (host, port) or .path (a unix socket)."""
-        found = LISTENING.search(self.wait_for(LISTENING.pattern, timeout=timeout))
-        assert found
+        found = LISTENING.search(self.wait_for("listening on ", timeout=timeout))
+        assert found, f"no address in the error log: {self.errors}"
         self.scheme = found["scheme"] or "http"
         self.path: str | None = found["path"]
         host, port = (found["v6"], found["port6"]) if found["v6"] else (found["v4"], found["port"])
@@ -166,11 +166,7 @@ class Server:
 
     def client(self, timeout: float = 10.0) -> http.client.HTTPConnection:
         """A keep-alive client that has not connected yet."""
-        return (
-            _Unix(self.path, timeout)
-            if self.path
-            else http.client.HTTPConnection(*self.address, timeout=timeout)
-        )
+        return _Unix(self.path, timeout) if self.path else http.client.HTTPConnection(*self.address, timeout=timeout)
 
     def request(
         self,
@@ -208,23 +204,31 @@ class Server:
 
     def processes(self) -> list[int]:
         """The pids of everything this server started and that is still there, the master among them."""
-        pids = []
+        there: dict[int, tuple[int, int]] = {}
         for entry in os.listdir("/proc"):
             if entry.isdigit():
                 with contextlib.suppress(OSError):
                     # proc_pid_stat(5): after the name, which may hold anything: state, ppid, pgrp, session
-                    state, _, _, session = (
-                        Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[:4]
-                    )
-                    if int(session) == self.pid and state != "Z":
-                        pids.append(int(entry))
-        return pids
+                    fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                    if fields[0] != "Z":
+                        there[int(entry)] = (int(fields[1]), int(fields[3]))
+        # A program's master has a session of its own, which is remembered beyond the program's end.
+        found: set[int] = set()
+        while True:
+            more = {
+                pid for pid, (parent, session) in there.items() if session in self._sessions or parent in found
+            } - found
+            if not more:
+                return sorted(found)
+            found |= more
+            self._sessions |= {there[pid][1] for pid in more}
 
     def kill(self) -> None:
         """Ends whatever of it is left, at once."""
-        # A stopped master replaces none of the workers; what a zygote still forked is found by the next look.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGSTOP)
+        # Stopped, none of them replaces another; what was forked meanwhile is found by the next look.
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         while left := self.processes():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -36,7 +37,7 @@ class Head:
 
 
 @pytest.fixture
-def berlin(monkeypatch: pytest.MonkeyPatch):
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "CET-1")
     time.tzset()
     yield

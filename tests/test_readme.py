@@ -54,3 +54,16 @@ def test_tracked_scripts_are_executable() -> None:
     for name in ("tests/run", ".ci/run"):
         mode = (ROOT / name).stat().st_mode
         assert mode & 0o111 == 0o111, f"{name} has mode {mode:o}"
+
+
+def test_deploy_uses_options_there_are() -> None:
+    flags = {option.flag for option in OPTIONS.values() if option.ready}
+    unit = (ROOT / "deploy" / "webpy.service").read_text().replace("\\\n", " ")
+    (start,) = re.findall(r"^ExecStart=.* serve (.*)$", unit, re.M)
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
+    (cmd,) = re.findall(r"^CMD (.*)$", dockerfile, re.M)
+    used = re.findall(r"--[a-z-]+", start + cmd)
+    assert used
+    assert set(used) <= flags
+    sources = re.findall(r"^COPY (?!--)(.*) \S+$", dockerfile, re.M)
+    assert all((ROOT / name).exists() for line in sources for name in line.split())

@@ -1,4 +1,4 @@
-"""The shared mapping: every kind as a mapping, and the SQLite one under real processes that race and get killed."""
+"""The shared mapping: each kind as a mapping; the SQLite one under processes that race and get killed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -40,13 +41,20 @@ def shared(request: pytest.FixtureRequest, path: str) -> Iterator[Store]:
 def test_set_get_delete(shared: Store) -> None:
     shared["a"] = b"1"
     assert shared["a"] == shared.get("a") == b"1"
-    assert "a" in shared and "b" not in shared and 5 not in shared
+    assert "a" in shared and "b" not in shared
+    assert cast(str, 5) not in shared
     assert shared.get("b") is None and shared.get("b", b"x") == b"x"
     shared["a"] = b"2"
     assert shared["a"] == b"2" and len(shared) == 1
     del shared["a"]
     assert len(shared) == 0 and not shared
-    for missing in (lambda: shared["a"], lambda: shared.__delitem__("a"), lambda: shared.pop("a"), shared.popitem):
+    uses: list[Callable[[], object]] = [
+        lambda: shared["a"],
+        lambda: shared.__delitem__("a"),
+        lambda: shared.pop("a"),
+        shared.popitem,
+    ]
+    for missing in uses:
         with pytest.raises(KeyError):
             missing()
 
@@ -66,12 +74,12 @@ def test_bytes_like_values_come_back_as_bytes(shared: Store) -> None:
 
 
 @pytest.mark.parametrize("value", ["text", None, 5, [b"x"]])
-def test_a_value_that_is_not_bytes_is_named(shared: Store, value: object) -> None:
+def test_a_value_that_is_not_bytes_is_named(shared: Store, value: Any) -> None:
     changes: list[Callable[[], object]] = [
-        lambda: shared.__setitem__("a", value),  # type: ignore[arg-type]
+        lambda: shared.__setitem__("a", value),
         lambda: shared.setdefault("a", value),
         lambda: shared.update({"b": b"fine", "a": value}),
-        lambda: shared.cas("a", value if value is not None else 5, b"x"),  # type: ignore[arg-type]
+        lambda: shared.cas("a", value or cast(bytes, 5), b"x"),
     ]
     for change in changes:
         with pytest.raises(TypeError, match="store values are bytes, got"):
@@ -131,7 +139,14 @@ def test_closed(shared: Store) -> None:
     shared["a"] = b"1"
     shared.close()
     shared.close()
-    for use in (lambda: shared["a"], lambda: shared.__setitem__("a", b""), lambda: list(shared), lambda: len(shared)):
+    uses: list[Callable[[], object]] = [
+        lambda: shared["a"],
+        lambda: shared.__setitem__("a", b""),
+        lambda: list(shared),
+        lambda: len(shared),
+        lambda: shared.incr("a"),
+    ]
+    for use in uses:
         with pytest.raises(ValueError, match="is closed"):
             use()
 
@@ -149,7 +164,9 @@ _STEPS = st.one_of(
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(_STEPS, max_size=12))
-def test_both_kinds_do_the_same(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, ...]]) -> None:
+def test_both_kinds_do_the_same(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, bytes]]
+) -> None:
     with SQLiteStore(tmp_path_factory.getbasetemp() / "same.sqlite3") as file, MemoryStore() as memory:
         file.clear()
         for name, *arguments in steps:
@@ -229,7 +246,8 @@ def test_a_link_put_there_later_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("durable, level", [(False, 1), (True, 2)])
 def test_durable_is_synchronous_full(path: str, durable: bool, level: int) -> None:
-    with SQLiteStore(path, durable=durable) as opened:
+    opened = SQLiteStore(path, durable=durable)
+    with opened:
         assert opened._connections.run(lambda c: c.execute("PRAGMA synchronous").fetchone()) == (level,)
 
 
@@ -241,9 +259,14 @@ def test_a_busy_file_times_out_for_writers_and_not_for_readers(path: str) -> Non
         opened["a"] = b"1"
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        for change in (lambda: opened.incr("n"), lambda: opened.update(a=b"2"), lambda: opened.cas("a", b"1", None)):
+        changes: list[Callable[[], object]] = [
+            lambda: opened.incr("n"),
+            lambda: opened.update(a=b"2"),
+            lambda: opened.cas("a", b"1", None),
+        ]
+        for change in changes:
             start = time.monotonic()
-            with pytest.raises(StoreTimeout, match="kept busy by others for 0.2 s") as caught:
+            with pytest.raises(StoreTimeout, match=r"kept busy by others for 0\.2 s") as caught:
                 change()
             assert 0.2 <= time.monotonic() - start < 2 and isinstance(caught.value, TimeoutError)
             assert opened["a"] == b"1" and list(opened) == ["a"]
@@ -309,11 +332,9 @@ def test_a_killed_writer_loses_nothing_it_was_told_is_written(path: str, acknowl
         while (last := child.receive()) < acknowledged:
             pass
         child.kill()
-        try:
+        with suppress(EOFError):
             while child.has_sent():
                 last = child.receive()
-        except EOFError:
-            pass
     kept = int(opened["last"])
     assert kept in (last, last + 1)
     for i in range(kept + 1):
@@ -351,10 +372,8 @@ def test_no_connection_crosses_a_fork(path: str) -> None:
     def descriptors() -> int:
         count = 0
         for fd in range(64):
-            try:
+            with suppress(OSError):
                 count += os.fstat(fd).st_ino == inode
-            except OSError:
-                pass
         return count
 
     def work(pipe: Connection) -> None:

@@ -16,8 +16,9 @@ Threads of one process wait in a queue of which only the first tries again: when
 has released, or after a nap that grows with the time waited, since POSIX locks cannot be waited for with a
 timeout.
 
-Uncontended, a lock taken and released costs 5 µs exclusively and 6 µs shared (CPython 3.11, 2-core VM,
-timeit).
+Uncontended, taking and releasing a lock costs 3.5 µs, exclusive or shared (timeit, CPython 3.11, a shared
+2-core VM). Writers who sleep 0.2 ms inside one resource make 3,000 changes/s, 8 threads of one process or 32
+of four alike.
 """
 
 from __future__ import annotations

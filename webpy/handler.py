@@ -9,6 +9,8 @@ from .request import Request
 from .response import Answering
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .response import Body, Result
     from .routes import Groups
 
@@ -42,6 +44,12 @@ class HTTPHandler(Answering):
             names.discard("HEAD")
         return sorted(names)
 
+    @classmethod
+    def method_for(cls, method: str) -> Callable[[HTTPHandler], Any] | None:
+        """The function that answers `method`, as sent: methods are case-sensitive (RFC 9110 section 9.1)."""
+        found = getattr(cls, "do_" + method.lower(), None) if method == method.upper() else None
+        return found if callable(found) else None
+
     def do_options(self) -> Result:
         """204 and the methods there are (RFC 9110 section 9.3.7)."""
         self.response.headers.set("Allow", ", ".join(self.methods()))
@@ -59,7 +67,7 @@ class HTTPHandler(Answering):
         return True
 
     def get_body(self) -> None:
-        """Make `request.body` from the body that arrived; the default gives it to `decode`."""
+        """Make `request.body` from the body that arrived, if one did; the default gives it to `decode`."""
         self.request.body = self.decode(self.request.rfile.read())
 
     def decode(self, body: bytes) -> Any:
@@ -73,12 +81,14 @@ class HTTPHandler(Answering):
     def respond(self) -> Result:
         """Answer the request: body in, method, body out. Override to wrap every method of a handler."""
         cls = type(self)
-        method = getattr(self, "do_" + self.request.method.lower(), None)
+        request = self.request
+        method = cls.method_for(request.method)
         if method is None:
             raise self.not_allowed()
-        if not cls.stream and (cls.decode is not HTTPHandler.decode or cls.get_body is not HTTPHandler.get_body):
+        hooked = cls.decode is not HTTPHandler.decode or cls.get_body is not HTTPHandler.get_body
+        if hooked and not cls.stream and (request.head.chunked or request.head.content_length):
             self.get_body()
-        result = method()
+        result = method(self)
         if cls.encode is HTTPHandler.encode:
             return result
         *status, body = result

@@ -61,13 +61,15 @@ class Route:
         if cls.atomic:
             return cls.respond
         plain = all(getattr(cls, name) is getattr(HTTPHandler, name) for name in ("respond", "decode", "get_body", "encode"))
-        direct = getattr(cls, "do_" + method.lower(), None) if plain else None
-        return direct if callable(direct) else cls.respond
+        direct = cls.method_for(method) if plain else None
+        return direct or cls.respond
 
 
 class _NotFound(HTTPHandler):
     def respond(self) -> Any:
         raise HTTPError(404)
+
+    check_continue = respond
 
 
 class _Server(HTTPHandler):

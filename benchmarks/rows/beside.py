@@ -5,7 +5,9 @@ Owns the pair of loads and what the slower route keeps of what it makes alone. U
 
 from __future__ import annotations
 
-from .. import load
+import time
+
+from .. import load, measure
 from ..bench import Bench, Column, Metrics, Row, loaded
 from ..recipes import Scenario
 from ..servers import Server
@@ -21,6 +23,7 @@ COLUMNS = (
     Column("kept", "kept", 2),
 )
 USEFUL = (
+    Column("busy", "core busy", 2),
     Column("useful", "core computing", 2),
     Column("useful_with_hello", "core computing or answering hello", 2),
 )
@@ -31,22 +34,29 @@ def _row(name: str, title: str, path: str, compute_ms: float = 0.0, at_least_s: 
 
     def run(bench: Bench, row: Row) -> None:
         seconds = bench.seconds if bench.quick else max(bench.seconds, at_least_s)
-        hello_us: dict[str, float] = {}  # CPU per hello from the same 4 clients with nothing beside
+        hello_us: dict[str, float] = {}  # CPU per hello from the same 4 clients with nothing beside: the least seen
 
-        def both(server: Server, seconds: float) -> tuple[load.Load, load.Load]:
+        def hello_alone(server: Server) -> None:
+            load.wrk(server.url("/"), 4, bench.warm_up(0.5))
+            cost = loaded(server, lambda: load.wrk(server.url("/"), 4, bench.warm_up(0.5)))[1]["cpu_us"]
+            hello_us[server.name] = min(cost, hello_us.get(server.name, cost))
+
+        def both(server: Server, seconds: float) -> tuple[load.Load, load.Load, float]:
+            pids, began = server.tree(), time.monotonic()
+            before = measure.cpu_s(pids)
             other = load.start(server.url(path), 32, seconds)
             hello = load.start(server.url("/"), 4, seconds)
-            result, beside = load.finish([hello, other], seconds)
-            return result, beside
+            hello_load, other_load = load.finish([hello, other], seconds)
+            return hello_load, other_load, (measure.cpu_s(pids) - before) / (time.monotonic() - began)
 
         def warm_up(server: Server) -> float:
-            hello_us[server.name] = loaded(server, lambda: load.wrk(server.url("/"), 4, 0.5))[1]["cpu_us"]
-            both(server, 1.0)
+            hello_alone(server)
+            both(server, bench.warm_up(1.0))
             return 0.0
 
         def sample(server: Server) -> Metrics:
             alone = load.wrk(server.url(path), 32, seconds)
-            hello, other = both(server, seconds)
+            hello, other, busy = both(server, seconds)
             useful = other.rate * compute_ms / 1e3
             return {
                 "rate": hello.rate,
@@ -55,8 +65,9 @@ def _row(name: str, title: str, path: str, compute_ms: float = 0.0, at_least_s: 
                 "other_rate": other.rate,
                 "other_alone_rate": alone.rate,
                 "kept": other.rate / max(alone.rate, 1e-9),
+                "busy": busy,
                 "useful": useful,
-                "useful_with_hello": useful + hello.rate * hello_us[server.name] / 1e6,
+                "useful_with_hello": min(useful + hello.rate * hello_us[server.name] / 1e6, busy),
             }
 
         bench.alternate(row, Scenario(), sample, warm_up)

@@ -21,7 +21,7 @@ def _idle(bench: Bench, row: Row) -> None:
     count = min(wanted, machine.raise_open_files() - 200)
     if count < wanted:
         bench.remark(row.name, f"{count} connections only: the limit of open files is {machine.raise_open_files()}")
-    seconds = 2.0 if bench.quick else 10.0
+    seconds = 1.0 if bench.quick else 10.0
     for name in bench.names(row):
         if (server := bench.start(row.name, name, Scenario())) is None:
             continue
@@ -34,7 +34,7 @@ def _idle(bench: Bench, row: Row) -> None:
                     socks.append(clients.keep_one(server.port))
             except OSError as error:
                 bench.remark(row.name, f"{name}: connection {len(socks)} of {count} failed: {error!r}")
-            time.sleep(1.0)
+            time.sleep(0.3 if bench.quick else 1.0)
             pids = server.tree()
             cpu_s = measure.cpu_s(pids)
             time.sleep(seconds)
@@ -78,13 +78,15 @@ def _balance(bench: Bench, row: Row) -> None:
         metrics: Metrics = {}
         with server:
             seen: set[bytes] = set()
-            limit = time.monotonic() + 2.0
+            limit = time.monotonic() + (0.5 if bench.quick else 2.0)
             while len(seen) < workers and time.monotonic() < limit:
                 seen.add(server.get("/pid")[1])
             for way, opener in (("sequential", clients.one_by_one), ("at_once", clients.at_once)):
-                worst = 0.0
+                worst = slowest_s = 0.0
                 for _ in range(bench.rounds):
+                    began = time.monotonic()
                     socks, pids = opener(server.port, count)
+                    slowest_s = max(slowest_s, time.monotonic() - began)
                     loads = sorted(pids.values()) if len(pids) == workers else [0, *sorted(pids.values())]
                     ratio = loads[-1] / loads[0] if loads[0] else float("inf")
                     if ratio > worst:
@@ -93,6 +95,7 @@ def _balance(bench: Bench, row: Row) -> None:
                         metrics[f"{way}_least"], metrics[f"{way}_most"] = float(loads[0]), float(loads[-1])
                     clients.close(socks)
                     time.sleep(0.3)  # for the server to see them gone
+                metrics[f"{way}_s"] = slowest_s
         bench.put(row.name, name, [metrics])
 
 
@@ -100,9 +103,11 @@ BALANCE = (
     Column("sequential_least", "one by one: least"),
     Column("sequential_most", "most"),
     Column("sequential", "ratio", 2),
+    Column("sequential_s", "took s", 2),
     Column("at_once_least", "at once: least"),
     Column("at_once_most", "most"),
     Column("at_once", "ratio", 2),
+    Column("at_once_s", "took s", 2),
 )
 BALANCED = ("webpy", "nginx", "granian", "gunicorn")
 ROWS = (

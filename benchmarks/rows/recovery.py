@@ -38,12 +38,13 @@ def _kill_and_wait(server: Server) -> float:
 
 def _kill(bench: Bench, row: Row) -> None:
     """A fresh server for every kill, so that no back-off of an earlier one counts."""
+    import_s = 1.0 if bench.quick else 3.0
     for name in bench.names(row):
         samples: list[Metrics] = []
         for _ in range(bench.rounds):
             if (
                 name not in bench.peers
-                or (server := bench.start(row.name, name, Scenario(import_s=3.0, preload=True))) is None
+                or (server := bench.start(row.name, name, Scenario(import_s=import_s, preload=True))) is None
             ):
                 break
             with server:

@@ -52,7 +52,7 @@ def _row(
             return loaded(server, lambda: load.wrk(server.url(path), clients, seconds, script))[1]
 
         def warm_up(server: Server) -> float:
-            return load.wrk(server.url(path), clients, warm_up_s, script).requests
+            return load.wrk(server.url(path), clients, bench.warm_up(warm_up_s), script).requests
 
         bench.alternate(row, scenario, sample, warm_up)
 

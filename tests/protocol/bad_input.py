@@ -7,7 +7,7 @@ answered once, with `status`, and the connection is closed; nothing of it reache
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from webpy.protocol import Limits
 
@@ -309,7 +309,7 @@ BAD: tuple[Bad, ...] = (
 )
 
 
-def _one(name: str, raw: bytes, resource: str = "/", **other: object) -> Accepted:
+def _one(name: str, raw: bytes, resource: str = "/", **other: Any) -> Accepted:
     expected = Expected("GET", resource, "a", b"", True)._replace(**other)
     return Accepted(name, raw, (expected,))
 
@@ -333,10 +333,16 @@ ACCEPTED: tuple[Accepted, ...] = (
     _one("two Connections", _G + b"Connection: x\r\nConnection: close\r\n\r\n", keep_alive=False),
     _one("Connection: keep-alive and close", _G + b"Connection: keep-alive, close\r\n\r\n", keep_alive=False),
     _one("Connection: keep-alive", _G + b"Connection: keep-alive\r\n\r\n"),
+    _one("Connection: close and 0xa0", _G + b"Connection: close\xa0\r\n\r\n"),
     _one("Connection: closed", _G + b"Connection: closed\r\n\r\n"),
     _one("HTTP/1.0", b"GET / HTTP/1.0\r\nHost: a\r\n\r\n", keep_alive=False),
     _one("HTTP/1.0 without Host", b"GET / HTTP/1.0\r\n\r\n", host="", keep_alive=False),
     _one("HTTP/1.0 keep-alive", b"GET / HTTP/1.0\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n"),
+    _one(
+        "HTTP/1.0 keep-alive and close",
+        b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, close\r\n\r\n",
+        keep_alive=False,
+    ),
     _one("HTTP/1.0 with Expect", b"GET / HTTP/1.0\r\nHost: a\r\nExpect: x\r\n\r\n", keep_alive=False),
     _one("absolute-form wins", b"GET http://b:80/c?d HTTP/1.1\r\nHost: a\r\n\r\n", "/c?d", host="b:80"),
     _one("absolute-form, https", b"GET HTTPS://b/ HTTP/1.1\r\nHost: a\r\n\r\n", host="b"),

@@ -39,7 +39,7 @@ CAUSE: dict[Event, bytes] = {
 }
 
 
-@pytest.mark.parametrize(("state", "event"), itertools.product(State, Event), ids=str)
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(State, Event)), ids=lambda one: one.name)
 def test_every_state_and_event(state: State, event: Event) -> None:
     head, way = WAY[state]
     reader = BodyReader(head, LIMITS)
@@ -114,6 +114,15 @@ def test_chunked_body_trailers_and_what_follows() -> None:
     assert reader.trailers == (("X-Sum", "1"), ("x-sum", "2"))
 
 
+def test_what_is_given_out_does_not_change_with_the_buffer() -> None:
+    for head, raw in ((FIXED, b"helloGET"), (FIXED, b"hello"), (CHUNKED, b"5\r\nhello\r\n0\r\n\r\nGET")):
+        buffer = bytearray(raw)
+        reader = BodyReader(head, LIMITS)
+        payload = reader.feed(buffer)
+        buffer[:] = b"x" * len(buffer)
+        assert payload == b"hello" and type(payload) is bytes and type(reader.excess) is bytes
+
+
 def test_trailers_are_not_merged_into_the_head() -> None:
     reader = BodyReader(CHUNKED, LIMITS)
     reader.feed(b"0\r\nX-Role: admin\r\n\r\n")
@@ -148,7 +157,8 @@ def test_extensions_are_counted_over_the_whole_body() -> None:
 
 
 def test_unfinished_lines_are_refused_as_soon_as_they_cannot_end_well() -> None:
-    for raw in (b"g", b"-", b" ", b"5x", b"5;\x00", b"5;a\n", b"\r", b"\n", b"1" * 17, b"5\r\nhello!", b"5\r\nhello\rx"):
+    sizes = (b"g", b"-", b" ", b"5x", b"5;\x00", b"5;a\n", b"\r", b"\n", b"1" * 17)
+    for raw in (*sizes, b"5\r\nhello!", b"5\r\nhello\rx"):
         with pytest.raises(ProtocolError) as caught:
             BodyReader(CHUNKED, LIMITS).feed(raw)
         assert caught.value.status == 400

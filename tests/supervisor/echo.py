@@ -1,7 +1,7 @@
 """A tiny application under a real supervisor, for the tests: answers one line a connection and logs a record for it.
 
-Run as `python -m tests.supervisor.echo SETTINGS [LISTENER_FD] [STOP_FD]`: SETTINGS is a JSON file, read anew at every reload:
-"config" holds keywords of Config, the rest says how the application is to behave.
+Run as `python -m tests.supervisor.echo SETTINGS [LISTENER_FD] [STOP_FD]`: SETTINGS is a JSON file, read anew at every
+reload: "config" holds keywords of Config, the rest says how the application is to behave.
 """
 
 from __future__ import annotations

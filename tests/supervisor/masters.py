@@ -1,4 +1,4 @@
-"""Real masters for the tests: started with settings in a folder of their own, watched by their error log, ended hard."""
+"""Real masters for the tests: each in a folder of its own, watched by its error log, ended hard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Master:
 
     def __init__(self, folder: Path, *, config: dict[str, Any] | None = None, **behaviour: Any) -> None:
         self.folder = folder
-        self.config: dict[str, Any] = {"access_log": str(folder / "access.log"), "name": "echo", **(config or {})}
+        log = str(folder / "access.log")
+        self.config: dict[str, Any] = {"access_log": log, "name": "echo", "healthy_after_s": 0.3, **(config or {})}
         self.behaviour = behaviour
         self.lines: list[str] = []
         self._news = threading.Condition()
@@ -113,7 +114,8 @@ class Master:
         return self.wait()
 
     def descendants(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        children: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return children
 
     def titled(self, pattern: str) -> list[psutil.Process]:
         """Give the children whose title matches."""
@@ -149,6 +151,23 @@ def _title(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def all_gone(processes: list[psutil.Process], within_s: float) -> bool:
+    """Whether all have ended in time; nobody may be there to reap them."""
+    deadline = time.monotonic() + within_s
+    while any(_lives(process) for process in processes):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until(condition: Any, what: str, timeout_s: float = TIMEOUT_S) -> None:

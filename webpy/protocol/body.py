@@ -128,12 +128,13 @@ class BodyReader:
             self.state = State.DONE
             self.complete = True
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes | bytearray) -> bytes:
         """Take what has arrived; give the payload in it, decoded.
 
         Raises ProtocolError: 400 for bad chunks or trailers, 413 for too much payload, 431 for too long
         trailers. After one, the reader is of no more use.
         """
+        data = bytes(data)  # no copy if it is bytes; what is given out must not change later
         state = self.state
         if state is _FIXED:
             left = self._left - len(data)

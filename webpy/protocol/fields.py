@@ -96,8 +96,8 @@ def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
     text = block.decode("latin-1")
     pairs = _find_fields(text)
     count = len(pairs)
-    # A match begins a line and ends with the CRLF of it. So if there is one CRLF more than matches, that of the
-    # empty line, and no other control, then the matches are the block.
+    # A match begins a line and ends with the CRLF of it. So if there is one CRLF more than matches, that of
+    # the empty line, and no other control, then the matches are the block.
     if (
         block.translate(None, TEXT) != b"\r\n" * (count + 1)
         or (text[-3:] != "\n\r\n" and text != "\r\n")
@@ -135,7 +135,7 @@ def _refuse_fields(block: bytes, limits: Limits) -> NoReturn:
     raise ProtocolError(400, "malformed field block")
 
 
-def refuse_lines(seen: bytes, limits: Limits, fields: int, start: int) -> None:
+def refuse_lines(seen: bytes | bytearray, limits: Limits, fields: int, start: int) -> None:
     """Raise if a whole line of the field block that begins at `fields` is bad; lines that end before `start`
     are not looked at."""
     newline = seen.find(b"\n", max(start, fields))

@@ -36,7 +36,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 allowed."""
 
 TEXT = bytes(code for code in range(256) if not CONTROL.match(chr(code)))
-"""Every byte that is no such control: what bytes.translate deletes to leave line ends and whatever is wrong."""
+"""Every byte that is no such control: what bytes.translate deletes to leave line ends and whatever is
+wrong."""
 
 VERSION = re.compile(r"HTTP/([0-9])\.[0-9]")
 """HTTP-version, RFC 9112 section 2.3: case-sensitive, one digit each."""

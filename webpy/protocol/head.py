@@ -5,6 +5,11 @@ forms, Host, Content-Length against Transfer-Encoding, persistence, Expect. Must
 routes or who asks. Called by the connection: find_head on what has arrived, then parse_head on the block it
 found. Heads are immutable and depend on their bytes and the limits only, so the caller may keep and share
 them.
+
+Measured (Debian's CPython 3.11.2, one core): a minimal head takes 2.2 us and a browser's of 14 fields 5.8;
+httptools with fields as str and nothing checked 1.1 and 3.5. It refuses methods it does not know, which
+handlers may have, and passes two spaces, HTTP/0.9, HTTP/2.0 and Transfer-Encoding lists: the checks would
+cost what it saves.
 """
 
 from __future__ import annotations
@@ -33,7 +38,8 @@ def find_head(buffer: bytes | bytearray, limits: Limits, start: int = 0) -> int:
     end = buffer.find(b"\r\n\r\n", start - 3 if start > 3 else 0) + 4
     if 3 < end <= limits.head_bytes:
         return end
-    _refuse_start(bytes(buffer[: limits.head_bytes]), limits, start)
+    # The slice is a copy, so it is made once, not for each byte of a head that comes slowly.
+    _refuse_start(buffer[: limits.head_bytes] if len(buffer) > limits.head_bytes else buffer, limits, start)
     if len(buffer) >= limits.head_bytes:
         raise ProtocolError(431, f"the head is longer than {limits.head_bytes} bytes")
     return -1
@@ -147,7 +153,7 @@ def _refuse(block: bytes, limits: Limits) -> NoReturn:
     raise ProtocolError(400, "malformed head")
 
 
-def _refuse_start(seen: bytes, limits: Limits, start: int) -> None:
+def _refuse_start(seen: bytes | bytearray, limits: Limits, start: int) -> None:
     """Raise if what has been seen of a head cannot begin a good one; what lies before `start` has been looked
     at.
 
@@ -165,7 +171,7 @@ def _refuse_start(seen: bytes, limits: Limits, start: int) -> None:
             return
         if not line.endswith(b"\r"):
             raise ProtocolError(400, "a bare LF in the request line")
-        method, target, _ = parse_line(line[:-1])
+        method, target, _ = parse_line(bytes(line[:-1]))
         if target[0] != "/":
             resource_of(method, target)
     refuse_lines(seen, limits, newline + 1, start)

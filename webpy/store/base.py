@@ -10,7 +10,7 @@ import re
 from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 __all__ = ["Store", "StoreError", "StoreTimeout"]
 
@@ -58,7 +58,7 @@ class Store(MutableMapping[str, bytes]):
     def values(self) -> ValuesView[bytes]:
         return _Values(self)
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

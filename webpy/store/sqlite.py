@@ -41,9 +41,10 @@ class SQLiteStore(Store):
     file but may take the last writes with it (those after the last checkpoint, of one about every 1,000
     pages), unless `durable=True`: then every write waits for an fsync (`PRAGMA synchronous=FULL`).
 
-    Measured with 4 processes on 2 cores, 1,000 keys of 100 bytes, CPython 3.11: 240,000 to 310,000 reads/s,
-    80,000 to 105,000 writes/s, 25,000 incr/s; one process alone reads in 7 to 12 µs and writes in 11 to 12
-    µs.
+    Measured by 4 processes at once on 1,000 keys of 100 bytes, CPython 3.11, 2 cores that others used as
+    well: 90,000 to 300,000 reads/s, 70,000 to 105,000 writes/s, 25,000 incr/s. One process alone reads in 7
+    to 12 µs and writes in 11 to 15 µs. An fsync for each write cost from nothing to 2 ms, the disk's mood
+    deciding.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
-from ..protocol import REASONS
+from ..protocol import REASONS, body_allowed
 
 __all__ = ["SERVER", "TEXT", "Clock"]
 
@@ -29,7 +29,7 @@ class Prefixes(dict[int, bytes | None]):
 
     def __missing__(self, status: int) -> bytes | None:
         reason = REASONS.get(status) if type(status) is int and status >= 200 else None
-        if reason is None or status in (204, 304):
+        if reason is None or not body_allowed(status, "GET"):
             return None
         head = f"HTTP/1.1 {status} {reason}\r\nServer: {SERVER}\r\nDate: {self._date}\r\n{self._type}Content-Length: "
         self[status] = prefix = head.encode("ascii")

@@ -87,6 +87,22 @@ class Core:
             record = self.access.line(conn.peer[0], self.clock.stamp, plan.parts, status, body_bytes, us)
         self.count(record, status, us, leading)
 
+    def note_from_pool(self, conn: Connection, plan: Plan, status: int, body_bytes: int, sent: int, began_s: float) -> None:
+        """Log and count an answer of a pool thread, and what it sent: `note` in one step."""
+        us = int((_mono() - began_s) * 1e6)
+        access, lane = self.access, self.row.pool
+        record = None
+        if access is not None:
+            record = access.line(conn.peer[0], self.clock.stamp, plan.parts, status, body_bytes, us)
+        cell = status // 100 * BUCKETS + bucket(us)
+        with self._pool_lock:
+            if record is not None:
+                lane.write(record)
+            lane.latency[cell] += 1
+            self._pool_sent_bytes += sent
+        if self.board.asleep[0]:
+            self.board.wake()
+
     def count(self, record: bytes | None, status: int, us: int, leading: bool) -> None:
         """Write a record and count the answer in the lane of whoever calls."""
         if self.http_log is not None and record is not None:

@@ -19,7 +19,7 @@ from ..supervisor import Line
 from .clock import SERVER, TEXT
 from .connection import Connection, Phase
 from .core import Core
-from .output import Output
+from .output import WOULD_BLOCK, Output
 from .pace import COMPUTING
 from .plan import PEER_BYTES, Plan
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..routes import RouteTable
 
 __all__ = ["Exchange"]
+
+_PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
 _mono, _cpu = time.monotonic, time.thread_time
 
@@ -65,12 +67,61 @@ class Exchange:
         handler_or_error, result = self.call(plan, request, handler)
         if conn.phase == Phase.STREAMING:
             self._core.call(self._settle_streamed, conn, plan, handler_or_error, result, began_s)
-        else:
+        elif not self._answer_plainly(conn, plan, handler_or_error, result, began_s):
             self.settle(conn, plan, handler_or_error, result, began_s, line)
         line.start[0] = 0.0
         work = plan.work
         others = self._core.gate.running - (work.kind == COMPUTING)
         work.sample(_mono() - started_s, _cpu() - cpu_s, others > 0)
+
+    def _answer_plainly(self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float) -> bool:
+        """Send and log an answer of the plainest kind, as the loop does in place: a fifth of the cost of `settle`.
+
+        False for any other; nothing has been done then.
+        """
+        core = self._core
+        if handler._response is not None or not plan.plain or core.draining or core.http_log is not None:
+            return False
+        try:
+            status, body = result
+            if type(body) is str:
+                body = body.encode()
+                prefix = core.clock.text[status]
+            else:
+                prefix = core.clock.plain[status] if type(body) is bytes else None
+        except (TypeError, ValueError):
+            return False
+        if prefix is None or len(body) > _PLAIN_BYTES:
+            return False
+        out = b"%b%d\r\n\r\n%b" % (prefix, len(body), body)
+        try:
+            sent = conn.send(out)
+        except WOULD_BLOCK:
+            sent = 0
+        except (OSError, ValueError):
+            sent = -1
+        if sent != len(out):
+            core.call(self._finish_plain, conn, plan, status, out, sent, len(body), began_s)
+            return True
+        core.note_from_pool(conn, plan, status, len(body), sent, began_s)
+        if conn.buffer:
+            core.call(self.release, conn, False)
+        else:
+            conn.since_s = began_s
+            conn.phase = Phase.IDLE
+            if conn.parked:
+                core.call(self.release, conn, False)
+        return True
+
+    def _finish_plain(
+        self, conn: Connection, plan: Plan, status: int, out: bytes, sent: int, body_bytes: int, began_s: float
+    ) -> None:
+        """What is left of a plain answer that a pool thread could not send whole (the leader)."""
+        if sent < 0:
+            self._core.note(conn, plan, status, 0, began_s, True)
+            self._core.forget(conn)
+        else:
+            self.resume_plain(conn, plan, status, out, sent, body_bytes, began_s)
 
     def _run_computing(self, line: Line, share: float, task: Any) -> None:
         while True:
@@ -86,7 +137,7 @@ class Exchange:
         """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1)."""
         try:
             handler = plan.handler(request, plan.groups)
-            if plan.head.method not in handler.methods():
+            if not plan.answers:
                 raise handler.not_allowed()
             if handler.check_continue() is False:
                 raise HTTPError(417)
@@ -291,11 +342,10 @@ class Exchange:
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
         ]
-        head = encode_head(error.status, None, fields)
-        try:
-            conn.send(head + body)
-        except OSError:
-            body = b""
+        answer = Answer(error.status)
+        answer.head = encode_head(error.status, None, fields)
+        answer.payload = body
+        answer.close = True
         us = int((_mono() - conn.since_s) * 1e6)
         record = None
         if core.access is not None:
@@ -303,7 +353,7 @@ class Exchange:
             record = core.access.bad(conn.peer[0], core.clock.stamp, first, error.status, len(body), us)
         core.count(record, error.status, us, True)
         conn.buffer = b"?"  # whatever the client still sends is not looked at
-        core.part(conn)
+        self._send(conn, Output(answer, None, conn.since_s), None)
 
     def _settle_streamed(self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float) -> None:
         if conn.phase == Phase.CLOSED:

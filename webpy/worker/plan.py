@@ -30,11 +30,11 @@ _LONGEST_BYTES = 2048  # heads longer than this are parsed every time
 class Plan:
     """A head, the handler for it, and what the log and the board will say of it.
 
-    call: a handler object to its result; plain: the answer may be one that keeps the connection open and carries its
+    answers: the handler has something to say to this method; call: a handler object to its result; plain: the answer may be one that keeps the connection open and carries its
     body (HTTP/1.1, not HEAD); text: the request line for the board.
     """
 
-    __slots__ = ("call", "groups", "handler", "has_body", "head", "parts", "plain", "text", "work")
+    __slots__ = ("answers", "call", "groups", "handler", "has_body", "head", "parts", "plain", "text", "work")
 
     def __init__(
         self,
@@ -53,15 +53,20 @@ class Plan:
         self.work = work
         self.parts = parts
         self.plain = plain
+        self.answers = handler.respond is not HTTPHandler.respond or handler.method_for(head.method) is not None
         self.has_body = head.chunked or bool(head.content_length)
         self.text = b"%-*b" % (_LINE_BYTES, head.line[:_LINE_BYTES])
 
 
 class Planner:
-    """Makes plans and keeps the recent ones: `recent` maps a whole head's bytes to its plan."""
+    """Makes plans and keeps the recent ones.
+
+    `recent` maps the bytes of a whole head to its plan, if it has no body: such a request can run at once.
+    """
 
     def __init__(self, routes: RouteTable, limits: Limits, log_format: AccessFormat | None, locks: ResourceLocks) -> None:
         self.recent: dict[bytes, Plan] = {}
+        self._with_body: dict[bytes, Plan] = {}
         self._older: dict[bytes, Plan] = {}
         self._routes = routes
         self._limits = limits
@@ -74,18 +79,21 @@ class Planner:
         """From now on every answer closes its connection."""
         self._closing = True
         self.recent.clear()
+        self._with_body.clear()
         self._older.clear()
 
     def plan(self, block: bytes) -> Plan:
         """The plan of a whole head; raises ProtocolError for one that is not good."""
-        plan = self._older.get(block) or self.recent.get(block)
-        if plan is None:
-            plan = self._make(parse_head(block, self._limits))
+        plan = self.recent.get(block) or self._with_body.get(block)
+        if plan is not None:
+            return plan
+        plan = self._older.get(block) or self._make(parse_head(block, self._limits))
         if len(block) <= _LONGEST_BYTES:
-            if len(self.recent) >= _MOST_PLANS:
-                self._older = self.recent.copy()
+            if len(self.recent) + len(self._with_body) >= _MOST_PLANS:
+                self._older = self.recent | self._with_body
                 self.recent.clear()  # the same object: the loop holds on to it
-            self.recent[block] = plan
+                self._with_body.clear()
+            (self._with_body if plan.has_body else self.recent)[block] = plan
         return plan
 
     def _make(self, head: Head) -> Plan:

@@ -51,7 +51,7 @@ class Reading:
             return None
         scanned = len(conn.buffer)
         if not data:
-            self._exchange.refuse(conn, ProtocolError(400, "the connection ended inside the head"), conn.buffer)
+            self._cut_head(conn, ProtocolError(400, "the connection ended inside the head"))
             return None
         if type(conn.buffer) is bytes:
             conn.buffer = bytearray(conn.buffer)
@@ -96,7 +96,7 @@ class Reading:
         conn.phase = Phase.BODY
         handler = plan.handler
         asks = plan.head.expect_continue and not rest
-        default = handler.check_continue is HTTPHandler.check_continue and plan.head.method in handler.methods()
+        default = handler.check_continue is HTTPHandler.check_continue and plan.answers
         if handler.stream and conn.tls is None and (default or not asks):
             self._begin_stream(conn, intake, rest)
             return None
@@ -201,6 +201,13 @@ class Reading:
         error = ProtocolError(408, f"the request's {what} did not arrive in time")
         if intake is not None:
             self._refuse_body(conn, intake, error)
+        else:
+            self._cut_head(conn, error)
+
+    def _cut_head(self, conn: Connection, error: ProtocolError) -> None:
+        """No more of a head will come. A CRLF alone, as some clients send behind a body, is no request at all."""
+        if conn.buffer == b"\r\n":
+            self._core.forget(conn)
         else:
             self._exchange.refuse(conn, error, conn.buffer)
 

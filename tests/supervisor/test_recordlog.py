@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from webpy.supervisor import Board
+from webpy.supervisor.recordlog import Drained, RecordLog
+
+
+class Reports(list[tuple[str, str]]):
+    def __call__(self, level: str, text: str) -> None:
+        self.append((level, text))
+
+
+@contextmanager
+def most_bytes_of_a_file(limit: int) -> Iterator[None]:
+    """Have writes break off there, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_all_rings_go_into_the_file(tmp_path: Path) -> None:
+    board = Board(2, 1)
+    log = RecordLog(str(tmp_path / "log"), Reports())
+    assert log.drain(board.rows) is Drained.IDLE
+    board.rows[0].lead.write(b"a\n")
+    board.rows[0].pool.write(b"b\n")
+    board.rows[1].lead.write(b"c\n")
+    log.add(b"d\n")
+    assert log.drain(board.rows) is Drained.WROTE
+    assert (tmp_path / "log").read_bytes() == b"a\nb\nc\nd\n"
+    assert log.drain(board.rows) is Drained.IDLE
+    assert log.bytes == 8
+    log.close()
+
+
+def test_off_takes_and_forgets() -> None:
+    board = Board(1, 1)
+    log = RecordLog("off", Reports())
+    board.rows[0].lead.write(b"a\n")
+    assert log.drain(board.rows) is Drained.WROTE
+    assert board.rows[0].pending_bytes == 0
+
+
+def test_it_appends(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("before\n")
+    log = RecordLog(str(tmp_path / "log"), Reports())
+    log.add(b"after\n")
+    log.drain(())
+    log.close()
+    assert (tmp_path / "log").read_text() == "before\nafter\n"
+
+
+def test_reopening_follows_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = RecordLog(str(path), Reports())
+    log.add(b"old\n")
+    log.drain(())
+    path.rename(tmp_path / "log.1")
+    log.add(b"old too\n")
+    log.drain(())
+    log.reopen()
+    log.add(b"new\n")
+    log.drain(())
+    log.close()
+    assert (tmp_path / "log.1").read_text() == "old\nold too\n"
+    assert path.read_text() == "new\n"
+
+
+def test_a_truncated_file_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = RecordLog(str(path), Reports())
+    log.add(b"copied\n")
+    log.drain(())
+    os.truncate(path, 0)
+    log.add(b"new\n")
+    log.drain(())
+    log.close()
+    assert path.read_bytes() == b"new\n"
+
+
+def test_what_a_full_disk_does_not_take_waits_and_no_line_is_torn(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    board = Board(2, 1)
+    reports = Reports()
+    log = RecordLog(str(path), reports)
+    board.rows[0].lead.write(b"first record\n")
+    board.rows[0].lead.write(b"second record\n")
+    board.rows[1].lead.write(b"third record\n")
+    with most_bytes_of_a_file(20):
+        while log.drain(board.rows) is not Drained.FAILED:
+            pass
+        assert path.read_bytes() == b"first record\nsecond "
+        assert log.drain(board.rows) is Drained.FAILED
+        assert board.rows[0].lead.pending_bytes == len(b"second record\n")
+    assert log.drain(board.rows) is Drained.WROTE
+    log.close()
+    assert path.read_bytes() == b"first record\nsecond record\nthird record\n"
+    assert log.stalls == 2
+    assert [level for level, _ in reports] == ["error", "warning"]
+    assert "File too large" in reports[0][1]
+
+
+def test_a_half_record_is_whole_in_a_file_opened_since(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    board = Board(1, 1)
+    log = RecordLog(str(path), Reports())
+    board.rows[0].lead.write(b"first record\n")
+    board.rows[0].lead.write(b"second record\n")
+    with most_bytes_of_a_file(20):
+        while log.drain(board.rows) is not Drained.FAILED:
+            pass
+    path.rename(tmp_path / "full")
+    log.reopen()
+    log.drain(board.rows)
+    log.close()
+    assert path.read_bytes() == b"second record\n"
+
+
+def test_a_pipe_that_is_read_slowly_gets_every_line_whole(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    board = Board(1, 1)
+    log = RecordLog(str(path), Reports())
+    records = [b"%06d %s\n" % (number, b"x" * (number % 200)) for number in range(6000)]
+    for record in records:
+        (board.rows[0].lead if len(record) % 2 else board.rows[0].pool).write(record)
+        if board.rows[0].pool.pending_bytes > 200_000:
+            break
+    written = records[: records.index(record) + 1]
+    taken = b""
+    blocked = 0
+    while log.drain(board.rows) is Drained.BLOCKED:
+        blocked += 1
+        taken += os.read(reader, 10_000)
+    while True:
+        try:
+            piece = os.read(reader, 65536)
+        except BlockingIOError:
+            break
+        if not piece:
+            break
+        taken += piece
+        log.drain(board.rows)
+    log.close()
+    os.close(reader)
+    assert blocked > 3
+    assert sorted(taken.splitlines(keepends=True)) == sorted(written)
+
+
+def test_a_standard_output_that_has_gone_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setattr("webpy.supervisor.recordlog._STANDARD_OUTPUT", writer)
+    reports = Reports()
+    log = RecordLog("-", reports)
+    os.close(reader)
+    log.add(b"to nobody\n")
+    assert log.drain(()) is Drained.WROTE
+    assert log.pending_bytes == 0
+    assert "standard output has gone" in reports[0][1]
+    os.close(writer)
+
+
+def test_a_path_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        RecordLog(str(tmp_path / "no" / "log"), Reports())
+    log = RecordLog(str(tmp_path / "log"), Reports())
+    with pytest.raises(FileNotFoundError):
+        log.reopen(str(tmp_path / "no" / "log"))
+    log.add(b"still\n")
+    log.drain(())
+    log.close()
+    assert (tmp_path / "log").read_bytes() == b"still\n"

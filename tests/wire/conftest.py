@@ -1,0 +1,69 @@
+"""Servers that all tests of a module share: starting one costs more than a whole table of requests."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import Server
+
+APPS = Path(__file__).parent / "apps"
+
+
+@pytest.fixture(scope="module")
+def share(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Gives `share(app, *options) -> Server`: apps/APP.py served until the module ends."""
+    servers: list[Server] = []
+    cwd = tmp_path_factory.mktemp("wire")
+
+    def start(app: str, *options: str, **keywords: object) -> Server:
+        server = Server(APPS / f"{app}.py", *options, cwd=cwd, **keywords)  # type: ignore[arg-type]
+        servers.append(server)
+        server.wait_until_listening()
+        return server
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def start(serve: Callable[..., Server]) -> Callable[..., Server]:
+    """Gives `start(app, *options) -> Server`: apps/APP.py served for this test alone."""
+    return lambda app, *options, **keywords: serve(APPS / f"{app}.py", *options, **keywords)
+
+
+class Log:
+    """The access log of a server that one test at a time uses: the lines of the requests since this was made.
+
+    Lines of requests to /aside are not counted: a fence keeps what came before apart, and tests ask the server
+    other things beside.
+    """
+
+    _COUNTED = r"^(?!.* /aside)"
+    _fences = itertools.count()
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._fence()
+        self._before = len(self._counted())
+
+    def lines(self, count: int) -> list[str]:
+        """Wait for this many lines, which must be all there are."""
+        self._server.wait_for(self._COUNTED, self._server.log, count=self._before + count)
+        self._fence()
+        new = self._counted()[self._before :]
+        assert len(new) == count, f"{len(new)} lines instead of {count}: {new}"
+        return new
+
+    def _fence(self) -> None:
+        fence = f"/aside/fence/{next(self._fences)}"
+        self._server.get(fence)
+        self._server.wait_for(f"{fence} ", self._server.log)
+
+    def _counted(self) -> list[str]:
+        return [line for line in self._server.log if re.search(self._COUNTED, line)]
