@@ -21,6 +21,8 @@ from .states import Action, ChildState, Event, Lifecycle
 __all__ = ["Child", "Children"]
 
 _EXIT_GRACE_S = 1.0  # between the end of a channel and the end of its process
+_KILL_AGAIN_S = 0.01
+_KILL_TRIES = 100
 
 
 class Child:
@@ -121,10 +123,16 @@ class Child:
         else:
             self._send_kill()
 
-    def _send_kill(self) -> None:
-        if self.pid is not None and self.children.owns(self.pid):
+    def _send_kill(self, tries: int = _KILL_TRIES) -> None:
+        if self.pid is None or self.state is ChildState.GONE:
+            return
+        if self.children.owns(self.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+        elif tries:  # what was between it and the zygote has not ended yet
+            self.children.loop.after(_KILL_AGAIN_S, lambda: self._send_kill(tries - 1))
+        else:  # it lied about its pid: the end of the channel is all there is
+            self.feed(Event.EXIT)
 
     def _kill_unready(self) -> None:
         self.reason = f"did not become ready within {self._config.boot_timeout_s:g} s"
@@ -177,7 +185,9 @@ class Child:
 
     def _hang_up(self) -> None:
         # nobody can be waited for: what holds the channel no more is taken for dead, and made sure of
-        self._send_kill()
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
         self.feed(Event.EXIT)
 
     def _expire(self) -> None:

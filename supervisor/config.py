@@ -61,6 +61,8 @@ class Config:
             value = getattr(self, name)
             if not 0 <= value < 1e9:
                 raise SettingsError(f"{name} is {value!r}: seconds are wanted, 0 or more")
+        if not self.boot_timeout_s:
+            raise SettingsError(f"boot_timeout_s is {self.boot_timeout_s!r}: more than 0 is wanted")
         if self.log_level not in LEVELS:
             raise SettingsError(f"log_level is {self.log_level!r}: one of {', '.join(LEVELS)} is wanted")
         if not self.binds:

@@ -41,12 +41,12 @@ class Drainer:
         self._drained = drained
         self._timer: Timer | None = None
         self._watched = -1
+        self._stuck = False  # whether trying again before the target takes more is in vain
         loop.watch(board.doorbell_reader, self._rung)
         self.drain()
 
-    def drain(self) -> Drained:
+    def drain(self, *, last_look: bool = False) -> Drained:
         """Drain now, and go on in the rhythm that its outcome asks for."""
-        slept = self._board.asleep[0]
         self._unschedule()
         outcome = self._log.drain(self._rows())
         if self._drained() and outcome in (Drained.IDLE, Drained.WROTE):
@@ -54,14 +54,15 @@ class Drainer:
         self._board.master[MasterCell.LOG_BYTES] = self._log.bytes
         self._board.master[MasterCell.LOG_STALLS] = self._log.stalls
         self._board.asleep[0] = 1 if outcome is Drained.IDLE else 0
+        self._stuck = outcome in (Drained.BLOCKED, Drained.FAILED)
         sink = self._log.sink
         if outcome is Drained.WROTE:
             self._timer = self._loop.after(BUSY_S, self._again)
         elif outcome is Drained.FAILED:
             self._timer = self._loop.after(FAILED_S, self._again)
         elif outcome is Drained.IDLE:
-            if not slept:
-                self._timer = self._loop.after(LAST_LOOK_S, self._again)
+            if not last_look:
+                self._timer = self._loop.after(LAST_LOOK_S, self._look_again)
         elif sink is not None and sink.can_be_watched:
             self._watched = sink.fd
             try:
@@ -80,10 +81,13 @@ class Drainer:
     def _again(self) -> None:
         self.drain()
 
+    def _look_again(self) -> None:
+        self.drain(last_look=True)
+
     def _rung(self) -> None:
         self._board.silence()
-        self._board.asleep[0] = 0
-        self.drain()
+        if self._board.asleep[0] or not self._stuck:  # awake: a writer waits for room
+            self.drain()
 
     def _unschedule(self) -> None:
         if self._timer is not None:

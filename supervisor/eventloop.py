@@ -47,7 +47,7 @@ class EventLoop:
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
-        self._running = False
+        self._stopped = False
         self._waker, self._wakeup = socket.socketpair()
         self._waker.setblocking(False)
         self._wakeup.setblocking(False)
@@ -82,16 +82,15 @@ class EventLoop:
 
     def run(self) -> None:
         """Go round until `stop`."""
-        self._running = True
-        while self._running:
+        while not self._stopped:
             for key, _ in self._selector.select(self._sleep_s()):
                 if self._selector_holds(key):
                     self._guard(key.data)
             self._run_timers()
 
     def stop(self) -> None:
-        """Leave `run` after the step that is being made."""
-        self._running = False
+        """Leave `run` after the step that is being made, or do not enter it."""
+        self._stopped = True
 
     def _selector_holds(self, key: selectors.SelectorKey) -> bool:
         # a call of the same round may have forgotten it, and closed it

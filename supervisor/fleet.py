@@ -143,12 +143,18 @@ class Fleet:
     def _fork(self, slot: Slot, generation: Generation) -> Worker | None:
         if not generation.can_fork or not self._free:
             return None  # its being ready, or the burial that frees a row, brings us here again
-        row = self._board.rows[self._free.pop()]
+        row = self._board.rows[self._free[-1]]
         row.cells[Cell.GENERATION] = generation.number
         row.cells[Cell.SLOT] = slot.index
         row.cells[Cell.STATE] = ChildState.BOOT
         row.cells[Cell.STARTED_NS] = time.monotonic_ns()
-        child = generation.fork(slot.index, row.index, lambda _: self._changed(worker))
+        try:
+            child = generation.fork(slot.index, row.index, lambda _: self._changed(worker))
+        except OSError as error:
+            self._errors.say("error", f"worker {slot.index} cannot be forked: {error.strerror}")
+            slot.again = self._loop.after(slot.backoff.failed(), lambda: self._try_again(slot))
+            return None
+        self._free.pop()
         worker = Worker(child, slot, generation, row)
         self._workers.add(worker)
         return worker

@@ -75,8 +75,14 @@ class Generation:
         return self._zygote
 
     def boot(self) -> None:
-        """Fork a zygote from this process."""
+        """Fork a zygote from this process; the keeper is told if that fails."""
         self._again = None
+        try:
+            self._fork_zygote()
+        except OSError as error:
+            self._failed(f"zygote gen {self.number} could not be forked: {error.strerror}", young=True)
+
+    def _fork_zygote(self) -> None:
         services = self._services
         ours, theirs = channel_pair()
         master_pid = os.getpid()
@@ -153,12 +159,15 @@ class Generation:
         verdict = f"{zygote.title} [{zygote.pid}] {cause}"
         if zygote.verdict:
             verdict = f"{zygote.title} [{zygote.pid}] did not load the application:\n{zygote.verdict}"
+        self._failed(verdict, young=zygote.died_young)
+
+    def _failed(self, verdict: str, *, young: bool) -> None:
         if not self._proved:
             self._closed = True
             self._keeper.generation_failed(self, verdict)
             return
         self._services.errors.say("error", verdict)
-        if zygote.died_young:
+        if young:
             delay_s = self._backoff.failed()
         else:
             self._backoff.succeeded()

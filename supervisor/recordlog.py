@@ -41,6 +41,7 @@ class RecordLog:
         self._sink = _open(target)
         self._half: Lane | _Own | None = None  # whose record broke off in the file
         self._half_bytes = 0
+        self._turn = 0
         self._failing = ""
         self._own = _Own()
         self.bytes = 0
@@ -64,15 +65,19 @@ class RecordLog:
     def drain(self, rows: Iterable[Row]) -> Drained:
         """Write out whatever waits in the rings of `rows`, and what was added."""
         outcome = Drained.IDLE
-        queue: list[Lane | _Own] = [self._half] if self._half is not None else []
+        queue: list[Lane | _Own] = [self._own]
         for row in rows:
             queue.append(row.lead)
             queue.append(row.pool)
-        queue.append(self._own)
+        turn = self._turn % len(queue)
+        queue = queue[turn:] + queue[:turn]
+        if self._half is not None:
+            queue.insert(0, self._half)
         for source in queue:
             if source.pending_bytes:
                 outcome = self._empty(source)
                 if outcome is not Drained.WROTE:
+                    self._turn += 1  # so that nobody waits for ever for what a slow target does take
                     return outcome
         return Drained.WROTE if outcome is Drained.WROTE else Drained.IDLE
 

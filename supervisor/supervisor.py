@@ -59,7 +59,7 @@ class _Stage(Enum):
 
 
 class Supervisor:
-    """`configure` gives settings and application, at the start and at reloads; what it raises is the verdict."""
+    """`configure` gives settings and application, at the start and at reloads; what it raises is why not."""
 
     def __init__(self, configure: Configure) -> None:
         self._configure = configure

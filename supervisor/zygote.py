@@ -91,6 +91,8 @@ class Zygote:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         self._stay_with_master()
         atexit._clear()  # what whoever started the master registered is not for its children
+        if (logging := sys.modules.get("logging")) is not None:
+            atexit.register(logging.shutdown)
         if self.stderr_fd >= 0:
             os.dup2(self.stderr_fd, 2)
         abandon()
@@ -135,6 +137,9 @@ class Zygote:
                 os._exit(0)
 
     def _fork(self, order: Packet) -> None:
+        if order.descriptor < 0:
+            os.write(2, log_line("error", "cannot fork a worker: too many open files to take its channel"))
+            return
         try:
             pid = os.fork()
             if pid == 0:

@@ -5,16 +5,18 @@ The worker calls `render` for every answer that is not one of the plain ones its
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
-from .protocol import LAST_CHUNK, REASONS, Framing, body_allowed, encode_chunk, encode_head, frame
+from .headers import HTTPHeaders
+from .protocol import LAST_CHUNK, Framing, body_allowed, encode_chunk, encode_head, frame
 
 if TYPE_CHECKING:
-    from .headers import HTTPHeaders
     from .protocol import Head
 
 __all__ = ["Answer", "BadResult", "FileRange", "render"]
@@ -63,13 +65,13 @@ def render(asked: Head, headers: HTTPHeaders | None, result: Any, server: str, d
     whatever the client wants. Raises BadResult for a result that is none, ValueError for headers that would break
     the message (RFC 9112 section 5). The result's body is closed then.
     """
-    status, reason, body = _unpack(result)
-    answer = Answer(status)
-    answer.owner = body if hasattr(body, "close") else None
+    answer = Answer(0)
     try:
+        reason, body = _unpack(answer, result)
         _fill(answer, asked, headers, reason, body, server, date, closing)
     except BaseException:
-        close_body(answer)
+        with contextlib.suppress(Exception):  # what was wrong first is what is told
+            close_body(answer)
         raise
     return answer
 
@@ -93,8 +95,8 @@ def _fill(
     closing: bool,
 ) -> None:
     status = answer.status
-    text = isinstance(body, str)
-    length = _measure(answer, body)
+    if headers is not None and not isinstance(headers, HTTPHeaders):
+        raise BadResult(f"a handler set response.headers to {_brief(headers)}, wanted HTTPHeaders")
     fields: list[tuple[str, str]] = []
     said: dict[str, str] = {}
     if headers is not None:
@@ -104,17 +106,15 @@ def _fill(
                 said[low] = value
             else:
                 fields.append((name, value))
-    if text and status != 204 and (headers is None or "content-type" not in headers):
+    if isinstance(body, str) and status != 204 and (headers is None or "content-type" not in headers):
         fields.insert(0, ("Content-Type", "text/plain; charset=utf-8"))
-    if length is None and "content-length" in said:
-        length = _stated_length(said["content-length"])
-        if answer.source is not None:
-            answer.source = _exactly(answer.source, length)
-    elif not length and "content-length" in said and not body_allowed(status, asked.method):
-        length = _stated_length(said["content-length"])  # of the body that a GET would have had
+    stated = _stated_length(said["content-length"]) if "content-length" in said else None
+    length = _measure(answer, body, stated)
+    if not length and stated is not None and not body_allowed(status, asked.method):
+        length = stated  # of the body that a GET would have had
     if status == 304 and not length:
         length = None
-    keep = asked.keep_alive and not closing and "close" not in said.get("connection", "").lower()
+    keep = asked.keep_alive and not closing and "close" not in _members(said.get("connection", ""))
     framing, framing_fields, keep = frame(status, asked.method, asked.minor, keep, length)
     answer.close = not keep
     fields.extend(framing_fields)
@@ -127,23 +127,27 @@ def _fill(
     answer.head = encode_head(status, reason, [*first, *fields])
 
 
-def _unpack(result: Any) -> tuple[int, str | None, Any]:
-    try:
-        status, *reason, body = result
-        (phrase,) = reason or (None,)
-    except (TypeError, ValueError):
-        raise BadResult(f"a handler returned {_brief(result)}, wanted (status, body) or (status, reason, body)") from None
+def _unpack(answer: Answer, result: Any) -> tuple[str | None, Any]:
+    """Reason phrase and body of a result; the answer gets the status, and the body to close."""
+    if not isinstance(result, (tuple, list)) or len(result) not in (2, 3):
+        raise BadResult(f"a handler returned {_brief(result)}, wanted (status, body) or (status, reason, body)")
+    status, body = result[0], result[-1]
+    reason = result[1] if len(result) == 3 else None
+    answer.owner = body if hasattr(body, "close") else None
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise BadResult(f"a handler returned status {_brief(status)}, wanted a number from 200 to 599")
-    if phrase is None:
-        phrase = REASONS.get(status, "")
-    elif not isinstance(phrase, str):
-        raise BadResult(f"a handler returned reason {_brief(phrase)}, wanted a str or None")
-    return int(status), phrase, body
+    if reason is not None and not isinstance(reason, str):
+        raise BadResult(f"a handler returned reason {_brief(reason)}, wanted a str or None")
+    answer.status = int(status)
+    return reason, body
 
 
-def _measure(answer: Answer, body: Any) -> int | None:
-    """Sort the body into payload, file or source; its length in bytes, None while unknown."""
+def _measure(answer: Answer, body: Any, stated: int | None) -> int | None:
+    """Sort the body into payload, file or source; its length in bytes, None while unknown.
+
+    stated: the Content-Length that the handler set. What is sent is as long: it bounds a stream, and tells the length
+    of an iterable; of other bodies the length is known, and wins.
+    """
     if body is None:
         return 0
     if isinstance(body, str):
@@ -151,33 +155,58 @@ def _measure(answer: Answer, body: Any) -> int | None:
     elif isinstance(body, (bytes, bytearray, memoryview)):
         answer.payload = bytes(body)
     elif hasattr(body, "read"):
-        return _measure_stream(answer, body)
-    elif isinstance(body, Iterable):
-        answer.source = _pieces(body)
-        return None
+        return _measure_stream(answer, body, stated)
+    elif isinstance(body, Iterable) and not isinstance(body, Mapping):
+        answer.source = _pieces(body) if stated is None else _exactly(_pieces(body), stated)
+        return stated
     else:
         raise BadResult(f"a handler returned body {_brief(body)}, wanted str, bytes, None, a binary stream or an iterable")
     return len(answer.payload)
 
 
-def _measure_stream(answer: Answer, stream: IO[bytes]) -> int | None:
+def _measure_stream(answer: Answer, stream: IO[bytes], stated: int | None) -> int | None:
     if isinstance(stream, io.TextIOBase):
         raise BadResult(f"a handler returned the text stream {_brief(stream)}, wanted one opened in binary mode")
     if isinstance(stream, io.BytesIO):
-        answer.payload = stream.read()
-        return len(answer.payload)
-    try:
-        fd = stream.fileno()
-        status = os.fstat(fd)
-    except (OSError, AttributeError, ValueError):
-        status = None
-    if status is not None and stat.S_ISREG(status.st_mode):
-        offset = stream.tell()
-        count = max(0, status.st_size - offset)
-        answer.file = FileRange(fd, offset, count)
+        answer.payload = stream.read() if stated is None else stream.read(stated)
+        count = len(answer.payload)
+    else:
+        answer.file = _file_range(stream)
+        if answer.file is None:
+            answer.source = _read(stream) if stated is None else _exactly(_read(stream, stated), stated)
+            return stated
+        count = answer.file.count
+    if stated is None:
         return count
-    answer.source = iter(lambda: stream.read(_PIECE_BYTES), b"")
-    return None
+    if count < stated:
+        raise BadResult(f"a handler set Content-Length to {stated} and returned a stream of {count} bytes")
+    if answer.file is not None:
+        answer.file.count = stated
+    return stated
+
+
+def _file_range(stream: Any) -> FileRange | None:
+    """The rest of a regular file that can be sent from its descriptor; None for any other stream.
+
+    Only streams whose bytes are the file's own: a descriptor may well stand for a compressed file.
+    """
+    if isinstance(stream, tempfile._TemporaryFileWrapper):
+        stream = stream.file
+    if isinstance(stream, (io.BufferedReader, io.BufferedRandom)):
+        raw: Any = stream.raw
+    else:
+        raw = stream
+    if type(raw) is not io.FileIO:
+        return None
+    fd = raw.fileno()
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    if stream.writable():
+        stream.flush()
+        status = os.fstat(fd)
+    offset = stream.tell()
+    return FileRange(fd, offset, max(0, status.st_size - offset))
 
 
 def _stated_length(value: str) -> int:
@@ -186,12 +215,31 @@ def _stated_length(value: str) -> int:
     return int(value)
 
 
+def _members(value: str) -> list[str]:
+    """The members of a list of tokens (RFC 9110 section 5.6.1), in lower case."""
+    return [member.strip().lower() for member in value.split(",")]
+
+
 def _pieces(body: Iterable[Any]) -> Iterator[bytes]:
     for piece in body:
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise BadResult(f"an iterable body gave {_brief(piece)}, wanted bytes")
         if len(piece):
             yield bytes(piece)
+
+
+def _read(stream: IO[bytes], most: int | None = None) -> Iterator[bytes]:
+    """What the stream gives until its end, or as much of it as `most` bytes."""
+    left = most
+    while left is None or left > 0:
+        piece: Any = stream.read(_PIECE_BYTES if left is None else min(_PIECE_BYTES, left))
+        if not isinstance(piece, (bytes, bytearray, memoryview)):
+            raise BadResult(f"a stream read {_brief(piece)}, wanted bytes")
+        if not len(piece):
+            return
+        if left is not None:
+            left -= len(piece)
+        yield bytes(piece)
 
 
 def _chunked(source: Iterator[bytes]) -> Iterator[bytes]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .headers import HTTPHeaders
 from .protocol import REASONS
@@ -20,24 +21,24 @@ __all__ = ["HTTPError", "HTTPErrorHandler"]
 class HTTPError(Exception):
     """Ends a request with an error answer.
 
-    status: 100 to 599 (RFC 9110 section 15); message: the body (str, bytes or None for the standard one);
-    headers: fields of the answer; status_message: the reason phrase.
+    status: 200 to 599 (RFC 9110 section 15); message: the body (str, bytes or None for the standard one);
+    headers: fields of the answer; status_message: the reason phrase. Raises ValueError for any other status.
     """
 
     def __init__(
         self,
         status: int,
         message: Body = None,
-        headers: HTTPHeaders | None = None,
+        headers: HTTPHeaders | Mapping[str, str] | None = None,
         status_message: str | None = None,
     ) -> None:
         if not isinstance(status, int) or not 200 <= status <= 599:
             raise ValueError(f"HTTPError: got status {status!r}, wanted a number from 200 to 599")
-        self.status = self.code = status
+        self.status = self.code = int(status)
         self.message = message
-        self.headers = headers
-        self.status_message = status_message or REASONS.get(status, "Unknown")
-        super().__init__(f"{status} {self.status_message}")
+        self.headers = HTTPHeaders(headers) if isinstance(headers, Mapping) else headers
+        self.status_message = status_message or REASONS.get(self.status, "Unknown")
+        super().__init__(f"{self.status} {self.status_message}")
 
 
 class HTTPErrorHandler(Answering):
@@ -65,9 +66,9 @@ class HTTPErrorHandler(Answering):
 
 
 def compile_error_routes(
-    error_routes: dict[str, type[HTTPErrorHandler]] | None,
+    error_routes: Mapping[Any, type[HTTPErrorHandler]] | None,
 ) -> list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]:
-    """Error routes ready to match; raises ValueError that names the bad regex or handler."""
+    """Error routes, of a regex or a number each, ready to match; raises ValueError that names the bad one."""
     compiled = []
     for regex, handler in (error_routes or {}).items():
         try:

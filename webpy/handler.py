@@ -39,8 +39,9 @@ class HTTPHandler(Answering):
     @classmethod
     def methods(cls) -> list[str]:
         """The methods this handler answers, in upper case and in order."""
-        names = {name[3:].upper() for name in dir(cls) if name.startswith("do_") and callable(getattr(cls, name))}
-        if "GET" not in names:
+        found = (name for name in dir(cls) if name.startswith("do_") and name.islower())
+        names = {name[3:].upper() for name in found if callable(getattr(cls, name))}
+        if "GET" not in names and cls.do_head is HTTPHandler.do_head:
             names.discard("HEAD")
         return sorted(names)
 
@@ -66,9 +67,12 @@ class HTTPHandler(Answering):
         """Whether a client that asked (`Expect: 100-continue`) shall send its body: False answers 417, or raise."""
         return True
 
-    def get_body(self) -> None:
-        """Make `request.body` from the body that arrived, if one did; the default gives it to `decode`."""
-        self.request.body = self.decode(self.request.rfile.read())
+    def get_body(self) -> bool | None:
+        """Called when a body arrived: whether `request.body` shall be what `decode` makes of it.
+
+        One that overrides it may also read `request.rfile`, set `request.body` by itself and give False or None.
+        """
+        return True
 
     def decode(self, body: bytes) -> Any:
         """What `request.body` shall be for this body; an overriding method may raise `HTTPError`."""
@@ -86,10 +90,11 @@ class HTTPHandler(Answering):
         if method is None:
             raise self.not_allowed()
         hooked = cls.decode is not HTTPHandler.decode or cls.get_body is not HTTPHandler.get_body
-        if hooked and not cls.stream and (request.head.chunked or request.head.content_length):
-            self.get_body()
+        arrived = not cls.stream and (request.head.chunked or request.head.content_length)
+        if hooked and arrived and self.get_body():
+            request.body = self.decode(request.rfile.read())
         result = method(self)
-        if cls.encode is HTTPHandler.encode:
+        if cls.encode is HTTPHandler.encode or not isinstance(result, (tuple, list)) or not result:
             return result
         *status, body = result
         return (*status, self.encode(body))

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Peer", "Request"]
 
-_IN_RFILE = bytes(1)  # stands for a body that is too long for memory, or still arriving
-
-
 class Peer(Protocol):
     """What a request asks of the connection it came on."""
 
@@ -28,10 +25,10 @@ class Peer(Protocol):
 class Request:
     """One request: its head, its body and who sent it.
 
-    `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it.
+    `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it, from its beginning.
     """
 
-    __slots__ = ("_peer", "body", "head", "headers", "raw_body", "rfile", "trailers")
+    __slots__ = ("_peer", "_stored", "body", "head", "headers", "raw_body", "rfile", "trailers")
 
     head: Head
     headers: HTTPHeaders
@@ -41,7 +38,7 @@ class Request:
     rfile: IO[bytes]
     """The body as a binary stream."""
     raw_body: bytes
-    """The body as it arrived, if it was small enough to be kept in memory."""
+    """The body as it arrived, if it was small enough to be kept in memory; empty otherwise."""
     trailers: tuple[tuple[str, str], ...]
     """Trailer fields of a chunked body, names as sent (RFC 9110 section 6.5); never merged into the headers."""
 
@@ -59,9 +56,11 @@ class Request:
         elif name == "rfile":
             value = io.BytesIO(self.raw_body)
         elif name == "body":
-            value = self.rfile.read() if self.raw_body is _IN_RFILE else self.raw_body
+            value = self._stored_body() if self._stored else self.raw_body
         elif name == "trailers":
             value = ()
+        elif name == "_stored":
+            value = False
         else:
             raise AttributeError(f"a request has no {name!r}")
         setattr(self, name, value)
@@ -70,7 +69,17 @@ class Request:
     def read_from(self, stream: IO[bytes]) -> None:
         """Take the body from `stream` (the worker, for a body that is not in memory)."""
         self.rfile = stream
-        self.raw_body = _IN_RFILE
+        self._stored = True
+
+    def _stored_body(self) -> bytes:
+        stream = self.rfile
+        if not stream.seekable():
+            return stream.read()
+        place = stream.tell()  # a long body reads as a short one does: whole, and without moving the stream
+        stream.seek(0)
+        body = stream.read()
+        stream.seek(place)
+        return body
 
     @property
     def method(self) -> str:

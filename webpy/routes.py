@@ -87,6 +87,7 @@ class RouteTable:
     def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
         self.routes = routes
         self.not_found = Route(".*", _NotFound)
+        self.not_found.catches_all = False  # whatever the path, it does the same: nothing to be told apart
         self.server = Route(r"\*", _Server)
         self._error_routes = error_routes
 
@@ -107,7 +108,9 @@ class RouteTable:
         return HTTPErrorHandler(request, _NO_GROUPS, error)
 
 
-def compile_routes(routes: Routes, error_routes: dict[str, type[HTTPErrorHandler]] | None = None) -> RouteTable:
+def compile_routes(
+    routes: Routes, error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None
+) -> RouteTable:
     """A route table of a mapping of regex to handler; raises ValueError that names what is wrong with a route."""
     if not isinstance(routes, Mapping):
         raise ValueError(f"routes: got {type(routes).__name__}, wanted a dict of regex to handler")

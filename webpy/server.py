@@ -6,11 +6,14 @@ Here settings, the application and the supervisor meet. `serve` and `HTTPServer.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -79,8 +82,8 @@ def _scheme(settings: Settings) -> str:
 class HTTPServer:
     """Handlers on an address, served by every core.
 
-    address: (host, port), or a str as `--bind` takes it; routes: regex to handler; error_routes: regex on the status to
-    `HTTPErrorHandler`; log: a logger in place of the error log's (in workers); http_log: a logger in place of the access
+    address: (host, port), or a str as `--bind` takes it; routes: regex to handler; error_routes: regex on the status, or
+    the status, to `HTTPErrorHandler`; log: a logger in place of the error log's (in workers); http_log: a logger in place of the access
     log; settings: any option of INTERFACE.md by its name with "_". Environment variables and webpy.toml win over these.
     Raises SettingsError (a ValueError) for what is wrong with them, ValueError for bad routes.
 
@@ -94,7 +97,7 @@ class HTTPServer:
         self,
         address: tuple[str, int] | str,
         routes: Mapping[str, type[HTTPHandler]],
-        error_routes: Mapping[str, type[HTTPErrorHandler]] | None = None,
+        error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None,
         keyfile: str | None = None,
         certfile: str | None = None,
         *,
@@ -103,7 +106,7 @@ class HTTPServer:
         **settings: Any,
     ) -> None:
         self.routes = routes
-        self.error_routes = dict(error_routes or {})
+        self.error_routes: dict[Any, type[HTTPErrorHandler]] = dict(error_routes or {})
         self.settings: dict[str, Any] = {"bind": address, "keyfile": keyfile, "certfile": certfile, **settings}
         self._log = log
         self._http_log = http_log
@@ -112,6 +115,7 @@ class HTTPServer:
         self._listeners: list[Listener] = []
         self._master_pid = 0
         self._stop_fd = -1
+        self._ending = threading.RLock()  # for the two above; a signal may come while its thread holds it
         self._waiter: threading.Thread | None = None
         self._handlers: dict[signal.Signals, Any] = {}
 
@@ -156,6 +160,8 @@ class HTTPServer:
                 os.setsid()  # the terminal's signals are for the program, which passes them on
                 sockets = [listener.socket for listener in self._listeners]
                 status = Supervisor(configure).run(sockets, stop_fd=stop_reader)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         os.close(stop_reader)
@@ -186,13 +192,13 @@ class HTTPServer:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
     def _resolve(self) -> Resolved:
         given = {name: value for name, value in self.settings.items() if value is not None}
-        return resolve({}, os.environ, find_config(None), given)
+        return resolve({}, os.environ, find_config(None, os.environ, Path.cwd()), given)
 
     def _configure(self, locks: ResourceLocks) -> Callable[[], tuple[Config, WebApplication]]:
         def configure() -> tuple[Config, WebApplication]:
@@ -204,22 +210,24 @@ class HTTPServer:
 
     def _wait(self, pid: int) -> None:
         """Wait for the master (a thread of the program, which keeps the program up)."""
-        os.waitpid(pid, 0)
-        os.close(self._stop_fd)
-        self._stop_fd = -1
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with self._ending:  # until it has been waited for, its pid and the descriptor are nobody else's
+            os.waitpid(pid, 0)
+            self._master_pid = 0
+            os.close(self._stop_fd)
+            self._stop_fd = -1
         for listener in self._listeners:
             listener.close()
 
     def _ask_to_stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        if self.is_running():
-            try:
+        with self._ending, contextlib.suppress(OSError):  # it may just be ending
+            if self._stop_fd >= 0:
                 os.write(self._stop_fd, b"x")
-            except OSError:
-                return  # it has just ended
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        if self.is_running():
-            os.kill(self._master_pid, number)
+        with self._ending:
+            if self._master_pid:
+                os.kill(self._master_pid, number)
 
     def _take_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():

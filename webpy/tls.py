@@ -36,15 +36,28 @@ def make_context(settings: Settings) -> ssl.SSLContext | None:
     def refuse_password() -> str:
         raise ValueError(f"keyfile {settings.keyfile or settings.certfile!r} wants a password, wanted a key without one")
 
+    for name, path in (("certfile", settings.certfile), ("keyfile", settings.keyfile)):
+        if path is not None:
+            _readable(name, path)
     try:
         context.load_cert_chain(settings.certfile, settings.keyfile, refuse_password)
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:  # ssl.SSLError is one
         files = f"certfile {settings.certfile!r}" + (f" with keyfile {settings.keyfile!r}" if settings.keyfile else "")
         raise ValueError(f"{files} does not load: {error}") from None
     if settings.client_ca is not None:
+        _readable("client-ca", settings.client_ca)
         try:
             context.load_verify_locations(settings.client_ca)
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
             raise ValueError(f"client-ca {settings.client_ca!r} does not load: {error}") from None
         context.verify_mode = _VERIFY[settings.client_cert]
     return context
+
+
+def _readable(name: str, path: str) -> None:
+    """Raise ValueError for a file that cannot be read: what OpenSSL says then names no file."""
+    try:
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise ValueError(f"{name} {path!r} does not load: {error.strerror}") from None

@@ -76,9 +76,10 @@ class Master:
                     raise AssertionError(f"no line {pattern!r} within {timeout_s} s:\n" + "\n".join(self.lines))
 
     def started(self, workers: int = 1) -> Master:
-        """Wait until so many workers are ready."""
+        """Wait until so many workers are ready, and what was between them and the zygote has ended."""
         for _ in range(workers):
             self.wait_for(r"worker \d+ gen 1 \[\d+\] is ready")
+        until(lambda: len(self.descendants()) == workers + 1, "workers and zygote only")
         return self
 
     @property
@@ -120,6 +121,10 @@ class Master:
     def titled(self, pattern: str) -> list[psutil.Process]:
         """Give the children whose title matches."""
         return [child for child in self.descendants() if re.search(pattern, _title(child))]
+
+    def titles(self) -> list[str]:
+        """Give the titles of the children that live, each cut at its end."""
+        return sorted(filter(None, (_title(child).rstrip() for child in self.descendants())))
 
     def records(self) -> list[str]:
         return (self.folder / "access.log").read_text().splitlines()

@@ -70,3 +70,10 @@ def test_what_was_forgotten_in_the_same_round_is_not_called() -> None:
     for pair in pairs:
         for end in pair:
             end.close()
+
+
+def test_a_stop_before_it_runs_holds() -> None:
+    loop = make()
+    loop.stop()
+    loop.run()
+    loop.close()

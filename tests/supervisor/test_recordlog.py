@@ -37,7 +37,7 @@ def test_all_rings_go_into_the_file(tmp_path: Path) -> None:
     board.rows[1].lead.write(b"c\n")
     log.add(b"d\n")
     assert log.drain(board.rows) is Drained.WROTE
-    assert (tmp_path / "log").read_bytes() == b"a\nb\nc\nd\n"
+    assert (tmp_path / "log").read_bytes() == b"d\na\nb\nc\n"
     assert log.drain(board.rows) is Drained.IDLE
     assert log.bytes == 8
     log.close()

@@ -30,9 +30,8 @@ def test_new_settings_and_code_take_over_worker_by_worker(master: Make) -> None:
     served.wait_for("worker 0 gen 2 .* is ready")
     served.wait_for("reload done: generation 2 serves")
     assert served.ask().endswith("2 new")
-    assert len(served.titled("worker . gen 2")) == 3
-    assert served.titled("gen 1") == []
-    assert len(served.titled("zygote")) == 1
+    new = [*(f"echo: worker {slot} gen 2" for slot in range(3)), "echo: zygote gen 2"]
+    until(lambda: served.titles() == new, "nothing of the old one")
     assert served.stop() == 0
 
 
@@ -105,8 +104,7 @@ def test_many_at_a_time_become_one_more(master: Make) -> None:
     most = 0
     for number in range(25):
         hup(served)
-        titles = {int(t.cmdline()[0].split()[-1]) for t in served.titled(r"echo: worker \d gen \d+") if t.is_running()}
-        most = max(most, len(titles))
+        most = max(most, len({title.split()[-1] for title in served.titles() if "worker" in title}))
         if number == 12:
             served.wait_for("one more follows")
         time.sleep(0.02)
@@ -139,7 +137,7 @@ def test_an_old_worker_that_does_not_end_is_killed(master: Make) -> None:
         assert held.recv(1) == b""
     assert served.ask().split()[2] == "2"
     assert served.stop() == 0
-    assert served.records()[0] == "killed hold 30"
+    assert "killed hold 30" in served.records()
 
 
 def test_a_stray_death_does_not_undo_it(master: Make) -> None:

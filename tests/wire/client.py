@@ -136,10 +136,24 @@ class Client:
         data, self._data = self._data, b""
         return data
 
+    def broken_off(self) -> bytes:
+        """Everything up to the reset that breaks the connection off."""
+        try:
+            self.rest()
+        except ConnectionResetError:
+            data, self._data = self._data, b""
+            return data
+        raise AssertionError("the connection ended as after a whole answer")
+
     def ended(self) -> None:
         """Wait for the connection's end; fails if anything comes before it."""
         rest = self.rest()
         assert rest == b"", f"after the last answer came {rest[:300]!r}"
+
+    @property
+    def has_data(self) -> bool:
+        """Whether anything has come that no answer was made of."""
+        return bool(self._data)
 
     def nothing_yet(self) -> None:
         """Fails if anything has come, be it the end."""

@@ -6,11 +6,13 @@ more than its part leaves the accept to others; only for a moment, lest they are
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import select
 import socket
 import ssl
 import time
+from collections.abc import Callable
 
 from .connection import Connection, Phase
 from .core import Core
@@ -49,8 +51,9 @@ class Acceptor:
             return
         if take_queued:
             for listener in self._listeners.values():
-                while self._take(listener):
-                    pass
+                for _ in range(self._core.settings.backlog + 1):  # as many as can wait: more may come all the time
+                    if not self._take(listener):
+                        break
         self._open = False
         for fd, listener in self._listeners.items():
             self._core.epoll.unregister(fd)
@@ -80,6 +83,8 @@ class Acceptor:
 
     def _rest(self, seconds: float) -> None:
         self._resume_s = time.monotonic() + seconds
+        self._core.wait_s = min(self._core.wait_s, seconds)
+        self._core.due_s = min(self._core.due_s, self._resume_s)
         self._listen(0)
 
     def _above_the_others(self) -> bool:
@@ -88,7 +93,7 @@ class Acceptor:
         least: int = min(self._core.board.load)
         return mine > least + 1 + (least >> 3)
 
-    def _accept_from(self, listener: socket.socket):  # type: ignore[no-untyped-def]
+    def _accept_from(self, listener: socket.socket) -> Callable[[int], None]:
         def accept(_event: int) -> None:
             if not self._open:
                 return
@@ -106,8 +111,10 @@ class Acceptor:
         """Accept one connection; False when none waits."""
         try:
             sock, address = listener.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+        except BlockingIOError:
             return False
+        except ConnectionAbortedError:  # it has gone already; others may wait behind it
+            return True
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS and self._open:
                 self._core.log.error("cannot accept: %s; trying again in %s s", error.strerror, _EXHAUSTED_S)
@@ -117,7 +124,8 @@ class Acceptor:
         if sock.family == socket.AF_UNIX:
             address = ("unix", 0)
         else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):  # macOS: it has gone already
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
             try:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)

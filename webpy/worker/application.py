@@ -75,9 +75,7 @@ class WebApplication:
         self._own_log = log is None
         self._log = log or logging.getLogger("webpy")
         self._http_log = http_log
-        self._access: AccessFormat | None = None
-        if resolved.settings.access_log != "off" or http_log is not None:
-            self._access = compile_format(resolved.settings.access_format)
+        self._access = self._access_format()
         self._routes: RouteTable | None = None
         self._tls: ssl.SSLContext | None = None
 
@@ -88,8 +86,15 @@ class WebApplication:
         site = self._find_site()
         if site.settings:
             self._resolved = self._resolved.with_keywords(site.settings)
+            self._access = self._access_format()
         self._routes = compile_routes(site.routes, dict(site.error_routes))
         self._tls = make_context(self._resolved.settings)
+
+    def _access_format(self) -> AccessFormat | None:
+        settings = self._resolved.settings
+        if settings.access_log == "off" and self._http_log is None:
+            return None
+        return compile_format(settings.access_format)
 
     def run(self, context: Context) -> None:
         """Serve until the master says otherwise (in a worker)."""
@@ -110,13 +115,19 @@ class WebApplication:
         housekeeping.acceptor.start()
         context.ready()
         loop.run()
+        if not core.conns:  # every request has been answered, but a thread may not have come to say so on the board
+            for line in core.row.lines:
+                line.start[0] = 0.0
 
     def lost(self, text: bytes, started: float, row: Row) -> bytes:
         """The access log's record of a request that was running when its worker died (in the master)."""
         if self._access is None or self._http_log is not None:
             return b""
         said = text[:PEER_BYTES].rstrip() + b" " + text[PEER_BYTES:].rstrip()
-        us = max(0, int((time.monotonic() - started) * 1e6))
+        try:
+            us = max(0, int((time.monotonic() - started) * 1e6))
+        except (ValueError, OverflowError):  # no number: whatever stands on the board must do
+            us = 0
         return self._access.lost(said, time.time(), us)
 
 

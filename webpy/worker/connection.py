@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,8 @@ class Connection:
         """peer: the address for the log, and the same padded for the board."""
         self.sock = sock
         self.fd = sock.fileno()
+        self.recv: Callable[[int], bytes]
+        self.send: Callable[[bytes | memoryview[int]], int]
         if isinstance(sock, ssl.SSLSocket):
             self.recv = sock.read
             self.send = sock.write
@@ -76,6 +79,15 @@ class Connection:
         """The socket if it speaks TLS."""
         return self.sock if isinstance(self.sock, ssl.SSLSocket) else None
 
+    def unread(self) -> bool:
+        """Whether bytes wait that nobody has read; under TLS that is not looked for."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            return False
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except (OSError, ValueError):
+            return False
+
     def end_sending(self) -> None:
         """Tell the client that nothing more comes: close_notify under TLS, then FIN."""
         with contextlib.suppress(OSError, ValueError):
@@ -84,10 +96,10 @@ class Connection:
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 
-    def close(self) -> None:
-        """Close the socket; under TLS with close_notify (RFC 8446 section 6.1)."""
+    def close(self, politely: bool = True) -> None:
+        """Close the socket; politely: under TLS with close_notify (RFC 8446 section 6.1)."""
         self.phase = Phase.CLOSED
-        if isinstance(self.sock, ssl.SSLSocket):
+        if politely and isinstance(self.sock, ssl.SSLSocket):
             with contextlib.suppress(OSError, ValueError):
                 self.sock.unwrap()
         self.sock.close()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
+import struct
 import threading
 import time
 from collections import deque
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from .plan import Plan, Planner
 
 __all__ = ["Core"]
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close(2) resets the connection
 
 _mono = time.monotonic
 
@@ -62,7 +66,9 @@ class Core:
         self.ready: deque[tuple[int, int]] = deque()  # descriptors and events, to be looked at in order
         self.others: dict[int, Callable[[int], None]] = {}  # what to call for descriptors that are no connections
         self.gate = Gate()
-        self.pool = Pool(self.row.lines, settings.threads)
+        self.pool = Pool(self.row.lines, settings.threads, log)
+        self.wait_s = 0.0  # how long a poll may wait
+        self.due_s = 0.0  # when housekeeping is to be called
         self.draining = False
         self.over = False  # drained: the leader ends
         self._pool_lock = threading.Lock()  # for the row's pool lane, which all threads but the leader share
@@ -142,7 +148,7 @@ class Core:
         self._tell_load()
         self.epoll.register(conn.fd, select.EPOLLIN)
 
-    def forget(self, conn: Connection) -> None:
+    def forget(self, conn: Connection, politely: bool = True) -> None:
         """Close a connection, wherever it stands; what it was doing is abandoned."""
         if conn.phase == Phase.CLOSED:
             return
@@ -153,9 +159,16 @@ class Core:
         if conn.intake is not None:
             conn.intake.abandon()
             conn.intake = None
-        conn.close()
+        conn.close(politely)
         self._tell_load()
         self.check_over()
+
+    def abort(self, conn: Connection) -> None:
+        """Break a connection off so that the client cannot take what it got for whole: a reset, no close_notify."""
+        if conn.phase != Phase.CLOSED:
+            with contextlib.suppress(OSError):
+                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self.forget(conn, politely=False)
 
     def part(self, conn: Connection) -> None:
         """End a connection after its last answer: at once, or seeing to it that the client can read the answer.
@@ -163,8 +176,7 @@ class Core:
         Closing with bytes unread makes the kernel reset the connection, and the client may lose the answer
         (RFC 9112 section 9.6): so those are taken in for a while.
         """
-        unread = conn.intake is not None or bool(conn.buffer)
-        if not unread:
+        if conn.intake is None and not conn.buffer and not conn.unread():
             self.forget(conn)
             return
         if conn.intake is not None:
@@ -190,6 +202,11 @@ class Core:
         with contextlib.suppress(OSError):
             self.epoll.unregister(conn.fd)
         if conn.phase == Phase.IDLE:  # it ended meanwhile, and may not have seen that the connection was parked
+            self.watch(conn, select.EPOLLIN)
+
+    def unpark(self, conn: Connection) -> None:
+        """Listen again to a connection that was parked as its exchange ended on another thread."""
+        if conn.parked and conn.phase == Phase.IDLE:  # otherwise `park` has seen to it, and the next request may run
             self.watch(conn, select.EPOLLIN)
 
     def check_over(self) -> None:

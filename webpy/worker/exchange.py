@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, BadResult, render
 from ..errors import HTTPError, HTTPErrorHandler
-from ..protocol import ProtocolError, encode_head
+from ..protocol import REASONS, ProtocolError, encode_head
 from ..request import Request
 from ..supervisor import Line
 from .clock import SERVER, TEXT
 from .connection import Connection, Phase
 from .core import Core
 from .output import WOULD_BLOCK, Output
-from .pace import COMPUTING
+from .pace import COMPUTING, Probe
 from .plan import PEER_BYTES, Plan
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ __all__ = ["Exchange"]
 
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
-_mono, _cpu = time.monotonic, time.thread_time
+_mono = time.monotonic
 
 
 class Exchange:
@@ -62,17 +62,19 @@ class Exchange:
         """Call the handler and answer."""
         line.text[:PEER_BYTES] = conn.peer[1]
         line.text[PEER_BYTES:] = plan.text
-        line.start[0] = started_s = _mono()
-        cpu_s = _cpu()
+        line.start[0] = _mono()
+        work = plan.work
+        probe = Probe() if work.wants_sample() else None
         handler_or_error, result = self.call(plan, request, handler)
+        if probe is not None:
+            wall_s, cpu_s = probe.end()
+            others = self._core.gate.running - (work.kind == COMPUTING)
+            work.sample(wall_s, cpu_s, others > 0)
         if conn.phase == Phase.STREAMING:
             self._core.call(self._settle_streamed, conn, plan, handler_or_error, result, began_s)
         elif not self._answer_plainly(conn, plan, handler_or_error, result, began_s):
             self.settle(conn, plan, handler_or_error, result, began_s, line)
         line.start[0] = 0.0
-        work = plan.work
-        others = self._core.gate.running - (work.kind == COMPUTING)
-        work.sample(_mono() - started_s, _cpu() - cpu_s, others > 0)
 
     def _answer_plainly(self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float) -> bool:
         """Send and log an answer of the plainest kind, as the loop does in place: a fifth of the cost of `settle`.
@@ -89,9 +91,9 @@ class Exchange:
                 prefix = core.clock.text[status]
             else:
                 prefix = core.clock.plain[status] if type(body) is bytes else None
-        except (TypeError, ValueError):
+        except Exception:  # user code, if the result is a generator
             return False
-        if prefix is None or len(body) > _PLAIN_BYTES:
+        if prefix is None or type(status) is not int or len(body) > _PLAIN_BYTES:
             return False
         out = b"%b%d\r\n\r\n%b" % (prefix, len(body), body)
         try:
@@ -107,10 +109,10 @@ class Exchange:
         if conn.buffer:
             core.call(self.release, conn, False)
         else:
-            conn.since_s = began_s
+            conn.since_s = _mono()
             conn.phase = Phase.IDLE
             if conn.parked:
-                core.call(self.release, conn, False)
+                core.call(core.unpark, conn)
         return True
 
     def _finish_plain(
@@ -124,14 +126,15 @@ class Exchange:
             self.resume_plain(conn, plan, status, out, sent, body_bytes, began_s)
 
     def _run_computing(self, line: Line, share: float, task: Any) -> None:
-        while True:
-            task[0](line, *task[1:])
-            let_in = self._core.gate.leave(share)
-            if not let_in:
-                return
+        let_in: list[tuple[float, Any]] = [(share, task)]
+        while let_in:
             (share, task), *others = let_in
             for other in others:
                 self._core.pool.put((self._run_computing, *other))
+            try:
+                task[0](line, *task[1:])
+            finally:
+                let_in = self._core.gate.leave(share)
 
     def ask(self, line: Line, conn: Connection, plan: Plan, request: Request) -> None:
         """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1)."""
@@ -165,9 +168,9 @@ class Exchange:
                     break
         except OSError as error:
             self._break_off(conn, output, error, line)
-        except BaseException:
+        except BaseException as error:
             self._core.log.exception("the body of %s broke off", _name(output.plan))
-            self._break_off(conn, output, None, line)
+            self._fail_body(conn, output, error, line)
         else:
             self._conclude(conn, output, line)
 
@@ -187,8 +190,8 @@ class Exchange:
         if not isinstance(error, HTTPError):
             self._core.log.error("%s raised", _name(plan), exc_info=error)
             error = HTTPError(500)
-        renderer = self._routes.error_handler(request, error)
         try:
+            renderer = self._routes.error_handler(request, error)
             return renderer, renderer.respond()
         except BaseException as again:
             if not isinstance(again, HTTPError):
@@ -259,8 +262,13 @@ class Exchange:
             output.finish()
         except Exception:
             core.log.exception("closing the body of %s", _name(output.plan))
-        close = output.answer.close or broken
-        if line is None:
+        close = output.answer.close
+        if broken:
+            if line is None:
+                core.abort(conn)
+            else:
+                core.call(core.abort, conn)
+        elif line is None:
             self.release(conn, close)
         elif close or conn.buffer or conn.intake is not None:
             core.call(self.release, conn, close)
@@ -268,7 +276,22 @@ class Exchange:
             conn.since_s = _mono()
             conn.phase = Phase.IDLE
             if conn.parked:
-                core.call(self.release, conn, False)
+                core.call(core.unpark, conn)
+
+    def _fail_body(self, conn: Connection, output: Output, error: BaseException, line: Line | None) -> None:
+        """The body's iterator raised: answer that in place of the answer, or break it off once it has begun."""
+        plan = output.plan
+        if output.sent_bytes or plan is None:
+            self._break_off(conn, output, None, line)
+            return
+        try:
+            output.finish()
+        except Exception:
+            self._core.log.exception("closing the body of %s", _name(plan))
+        status = error.status if isinstance(error, HTTPError) else 500
+        result = status, f"{status} - {REASONS.get(status, '')}\n"
+        answer = render(plan.head, None, result, SERVER, self._core.clock.date, output.answer.close)
+        self._send(conn, Output(answer, plan, output.began_s), line)
 
     def _break_off(self, conn: Connection, output: Output, error: OSError | None, line: Line | None) -> None:
         """Close a connection in the middle of an answer, so that nobody takes it for whole."""
@@ -358,10 +381,19 @@ class Exchange:
     def _settle_streamed(self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float) -> None:
         if conn.phase == Phase.CLOSED:
             return
-        if conn.intake is not None and conn.intake.complete:
-            conn.intake = None
+        if conn.intake is not None:
+            if conn.intake.complete:
+                conn.intake = None
+            else:
+                conn.intake.abandon()  # nobody receives it any more: a body of the answer that reads it must not wait
         conn.phase = Phase.RUNNING
         self.settle(conn, plan, handler, result, began_s, None, closing=conn.intake is not None)
+
+    def give_up(self, conn: Connection) -> None:
+        """The client takes nothing of its answer for too long."""
+        if conn.output is not None:
+            self._break_off(conn, conn.output, None, None)
+        self._core.forget(conn)
 
     def _await_room(self, conn: Connection) -> None:
         if conn.phase != Phase.CLOSED and conn.output is not None:

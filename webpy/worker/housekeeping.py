@@ -31,12 +31,10 @@ class Housekeeping:
     def __init__(self, core: Core, reading: Reading, acceptor: Acceptor) -> None:
         settings = core.settings
         self.acceptor = acceptor
-        self.due_s = 0.0  # when `tick` is to be called again
-        self.wait_s = 0.0  # how long a poll may wait
         self._core = core
         self._reading = reading
         self._sweep_s = 0.0
-        self._limits_s = {
+        self._limits_s: dict[int, float] = {
             Phase.IDLE: settings.keepalive,
             Phase.NEW: settings.keepalive,
             Phase.HANDSHAKE: settings.header_timeout,
@@ -68,18 +66,14 @@ class Housekeeping:
         if now_s >= self._sweep_s:
             self._sweep(now_s)
             self._sweep_s = now_s + tick_s
-        self.wait_s = self.acceptor.wait_s(now_s, tick_s)
-        self.due_s = min(core.clock.due_s, self._sweep_s, now_s + self.wait_s)
-
-    def hurry(self) -> None:
-        """Tick after the next poll."""
-        self.due_s = self.wait_s = 0.0
+        core.wait_s = self.acceptor.wait_s(now_s, tick_s)
+        core.due_s = min(core.clock.due_s, self._sweep_s, now_s + core.wait_s)
 
     def _sweep(self, now_s: float) -> None:
         """End the waits that took too long; while draining, those for requests that have not begun."""
         limits_s = self._limits_s
         for conn in list(self._core.conns.values()):
-            if now_s - conn.since_s > limits_s[Phase(conn.phase)]:
+            if now_s - conn.since_s > limits_s[conn.phase]:
                 self._time_out(conn)
             elif self._core.draining and conn.phase == Phase.IDLE:
                 self._leave(conn)
@@ -89,6 +83,9 @@ class Housekeeping:
         if conn.phase in (Phase.HEAD, Phase.BODY, Phase.STREAMING):
             self._core.row.cells[Cell.TIMEOUTS] += 1
             self._reading.timed_out(conn)
+        elif conn.phase == Phase.WRITING:
+            self._core.row.cells[Cell.TIMEOUTS] += 1
+            self._reading.exchange.give_up(conn)
         else:
             self._core.row.cells[Cell.CLOSED_IDLE if conn.phase == Phase.IDLE else Cell.TIMEOUTS] += 1
             self._core.forget(conn)
@@ -125,5 +122,5 @@ class Housekeeping:
         core.board.load[core.row.index] = CLOSED
         self._limits_s[Phase.NEW] = _GRACE_S
         self._sweep_s = 0.0
-        self.hurry()
+        core.wait_s = core.due_s = 0.0
         core.check_over()

@@ -12,17 +12,22 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
-from ..protocol import BodyReader, Limits
+from ..errors import HTTPError
+from ..protocol import BodyReader, Limits, ProtocolError
 from ..request import Request
 
 if TYPE_CHECKING:
     from ..handler import HTTPHandler
     from .plan import Plan
 
-__all__ = ["Intake", "Stream"]
+__all__ = ["BrokenOff", "Intake", "Stream"]
 
 _MEMORY_BYTES = 1 << 18  # of a body, before it goes to a file
 _STREAM_BYTES = 1 << 18  # that wait for a streaming handler, before the client has to
+
+
+class BrokenOff(HTTPError, ConnectionError):
+    """The rest of a request's body will never come. Where a handler lets it pass, the client is told why, if it is there."""
 
 
 class Intake:
@@ -47,30 +52,36 @@ class Intake:
         return self.reader.complete
 
     def feed(self, data: bytes | bytearray) -> None:
-        """Take what the client sent; raises ProtocolError."""
+        """Take what the client sent; raises ProtocolError, also when it cannot be stored: then with the cause."""
         piece = self.reader.feed(data)
         if self.stream is not None:
             self.stream.put(piece)
         elif piece:
-            self._size += len(piece)
-            if self._file is None and self._size > _MEMORY_BYTES:
-                self._file = tempfile.TemporaryFile()
-                self._file.writelines(self._pieces)
-                self._pieces.clear()
-            if self._file is None:
-                self._pieces.append(piece)
-            else:
-                self._file.write(piece)
+            try:
+                self._store(piece)
+            except OSError as error:  # no room on the disk, or no descriptors left
+                raise ProtocolError(503, "the body cannot be stored at present") from error
         if self.reader.complete:
             self._finish()
 
-    def abandon(self) -> None:
-        """The client went, or sent nonsense: nothing of the body reaches a handler as if whole."""
+    def _store(self, piece: bytes) -> None:
+        self._size += len(piece)
+        if self._file is None and self._size > _MEMORY_BYTES:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115: open until the request is over
+            self._file.writelines(self._pieces)
+            self._pieces.clear()
+        if self._file is None:
+            self._pieces.append(piece)
+        else:
+            self._file.write(piece)
+
+    def abandon(self, error: ProtocolError | None = None) -> None:
+        """The client went, or sent nonsense (`error`): nothing of the body reaches a handler as if whole."""
         self._pieces.clear()
         if self._file is not None:
             self._file.close()
         if self.stream is not None:
-            self.stream.fail()
+            self.stream.fail(error or ProtocolError(400, "the connection ended inside the body"))
 
     def _finish(self) -> None:
         request = self.request
@@ -78,7 +89,10 @@ class Intake:
         if self.stream is not None:
             self.stream.end()
         elif self._file is not None:
-            self._file.seek(0)
+            try:
+                self._file.seek(0)  # writes what is left of it
+            except OSError as error:
+                raise ProtocolError(503, "the body cannot be stored at present") from error
             request.read_from(self._file)
         else:
             request.raw_body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
@@ -98,11 +112,11 @@ class Stream(io.RawIOBase):
         self._waiting_bytes = 0
         self._held = False
         self._ended = False
-        self._failed = False
+        self._failure: ProtocolError | None = None
 
     def put(self, piece: bytes) -> None:
-        """Add a piece (the leader)."""
-        if piece:
+        """Add a piece (the leader); when the handler has closed the stream, nobody wants it."""
+        if piece and not self.closed:
             with self._changed:
                 self._pieces.append(piece)
                 self._waiting_bytes += len(piece)
@@ -120,24 +134,25 @@ class Stream(io.RawIOBase):
             self._ended = True
             self._changed.notify()
 
-    def fail(self) -> None:
-        """The body will never be whole (the leader): reading raises ConnectionError."""
+    def fail(self, error: ProtocolError) -> None:
+        """The body will never be whole (the leader): reading raises BrokenOff, a ConnectionError."""
         with self._changed:
-            self._failed = True
-            self._changed.notify()
+            if not self._ended:
+                self._failure = error
+                self._changed.notify()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """As of `io.RawIOBase`; waits for the client, raises ConnectionError when the body broke off."""
+        """As of `io.RawIOBase`; waits for the client, raises BrokenOff when no more will come."""
         view = memoryview(buffer).cast("B")
         with self._changed:
-            while not (self._pieces or self._ended or self._failed):
+            while not (self._pieces or self._ended or self._failure):
                 self._changed.wait()
             if not self._pieces:
-                if self._failed:
-                    raise ConnectionError("the request's body broke off")
+                if self._failure is not None:
+                    raise BrokenOff(self._failure.status, f"{self._failure}\n")
                 return 0
             piece = self._pieces.popleft()
             count = min(len(view), len(piece))

@@ -16,8 +16,9 @@ from .connection import Connection, Phase
 from .core import Core
 from .exchange import Exchange
 from .output import WOULD_BLOCK
-from .pace import SUSPECT_S
+from .pace import HEATED, SUSPECT_S, Probe
 from .plan import PEER_BYTES, Plan
+from .pool import Role
 
 if TYPE_CHECKING:
     from .housekeeping import Housekeeping
@@ -27,12 +28,13 @@ __all__ = ["Loop"]
 
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
-_HEATED = 8
 _TICK_S = 0.002  # between the watcher's looks at a busy leader
 _PATIENT_TICKS = 10  # looks that a leader may only be waiting for the GIL, while handlers compute
 _CALM_TICKS = 10  # looks at an idle leader before the watcher sleeps
 
-_mono, _cpu = time.monotonic, time.thread_time
+_CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a lane's latencies
+
+_mono = time.monotonic
 
 
 class Loop:
@@ -65,31 +67,29 @@ class Loop:
 
     def run(self) -> None:
         """Lead and watch on threads of their own until the worker has drained (the main thread)."""
-        for target in (self._begin, self._watch):
-            line = self._core.pool.take_line()
-            assert line is not None
-            self._core.pool.start(target, line)
+        for role in (self._begin, self._watch):
+            if not self._core.pool.start(role):
+                raise RuntimeError("the system lets this process have no threads")
         self._ended.wait()
 
-    def _begin(self, line: Line) -> None:
+    def _begin(self, line: Line) -> Role | None:
         self._lead.acquire()
-        self._take_the_lead(line)
+        return self._take_the_lead(line)
 
-    def _take_the_lead(self, line: Line) -> None:
+    def _take_the_lead(self, line: Line) -> Role | None:
         """Lead until deposed or over; holding the lead."""
         self._leader = threading.get_ident()
         self._leader_line = line
-        line.thread[0] = threading.get_native_id()
         try:
             deposed = self._run(line)
         except BaseException:
             self._core.log.critical("the loop failed", exc_info=True)
             self._core.over = True
             deposed = False
-        if not deposed:
-            self._ended.set()
-            return
-        self._core.pool.join(line)
+        if deposed:
+            return self._core.pool.join()
+        self._ended.set()
+        return None
 
     def _run(self, line: Line) -> bool:
         """The loop. Local names throughout: an attribute costs 20 ns, and everything here runs per request."""
@@ -112,20 +112,21 @@ class Loop:
             try:
                 fd, event = next_ready()
             except IndexError:
-                if core.over:
-                    return False
-                if asleep[0]:
-                    core.board.wake()
                 if sent_bytes:
                     core.count_sent(sent_bytes)
                     sent_bytes = 0
+                if asleep[0]:
+                    core.board.wake()
+                if core.over:
+                    core.count_sent(0)
+                    return False
                 self._polling = True
-                events = poll(housekeeping.wait_s)
+                events = poll(core.wait_s)
                 self._polling = False
                 now = _mono()
                 if self._watcher_sleeps:
                     self._wake_watcher()
-                if now >= housekeeping.due_s:
+                if now >= core.due_s:
                     housekeeping.tick(now)
                 add_ready(events)
                 continue
@@ -134,8 +135,9 @@ class Loop:
                 if fd in others:
                     others[fd](event)
                 continue
-            if conn.phase:
-                begun = steps[conn.phase](conn, event)
+            phase = conn.phase
+            if phase:
+                begun = steps[phase](conn, event)
                 if begun is None:
                     continue
                 plan, request = begun
@@ -167,8 +169,7 @@ class Loop:
             if plan is not last_plan:
                 line_text[:] = plan.text
                 last_plan = plan
-            hot = work.heat >= _HEATED
-            cpu_s = _cpu() if hot else 0.0
+            probe = Probe() if work.heat >= HEATED else None
             self._running = conn, plan
             start[0] = now
             lead_leave()
@@ -177,6 +178,9 @@ class Loop:
                 result = plan.call(handler)
             except BaseException as error:
                 handler, result = exchange.failed(plan, request, error)
+            if probe is not None:
+                wall_s, cpu_s = probe.end()
+                work.sample(wall_s, cpu_s, gate.running > 0)
             if not lead_try(False) and not self._lead_again(me):
                 exchange.settle(conn, plan, handler, result, now, line)
                 start[0] = 0.0
@@ -193,7 +197,8 @@ class Loop:
                         prefix = clock.plain[status]
                     if prefix is not None and len(body) > _PLAIN_BYTES:
                         prefix = None
-                except (TypeError, ValueError):
+                    cell = _CELL_OF[status // 100]
+                except Exception:  # user code, if the result is a generator
                     prefix = None
             if prefix is None:
                 exchange.settle(conn, plan, handler, result, now, None)
@@ -212,7 +217,7 @@ class Loop:
                     us = int((end - now) * 1e6)
                     if log_line is not None:
                         write(log_line(peer[0], clock.stamp, plan.parts, status, length, us))
-                    latency[status // 100 * BUCKETS + (BUCKET_OF[us] if us < 4096 else bucket(us))] += 1
+                    latency[cell + (BUCKET_OF[us] if us < 4096 else bucket(us))] += 1
                     sent_bytes += sent
                     conn.since_s = end
                     if conn.buffer:
@@ -225,12 +230,10 @@ class Loop:
                     exchange.resume_plain(conn, plan, status, out, sent, length, now)
                     end = _mono()
             start[0] = 0.0
-            if hot:
-                work.sample(end - now, _cpu() - cpu_s, gate.running > 0)
-            elif end - now > SUSPECT_S:
-                if not gate.running:
+            if end - now > SUSPECT_S:
+                if work.heat < HEATED and not gate.running:
                     work.heat += 1
-            elif work.heat:
+            elif 0 < work.heat < HEATED:
                 work.heat -= 1
             now = end
 
@@ -249,7 +252,7 @@ class Loop:
         self._watcher_sleeps = False
         self._watcher_wake.release()
 
-    def _watch(self, line: Line) -> None:
+    def _watch(self, line: Line) -> Role | None:
         """Look at the leader every tick while it is busy; take the lead from one whose handler blocks."""
         last = 0.0
         stuck = calm = 0
@@ -266,8 +269,9 @@ class Loop:
             calm = 0
             stuck = stuck + 1 if began and began == last else 0
             last = began
-            if stuck > (_PATIENT_TICKS if self._core.gate.running else 0) and self._depose(began, line):
-                return
+            if stuck > (_PATIENT_TICKS if self._core.gate.running else 0) and self._depose(began):
+                return self._take_the_lead
+        return None
 
     def _sleep(self) -> None:
         self._watcher_sleeps = True
@@ -276,21 +280,30 @@ class Loop:
         else:  # the leader may have looked before the flag was set
             self._watcher_sleeps = False
 
-    def _depose(self, began: float, line: Line) -> bool:
-        """Take the lead from a leader that has been in one handler since `began`; lead then, until deposed."""
+    def _depose(self, began: float) -> bool:
+        """Take the lead from a leader that has been in one handler since `began`, if another thread can watch then."""
         if not self._lead.acquire(blocking=False):
             return False
-        next_line = self._core.pool.take_line() if self._leader_line.start[0] == began else None
         running = self._running
-        if next_line is None or running is None:  # it moved on meanwhile; or all threads that may be are busy
-            if next_line is not None:
-                self._core.pool.give_line(next_line)
+        moved_on = self._leader_line.start[0] != began
+        if running is None or moved_on or not self._core.pool.lend(self._watch):
             self._lead.release()
             return False
         conn, plan = running
         conn.phase = Phase.RUNNING
-        plan.work.deposed()
+        if _sleeps(self._leader_line.thread[0]):
+            plan.work.found_waiting()
+        else:
+            plan.work.found_busy()
         self._leader = threading.get_ident()
-        self._core.pool.start(self._watch, next_line)
-        self._take_the_lead(line)
         return True
+
+
+def _sleeps(thread_id: int) -> bool:
+    """Whether a thread of this process waits for something, rather than for a CPU (proc(5), the state in stat)."""
+    try:
+        with open(f"/proc/self/task/{thread_id}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split(None, 1)[0]
+    except (OSError, IndexError):
+        return True
+    return state != b"R"

@@ -5,6 +5,7 @@ A thread never waits for a client: what cannot be sent now is kept here until th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -37,15 +38,21 @@ class Output:
     __slots__ = ("_pending", "answer", "began_s", "plan", "sent_bytes")
 
     def __init__(self, answer: Answer, plan: Plan | None, began_s: float) -> None:
+        """plan: None for the answer to a request that is none, which has been logged already."""
         self.answer = answer
         self.plan = plan
         self.began_s = began_s
         self.sent_bytes = 0  # head and framing included
         file = answer.file
         if file is not None and file.count <= _INLINE_BYTES:
-            answer.payload = os.pread(file.fd, file.count, file.offset)
-            if len(answer.payload) != file.count:
-                raise Truncated("a file became shorter while it was read")
+            try:
+                answer.payload = os.pread(file.fd, file.count, file.offset)
+                if len(answer.payload) != file.count:
+                    raise Truncated("a file became shorter while it was read")
+            except OSError:
+                with contextlib.suppress(Exception):  # what was wrong first is what is told
+                    close_body(answer)
+                raise
             answer.file = None
         if len(answer.payload) <= _JOIN_BYTES:
             self._pending = [memoryview(answer.head + answer.payload)]
@@ -70,7 +77,7 @@ class Output:
         self.sent_bytes += sent
 
     def push(self, conn: Connection) -> bool:
-        """Send what the socket takes: True when nothing is left but the source. Raises OSError if the client is gone."""
+        """Send what the socket takes: True when nothing is left but the source. Raises OSError for a client that is gone."""
         try:
             while self._pending:
                 piece = self._pending[0]

@@ -1,47 +1,81 @@
-"""Owns what the worker learns of each handler's pace, and the gate that computing handlers pass; no sockets, no threads.
+"""Owns what the worker learns of each handler's pace, and the gate that computing handlers pass; no sockets.
 
 A handler and method is quick (runs on the leader), waiting (runs on a pool thread) or computing (a pool thread, few at
-a time). Times come from whoever ran it. `Work` is written without a lock by several threads: a sample lost to a race
-only delays what is learned.
+a time). `Probe` measures a run; `Work` is written without a lock by several threads: a sample lost to a race only delays
+what is learned.
 """
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
+import time
 from collections import deque
 from typing import Any
 
-__all__ = ["COMPUTING", "QUICK", "SUSPECT_S", "WAITING", "Gate", "PaceTable", "Work"]
+__all__ = ["COMPUTING", "HEATED", "QUICK", "SAMPLED", "SUSPECT_S", "WAITING", "Gate", "PaceTable", "Probe", "Work"]
 
 QUICK, WAITING, COMPUTING = range(3)
 
 SUSPECT_S = 0.0002  # a handler slower than this is worth sampling
-COMPUTES_S = 0.0005  # more CPU time than this per request: computing
-_HEATED = 8  # slow answers, less quick ones, before a quick handler is sampled
+HEATED = 8  # slow answers, less quick ones, before a quick handler is sampled
+SAMPLED = 8  # of the runs on the pool one in so many is measured, as that costs 3 µs
+_COMPUTES_S = 0.0005  # more CPU time than this per request: computing
 _SETTLED = 8  # samples before they decide anything
-_TRUST = 256  # quick answers in a row that bring a handler back to the leader; doubled by every relapse
-_LONGEST_TRUST = 1 << 20
+_TRUST = 32  # calm samples in a row that bring a handler back to the leader; doubled by every relapse
+_LONGEST_TRUST = 1 << 17
 _WEIGHT = 0.2  # of a new sample in the running means
+
+
+class Probe:
+    """Measures one run on the thread that makes it.
+
+    Only a thread that gave up its CPU of its own accord has waited: one that was preempted, by another process, or by the
+    hypervisor, has not, however long it took. The kernel counts the two apart (getrusage(2), ru_nvcsw).
+    """
+
+    __slots__ = ("_began_s", "_cpu_s", "_switches")
+
+    def __init__(self) -> None:
+        self._switches = _voluntary_switches()
+        self._cpu_s = time.thread_time()
+        self._began_s = time.monotonic()
+
+    def end(self) -> tuple[float, float]:
+        """Wall time, less what it was preempted, and CPU time; both in seconds."""
+        wall_s = time.monotonic() - self._began_s
+        cpu_s = time.thread_time() - self._cpu_s
+        return (wall_s if _voluntary_switches() != self._switches else cpu_s), cpu_s
+
+
+if hasattr(resource, "RUSAGE_THREAD"):
+
+    def _voluntary_switches() -> int:
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+
+else:  # macOS: every slow run counts as a wait
+    _voluntary_switches = iter(range(sys.maxsize)).__next__
 
 
 class Work:
     """What is known of one handler and method."""
 
-    __slots__ = ("_calm", "_low_s", "_seen", "_trust", "cpu_s", "heat", "kind", "wall_s")
+    __slots__ = ("_calm", "_low_s", "_seen", "_trust", "cpu_s", "heat", "kind", "runs", "wall_s")
 
     def __init__(self) -> None:
         self.kind = QUICK
-        self.heat = 0
+        self.heat = 0  # of a quick handler; from HEATED on each run is measured
+        self.runs = 0  # on the pool
         self.wall_s = self.cpu_s = 0.0
         self._seen = self._calm = 0
         self._trust = _TRUST
         self._low_s = 1e9
 
-    @property
-    def hot(self) -> bool:
-        """Whether a quick handler has been slow often enough to be sampled with thread CPU time."""
-        return self.heat >= _HEATED
+    def wants_sample(self) -> bool:
+        """Whether the run on the pool that is about to begin is to be measured."""
+        self.runs += 1
+        return self._seen < 2 * _SETTLED or self.runs % SAMPLED == 0
 
     def sample(self, wall_s: float, cpu_s: float, starved: bool) -> None:
         """Learn from one run; starved: other threads computed meanwhile, so wall time says little."""
@@ -55,24 +89,31 @@ class Work:
             return
         if self.kind != QUICK and self._calm >= self._trust:
             self._become_quick()
-        elif self.cpu_s > COMPUTES_S:
+        elif self.cpu_s > _COMPUTES_S:
             if self.kind != COMPUTING:
                 self.kind = COMPUTING
                 self._low_s = 1e9
             self._low_s = min(self._low_s * 1.0005, wall_s)
         elif self.kind == COMPUTING or (self.kind == QUICK and self.wall_s - self.cpu_s > SUSPECT_S / 2):
-            self.kind = WAITING
+            self._leave_the_lead()
         elif self.kind == QUICK and self.wall_s < SUSPECT_S:
             self.heat = self._seen = 0
 
-    def deposed(self) -> None:
-        """The leader was found blocked in this handler."""
-        self.kind = WAITING
-        self._seen = self._calm = 0
+    def found_waiting(self) -> None:
+        """The leader was found asleep in this handler."""
+        self._leave_the_lead()
+
+    def found_busy(self) -> None:
+        """The leader was found in this handler for long, and not asleep: measure it from now on."""
+        self.heat = HEATED
 
     def share(self) -> float:
         """The part of one CPU that a run of this handler keeps busy: its CPU time over the least wall time seen."""
         return min(1.0, self.cpu_s / self._low_s) if self._low_s < 1e9 else 1.0
+
+    def _leave_the_lead(self) -> None:
+        self.kind = WAITING
+        self._seen = self._calm = 0
 
     def _become_quick(self) -> None:
         self.kind = QUICK

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ..handler import HTTPHandler
 from ..protocol import Head, Limits, parse_head
@@ -25,6 +26,8 @@ PEER_BYTES = 40  # of a thread's line on the board, for the client's address: th
 _LINE_BYTES = 200  # and for the request line
 _MOST_PLANS = 512  # in each generation
 _LONGEST_BYTES = 2048  # heads longer than this are parsed every time
+#: methods whose pace is learned apart, beside those that a handler names: a client may send any, and all are remembered
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
 
 
 class Plan:
@@ -100,7 +103,8 @@ class Planner:
         route, groups = self._routes.resolve(head.resource)
         handler = route.handler
         call = self._locked(handler) if handler.atomic else route.call(head.method)
-        work = self._pace.find(route, head.method, head.resource)
+        known = head.method in _METHODS or handler.method_for(head.method) is not None
+        work = self._pace.find(route, head.method if known else "", head.resource)
         parts = self._log_format.parts(head) if self._log_format is not None else ()
         plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
         return Plan(head, handler, groups, call, work, parts, plain)
@@ -111,7 +115,7 @@ class Planner:
         def call(instance: HTTPHandler) -> Any:
             request = instance.request
             lock = locks.read if request.method in handler.nonatomic else locks.write
-            with lock(request.path):
+            with lock(unquote(request.path)):  # one resource, however its path is spelled
                 return instance.respond()
 
         return call

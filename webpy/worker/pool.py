@@ -1,12 +1,13 @@
-"""Owns the worker's threads: their number, their lines on the board, and how they get work.
+"""Owns the worker's threads: their number, their lines on the board, and the queue that feeds the pool.
 
-Every idle thread waits on a lock of its own, and the one that became idle last is woken first: one wake-up a task, and a
-thread whose stack is still in the cache. (`queue.SimpleQueue` wakes two threads a task when many wait: 10 context
-switches a request where this takes 5.)
+The queue wakes one thread, and that one wakes the next when it has taken its task, so they do not all wait for the GIL at
+once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.)
 """
 
 from __future__ import annotations
 
+import logging
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,39 +15,25 @@ from typing import Any
 
 from ..supervisor import Line
 
-__all__ = ["Pool", "Task"]
+__all__ = ["Pool", "Role", "Task"]
 
 Task = tuple[Any, ...]
-"""A callable and its arguments; the thread's line is put before them."""
+"""A callable and its arguments; the thread's line is put before them. What it gives is None, or the thread's next role."""
 
-
-import os
-def _be_batch():
-    if os.environ.get('BATCH')!='0': os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
-class _Seat:
-    """Where one idle thread waits for its next task."""
-
-    __slots__ = ("task", "wait", "wake")
-
-    def __init__(self) -> None:
-        lock = threading.Lock()
-        lock.acquire()
-        self.task: Task | None = None
-        self.wait = lock.acquire
-        self.wake = lock.release
+Role = Callable[[Line], Any]
+"""What a thread does until it gives its next role, or None to end (a `Role | None`: types cannot say that of themselves)."""
 
 
 class Pool:
-    """Threads that run tasks; made when there is work and none is idle, up to `most` or the lines there are."""
+    """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are."""
 
-    __slots__ = ("_backlog", "_count_lock", "_free_lines", "_idle", "_most", "_threads")
+    __slots__ = ("_count_lock", "_free_lines", "_idle", "_log", "_most", "_tasks", "_threads")
 
-    def __init__(self, lines: list[Line], most: int) -> None:
+    def __init__(self, lines: list[Line], most: int, log: logging.Logger) -> None:
         """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool."""
-        self._backlog: deque[Task] = deque()  # tasks that found no idle thread
-        self._idle: deque[_Seat] = deque()  # both ends of a deque are atomic, so neither needs a lock
+        self._log = log
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._idle: deque[None] = deque()  # about as many as threads wait: a deque, as its ends are atomic
         self._free_lines = deque(lines)
         self._most = most
         self._threads = 0
@@ -55,59 +42,38 @@ class Pool:
     def put(self, task: Task) -> None:
         """Have a thread run `task[0](line, *task[1:])` (any thread)."""
         try:
-            seat = self._idle.pop()
+            self._idle.pop()
         except IndexError:
-            self._backlog.append(task)
             self._add_thread()
-            self._match()
-        else:
-            seat.task = task
-            seat.wake()
+        self._tasks.put(task)
 
-    def _match(self) -> None:
-        """Give a task of the backlog to a thread that became idle while it was put there."""
-        while self._backlog:
-            try:
-                seat = self._idle.pop()
-            except IndexError:
-                return
-            try:
-                seat.task = self._backlog.popleft()
-            except IndexError:
-                seat.task = None  # another thread was faster: this one looks, and waits again
-            seat.wake()
-
-    def take_line(self) -> Line | None:
-        """A line for one more thread, or None when there are as many threads as there may be."""
+    def start(self, role: Role) -> bool:
+        """Start a thread that plays `role`, then the role that gave, until one gives None. False when none can be had."""
         try:
-            return self._free_lines.popleft()
-        except IndexError:
-            return None
+            line = self._free_lines.popleft()
+        except IndexError:  # there are as many threads as there may be
+            return False
+        try:
+            threading.Thread(target=self._live, args=(line, role), daemon=True).start()
+        except RuntimeError:  # the system lets this process have no more threads
+            self._give_line(line)
+            return False
+        return True
 
-    def give_line(self, line: Line) -> None:
-        """The line of a thread that ends."""
-        line.thread[0] = 0
-        self._free_lines.append(line)
+    def lend(self, role: Role) -> bool:
+        """Have an idle thread of the pool play `role` instead; False when all are busy."""
+        if not self._idle and self._threads >= self._most:
+            return False
+        self.put((lambda _line: role,))
+        return True
 
-    def start(self, target: Callable[..., None], *args: Any) -> None:
-        """Start a thread of the worker's; it does not keep the process alive."""
-        threading.Thread(target=target, args=args, daemon=True).start()
-
-    def join(self, line: Line) -> None:
-        """What a deposed leader does with its time: serve, if the pool has room for one more thread."""
-        if self._count_one_more():
-            self._serve(line)
-        else:
-            self.give_line(line)
+    def join(self) -> Role | None:
+        """The role of a thread that has no other: to serve, if the pool has room for one more."""
+        return self._serve if self._count_one_more() else None
 
     def _add_thread(self) -> None:
-        if self._threads < self._most and self._count_one_more():
-            line = self.take_line()
-            if line is None:
-                with self._count_lock:
-                    self._threads -= 1
-            else:
-                self.start(self._serve, line)
+        if self._threads < self._most and self._count_one_more() and not self.start(self._serve):
+            self._count_one_less()
 
     def _count_one_more(self) -> bool:
         with self._count_lock:
@@ -116,20 +82,34 @@ class Pool:
             self._threads += 1
             return True
 
-    def _serve(self, line: Line) -> None:
-        """Run tasks for ever (a pool thread)."""
+    def _give_line(self, line: Line) -> None:
+        line.start[0] = 0.0
+        line.thread[0] = 0
+        self._free_lines.append(line)
+
+    def _count_one_less(self) -> None:
+        with self._count_lock:
+            self._threads -= 1
+
+    def _live(self, line: Line, role: Role | None) -> None:
         line.thread[0] = threading.get_native_id()
-        _be_batch()
-        seat = _Seat()
-        backlog, idle = self._backlog, self._idle
+        while role is not None:
+            role = role(line)
+        self._give_line(line)
+
+    def _serve(self, line: Line) -> Role:
+        """Run tasks until one gives another role."""
+        get, idle = self._tasks.get, self._idle
+        task = get()  # the one this thread was made for: it was never idle
         while True:
             try:
-                task: Task | None = backlog.popleft()
-            except IndexError:
-                idle.append(seat)
-                if backlog:  # a task was put there after the look above: whoever put it may not have seen this seat
-                    self._match()
-                seat.wait()
-                task = seat.task
-            if task is not None:
-                task[0](line, *task[1:])
+                role: Role | None = task[0](line, *task[1:])
+            except BaseException:
+                self._log.critical("a task of the pool failed", exc_info=True)
+                line.start[0] = 0.0
+                role = None
+            if role is not None:
+                self._count_one_less()
+                return role
+            idle.append(None)
+            task = get()

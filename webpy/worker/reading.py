@@ -34,7 +34,7 @@ class Reading:
 
     def __init__(self, core: Core, exchange: Exchange) -> None:
         self._core = core
-        self._exchange = exchange
+        self.exchange = exchange
 
     def first(self, conn: Connection, _event: int) -> Begun | None:
         """The first bytes of a new connection."""
@@ -84,7 +84,7 @@ class Reading:
             if plan.has_body:
                 return self._begin_body(conn, plan, request)
         except ProtocolError as error:
-            self._exchange.refuse(conn, error, data)
+            self.exchange.refuse(conn, error, data)
             return None
         conn.phase = Phase.IDLE
         return plan, request
@@ -107,10 +107,10 @@ class Reading:
             return self._whole(conn, intake)
         if asks:
             if default:
-                self._exchange.go_on(conn, None)
+                self.exchange.go_on(conn, None)
             else:
                 conn.phase = Phase.RUNNING
-                self._core.pool.put((self._exchange.ask, conn, plan, request))
+                self._core.pool.put((self.exchange.ask, conn, plan, request))
         return None
 
     def _begin_stream(self, conn: Connection, intake: Intake, rest: bytes) -> None:
@@ -119,13 +119,13 @@ class Reading:
         intake.stream = Stream(lambda: self._core.call(self._unhold, conn))
         intake.request.read_from(io.BufferedReader(intake.stream))
         if intake.plan.head.expect_continue and not rest:
-            self._exchange.go_on(conn, None)
+            self.exchange.go_on(conn, None)
             if conn.phase == Phase.CLOSED:
                 return
         conn.phase = Phase.STREAMING
         if rest:
             intake.feed(rest)
-        self._exchange.dispatch(conn, intake.plan, intake.request)
+        self.exchange.dispatch(conn, intake.plan, intake.request)
         if intake.complete:
             conn.buffer = bytes(intake.reader.excess)
 
@@ -163,8 +163,8 @@ class Reading:
                 raise ProtocolError(400, "the connection ended inside the body")
             conn.since_s = _mono()
             intake.feed(data)
-        except ProtocolError:
-            intake.abandon()  # the handler's read raises, and it answers or not
+        except ProtocolError as error:
+            intake.abandon(error)  # the handler's read raises, and it answers or not
             self._core.park(conn)
             return
         if intake.complete:
@@ -194,12 +194,12 @@ class Reading:
     def timed_out(self, conn: Connection) -> None:
         """The head or the body did not come in time (RFC 9110 section 15.5.9)."""
         intake = conn.intake
-        if intake is not None and intake.stream is not None:
-            intake.abandon()
-            return
         what = "head" if intake is None else "body"
         error = ProtocolError(408, f"the request's {what} did not arrive in time")
-        if intake is not None:
+        if intake is not None and intake.stream is not None:
+            if not conn.parked and not intake.complete:  # else it is the handler that takes its time
+                intake.abandon(error)
+        elif intake is not None:
             self._refuse_body(conn, intake, error)
         else:
             self._cut_head(conn, error)
@@ -209,10 +209,12 @@ class Reading:
         if conn.buffer == b"\r\n":
             self._core.forget(conn)
         else:
-            self._exchange.refuse(conn, error, conn.buffer)
+            self.exchange.refuse(conn, error, conn.buffer)
 
     def _refuse_body(self, conn: Connection, intake: Intake, error: ProtocolError) -> None:
-        self._exchange.refuse(conn, error, intake.plan.head.line)
+        if error.__cause__ is not None:
+            self._core.log.error("%s: %s", error, error.__cause__)
+        self.exchange.refuse(conn, error, intake.plan.head.line)
 
     def _whole(self, conn: Connection, intake: Intake) -> Begun | None:
         """The body is there. A handler that was made early goes on on a pool thread."""
@@ -220,7 +222,7 @@ class Reading:
         conn.buffer = bytes(intake.reader.excess)
         conn.phase = Phase.IDLE
         if intake.handler is not None:
-            self._exchange.dispatch(conn, intake.plan, intake.request, intake.handler)
+            self.exchange.dispatch(conn, intake.plan, intake.request, intake.handler)
             return None
         return intake.plan, intake.request
 

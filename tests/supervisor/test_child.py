@@ -1,0 +1,145 @@
+"""A child as the master sees it, with real processes under a loop of the test's own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from webpy.supervisor import Config, Message, child
+from webpy.supervisor.child import Child, Children
+from webpy.supervisor.eventloop import EventLoop
+from webpy.supervisor.messages import channel_pair, receive, send
+from webpy.supervisor.states import ChildState, Event
+
+
+class Nursery:
+    """Children of the test, and the states they went through."""
+
+    def __init__(self, *, reaps_all: bool) -> None:
+        self.loop = EventLoop(lambda number: self.children.reap(), lambda: None)
+        self.loop.catch([signal.SIGCHLD])
+        self.children = Children(self.loop, reaps_all=reaps_all, emptied=self.loop.stop)
+        self.states: list[ChildState] = []
+
+    def bear(self, life: Callable[[socket.socket], None], config: Config, *, known: bool = True) -> Child:
+        ours, theirs = channel_pair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            theirs.setblocking(True)
+            life(theirs)
+            os._exit(0)
+        theirs.close()
+        return Child(
+            "the child",
+            ours,
+            self.children,
+            pid=pid if known else None,
+            config=config,
+            changed=lambda each: self.states.append(each.state),
+        )
+
+    def run(self) -> None:
+        self.loop.after(10, self.loop.stop)
+        self.loop.run()
+        self.children.reap()
+
+
+@pytest.fixture
+def nursery(request: pytest.FixtureRequest) -> Iterator[Nursery]:
+    made = Nursery(reaps_all=getattr(request, "param", True))
+    yield made
+    for each in made.children:
+        if each.pid is not None:
+            os.kill(each.pid, signal.SIGKILL)
+            os.waitpid(each.pid, 0)
+    made.loop.close()
+
+
+def until_told(channel: socket.socket) -> None:
+    send(channel, Message.FORKED, os.getpid())
+    send(channel, Message.READY)
+    receive(channel)
+
+
+def for_ever(channel: socket.socket) -> None:
+    time.sleep(60)
+
+
+def test_a_whole_life(nursery: Nursery) -> None:
+    born = nursery.bear(until_told, Config(), known=False)
+    nursery.loop.after(0.05, lambda: born.feed(Event.DRAIN))
+    nursery.run()
+    assert nursery.states == [ChildState.READY, ChildState.DRAINING, ChildState.GONE]
+    assert (born.status, born.asked, born.reason) == (0, True, "")
+    assert born.ready_at is not None
+
+
+def test_too_late_to_boot_and_to_end(nursery: Nursery) -> None:
+    unready = nursery.bear(for_ever, Config(boot_timeout_s=0.05))
+    late = nursery.bear(for_ever, Config(drain_timeout_s=0.05))
+    late.feed(Event.STOP)
+    nursery.run()
+    assert unready.reason == "did not become ready within 0.05 s"
+    assert late.reason == "did not end within 0.05 s"
+    assert unready.status == late.status == signal.SIGKILL
+    assert unready.died_young
+
+
+def deaf(channel: socket.socket) -> None:
+    channel.close()
+    time.sleep(60)
+
+
+def test_one_that_closes_its_channel_and_lives_is_killed(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_EXIT_GRACE_S", 0.05)
+    born = nursery.bear(deaf, Config())
+    nursery.run()
+    assert born.status == signal.SIGKILL
+    assert born.reason == "closed its channel to the master"
+
+
+@pytest.mark.parametrize("nursery", [False], indirect=True)
+def test_where_orphans_are_not_ours_the_end_of_the_channel_is_the_end(nursery: Nursery) -> None:
+    def orphan(channel: socket.socket) -> None:
+        if os.fork() == 0:
+            send(channel, Message.FORKED, os.getpid())
+            os._exit(3)
+
+    born = nursery.bear(orphan, Config(), known=False)
+    nursery.run()
+    assert nursery.states == [ChildState.GONE]
+    assert born.pid is not None
+
+
+def test_nobody_but_a_child_of_ours_is_killed(nursery: Nursery) -> None:
+    born = nursery.bear(for_ever, Config())
+    assert born.pid is not None
+    assert nursery.children.owns(born.pid)
+    assert not nursery.children.owns(os.getppid())
+    assert not nursery.children.owns(2**40)
+    born.feed(Event.KILL)
+    nursery.run()
+
+
+def test_a_pid_is_said_once_and_not_that_of_another(nursery: Nursery) -> None:
+    def liar(channel: socket.socket) -> None:
+        send(channel, Message.FORKED, first.pid or 0)
+        send(channel, Message.FORKED, os.getpid())
+        send(channel, Message.FORKED, os.getppid())
+        receive(channel)
+
+    first = nursery.bear(for_ever, Config())
+    second = nursery.bear(liar, Config(), known=False)
+    nursery.loop.after(0.05, lambda: first.feed(Event.KILL))
+    nursery.loop.after(0.05, lambda: second.feed(Event.DRAIN))
+    nursery.run()
+    assert first.status == signal.SIGKILL
+    assert second.status == 0

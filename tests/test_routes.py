@@ -1,0 +1,114 @@
+"""Routes: which handler, what its regex captured, and what is wrong with a bad one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.heads import request_of
+from webpy import HTTPError, HTTPHandler
+from webpy.routes import Groups, Route, compile_routes
+
+
+class One(HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, "one"
+
+
+class Two(One):
+    pass
+
+
+def test_the_first_route_that_matches_wins() -> None:
+    table = compile_routes({"/a.*": One, "/ab": Two, "/(.*)": Two})
+    assert [table.resolve(path)[0].handler for path in ("/ab", "/b")] == [One, Two]
+
+
+def test_the_whole_resource_has_to_match_as_it_was_sent() -> None:
+    table = compile_routes({"/a": One, r"/q\?x=(.*)": Two, "/%61": Two})
+    for resource in ("/a/", "/a?x=1", "x/a", "/A", "/q", "/q?y=1", "/a\n"):
+        route, groups = table.resolve(resource)
+        assert (route, tuple(groups)) == (table.not_found, ()), resource
+    assert table.resolve("/q?x=1&y=2")[1][0] == "1&y=2"
+    assert table.resolve("/%61")[0].handler is Two
+
+
+def test_groups_by_number_and_by_name() -> None:
+    _, groups = compile_routes({"/(?P<kind>[a-z]+)/([0-9]+)(/.*)?": One}).resolve("/notes/12")
+    assert (groups[0], groups[1], groups[2], groups[-1], groups["kind"]) == ("notes", "12", None, None, "notes")
+    assert (len(groups), list(groups), groups[:2]) == (3, ["notes", "12", None], ("notes", "12"))
+    assert (groups.get("kind"), groups.get("other"), groups.get("other", "x")) == ("notes", None, "x")
+    with pytest.raises(KeyError, match="other"):
+        groups["other"]
+    with pytest.raises(IndexError):
+        groups[3]
+
+
+def test_a_group_that_took_no_part_has_the_default() -> None:
+    match = re.fullmatch("/(?P<page>[0-9]+)?", "/")
+    assert match is not None
+    assert Groups(match).get("page", "1") == "1"
+    assert Groups(match)["page"] is None
+
+
+def test_what_no_route_takes_is_a_404_for_every_method() -> None:
+    route, groups = compile_routes({"/a": One}).resolve("/b")
+    for method in ("GET", "OPTIONS", "BREW"):
+        with pytest.raises(HTTPError, match="404"):
+            route.call(method)(route.handler(request_of(method, "/b"), groups))
+    with pytest.raises(HTTPError, match="404"):  # before a body is sent
+        route.handler(request_of("PUT", "/b"), groups).check_continue()
+
+
+def test_the_asterisk_is_the_server_unless_a_route_takes_it() -> None:
+    table = compile_routes({"/(.*)": One})
+    route, groups = table.resolve("*")
+    assert route is table.server
+    assert route.call("OPTIONS")(route.handler(request_of("OPTIONS", "*"), groups)) == (204, None)
+    assert compile_routes({r"\*": Two}).resolve("*")[0].handler is Two
+
+
+def test_which_routes_stand_for_many_resources() -> None:
+    wide = ["/(.*)", ".*", "(/.*)", "/(?P<rest>.+)"]
+    narrow = ["/", "/a(.*)", "/([a-z]+)/([0-9]+)", "/[^/]*", r"/(.*)\.html"]
+    assert [Route(regex, One).catches_all for regex in wide + narrow] == [True] * len(wide) + [False] * len(narrow)
+    assert not compile_routes({}).not_found.catches_all  # else every path that is not there would be remembered
+
+
+def test_a_handler_without_hooks_is_called_straight() -> None:
+    class Hooked(One):
+        def encode(self, body: Any) -> Any:
+            return body
+
+    class Atomic(One):
+        atomic = True
+
+    assert Route("/", One).call("GET") is One.do_get
+    assert Route("/", One).call("HEAD") is One.do_head
+    for cls, method in ((Hooked, "GET"), (Atomic, "GET"), (One, "DELETE"), (One, "get")):
+        assert Route("/", cls).call(method) is cls.respond
+
+
+@pytest.mark.parametrize(
+    ("routes", "message"),
+    [
+        ({"/(": One}, r"route '/\(': not a regular expression: missing \)"),
+        ({5: One}, "route 5: not a regular expression"),
+        ({b"/": One}, "route b'/': not a regular expression"),
+        ({"/": "Handler"}, "route '/': got 'Handler', wanted a subclass of webpy.HTTPHandler"),
+        ({"/": One.do_get}, "route '/': got <function .*, wanted a subclass"),
+        ({"/": HTTPError}, "route '/': got <class .*HTTPError'>, wanted a subclass"),
+        ([("/", One)], "routes: got list, wanted a dict of regex to handler"),
+        (None, "routes: got NoneType, wanted a dict"),
+    ],
+)
+def test_a_bad_route_is_named(routes: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compile_routes(routes)
+
+
+def test_a_compiled_regex_is_a_route_too() -> None:
+    routes: Any = {re.compile("/A", re.IGNORECASE): One}
+    assert compile_routes(routes).resolve("/a")[0].handler is One

@@ -1,0 +1,178 @@
+"""The TLS context: what it speaks, whom it asks for a certificate, and what it says of files that do not load."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from webpy.settings import resolve
+from webpy.settings.schema import Settings
+from webpy.tls import make_context
+
+
+class Files:
+    """A certificate authority, and a server's certificate of it, in files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        issued = self.authority.issue_cert("localhost")
+        self.cert, self.key, self.ca = (str(folder / name) for name in ("cert.pem", "key.pem", "ca.pem"))
+        issued.cert_chain_pems[0].write_to_path(self.cert)
+        issued.private_key_pem.write_to_path(self.key)
+        self.authority.cert_pem.write_to_path(self.ca)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    return Files(tmp_path_factory.mktemp("tls"))
+
+
+def settings(**given: Any) -> Settings:
+    return resolve(given, {}, None).settings
+
+
+def forced(certfile: str, **given: Any) -> Settings:
+    """Settings whose files have changed since they were checked."""
+    made = settings()
+    for name, value in {"certfile": certfile, **given}.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+class Handshake:
+    """Both sides of a connection, in memory: what one writes the other reads."""
+
+    def __init__(self, server: ssl.SSLContext, client: ssl.SSLContext) -> None:
+        to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.server = server.wrap_bio(to_server, to_client, server_side=True)
+        self.client = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+        done: set[ssl.SSLObject] = set()
+        for _ in range(10):
+            for side in (self.client, self.server):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+                    done.add(side)
+            if len(done) == 2:
+                break
+        assert len(done) == 2
+        # under TLS 1.3 the server's word on a client's certificate comes after the client's handshake
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.client.read(1)
+
+
+def client(files: Files, **given: Any) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=files.ca)
+    for name, value in given.items():
+        setattr(context, name, value)
+    return context
+
+
+def server(files: Files, **given: Any) -> ssl.SSLContext:
+    context = make_context(settings(certfile=files.cert, keyfile=files.key, **given))
+    assert context is not None
+    return context
+
+
+def test_without_a_certificate_there_is_no_tls() -> None:
+    assert make_context(settings()) is None
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_it_speaks_1_2_and_1_3(files: Files, version: ssl.TLSVersion) -> None:
+    met = Handshake(server(files), client(files, minimum_version=version, maximum_version=version))
+    assert met.client.version() == {ssl.TLSVersion.TLSv1_2: "TLSv1.2", ssl.TLSVersion.TLSv1_3: "TLSv1.3"}[version]
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_it_does_not_speak_1_1(files: Files) -> None:
+    old = client(files)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        Handshake(server(files), old)
+
+
+def test_its_suites_for_1_2_are_mozillas_intermediate_ones(files: Files) -> None:
+    old = [suite["name"] for suite in server(files).get_ciphers() if suite["protocol"] == "TLSv1.2"]
+    assert old == [
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        "DHE-RSA-AES128-GCM-SHA256",
+        "DHE-RSA-AES256-GCM-SHA384",
+        "DHE-RSA-CHACHA20-POLY1305",
+    ]
+
+
+@pytest.mark.parametrize(("offered", "chosen"), [(["h2", "http/1.1"], "http/1.1"), (["h2"], None), ([], None)])
+def test_it_agrees_on_http_1_1_only(files: Files, offered: list[str], chosen: str | None) -> None:
+    asking = client(files)
+    if offered:
+        asking.set_alpn_protocols(offered)
+    assert Handshake(server(files), asking).client.selected_alpn_protocol() == chosen
+
+
+def test_a_client_certificate_is_asked_for_as_set(files: Files) -> None:
+    nameless, named = client(files), client(files)
+    files.authority.issue_cert("me@example.org").configure_cert(named)
+    assert Handshake(server(files), named).server.getpeercert() is None
+    optional = server(files, client_ca=files.ca, client_cert="optional")
+    assert Handshake(optional, nameless).server.getpeercert() is None
+    assert Handshake(optional, named).server.getpeercert()
+    required = server(files, client_ca=files.ca, client_cert="required")
+    assert Handshake(required, named).server.getpeercert()
+    with pytest.raises(ssl.SSLError, match="PEER_DID_NOT_RETURN_A_CERTIFICATE|certificate"):
+        Handshake(required, nameless)
+
+
+def test_a_certificate_of_somebody_else_is_refused(files: Files) -> None:
+    stranger = client(files)
+    trustme.CA().issue_cert("me@example.org").configure_cert(stranger)
+    with pytest.raises(ssl.SSLError):
+        Handshake(server(files, client_ca=files.ca, client_cert="optional"), stranger)
+
+
+# -- files that do not load -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["certfile", "keyfile", "client-ca"])
+def test_a_file_that_is_not_there_is_named(files: Files, tmp_path: Path, name: str) -> None:
+    gone = str(tmp_path / "gone.pem")
+    given = {"certfile": files.cert, "keyfile": files.key, name.replace("-", "_"): gone}
+    with pytest.raises(ValueError, match=f"{name} '{gone}' does not load: No such file or directory"):
+        make_context(forced(**given))
+
+
+def test_a_key_of_another_certificate_is_named(files: Files, tmp_path: Path) -> None:
+    other = str(tmp_path / "other.pem")
+    files.authority.issue_cert("localhost").private_key_pem.write_to_path(other)
+    with pytest.raises(ValueError, match=f"certfile '{files.cert}' with keyfile '{other}' does not load: .*MISMATCH"):
+        make_context(forced(files.cert, keyfile=other))
+
+
+def test_what_is_no_certificate_is_named(files: Files, tmp_path: Path) -> None:
+    path = tmp_path / "junk.pem"
+    path.write_text("junk")
+    with pytest.raises(ValueError, match=f"certfile '{path}' with keyfile .* does not load"):
+        make_context(forced(str(path), keyfile=files.key))
+    with pytest.raises(ValueError, match=f"client-ca '{path}' does not load"):
+        make_context(forced(files.cert, keyfile=files.key, client_ca=str(path)))
+
+
+@pytest.mark.needs("openssl")
+def test_a_key_with_a_password_is_refused_not_asked_for(files: Files, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.pem"
+    command = ["openssl", "pkey", "-in", files.key, "-aes256", "-passout", "pass:secret", "-out", os.fspath(locked)]
+    subprocess.run(command, check=True, capture_output=True, timeout=20)
+    with pytest.raises(ValueError, match=f"keyfile '{locked}' wants a password, wanted a key without one"):
+        make_context(forced(files.cert, keyfile=str(locked)))

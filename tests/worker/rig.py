@@ -1,0 +1,117 @@
+"""A worker's parts in the test's own process: a real board, channel, epoll and sockets, and no loop of its own.
+
+The test is the leader: it calls what the loop would call.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+from typing import Any
+
+from webpy.accesslog import compile_format
+from webpy.atomic import ResourceLocks
+from webpy.routes import compile_routes
+from webpy.settings import resolve
+from webpy.supervisor import Board, Context, Message, Row
+from webpy.supervisor.messages import channel_pair, send
+from webpy.worker.accepting import Acceptor
+from webpy.worker.application import limits_of
+from webpy.worker.clock import Clock
+from webpy.worker.connection import Connection, Phase
+from webpy.worker.core import Core
+from webpy.worker.exchange import Exchange
+from webpy.worker.housekeeping import Housekeeping
+from webpy.worker.plan import Planner
+from webpy.worker.reading import Reading
+
+__all__ = ["Rig", "records"]
+
+
+def records(row: Row) -> list[str]:
+    """What a row's two lanes hold for the access log; taken out."""
+    found = []
+    for lane in (row.lead, row.pool):
+        text = b"".join(bytes(view) for view in lane.pending())
+        lane.advance(len(text))
+        found += text.decode("latin-1").splitlines()
+    return found
+
+
+class Rig:
+    """`core` and what stands around it; `close` gives everything back."""
+
+    def __init__(self, routes: dict[str, Any] | None = None, *, http_log: logging.Logger | None = None, **given: Any) -> None:
+        settings = resolve({"access_format": "common", "threads": 4, **given}, {}, None).settings
+        self.board = Board(4, settings.threads)
+        self.row = self.board.rows[1]
+        self.master, channel = channel_pair()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setblocking(False)
+        self.address = self.listener.getsockname()
+        context = Context(0, 1, self.row, self.board, [self.listener], channel)
+        table = compile_routes(routes or {})
+        access = compile_format(settings.access_format) if settings.access_log != "off" or http_log else None
+        limits = limits_of(settings)
+        self.planner = Planner(table, limits, access, ResourceLocks())
+        clock = Clock(access.stamp if access is not None else lambda _now: b"")
+        self.log = logging.Logger("rig")
+        self.complaints: list[str] = []
+        handler = logging.Handler()
+        handler.emit = lambda record: self.complaints.append(record.getMessage())  # type: ignore[method-assign]
+        self.log.addHandler(handler)
+        self.core = Core(context, settings, limits, self.planner, clock, self.log, access, http_log)
+        self.exchange = Exchange(self.core, table)
+        self.reading = Reading(self.core, self.exchange)
+        self.acceptor = Acceptor(self.core, None)
+        self.housekeeping = Housekeeping(self.core, self.reading, self.acceptor)
+        self.clients: list[socket.socket] = []
+
+    def connection(self, phase: Phase = Phase.IDLE) -> tuple[Connection, socket.socket]:
+        """A connection of the worker, and its client's end."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.settimeout(10)
+        conn = Connection(ours, ("192.0.2.1", 1), (b"192.0.2.1", b"%-40b" % b"192.0.2.1"), 0.0)
+        conn.phase = phase
+        self.core.add(conn)
+        self.clients.append(theirs)
+        return conn, theirs
+
+    def client(self) -> socket.socket:
+        """A client that has connected to the listener."""
+        sock = socket.create_connection(self.address, timeout=10)
+        self.clients.append(sock)
+        return sock
+
+    def say(self, message: Message) -> None:
+        """From the master to this worker."""
+        assert send(self.master, message)
+
+    def poll(self, timeout_s: float = 0.0) -> dict[int, int]:
+        """Descriptors that are ready, and their events, as the loop would see them."""
+        return dict(self.core.epoll.poll(timeout_s))
+
+    def turn(self, timeout_s: float = 0.0) -> None:
+        """Have what is ready among the descriptors that are no connections looked at."""
+        for fd, event in self.poll(timeout_s).items():
+            if fd in self.core.others:
+                self.core.others[fd](event)
+
+    def watched(self, conn: Connection) -> bool:
+        """Whether the poller has this connection."""
+        try:
+            self.core.epoll.register(conn.fd, select.EPOLLIN)
+        except FileExistsError:
+            return True
+        self.core.epoll.unregister(conn.fd)
+        return False
+
+    def close(self) -> None:
+        for conn in list(self.core.conns.values()):
+            conn.close()
+        for sock in (*self.clients, self.master, self.core.context.channel, self.listener):
+            sock.close()
+        self.core.epoll.close()
+        self.board.close()

@@ -1,0 +1,56 @@
+"""The clock, and the heads it makes ready: they must be what `render` makes of the same answer."""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from tests.heads import head_of
+from webpy.answer import render
+from webpy.protocol import REASONS, body_allowed
+from webpy.worker.clock import SERVER, Clock
+
+
+def clock() -> Clock:
+    return Clock(lambda now: b"%d" % now)
+
+
+@pytest.mark.parametrize("status", [status for status in REASONS if 200 <= status <= 599 and body_allowed(status, "GET")])
+def test_a_ready_head_is_the_one_that_render_makes(status: int) -> None:
+    now = clock()
+    for prefixes, body in ((now.text, "text"), (now.plain, b"bytes")):
+        answer = render(head_of(), None, (status, body), SERVER, now.date, False)
+        prefix = prefixes[status]
+        assert prefix is not None
+        assert prefix + b"%d\r\n\r\n" % len(body) == answer.head
+
+
+@pytest.mark.parametrize("status", [100, 199, 204, 205, 304, 299, 600, 0, -200, True, 200.5, "200", None])
+def test_what_is_not_plain_has_no_ready_head(status: object) -> None:
+    now = clock()
+    assert now.text[status] is None  # type: ignore[index]
+    assert now.plain[status] is None  # type: ignore[index]
+    assert len(now.text) == 0  # nor is a client, by way of a handler, to fill the memory
+
+
+def test_a_tick_moves_date_stamp_and_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1795176000.25)
+    now = clock()
+    now.tick(500.0)
+    assert (now.date, now.stamp) == ("Fri, 20 Nov 2026 12:00:00 GMT", b"1795176000")
+    assert now.due_s == 500.75
+    before = now.text[200]
+    monkeypatch.setattr(time, "time", lambda: 1795176001.0)
+    now.tick(500.75)
+    assert (now.date, now.due_s) == ("Fri, 20 Nov 2026 12:00:01 GMT", 501.75)
+    after = now.text[200]
+    assert before is not None and after is not None
+    assert b"12:00:00 GMT" in before
+    assert b"12:00:01 GMT" in after
+
+
+def test_the_date_is_now() -> None:
+    began = int(time.time())
+    assert began <= parsedate_to_datetime(clock().date).timestamp() <= time.time()

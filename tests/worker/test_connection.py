@@ -1,0 +1,135 @@
+"""A connection's socket: plain and under TLS, its end, and what waits unread in it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import trustme
+
+from webpy.worker.connection import Connection, Phase
+
+
+@pytest.fixture(scope="module")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = socket.create_connection(listener.getsockname(), timeout=10)
+        ours, _ = listener.accept()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def connection(sock: socket.socket) -> Connection:
+    sock.setblocking(False)
+    return Connection(sock, ("192.0.2.1", 5), (b"192.0.2.1", b"192.0.2.1".ljust(40)), 7.0)
+
+
+@pytest.fixture
+def shaken(pair: tuple[socket.socket, socket.socket], contexts: Any) -> Iterator[tuple[Connection, ssl.SSLSocket]]:
+    """Both ends after a handshake."""
+    server, client = contexts
+    pair[0].setblocking(False)
+    ours = server.wrap_socket(pair[0], server_side=True, do_handshake_on_connect=False)
+    pair[1].setblocking(False)
+    theirs = client.wrap_socket(pair[1], server_hostname="localhost", do_handshake_on_connect=False)
+    done: set[ssl.SSLSocket] = set()
+    while len(done) < 2:
+        for side in (ours, theirs):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+                done.add(side)
+    theirs.settimeout(10)
+    with ours, theirs:
+        yield connection(ours), theirs
+
+
+def test_a_new_connection_waits_for_its_first_byte(pair: tuple[socket.socket, socket.socket]) -> None:
+    conn = connection(pair[0])
+    assert (conn.phase, conn.since_s, conn.tls, conn.client_address) == (Phase.NEW, 7.0, None, ("192.0.2.1", 5))
+    assert (conn.buffer, conn.parked, conn.intake, conn.output) == (b"", False, None, None)
+
+
+def test_idle_is_the_phase_the_loop_can_tell_without_a_look_at_the_name() -> None:
+    assert not Phase.IDLE
+    assert all(phase for phase in Phase if phase is not Phase.IDLE)
+
+
+def test_it_sends_and_receives(pair: tuple[socket.socket, socket.socket]) -> None:
+    conn = connection(pair[0])
+    assert conn.send(b"hello") == 5
+    assert pair[1].recv(9) == b"hello"
+    with pytest.raises(BlockingIOError):
+        conn.recv(9)
+
+
+def test_under_tls_likewise(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
+    conn, theirs = shaken
+    assert conn.tls is conn.sock
+    assert conn.send(b"hello") == 5
+    assert theirs.recv(9) == b"hello"
+    with pytest.raises(ssl.SSLWantReadError):
+        conn.recv(9)
+    conn.close()
+    assert theirs._sslobj.read(9) == b""  # type: ignore[attr-defined]  # close_notify: without one, SSLEOFError
+
+
+def test_the_end_of_sending_is_told_and_what_comes_can_still_be_taken(pair: tuple[socket.socket, socket.socket]) -> None:
+    conn = connection(pair[0])
+    conn.end_sending()
+    assert pair[1].recv(9) == b""
+    pair[1].sendall(b"more")
+    pair[0].setblocking(True)
+    assert conn.sock.recv(9) == b"more"
+
+
+def test_the_end_of_sending_under_tls_is_close_notify(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
+    conn, theirs = shaken
+    conn.end_sending()
+    assert theirs._sslobj.read(9) == b""  # type: ignore[attr-defined]  # close_notify: without one, SSLEOFError
+    theirs.sendall(b"more")
+    conn.sock.setblocking(True)
+    assert conn.sock.recv(99)  # as it is on the wire: nobody is to understand it any more
+
+
+def test_without_politeness_there_is_no_close_notify(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
+    conn, theirs = shaken
+    conn.close(politely=False)
+    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+        theirs._sslobj.read(9)  # type: ignore[attr-defined]
+
+
+def test_what_waits_unread(pair: tuple[socket.socket, socket.socket]) -> None:
+    conn = connection(pair[0])
+    assert not conn.unread()
+    pair[1].sendall(b"x")
+    pair[0].setblocking(True)
+    assert pair[0].recv(1, socket.MSG_PEEK)
+    pair[0].setblocking(False)
+    assert conn.unread()
+    assert conn.recv(9) == b"x"  # it was only looked at
+    assert not conn.unread()
+    pair[1].close()
+    assert not conn.unread()
+
+
+def test_closing_is_the_last_phase_and_may_come_after_the_peers(pair: tuple[socket.socket, socket.socket]) -> None:
+    conn = connection(pair[0])
+    pair[1].close()
+    conn.end_sending()
+    conn.close()
+    assert conn.phase == Phase.CLOSED
+    assert conn.sock.fileno() == -1
+    assert not conn.unread()

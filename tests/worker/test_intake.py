@@ -1,0 +1,216 @@
+"""Bodies on their way in: whole ones in memory or in a file, and streams that are read while they arrive."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.heads import FakePeer, head_bytes
+from webpy import HTTPError, HTTPHandler
+from webpy.atomic import ResourceLocks
+from webpy.protocol import Limits, ProtocolError
+from webpy.request import Request
+from webpy.routes import compile_routes
+from webpy.worker import intake as module
+from webpy.worker.intake import Intake, Stream
+from webpy.worker.plan import Planner
+
+WAIT_S = 10.0
+LIMITS = Limits(body_bytes=1 << 20)
+
+
+class Post(HTTPHandler):
+    def do_post(self) -> Any:
+        return 200, None
+
+
+def intake(*fields: str, limits: Limits = LIMITS) -> Intake:
+    plan = Planner(compile_routes({"/": Post}), limits, None, ResourceLocks()).plan(head_bytes("POST", "/", *fields))
+    return Intake(plan, Request(FakePeer(), plan.head), limits)
+
+
+# -- whole bodies ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [1, 3, 100])
+def test_a_body_is_put_together_whatever_its_pieces(step: int) -> None:
+    body = bytes(range(100))
+    taken = intake("Content-Length: 100")
+    for start in range(0, 100, step):
+        assert not taken.complete
+        taken.feed(body[start : start + step])
+    assert taken.complete
+    assert (taken.request.body, taken.request.rfile.read(), taken.request.raw_body) == (body, body, body)
+
+
+def test_what_follows_a_body_is_not_of_it() -> None:
+    taken = intake("Content-Length: 3")
+    taken.feed(b"abcGET / HTTP")
+    assert (taken.complete, taken.request.body, bytes(taken.reader.excess)) == (True, b"abc", b"GET / HTTP")
+
+
+def test_chunks_are_decoded_and_trailers_kept_apart() -> None:
+    taken = intake("Transfer-Encoding: chunked")
+    for byte in b"3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nX-Sum: 5\r\n\r\n":
+        taken.feed(bytes([byte]))
+    request = taken.request
+    assert (request.body, request.trailers, "X-Sum" in request.headers) == (b"abcd", (("X-Sum", "5"),), False)
+
+
+def test_a_large_body_goes_to_a_file_and_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MEMORY_BYTES", 10)
+    taken = intake("Content-Length: 100")
+    for start in range(0, 100, 5):
+        taken.feed(bytes(range(start, start + 5)))
+        assert sum(map(len, taken._pieces)) <= 10
+    request = taken.request
+    try:
+        assert not isinstance(request.rfile, io.BytesIO)
+        assert request.body == bytes(range(100))
+        assert request.rfile.read() == bytes(range(100))
+        assert request.raw_body == b""
+    finally:
+        request.rfile.close()
+
+
+def test_too_large_a_body_is_refused_on_its_head() -> None:
+    with pytest.raises(ProtocolError, match="a body of 11 bytes, over 10") as caught:
+        intake("Content-Length: 11", limits=Limits(body_bytes=10))
+    assert caught.value.status == 413
+
+
+def test_too_many_chunks_are_refused_as_they_come() -> None:
+    taken = intake("Transfer-Encoding: chunked", limits=Limits(body_bytes=10))
+    taken.feed(b"a\r\n0123456789\r\n")
+    with pytest.raises(ProtocolError) as caught:
+        taken.feed(b"1\r\n")
+    assert caught.value.status == 413
+    assert not taken.complete
+
+
+def test_a_disk_that_takes_no_more_is_a_503_and_not_the_end_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "_MEMORY_BYTES", 10)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    taken = intake("Content-Length: 20")
+    taken.feed(b"x" * 10)
+    with pytest.raises(ProtocolError, match="cannot be stored") as caught:
+        taken.feed(b"x" * 10)
+    assert caught.value.status == 503
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_body_given_up_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MEMORY_BYTES", 10)
+    taken = intake("Content-Length: 100")
+    taken.feed(b"x" * 50)
+    assert taken._file is not None
+    taken.abandon()
+    assert taken._file.closed
+    assert (taken.request.body, taken.complete) == (b"", False)
+
+
+# -- streams -------------------------------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads a stream on a thread of its own, as a handler does."""
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self.result: Any = None
+        self._read = read
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.result = self._read()
+        except Exception as error:
+            self.result = error
+
+    def get(self) -> Any:
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
+        return self.result
+
+
+def streaming(*fields: str) -> tuple[Intake, Stream, list[None]]:
+    taken = intake(*fields)
+    asked: list[None] = []
+    taken.stream = Stream(lambda: asked.append(None))
+    taken.request.read_from(io.BufferedReader(taken.stream))
+    return taken, taken.stream, asked
+
+
+def test_a_stream_is_read_while_it_arrives() -> None:
+    taken, _, _ = streaming("Content-Length: 6")
+    reader = Reader(lambda: taken.request.rfile.read(3))
+    taken.feed(b"ab")
+    taken.feed(b"cd")
+    assert reader.get() == b"abc"
+    taken.feed(b"ef")
+    assert taken.complete
+    assert Reader(taken.request.rfile.read).get() == b"def"
+    assert Reader(taken.request.rfile.read).get() == b""
+
+
+def test_a_streams_trailers_are_there_at_its_end() -> None:
+    taken, _, _ = streaming("Transfer-Encoding: chunked")
+    reader = Reader(lambda: taken.request.body)
+    taken.feed(b"3\r\nabc\r\n0\r\nX: y\r\n\r\n")
+    assert reader.get() == b"abc"
+    assert taken.request.trailers == (("X", "y"),)
+
+
+@pytest.mark.parametrize("error", [None, ProtocolError(413, "a body of more than 10 bytes")])
+def test_a_stream_that_breaks_off_is_never_taken_for_whole(error: ProtocolError | None) -> None:
+    taken, _, _ = streaming("Content-Length: 6")
+    reader = Reader(taken.request.rfile.read)
+    taken.feed(b"abc")
+    taken.abandon(error)
+    broken = reader.get()
+    assert isinstance(broken, HTTPError)
+    assert isinstance(broken, ConnectionError)
+    assert broken.status == (400 if error is None else 413)
+    assert isinstance(Reader(taken.request.rfile.read).get(), ConnectionError)
+
+
+def test_a_stream_that_is_whole_cannot_break_off_any_more() -> None:
+    taken, _, _ = streaming("Content-Length: 3")
+    taken.feed(b"abc")
+    taken.abandon()  # such as a timeout while the handler still computes
+    assert Reader(taken.request.rfile.read).get() == b"abc"
+
+
+def test_a_client_that_is_faster_than_the_handler_has_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STREAM_BYTES", 10)
+    stream_of = Stream(lambda: asked.append(None))
+    asked: list[None] = []
+    stream_of.put(b"x" * 10)
+    assert not stream_of.hold()
+    stream_of.put(b"x")
+    assert stream_of.hold()
+    buffer = bytearray(5)
+    assert stream_of.readinto(buffer) == 5
+    assert not asked  # six wait: not yet
+    assert stream_of.readinto(buffer) == 5
+    assert asked == [None]
+    assert stream_of.readinto(buffer) == 1
+    assert asked == [None]  # once
+
+
+def test_a_stream_the_handler_has_closed_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_STREAM_BYTES", 10)
+    taken, stream_of, _ = streaming("Content-Length: 1000")
+    taken.request.rfile.close()
+    for _ in range(10):
+        taken.feed(b"x" * 90)
+    assert not stream_of.hold()  # the rest is taken in, so that the connection can go on
+    assert not stream_of._pieces

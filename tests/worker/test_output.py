@@ -1,0 +1,201 @@
+"""Answers on their way out: every byte once and in order, however little the client takes at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.heads import head_of
+from webpy.answer import Answer, render
+from webpy.worker.connection import Connection
+from webpy.worker.output import Output, Truncated
+
+LARGE = hashlib.shake_128(b"x").digest(3_000_000)  # does not repeat, so that nothing can be sent twice unnoticed
+SMALL = LARGE[:20_000]
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Connection, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    theirs.settimeout(10)
+    with ours, theirs:
+        yield Connection(ours, ("192.0.2.1", 1), (b"", b""), 0.0), theirs
+
+
+def output_of(body: Any, *, version: str = "HTTP/1.1") -> Output:
+    answer = render(head_of(version=version), None, (200, body), "webpy", "now", False)
+    return Output(answer, None, 0.0)  # type: ignore[arg-type]
+
+
+def sent_whole(output: Output, conn: Connection, client: socket.socket) -> bytes:
+    """Pushes as the loop would, the client reading between."""
+    got, pushes = b"", 0
+    while not output.push(conn):
+        pushes += 1
+        assert pushes < 10_000
+        got += client.recv(50_000)
+    client.setblocking(False)
+    try:
+        while data := client.recv(1 << 20):
+            got += data
+    except BlockingIOError:
+        pass
+    client.settimeout(10)
+    assert output.sent_bytes == len(got)
+    return got
+
+
+@pytest.mark.parametrize("body", [b"", b"x", SMALL, LARGE[:65536], LARGE[:65537], LARGE], ids=len)
+@pytest.mark.parametrize("as_file", [False, True])
+def test_what_arrives_is_the_answer(
+    pair: tuple[Connection, socket.socket], tmp_path: Path, body: bytes, as_file: bool
+) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(body)
+    with path.open("rb") as file:
+        output = output_of(file if as_file else body)
+        got = sent_whole(output, *pair)
+        assert got == output.answer.head + body
+        assert output.body_bytes == len(body)
+        output.finish()
+        assert file.closed is as_file
+
+
+def test_a_file_is_sent_from_where_it_stood(pair: tuple[Connection, socket.socket], tmp_path: Path) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(LARGE)
+    for offset in (10, len(LARGE) - 5, len(LARGE)):
+        with path.open("rb") as file:
+            file.seek(offset)
+            assert sent_whole(output_of(file), *pair).partition(b"\r\n\r\n")[2] == LARGE[offset:]
+
+
+def test_a_head_and_a_small_body_leave_in_one_write(tmp_path: Path) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(SMALL)
+
+    class Counting:
+        tls = None
+
+        def __init__(self) -> None:
+            self.writes: list[int] = []
+
+        def send(self, data: memoryview) -> int:
+            self.writes.append(len(data))
+            return len(data)
+
+    with path.open("rb") as file:
+        for body in (SMALL, file):
+            conn: Any = Counting()
+            output = output_of(body)
+            assert output.push(conn)
+            assert conn.writes == [len(output.answer.head) + len(SMALL)]
+
+
+def test_the_first_piece_leaves_with_the_head() -> None:
+    output = output_of(iter([b"first", b"second"]))
+    source = output.answer.source
+    assert source is not None
+    output.add(next(source))
+    (first,) = output._pending
+    assert bytes(first) == output.answer.head + b"5\r\nfirst\r\n"
+
+
+def test_pieces_follow_one_another(pair: tuple[Connection, socket.socket]) -> None:
+    pieces = [b"a", SMALL, LARGE[:100_000], b"z"]
+    output = output_of(iter(pieces), version="HTTP/1.0")
+    got = b""
+    assert output.answer.source is not None
+    for piece in output.answer.source:
+        output.add(piece)
+        got += sent_whole_part(output, *pair)
+    assert got == output.answer.head + b"".join(pieces)
+
+
+def sent_whole_part(output: Output, conn: Connection, client: socket.socket) -> bytes:
+    before = output.sent_bytes
+    got = b""
+    while not output.push(conn):
+        got += client.recv(50_000)
+    while len(got) < output.sent_bytes - before:
+        got += client.recv(50_000)
+    return got
+
+
+def test_what_the_socket_has_taken_already_is_not_sent_again(pair: tuple[Connection, socket.socket]) -> None:
+    conn, client = pair
+    output = output_of(SMALL)
+    whole = output.answer.head + SMALL
+    assert conn.send(whole[:100]) == 100
+    output.skip(100)
+    got = client.recv(100)
+    while not output.push(conn):
+        got += client.recv(50_000)
+    while len(got) < len(whole):
+        got += client.recv(50_000)
+    assert got == whole
+    assert (output.sent_bytes, output.body_bytes) == (len(whole), len(SMALL))
+
+
+def test_body_bytes_are_counted_from_behind_the_head() -> None:
+    output = output_of(b"0123456789")
+    head = len(output.answer.head)
+    output.skip(head - 1)
+    assert output.body_bytes == 0
+    output.skip(4)
+    assert output.body_bytes == 3
+
+
+def test_a_client_that_is_gone_is_an_error(pair: tuple[Connection, socket.socket]) -> None:
+    conn, client = pair
+    client.close()
+    with pytest.raises(OSError):
+        output_of(LARGE).push(conn)
+
+
+@pytest.mark.parametrize("size", [len(SMALL), len(LARGE)])
+def test_a_file_that_became_shorter_is_noticed(
+    pair: tuple[Connection, socket.socket], tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(LARGE[:size])
+    with path.open("rb") as file:
+        answer = render(head_of(), None, (200, file), "webpy", "now", False)
+        os.truncate(path, 10_000)
+        with pytest.raises(Truncated, match="a file became shorter"):
+            sent_whole(Output(answer, None, 0.0), *pair)  # type: ignore[arg-type]
+        if size == len(SMALL):
+            assert file.closed  # nobody else has it: the output was never made
+
+
+def test_finishing_closes_the_body_once(pair: tuple[Connection, socket.socket]) -> None:
+    class Body:
+        closed = 0
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"x"])
+
+        def close(self) -> None:
+            self.closed += 1
+
+    body = Body()
+    output = output_of(body)
+    output.finish()
+    output.finish()
+    assert body.closed == 1
+
+
+def test_an_answer_without_a_body() -> None:
+    answer = Answer(204)
+    answer.head = b"head"
+    output = Output(answer, None, 0.0)  # type: ignore[arg-type]
+    output.skip(4)
+    assert output.body_bytes == 0
