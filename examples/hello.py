@@ -12,7 +12,6 @@ import webpy as web
 
 saved = {}
 
-
 class Handler(web.HTTPHandler):
     def do_get(self):
         if not self.request.headers.get('Authorization'):
@@ -32,8 +31,7 @@ class Handler(web.HTTPHandler):
 
         return 200, 'Accepted'
 
-
-routes = {'/(.*)': Handler}
+routes = { '/(.*)': Handler }
 
 httpd = web.HTTPServer(('localhost', 8080), routes)
 httpd.start()

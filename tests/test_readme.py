@@ -44,6 +44,11 @@ def test_settings_table_is_the_code_s() -> None:
         assert default == shown, f"{flag}: README.md says {default!r}, the code {shown!r}"
 
 
+def test_the_example_is_the_one_in_examples() -> None:
+    code = (ROOT / "examples" / "hello.py").read_text().partition('"""\n')[2].lstrip("\n")
+    assert f"```python\n{code}```" in README
+
+
 def test_links_lead_to_files() -> None:
     for document in ("README.md", "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text()):

@@ -19,10 +19,10 @@ from .protocol import LAST_CHUNK, Framing, body_allowed, encode_chunk, encode_he
 if TYPE_CHECKING:
     from .protocol import Head
 
-__all__ = ["Answer", "BadResult", "FileRange", "render"]
+__all__ = ["OURS", "Answer", "BadResult", "FileRange", "file_range", "render"]
 
 _PIECE_BYTES = 65536
-_OURS = frozenset({"content-length", "transfer-encoding", "connection", "server", "date"})
+OURS = frozenset({"content-length", "transfer-encoding", "connection", "server", "date"})
 
 
 class BadResult(Exception):
@@ -102,7 +102,7 @@ def _fill(
     if headers is not None:
         for name, value in headers:
             low = name.lower()
-            if low in _OURS:
+            if low in OURS:
                 said[low] = value
             else:
                 fields.append((name, value))
@@ -171,7 +171,7 @@ def _measure_stream(answer: Answer, stream: IO[bytes], stated: int | None) -> in
         answer.payload = stream.read() if stated is None else stream.read(stated)
         count = len(answer.payload)
     else:
-        answer.file = _file_range(stream)
+        answer.file = file_range(stream)
         if answer.file is None:
             answer.source = _read(stream) if stated is None else _exactly(_read(stream, stated), stated)
             return stated
@@ -185,7 +185,7 @@ def _measure_stream(answer: Answer, stream: IO[bytes], stated: int | None) -> in
     return stated
 
 
-def _file_range(stream: Any) -> FileRange | None:
+def file_range(stream: Any) -> FileRange | None:
     """The rest of a regular file that can be sent from its descriptor; None for any other stream.
 
     Only streams whose bytes are the file's own: a descriptor may well stand for a compressed file.

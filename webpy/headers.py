@@ -64,6 +64,10 @@ class HTTPHeaders:
         """Name and value of every field, in order."""
         return iter([(name, value) for _, name, value in self._fields])
 
+    def frozen(self) -> tuple[tuple[str, str, str], ...]:
+        """All fields as a hashable value: name in lower case, name, value of each, in order."""
+        return tuple(self._fields)
+
     def copy(self) -> HTTPHeaders:
         """A copy that changes apart from this one."""
         return HTTPHeaders(self)

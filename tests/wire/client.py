@@ -129,6 +129,12 @@ class Client:
             framing = "close"
         return Reply(version, status, reason, fields, body, framing, trailers)
 
+    def take(self, count: int) -> None:
+        """Receive at least so many bytes more; `read` begins with them."""
+        before = len(self._data)
+        while len(self._data) < before + count:
+            assert self._receive(), "the connection ended"
+
     def rest(self) -> bytes:
         """Everything up to the end of the connection."""
         while self._receive():
@@ -154,6 +160,16 @@ class Client:
     def has_data(self) -> bool:
         """Whether anything has come that no answer was made of."""
         return bool(self._data)
+
+    def comes_within(self, seconds: float) -> bool:
+        """Whether anything comes, be it the end, within so many seconds."""
+        return bool(self._data or select.select([self.sock], [], [], seconds)[0])
+
+    def wait_for_reset(self) -> None:
+        """Wait until the server has reset the connection, without reading anything."""
+        poller = select.poll()
+        poller.register(self.sock, 0)  # errors are told of unasked
+        assert poller.poll(PATIENCE_S * 1000), "no reset came"
 
     def nothing_yet(self) -> None:
         """Fails if anything has come, be it the end."""

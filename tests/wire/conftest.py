@@ -60,6 +60,11 @@ class Log:
         assert len(new) == count, f"{len(new)} lines instead of {count}: {new}"
         return new
 
+    def all(self) -> list[str]:
+        """All lines there are; for a test that cannot know how many, but that the last has been written."""
+        self._fence()
+        return self._counted()[self._before :]
+
     def _fence(self) -> None:
         fence = f"/aside/fence/{next(self._fences)}"
         self._server.get(fence)

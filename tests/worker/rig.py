@@ -6,6 +6,7 @@ The test is the leader: it calls what the loop would call.
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 from typing import Any
@@ -114,4 +115,5 @@ class Rig:
         for sock in (*self.clients, self.master, self.core.context.channel, self.listener):
             sock.close()
         self.core.epoll.close()
+        os.close(self.core._wake_fd)
         self.board.close()

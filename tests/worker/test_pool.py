@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+import time
 
 import pytest
 
 from webpy.supervisor import Board, Line
-from webpy.worker.pool import Pool
+from webpy.worker.pool import Pool, Role
 
-WAIT_S = 10.0
+WAIT_S = 5.0
 
 
 def make(most: int, lines: int | None = None) -> tuple[Pool, list[Line]]:
@@ -32,7 +32,7 @@ class Stops:
     def __call__(self, line: Line) -> None:
         self.lines.append(line)
         self.began.release()
-        assert self.go.wait(WAIT_S)
+        assert self.go.wait(3 * WAIT_S)
 
     def wait_for(self, count: int) -> bool:
         return all(self.began.acquire(timeout=WAIT_S) for _ in range(count))
@@ -119,59 +119,86 @@ def test_without_a_line_there_is_no_thread_but_the_task_is_not_lost() -> None:
 
 
 def test_when_the_system_allows_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool, lines = make(3)
+    pool, _ = make(3)
     stops = Stops()
     pool.put((stops,))
     assert stops.wait_for(1)
     done = threading.Event()
 
-    def refused(_target: Callable[..., None], *_arguments: object) -> None:
+    def refused(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(Pool, "start", lambda _self, *arguments: refused(*arguments))
-    pool.put((lambda _line: done.set(),))  # a thread that is there takes it
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        pool.put((lambda _line: done.set(),))  # a thread that is there takes it
+        assert not pool.start(lambda _line: None)
     stops.go.set()
     assert done.wait(WAIT_S)
-    monkeypatch.undo()
     more = Stops()
     for _ in range(3):
         pool.put((more,))
     assert more.wait_for(3)  # neither the count nor a line was lost
     more.go.set()
-    assert len(lines) == 5
 
 
-def test_lines_are_taken_and_given_back_clean() -> None:
+# -- roles -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_plays_one_role_after_the_other_and_gives_its_line_back_clean() -> None:
     pool, lines = make(1)
-    taken = [pool.take_line() for _ in lines]
-    assert pool.take_line() is None
-    line = taken[0]
-    assert line is not None
-    line.start[0], line.thread[0] = 5.0, 77
-    pool.give_line(line)
-    assert pool.take_line() is line
-    assert (line.start[0], line.thread[0]) == (0.0, 0)
+    seen: list[tuple[str, bool]] = []
+    ended = threading.Event()
+
+    def first(line: Line) -> Role:
+        line.start[0] = 5.0
+        seen.append(("first", line.thread[0] == threading.get_native_id()))
+        return second
+
+    def second(line: Line) -> None:
+        seen.append(("second", line is lines[0]))
+        ended.set()
+
+    assert pool.start(first)
+    assert ended.wait(WAIT_S)
+    assert seen == [("first", True), ("second", True)]
+    stops = Stops()
+    assert all(pool.start(stops) for _ in lines[1:])
+    deadline = time.monotonic() + WAIT_S
+    while not pool.start(stops):  # the first thread may just be giving its line back
+        assert time.monotonic() < deadline
+    assert stops.wait_for(len(lines))
+    assert not pool.start(stops)  # every line is taken
+    used = [line for line in stops.lines if line is lines[0]]
+    assert [line.start[0] for line in used] == [0.0]
+    stops.go.set()
+
+
+def test_a_pool_thread_is_lent_while_one_is_idle_or_may_be_added() -> None:
+    pool, _ = make(2)
+    stops = Stops()
+    assert pool.lend(stops)
+    assert stops.wait_for(1)
+    pool.put((stops,))
+    pool.put((stops,))  # the lent thread counts no more: two others may be there
+    assert stops.wait_for(2)
+    assert not pool.lend(stops)
+    stops.go.set()
 
 
 def test_a_deposed_leader_joins_where_there_is_room() -> None:
-    pool, _ = make(1)
-    line = pool.take_line()
-    assert line is not None
-    done = threading.Event()
-    thread = threading.Thread(target=pool.join, args=(line,), daemon=True)
-    thread.start()
+    pool, lines = make(1)
     used: list[Line] = []
+    done = threading.Event()
 
-    def task(given: Line) -> None:
-        used.append(given)
+    def task(line: Line) -> None:
+        used.append(line)
         done.set()
 
+    role = pool.join()
+    assert role is not None
+    assert pool.join() is None
+    thread = threading.Thread(target=role, args=(lines[2],), daemon=True)
+    thread.start()
     pool.put((task,))
     assert done.wait(WAIT_S)
-    thread.join(0.05)
-    if thread.is_alive():  # it got in before `put` made a thread of its own
-        assert used == [line]
-    other = pool.take_line()
-    assert other is not None
-    pool.join(other)  # no room: returns at once, with its line given back
-    assert pool.take_line() is not None
+    assert used == [lines[2]]

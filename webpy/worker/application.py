@@ -20,6 +20,7 @@ from ..tls import make_context
 from .accepting import Acceptor
 from .clock import Clock
 from .core import Core
+from .delivery import Delivery
 from .exchange import Exchange
 from .housekeeping import Housekeeping
 from .loop import Loop
@@ -107,10 +108,11 @@ class WebApplication:
         planner = Planner(self._routes, limits, access, self._locks)
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         core = Core(context, settings, limits, planner, clock, self._log, access, self._http_log)
-        exchange = Exchange(core, self._routes)
-        reading = Reading(core, exchange)
-        housekeeping = Housekeeping(core, reading, Acceptor(core, self._tls))
-        loop = Loop(core, reading, exchange, housekeeping)
+        delivery = Delivery(core)
+        exchange = Exchange(core, self._routes, delivery)
+        reading = Reading(core, exchange, delivery)
+        housekeeping = Housekeeping(core, reading, delivery, Acceptor(core, self._tls))
+        loop = Loop(core, reading, exchange, delivery, housekeeping)
         housekeeping.start()
         housekeeping.acceptor.start()
         context.ready()

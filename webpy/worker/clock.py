@@ -8,10 +8,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from typing import TYPE_CHECKING
 
-from ..protocol import REASONS, body_allowed
+from ..answer import OURS
+from ..protocol import REASONS, body_allowed, encode_head
+
+if TYPE_CHECKING:
+    from ..response import Response
 
 __all__ = ["SERVER", "TEXT", "Clock"]
+
+Fields = tuple[tuple[str, str, str], ...]
 
 SERVER = "webpy"
 #: a str body without a Content-Type of the handler's own: named, so that no browser takes it for HTML
@@ -36,15 +43,52 @@ class Prefixes(dict[int, bytes | None]):
         return prefix
 
 
+class Headed(dict[tuple[int, bool, Fields], bytes | None]):
+    """The same for answers whose handler set headers: by status, whether the body is text, and the fields.
+
+    An application sets the same few again and again, so they are encoded once a second and not once a request.
+    """
+
+    __slots__ = ("_date",)
+
+    _MOST = 256
+
+    def __init__(self, date: str) -> None:
+        self._date = date
+
+    def __missing__(self, key: tuple[int, bool, Fields]) -> bytes | None:
+        status, is_text, fields = key
+        names = {low for low, _, _ in fields}
+        if type(status) is not int or status not in REASONS or not body_allowed(status, "GET") or names & OURS:
+            return None  # what is to be done then, `render` knows
+        pairs = [("Server", SERVER), ("Date", self._date)]
+        if is_text and "content-type" not in names:
+            pairs.append(("Content-Type", TEXT))
+        head = encode_head(status, None, [*pairs, *((name, value) for _, name, value in fields)])
+        if len(self) >= self._MOST:
+            self.clear()
+        self[key] = prefix = head[:-2] + b"Content-Length: "
+        return prefix
+
+
 class Clock:
     """The present second, in the shapes that answers and log records want."""
 
-    __slots__ = ("_make_stamp", "date", "due_s", "plain", "stamp", "text")
+    __slots__ = ("_make_stamp", "date", "due_s", "headed", "plain", "stamp", "text")
 
     def __init__(self, make_stamp: Callable[[float], bytes]) -> None:
         """make_stamp: the access log's time stamp of a time in seconds since the epoch."""
         self._make_stamp = make_stamp
         self.tick(time.monotonic())
+
+    def prefix(self, status: int, is_text: bool, response: Response | None) -> bytes | None:
+        """The head of a plain answer up to the number of its Content-Length; None if it is not a plain one.
+
+        Raises what comes of a status or headers that are none.
+        """
+        if response is None:
+            return (self.text if is_text else self.plain)[status]
+        return self.headed[status, is_text, response.headers.frozen()]
 
     def tick(self, now_s: float) -> None:
         """Move on to the present second; `due_s` is then the monotonic time of the next one."""
@@ -54,3 +98,4 @@ class Clock:
         self.stamp = self._make_stamp(wall_s)
         self.text = Prefixes(self.date, TEXT)
         self.plain = Prefixes(self.date, "")
+        self.headed = Headed(self.date)

@@ -12,6 +12,7 @@ from .connection import Connection, Phase
 from .core import Core
 
 if TYPE_CHECKING:
+    from .delivery import Delivery
     from .reading import Reading
 
 __all__ = ["Housekeeping"]
@@ -28,11 +29,12 @@ _mono = time.monotonic
 class Housekeeping:
     """Sweeps connections, keeps the clock, and obeys the master."""
 
-    def __init__(self, core: Core, reading: Reading, acceptor: Acceptor) -> None:
+    def __init__(self, core: Core, reading: Reading, delivery: Delivery, acceptor: Acceptor) -> None:
         settings = core.settings
         self.acceptor = acceptor
         self._core = core
         self._reading = reading
+        self._delivery = delivery
         self._sweep_s = 0.0
         self._limits_s: dict[int, float] = {
             Phase.IDLE: settings.keepalive,
@@ -85,7 +87,7 @@ class Housekeeping:
             self._reading.timed_out(conn)
         elif conn.phase == Phase.WRITING:
             self._core.row.cells[Cell.TIMEOUTS] += 1
-            self._reading.exchange.give_up(conn)
+            self._delivery.give_up(conn)
         else:
             self._core.row.cells[Cell.CLOSED_IDLE if conn.phase == Phase.IDLE else Cell.TIMEOUTS] += 1
             self._core.forget(conn)

@@ -14,6 +14,7 @@ from ..request import Request
 from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
 from .connection import Connection, Phase
 from .core import Core
+from .delivery import Delivery
 from .exchange import Exchange
 from .output import WOULD_BLOCK
 from .pace import HEATED, SUSPECT_S, Probe
@@ -40,9 +41,12 @@ _mono = time.monotonic
 class Loop:
     """Leads, and watches whoever leads."""
 
-    def __init__(self, core: Core, reading: Reading, exchange: Exchange, housekeeping: Housekeeping) -> None:
+    def __init__(
+        self, core: Core, reading: Reading, exchange: Exchange, delivery: Delivery, housekeeping: Housekeeping
+    ) -> None:
         self._core = core
         self._exchange = exchange
+        self._delivery = delivery
         self._housekeeping = housekeeping
         self._reading = reading
         self._lead = threading.Lock()
@@ -61,7 +65,7 @@ class Loop:
             Phase.PIPELINED: reading.next,
             Phase.RUNNING: lambda conn, _event: core.park(conn),
             Phase.STREAMING: reading.more_stream,
-            Phase.WRITING: exchange.advance,
+            Phase.WRITING: delivery.advance,
             Phase.LINGER: reading.linger,
         }
 
@@ -93,7 +97,7 @@ class Loop:
 
     def _run(self, line: Line) -> bool:
         """The loop. Local names throughout: an attribute costs 20 ns, and everything here runs per request."""
-        core, exchange, housekeeping = self._core, self._exchange, self._housekeeping
+        core, exchange, delivery, housekeeping = self._core, self._exchange, self._delivery, self._housekeeping
         steps, me = self._steps, threading.get_ident()
         conns_get, others, ready = core.conns.get, core.others, core.ready
         next_ready, add_ready, poll = ready.popleft, ready.extend, core.epoll.poll
@@ -187,14 +191,15 @@ class Loop:
                 core.call(core.count_sent, sent_bytes)
                 return True
             prefix = None
-            if plan.plain and handler._response is None and plain_log:
+            if plan.plain and plain_log:
                 try:
                     status, body = result
+                    response = handler._response
                     if type(body) is str:
                         body = body.encode()
-                        prefix = clock.text[status]
+                        prefix = clock.text[status] if response is None else clock.prefix(status, True, response)
                     elif type(body) is bytes:
-                        prefix = clock.plain[status]
+                        prefix = clock.plain[status] if response is None else clock.prefix(status, False, response)
                     if prefix is not None and len(body) > _PLAIN_BYTES:
                         prefix = None
                     cell = _CELL_OF[status // 100]
@@ -221,13 +226,13 @@ class Loop:
                     sent_bytes += sent
                     conn.since_s = end
                     if conn.buffer:
-                        exchange.release(conn, False)
+                        delivery.release(conn, False)
                 elif sent < 0:
                     core.note(conn, plan, status, 0, now, True)
                     core.forget(conn)
                     end = _mono()
                 else:
-                    exchange.resume_plain(conn, plan, status, out, sent, length, now)
+                    delivery.resume_plain(conn, plan, status, out, sent, length, now)
                     end = _mono()
             start[0] = 0.0
             if end - now > SUSPECT_S:

@@ -14,6 +14,7 @@ from ..protocol import ProtocolError, find_head
 from ..request import Request
 from .connection import Connection, Phase
 from .core import Core
+from .delivery import Delivery
 from .exchange import Exchange
 from .intake import Intake, Stream
 from .output import WOULD_BLOCK
@@ -32,9 +33,10 @@ _mono = time.monotonic
 class Reading:
     """Makes requests of what connections receive."""
 
-    def __init__(self, core: Core, exchange: Exchange) -> None:
+    def __init__(self, core: Core, exchange: Exchange, delivery: Delivery) -> None:
         self._core = core
-        self.exchange = exchange
+        self._exchange = exchange
+        self._delivery = delivery
 
     def first(self, conn: Connection, _event: int) -> Begun | None:
         """The first bytes of a new connection."""
@@ -84,7 +86,7 @@ class Reading:
             if plan.has_body:
                 return self._begin_body(conn, plan, request)
         except ProtocolError as error:
-            self.exchange.refuse(conn, error, data)
+            self._delivery.refuse(conn, error, data)
             return None
         conn.phase = Phase.IDLE
         return plan, request
@@ -107,10 +109,10 @@ class Reading:
             return self._whole(conn, intake)
         if asks:
             if default:
-                self.exchange.go_on(conn, None)
+                self._exchange.go_on(conn, None)
             else:
                 conn.phase = Phase.RUNNING
-                self._core.pool.put((self.exchange.ask, conn, plan, request))
+                self._core.pool.put((self._exchange.ask, conn, plan, request))
         return None
 
     def _begin_stream(self, conn: Connection, intake: Intake, rest: bytes) -> None:
@@ -119,13 +121,13 @@ class Reading:
         intake.stream = Stream(lambda: self._core.call(self._unhold, conn))
         intake.request.read_from(io.BufferedReader(intake.stream))
         if intake.plan.head.expect_continue and not rest:
-            self.exchange.go_on(conn, None)
+            self._exchange.go_on(conn, None)
             if conn.phase == Phase.CLOSED:
                 return
         conn.phase = Phase.STREAMING
         if rest:
             intake.feed(rest)
-        self.exchange.dispatch(conn, intake.plan, intake.request)
+        self._exchange.dispatch(conn, intake.plan, intake.request)
         if intake.complete:
             conn.buffer = bytes(intake.reader.excess)
 
@@ -209,12 +211,12 @@ class Reading:
         if conn.buffer == b"\r\n":
             self._core.forget(conn)
         else:
-            self.exchange.refuse(conn, error, conn.buffer)
+            self._delivery.refuse(conn, error, conn.buffer)
 
     def _refuse_body(self, conn: Connection, intake: Intake, error: ProtocolError) -> None:
         if error.__cause__ is not None:
             self._core.log.error("%s: %s", error, error.__cause__)
-        self.exchange.refuse(conn, error, intake.plan.head.line)
+        self._delivery.refuse(conn, error, intake.plan.head.line)
 
     def _whole(self, conn: Connection, intake: Intake) -> Begun | None:
         """The body is there. A handler that was made early goes on on a pool thread."""
@@ -222,7 +224,7 @@ class Reading:
         conn.buffer = bytes(intake.reader.excess)
         conn.phase = Phase.IDLE
         if intake.handler is not None:
-            self.exchange.dispatch(conn, intake.plan, intake.request, intake.handler)
+            self._exchange.dispatch(conn, intake.plan, intake.request, intake.handler)
             return None
         return intake.plan, intake.request
 

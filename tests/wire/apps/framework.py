@@ -269,6 +269,9 @@ class Streamed(web.HTTPHandler):
                 while piece := self.request.rfile.read(70_000):
                     digest.update(piece)
                 return 200, digest.hexdigest()
+            case "slowly":
+                time.sleep(2.0)
+                return 200, str(len(self.request.rfile.read()))
             case "unread":
                 return 403, "no, thank you\n"
             case "body":
@@ -344,6 +347,12 @@ class Counter(web.HTTPHandler):
         return 200, (folder / "counter").read_text()
 
 
+class Sleep(web.HTTPHandler):
+    def do_get(self):
+        time.sleep(float(self.groups[0]))
+        return 200, "slept"
+
+
 class Whole(web.HTTPHandler):
     """Wraps every method."""
 
@@ -374,6 +383,7 @@ routes = {
     "/about.*": About,
     "/fields.*": Fields,
     "/counter": Counter,
+    "/sleep/(.*)": Sleep,
     "/whole": Whole,
 }
 error_routes = {"(418)": Teapot, "55.": Broken}

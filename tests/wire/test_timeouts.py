@@ -1,0 +1,179 @@
+"""Time limits on the wire, with short ones: heads, bodies, idle connections, clients that read nothing, the linger.
+
+A sweep once a second ends what is over its limit, so a limit of L is kept between L and L + 1 s, and later on a machine
+that is busy. That nothing ends before its time is asserted exactly, that it ends in time generously.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.server import Server
+
+from .client import PATIENCE_S, Client, get
+from .conftest import Log
+
+LIMIT_S = 0.5
+LATEST_S = 6.0
+LARGE_BYTES = 3 << 20  # of apps/framework.py's large bodies
+
+
+@pytest.fixture(scope="module")
+def server(share: Callable[..., Server]) -> Server:
+    options = [f"--{name}" for name in ("header-timeout", "body-timeout", "keepalive", "write-timeout")]
+    settings = [word for option in options for word in (option, str(LIMIT_S))]
+    return share("framework", "--workers", "1", "--max-body", "32M", *settings)
+
+
+@contextmanager
+def ends_in_time(limit_s: float = LIMIT_S) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    took_s = time.monotonic() - began
+    assert limit_s - 0.01 <= took_s <= limit_s + LATEST_S, f"after {took_s:.2f} s, the limit being {limit_s} s"
+
+
+@pytest.mark.parametrize("before", [b"", get("/body/str")])
+@pytest.mark.parametrize("part", [b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: y"])
+def test_a_head_that_does_not_come_whole_is_a_408(server: Server, before: bytes, part: bytes) -> None:
+    log = Log(server)
+    with Client(server) as client:
+        if before:
+            client.send(before)
+            assert client.read().status == 200
+        with ends_in_time():
+            client.send(part)
+            reply = client.read()
+            assert (reply.status, reply.get("Connection")) == (408, "close")
+            assert "head" in reply.text and "in time" in reply.text
+        client.ended()
+    line = log.lines(1 + bool(before))[-1]
+    assert " 408 " in line and f'"{part.split(chr(13).encode())[0].decode()}"' in line
+    assert int(line.rpartition(" ")[2]) >= LIMIT_S * 1e6
+
+
+def test_a_head_that_comes_in_drops_is_a_408_all_the_same(server: Server) -> None:
+    """The limit is of the whole head: a byte now and then does not extend it."""
+    with Client(server) as client, ends_in_time():
+        client.send(b"GET / HTTP/1.1\r\nX: ")
+        while not client.comes_within(LIMIT_S / 10):
+            client.send(b"x")
+        assert client.read().status == 408
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        get("/echo", "Content-Length: 10", method="POST"),
+        get("/echo", "Transfer-Encoding: chunked", method="POST"),
+        get("/echo", "Content-Length: 10", "Expect: 100-continue", method="POST"),
+        get("/hesitant/yes", "Content-Length: 10", "Expect: 100-continue", method="POST"),
+        get("/streamed/digest", "Content-Length: 10", method="POST"),
+        get("/streamed/digest", "Transfer-Encoding: chunked", method="POST"),
+    ],
+    ids=["fixed", "chunked", "expected", "expected by the handler", "streamed", "streamed in chunks"],
+)
+def test_a_body_that_stops_coming_is_a_408(server: Server, head: bytes) -> None:
+    seen = len(server.errors)
+    log = Log(server)
+    with Client(server) as client:
+        with ends_in_time():
+            client.send(head)
+            if b"Expect" in head:
+                assert client.read().status == 100
+            client.send(b"1\r\nx\r\n" if b"chunked" in head else b"12345")
+            reply = client.read()
+        assert (reply.status, reply.get("Connection")) == (408, "close")
+        assert "body" in reply.text and "in time" in reply.text
+        client.ended()
+    assert " 408 " in log.lines(1)[0]
+    assert not any("Traceback" in line for line in server.errors[seen:])
+
+
+def test_a_body_that_comes_slowly_is_taken(server: Server) -> None:
+    """The limit is between bytes of the body, not of the whole: this one takes three times the limit."""
+    for path in ("/echo", "/streamed/body"):
+        with Client(server) as client:
+            client.send(get(path, "Content-Length: 15", method="POST"))
+            for _ in range(15):
+                assert not client.comes_within(LIMIT_S / 5)
+                client.send(b"x")
+            assert client.read().body == b"x" * 15
+
+
+def test_a_handler_that_takes_its_time_with_a_body_is_let(server: Server) -> None:
+    """The client has sent it all, or would if it was let: it is not to blame."""
+    with Client(server) as client:
+        client.send(get("/streamed/slowly", method="POST", body=bytes(4 << 20)))
+        reply = client.read()
+        assert (reply.status, reply.text) == (200, str(4 << 20))
+
+
+def test_an_idle_connection_is_closed_in_silence(server: Server) -> None:
+    log = Log(server)
+    with Client(server) as fresh, Client(server) as used, ends_in_time():
+        assert used.ask("/body/str").status == 200
+        fresh.ended()
+        used.ended()
+    log.lines(1)
+
+
+def test_an_idle_connection_that_is_used_in_time_is_kept(server: Server) -> None:
+    with Client(server) as client:
+        for _ in range(6):
+            assert client.ask("/body/none").status == 200
+            assert not client.comes_within(LIMIT_S / 2)
+        with ends_in_time(LIMIT_S / 2):
+            client.ended()
+
+
+def test_a_handler_may_take_longer_than_any_of_these(server: Server) -> None:
+    with Client(server) as client:
+        assert client.ask(f"/sleep/{4 * LIMIT_S}").text == "slept"
+        assert client.ask("/body/none").status == 200
+
+
+@pytest.mark.parametrize("kind", ["large", "large-file", "large-generator"])
+def test_a_client_that_reads_nothing_is_cut_off(server: Server, kind: str) -> None:
+    server.get("/aside?clear")
+    log = Log(server)
+    many = 8  # answers: more than the buffers of both sides hold
+    with Client(server, receive_buffer_bytes=4096) as client:
+        client.send(get(f"/body/{kind}") * many)
+        with ends_in_time():
+            client.wait_for_reset()
+    lines = log.all()
+    assert 1 <= len(lines) < many
+    assert int(lines[-1].partition('" 200 ')[2].split()[0]) < LARGE_BYTES, "the line says how much of it was sent"
+    if kind != "large":
+        closed = json.loads(server.get("/aside").body)["closed"]
+        assert len(closed) == len(lines), "what was being sent has been closed"
+
+
+@pytest.mark.parametrize("kind", ["large", "large-file", "large-generator"])
+def test_a_client_that_reads_slowly_gets_all_of_it(server: Server, kind: str) -> None:
+    with Client(server, receive_buffer_bytes=4096) as client:
+        client.send(get(f"/body/{kind}"))
+        pauses = 6  # half a limit each, so that all takes three times the limit
+        for _ in range(pauses):
+            assert client.comes_within(PATIENCE_S)
+            client.take(LARGE_BYTES // (pauses + 1))
+            time.sleep(LIMIT_S / 2)
+        assert len(client.read().body) == LARGE_BYTES
+
+
+def test_the_linger_ends(server: Server) -> None:
+    """After a refusal the server takes in what still comes, but not for ever."""
+    with Client(server) as client:
+        client.send(get("/echo", f"Content-Length: {1 << 40}", method="POST"))
+        assert client.read().status == 413
+        client.ended()
+        with ends_in_time(1.0), pytest.raises((ConnectionResetError, BrokenPipeError)):
+            while True:
+                client.send(b"x")
+                time.sleep(0.01)

@@ -1,0 +1,214 @@
+"""Accepting: each worker its part of the connections, and what happens when one cannot be had."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.worker.rig import Rig
+from webpy.supervisor import CLOSED
+from webpy.worker import accepting as module
+from webpy.worker.accepting import Acceptor
+from webpy.worker.connection import Phase
+
+Make = Callable[..., Rig]
+
+
+def settled(parts: Rig, count: int) -> None:
+    """Turns until the worker has so many connections."""
+    while len(parts.core.conns) < count:
+        assert parts.poll(5), f"{len(parts.core.conns)} connections, wanted {count}"
+        parts.turn()
+
+
+def test_a_connection_is_taken_with_its_address(rig: Make) -> None:
+    parts = rig()
+    assert parts.board.load[parts.row.index] == CLOSED
+    parts.acceptor.start()
+    assert parts.board.load[parts.row.index] == 0
+    client = parts.client()
+    settled(parts, 1)
+    (conn,) = parts.core.conns.values()
+    assert conn.client_address == client.getsockname()
+    assert conn.peer == (b"127.0.0.1", b"127.0.0.1".ljust(40))
+    assert (conn.phase, conn.sock.gettimeout()) == (Phase.NEW, 0.0)
+    assert conn.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_the_clients_of_a_unix_socket_have_a_name_too(rig: Make, tmp_path: Any) -> None:
+    parts = rig()
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        listener.setblocking(False)
+        parts.core.context.listeners.append(listener)
+        acceptor = Acceptor(parts.core, None)
+        acceptor.start()
+        client.connect(str(tmp_path / "s"))
+        settled(parts, 1)
+        (conn,) = parts.core.conns.values()
+        assert (conn.client_address, conn.peer[0]) == (("unix", 0), b"unix")
+
+
+def test_the_same_host_is_the_same_object_for_the_loop_to_compare(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    for _ in range(3):
+        parts.client()
+    settled(parts, 3)
+    assert len({id(conn.peer) for conn in parts.core.conns.values()}) == 1
+
+
+def test_the_hosts_that_are_remembered_are_bounded(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_PEERS", 10)
+    parts = rig()
+    for number in range(100):
+        assert parts.acceptor._peer(f"192.0.2.{number}")[0] == f"192.0.2.{number}".encode()
+        assert len(parts.acceptor._peers) <= 10
+    assert len(parts.acceptor._peer("fe80::1234:5678:9abc:def0%averyveryverylonginterface")[1]) == 40
+
+
+def test_a_batch_leaves_the_others_their_turn(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    for _ in range(20):
+        parts.client()
+    parts.turn(5)
+    assert 0 < len(parts.core.conns) <= 16
+    settled(parts, 20)
+
+
+# -- fairness ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_with_more_than_its_part_leaves_the_accept_to_others_for_a_moment(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    parts.core.wait_s, parts.core.due_s = 1.0, time.monotonic() + 1.0
+    for _ in range(3):
+        parts.connection()
+    parts.board.load[0] = 0  # another worker, with none
+    parts.client()
+    parts.turn(5)
+    now = time.monotonic()
+    assert len(parts.core.conns) == 3
+    assert parts.acceptor.resting
+    assert parts.core.wait_s <= 0.05  # the loop comes back soon, though nothing else wakes it
+    assert parts.core.due_s <= now + 0.05
+    assert parts.poll(0.02) == {}
+    assert parts.acceptor.wait_s(now, 1.0) <= 0.05
+    parts.acceptor.look(now)  # too early
+    assert parts.acceptor.resting
+    parts.acceptor.look(now + 0.05)
+    assert not parts.acceptor.resting
+    assert parts.acceptor.wait_s(now, 1.0) == 1.0
+    settled(parts, 4)  # nobody else took it: now it does, whatever the others have
+
+
+def test_after_its_patience_it_takes_one_and_then_looks_at_the_others_again(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    for _ in range(3):
+        parts.connection()
+    parts.board.load[0] = 0
+    parts.client()
+    parts.client()
+    parts.turn(5)
+    parts.acceptor.look(time.monotonic() + 1)
+    parts.turn(5)
+    assert len(parts.core.conns) == 4
+    assert parts.acceptor.resting
+
+
+@pytest.mark.parametrize(("mine", "others", "accepts"), [(0, 0, True), (1, 0, True), (2, 0, False), (100, 90, True)])
+def test_its_part_is_about_that_of_the_one_with_the_fewest(rig: Make, mine: int, others: int, accepts: bool) -> None:
+    parts = rig()
+    parts.core.conns.update((-number, None) for number in range(1, mine + 1))  # type: ignore[misc]
+    parts.board.load[parts.row.index] = mine
+    parts.board.load[0] = others
+    try:
+        assert parts.acceptor._above_the_others() is not accepts
+    finally:
+        parts.core.conns.clear()
+
+
+def test_workers_that_do_not_accept_do_not_count(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    for _ in range(5):
+        parts.connection()
+    assert not parts.acceptor._above_the_others()
+
+
+# -- when none can be had ----------------------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A listener whose accept fails so."""
+
+    def __init__(self, *errors: OSError) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def accept(self) -> Any:
+        self.calls += 1
+        raise self.errors.pop(0) if self.errors else BlockingIOError()
+
+
+def test_without_descriptors_it_complains_and_tries_again_later(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    parts.core.wait_s = 1.0
+    listener: Any = Refusing(OSError(errno.EMFILE, "Too many open files"))
+    assert not parts.acceptor._take(listener)
+    assert parts.acceptor.resting
+    assert parts.core.wait_s <= 0.2
+    assert "cannot accept: Too many open files" in parts.complaints[0]
+    parts.client()
+    assert parts.poll(0.02) == {}  # else the loop would spin
+    parts.acceptor.look(time.monotonic() + 1)
+    settled(parts, 1)
+
+
+def test_one_that_has_gone_already_does_not_hide_those_behind_it(rig: Make) -> None:
+    parts = rig()
+    listener: Any = Refusing(ConnectionAbortedError())
+    assert parts.acceptor._take(listener)
+    assert not parts.acceptor._take(listener)
+    assert not parts.complaints
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_stopping_leaves_what_is_queued_to_the_others_or_takes_it(rig: Make) -> None:
+    for take in (False, True):
+        parts = rig()
+        parts.acceptor.start()
+        for _ in range(20):
+            parts.client()
+        listener = parts.core.context.listeners[0]
+        assert select.select([listener], [], [], 5)[0]
+        parts.acceptor.stop(take_queued=take)
+        parts.acceptor.stop(take_queued=take)
+        assert len(parts.core.conns) == (20 if take else 0)
+        assert listener.fileno() == -1
+        assert parts.poll().keys() <= parts.core.conns.keys()
+        parts.acceptor.look(time.monotonic() + 1)  # a rest that ends later listens to nothing
+
+
+def test_what_is_taken_at_the_end_is_bounded(rig: Make) -> None:
+    parts = rig(backlog=3)
+    endless: Any = Refusing(*[ConnectionAbortedError() for _ in range(100)])
+    parts.acceptor.start()
+    fd, listener = next(iter(parts.acceptor._listeners.items()))
+    endless.close = listener.close
+    parts.acceptor._listeners[fd] = endless
+    parts.acceptor.stop(take_queued=True)
+    assert endless.calls == 4

@@ -1,0 +1,254 @@
+"""What the worker's parts share: connections and the poller, calls to the leader, counting, and the end."""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.heads import head_bytes
+from tests.worker.rig import Rig, records
+from webpy.supervisor import BUCKETS, CLOSED, Cell
+from webpy.worker.connection import Phase
+
+Make = Callable[..., Rig]
+
+
+# -- connections -------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_is_counted_watched_and_forgotten(rig: Make) -> None:
+    parts = rig()
+    core, cells = parts.core, parts.row.cells
+    conn, client = parts.connection()
+    assert (core.conns, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({conn.fd: conn}, 1, 1)
+    assert parts.board.load[parts.row.index] == 1
+    client.sendall(b"x")
+    assert parts.poll(5)[conn.fd] & select.EPOLLIN
+    core.forget(conn)
+    core.forget(conn)  # once is enough
+    assert (core.conns, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({}, 1, 0)
+    assert parts.board.load[parts.row.index] == 0
+    assert conn.phase == Phase.CLOSED
+    with pytest.raises(ConnectionResetError):  # a byte was left unread
+        client.recv(1)
+
+
+def test_forgetting_a_parked_connection(rig: Make) -> None:
+    parts = rig()
+    conn, client = parts.connection(Phase.RUNNING)
+    parts.core.park(conn)
+    parts.core.forget(conn)
+    assert (client.recv(1), parts.core.conns) == (b"", {})
+
+
+def test_parting_at_once_when_nothing_is_unread(rig: Make) -> None:
+    parts = rig()
+    conn, client = parts.connection()
+    parts.core.part(conn)
+    assert (conn.phase, client.recv(1)) == (Phase.CLOSED, b"")
+
+
+@pytest.mark.parametrize("where", ["buffer", "socket"])
+def test_parting_lingers_when_the_client_still_sends(rig: Make, where: str) -> None:
+    parts = rig()
+    conn, client = parts.connection()
+    conn.send(b"the answer")
+    if where == "buffer":
+        conn.buffer = b"more"
+    else:
+        client.sendall(b"more")
+    parts.core.part(conn)
+    assert (conn.phase, conn.buffer) == (Phase.LINGER, b"")
+    assert client.recv(99) == b"the answer"
+    assert client.recv(99) == b""  # the end is told, and no reset has eaten the answer
+    client.sendall(b"still more")
+    assert conn.fd in parts.poll(5)
+    parts.reading.linger(conn, select.EPOLLIN)
+    assert conn.phase == Phase.LINGER
+    client.close()
+    parts.reading.linger(conn, select.EPOLLIN)
+    assert conn.phase == Phase.CLOSED
+
+
+def test_aborting_resets_so_that_nobody_takes_the_answer_for_whole(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    client = parts.client()
+    while not parts.core.conns:
+        parts.turn(5)
+    (conn,) = parts.core.conns.values()
+    parts.core.abort(conn)
+    parts.core.abort(conn)
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    assert conn.phase == Phase.CLOSED
+    linger = struct.unpack("ii", client.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
+    assert linger[0] == 0  # it was ours that was set
+
+
+# -- parking: a connection whose handler runs elsewhere ----------------------------------------------------------------
+
+
+def test_a_parked_connection_is_not_listened_to_until_it_is_watched_again(rig: Make) -> None:
+    parts = rig()
+    conn, client = parts.connection(Phase.RUNNING)
+    client.sendall(b"x")
+    assert conn.fd in parts.poll(5)
+    parts.core.park(conn)
+    assert (conn.parked, conn.fd in parts.poll(), parts.watched(conn)) == (True, False, False)
+    parts.core.watch(conn, select.EPOLLIN)
+    assert (conn.parked, conn.fd in parts.poll(5)) == (False, True)
+
+
+def test_parking_one_that_has_just_ended_watches_it_again(rig: Make) -> None:
+    parts = rig()
+    conn, client = parts.connection(Phase.RUNNING)
+    conn.phase = Phase.IDLE  # the pool thread, between the leader's look and this call
+    parts.core.park(conn)
+    client.sendall(b"x")
+    assert (conn.parked, conn.fd in parts.poll(5)) == (False, True)
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase != Phase.IDLE])
+def test_unparking_is_for_those_that_still_wait(rig: Make, phase: Phase) -> None:
+    """The call may come late: the next request may run by then, or the connection be gone."""
+    parts = rig()
+    conn, _ = parts.connection(phase)
+    parts.core.park(conn)
+    parts.core.unpark(conn)
+    assert (conn.parked, conn.phase, parts.watched(conn)) == (True, phase, False)
+
+
+def test_unparking_twice(rig: Make) -> None:
+    parts = rig()
+    conn, _ = parts.connection(Phase.RUNNING)
+    parts.core.park(conn)
+    conn.phase = Phase.IDLE
+    for _ in range(2):
+        parts.core.unpark(conn)
+        assert (conn.parked, conn.phase, parts.watched(conn)) == (False, Phase.IDLE, True)
+
+
+# -- calls to the leader ---------------------------------------------------------------------------------------------
+
+
+def test_calls_from_any_thread_are_made_by_the_leader_in_order(rig: Make) -> None:
+    parts = rig()
+    made: list[tuple[int, int]] = []
+
+    def call(number: int) -> None:
+        made.append((number, threading.get_ident()))
+
+    def ask() -> None:
+        for number in range(100):
+            parts.core.call(call, number)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(10)
+    assert not made
+    parts.turn(5)
+    assert made == [(number, threading.get_ident()) for number in range(100)]
+    assert parts.poll() == {}  # the bell is silent again
+
+
+def test_a_call_made_by_a_call_is_not_forgotten(rig: Make) -> None:
+    parts = rig()
+    made: list[str] = []
+    parts.core.call(lambda: parts.core.call(made.append, "second"))
+    while parts.poll():
+        parts.turn()
+    assert made == ["second"]
+
+
+# -- counting and the log ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("leading", [True, False])
+def test_an_answer_is_logged_and_counted_in_the_lane_of_its_thread(rig: Make, leading: bool) -> None:
+    parts = rig()
+    conn, _ = parts.connection()
+    plan = parts.planner.plan(head_bytes("GET", "/a"))
+    parts.core.note(conn, plan, 404, 17, 0.0, leading)
+    (record,) = records(parts.row)
+    assert record.startswith("192.0.2.1 - - [")
+    assert record.endswith('"GET /a HTTP/1.1" 404 17')
+    lane, other = (parts.row.lead, parts.row.pool) if leading else (parts.row.pool, parts.row.lead)
+    assert sum(lane.latency[4 * BUCKETS : 5 * BUCKETS]) == sum(lane.latency) == 1
+    assert sum(other.latency) == 0
+
+
+def test_what_pool_threads_count_is_not_lost_and_wakes_the_master(rig: Make) -> None:
+    parts = rig()
+    conn, _ = parts.connection()
+    plan = parts.planner.plan(head_bytes("GET", "/a"))
+    parts.board.asleep[0] = 1
+
+    def many() -> None:
+        for _ in range(200):
+            parts.core.note_from_pool(conn, plan, 200, 5, 100, 0.0)
+
+    threads = [threading.Thread(target=many) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    parts.core.count_sent(1)
+    assert len(records(parts.row)) == 800
+    assert sum(parts.row.pool.latency) == 800
+    assert parts.row.cells[Cell.BYTES_SENT] == 80_001
+    assert select.select([parts.board.doorbell_reader], [], [], 0)[0]
+    parts.core.count_sent(0)
+    assert parts.row.cells[Cell.BYTES_SENT] == 80_001
+
+
+def test_without_an_access_log_answers_are_counted_all_the_same(rig: Make) -> None:
+    parts = rig(access_log="off")
+    conn, _ = parts.connection()
+    plan = parts.planner.plan(head_bytes())
+    parts.core.note(conn, plan, 200, 1, 0.0, True)
+    parts.core.note_from_pool(conn, plan, 200, 1, 9, 0.0)
+    assert records(parts.row) == []
+    assert sum(parts.row.lead.latency) + sum(parts.row.pool.latency) == 2
+
+
+@pytest.mark.parametrize("leading", [True, False])
+def test_a_logger_may_stand_for_the_access_log(rig: Make, leading: bool) -> None:
+    lines: list[str] = []
+    log = logging.Logger("http")
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    parts = rig(http_log=log, access_log="off")
+    conn, _ = parts.connection()
+    parts.core.note(conn, parts.planner.plan(head_bytes("GET", "/100%")), 200, 1, 0.0, leading)
+    assert records(parts.row) == []
+    (line,) = lines
+    assert line.endswith('"GET /100% HTTP/1.1" 200 1')
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_last_connection_of_a_draining_worker_ends_it(rig: Make) -> None:
+    parts = rig()
+    core: Any = parts.core
+    first, _ = parts.connection()
+    second, _ = parts.connection()
+    core.check_over()
+    assert not core.over
+    core.draining = True
+    parts.board.load[parts.row.index] = CLOSED
+    core.forget(first)
+    assert not core.over
+    core.forget(second)
+    assert core.over
+    assert parts.board.load[parts.row.index] == CLOSED  # it accepts no more, however few it has
+    assert parts.row.cells[Cell.CONNECTIONS] == 0

@@ -1,0 +1,232 @@
+"""Owns the sending of answers: from an answer to its last byte, its line in the log, and what becomes of the connection.
+
+`send` and `pull` run on the thread that ran the handler, or on the leader; the rest is the leader's. A thread never waits
+for a client: what the socket does not take is left to the loop.
+"""
+
+from __future__ import annotations
+
+import select
+import ssl
+import time
+
+from ..answer import Answer, render
+from ..errors import HTTPError
+from ..protocol import REASONS, ProtocolError, encode_head
+from ..supervisor import Line
+from .clock import SERVER, TEXT
+from .connection import Connection, Phase
+from .core import Core
+from .output import Output
+from .plan import Plan
+
+__all__ = ["Delivery", "name_of"]
+
+_mono = time.monotonic
+
+
+class Delivery:
+    """Sends answers; `line` is the pool thread's that calls, None when the leader does."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def send(self, conn: Connection, output: Output, line: Line | None) -> None:
+        conn.output = output
+        if output.answer.source is not None:
+            if line is None:
+                conn.phase = Phase.RUNNING
+                self._core.pool.put((self.pull, conn))
+            else:
+                self.pull(line, conn)
+            return
+        try:
+            whole = output.push(conn)
+        except OSError as error:
+            self._break_off(conn, output, error, line)
+            return
+        if whole:
+            self._conclude(conn, output, line)
+        elif line is None:
+            self._wait_for_room(conn, output)
+        else:
+            self._core.call(self._await_room, conn)
+
+    def pull(self, line: Line | None, conn: Connection) -> None:
+        """Send what the body's iterator gives, as far as the client takes it."""
+        output = conn.output
+        assert output is not None and output.answer.source is not None
+        try:
+            while True:
+                piece = next(output.answer.source, None)
+                if piece is None:
+                    output.answer.source = None
+                else:
+                    output.add(piece)
+                if not output.push(conn):
+                    self._core.call(self._await_room, conn)
+                    return
+                if piece is None:
+                    break
+        except OSError as error:
+            self._break_off(conn, output, error, line)
+        except BaseException as error:
+            self._core.log.exception("the body of %s broke off", name_of(output.plan))
+            self._fail_body(conn, output, error, line)
+        else:
+            self._conclude(conn, output, line)
+
+    def _conclude(self, conn: Connection, output: Output, line: Line | None, broken: bool = False) -> None:
+        """The answer has been sent, or never will be: log it and move the connection on."""
+        core = self._core
+        if output.plan is not None:
+            core.note(conn, output.plan, output.answer.status, output.body_bytes, output.began_s, line is None)
+        if line is None:
+            core.count_sent(output.sent_bytes)
+        else:
+            core.count_sent_by_pool(output.sent_bytes)
+        conn.output = None
+        try:
+            output.finish()
+        except Exception:
+            core.log.exception("closing the body of %s", name_of(output.plan))
+        close = output.answer.close
+        if broken:
+            if line is None:
+                core.abort(conn)
+            else:
+                core.call(core.abort, conn)
+        elif line is None:
+            self.release(conn, close)
+        elif close or conn.buffer or conn.intake is not None:
+            core.call(self.release, conn, close)
+        else:
+            conn.since_s = _mono()
+            conn.phase = Phase.IDLE
+            if conn.parked:
+                core.call(core.unpark, conn)
+
+    def _fail_body(self, conn: Connection, output: Output, error: BaseException, line: Line | None) -> None:
+        """The body's iterator raised: answer that in place of the answer, or break it off once it has begun."""
+        plan = output.plan
+        if output.sent_bytes or plan is None:
+            self._break_off(conn, output, None, line)
+            return
+        try:
+            output.finish()
+        except Exception:
+            self._core.log.exception("closing the body of %s", name_of(plan))
+        status = error.status if isinstance(error, HTTPError) else 500
+        result = status, f"{status} - {REASONS.get(status, '')}\n"
+        answer = render(plan.head, None, result, SERVER, self._core.clock.date, output.answer.close)
+        self.send(conn, Output(answer, plan, output.began_s), line)
+
+    def _break_off(self, conn: Connection, output: Output, error: OSError | None, line: Line | None) -> None:
+        """Close a connection in the middle of an answer, so that nobody takes it for whole."""
+        if error is not None and not isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, ssl.SSLError):
+            self._core.log.error("the answer of %s broke off: %s", name_of(output.plan), error)
+        self._conclude(conn, output, line, broken=True)
+
+    # -- the leader -------------------------------------------------------------------------------------------------
+
+    def refuse(self, conn: Connection, error: ProtocolError, seen: bytes | bytearray) -> None:
+        """Answer a request that is none, once, and close (RFC 9112 section 2.2 and 9.6)."""
+        core = self._core
+        body = f"{error}\n".encode("ascii", "backslashreplace")
+        fields = [
+            ("Server", SERVER),
+            ("Date", core.clock.date),
+            ("Content-Type", TEXT),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
+        answer = Answer(error.status)
+        answer.head = encode_head(error.status, None, fields)
+        answer.payload = body
+        answer.close = True
+        us = int((_mono() - conn.since_s) * 1e6)
+        record = None
+        if core.access is not None:
+            first = bytes(seen[:200]).lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
+            record = core.access.bad(conn.peer[0], core.clock.stamp, first, error.status, len(body), us)
+        core.count(record, error.status, us, True)
+        conn.buffer = b"?"  # whatever the client still sends is not looked at
+        self.send(conn, Output(answer, None, conn.since_s), None)
+
+    def release(self, conn: Connection, close: bool) -> None:
+        """The exchange is over: wait for the next request, or end the connection."""
+        core = self._core
+        if conn.phase == Phase.CLOSED:
+            return
+        if close or conn.intake is not None:
+            core.part(conn)
+            return
+        conn.since_s = _mono()
+        if conn.buffer:
+            conn.phase = Phase.PIPELINED
+            core.ready.append((conn.fd, 0))
+        else:
+            conn.phase = Phase.IDLE
+        if conn.parked:
+            core.watch(conn, select.EPOLLIN)
+
+    def advance(self, conn: Connection, _event: int) -> None:
+        """The client takes more of the answer."""
+        output = conn.output
+        assert output is not None
+        before = output.sent_bytes
+        try:
+            whole = output.push(conn)
+        except OSError as error:
+            self._break_off(conn, output, error, None)
+            return
+        if output.sent_bytes > before:
+            conn.since_s = _mono()
+        if not whole:
+            return
+        self._core.watch(conn, select.EPOLLIN)
+        if output.answer.source is not None:
+            conn.phase = Phase.RUNNING
+            self._core.pool.put((self.pull, conn))
+        else:
+            self._conclude(conn, output, None)
+
+    def resume_plain(self, conn: Connection, plan: Plan, status: int, out: bytes, sent: int, body_bytes: int, began_s: float) -> None:
+        """Finish an answer that the socket did not take whole (the leader)."""
+        answer = Answer(status)
+        answer.head = out[: len(out) - body_bytes]
+        answer.payload = out[len(out) - body_bytes :]
+        output = Output(answer, plan, began_s)
+        output.skip(sent)
+        self._wait_for_room(conn, output)
+
+    def finish_plain(
+        self, conn: Connection, plan: Plan, status: int, out: bytes, sent: int, body_bytes: int, began_s: float
+    ) -> None:
+        """What is left of a plain answer that a pool thread could not send whole (the leader)."""
+        if sent < 0:
+            self._core.note(conn, plan, status, 0, began_s, True)
+            self._core.forget(conn)
+        else:
+            self.resume_plain(conn, plan, status, out, sent, body_bytes, began_s)
+
+    def give_up(self, conn: Connection) -> None:
+        """The client takes nothing of its answer for too long."""
+        if conn.output is not None:
+            self._break_off(conn, conn.output, None, None)
+        self._core.forget(conn)
+
+    def _await_room(self, conn: Connection) -> None:
+        if conn.phase != Phase.CLOSED and conn.output is not None:
+            self._wait_for_room(conn, conn.output)
+
+    def _wait_for_room(self, conn: Connection, output: Output) -> None:
+        conn.output = output
+        conn.phase = Phase.WRITING
+        conn.since_s = _mono()
+        self._core.watch(conn, select.EPOLLOUT)
+
+
+def name_of(plan: Plan | None) -> str:
+    """What an answer is called in the error log."""
+    return "an answer" if plan is None else f"{plan.head.method} {plan.head.resource} ({plan.handler.__qualname__})"
