@@ -22,6 +22,7 @@ from webpy.worker.application import limits_of
 from webpy.worker.clock import Clock
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.core import Core
+from webpy.worker.delivery import Delivery
 from webpy.worker.exchange import Exchange
 from webpy.worker.housekeeping import Housekeeping
 from webpy.worker.plan import Planner
@@ -63,10 +64,11 @@ class Rig:
         handler.emit = lambda record: self.complaints.append(record.getMessage())  # type: ignore[method-assign]
         self.log.addHandler(handler)
         self.core = Core(context, settings, limits, self.planner, clock, self.log, access, http_log)
-        self.exchange = Exchange(self.core, table)
-        self.reading = Reading(self.core, self.exchange)
+        self.delivery = Delivery(self.core)
+        self.exchange = Exchange(self.core, table, self.delivery)
+        self.reading = Reading(self.core, self.exchange, self.delivery)
         self.acceptor = Acceptor(self.core, None)
-        self.housekeeping = Housekeeping(self.core, self.reading, self.acceptor)
+        self.housekeeping = Housekeeping(self.core, self.reading, self.delivery, self.acceptor)
         self.clients: list[socket.socket] = []
 
     def connection(self, phase: Phase = Phase.IDLE) -> tuple[Connection, socket.socket]:

@@ -8,8 +8,10 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from tests.heads import head_of
+from webpy import HTTPHeaders
 from webpy.answer import render
 from webpy.protocol import REASONS, body_allowed
+from webpy.response import Response
 from webpy.worker.clock import SERVER, Clock
 
 
@@ -27,12 +29,60 @@ def test_a_ready_head_is_the_one_that_render_makes(status: int) -> None:
         assert prefix + b"%d\r\n\r\n" % len(body) == answer.head
 
 
+FIELDS = [
+    [("X-One", "1"), ("x-one", "2")],
+    [("Content-Type", "text/html; charset=utf-8")],
+    [("content-type", "image/png"), ("ETag", '"a"')],
+]
+
+
+@pytest.mark.parametrize("fields", FIELDS)
+@pytest.mark.parametrize("body", ["text", b"bytes"])
+def test_with_the_handlers_fields_likewise(fields: list[tuple[str, str]], body: str | bytes) -> None:
+    now, response = clock(), Response()
+    response.headers = HTTPHeaders(fields)
+    answer = render(head_of(), response.headers, (201, body), SERVER, now.date, False)
+    for _ in range(2):
+        prefix = now.prefix(201, type(body) is str, response)
+        assert prefix is not None
+        assert sorted((prefix + b"%d\r\n\r\n" % len(body)).split(b"\r\n")) == sorted(answer.head.split(b"\r\n"))
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection", "SERVER", "Date"])
+def test_fields_that_say_how_to_send_are_not_plain(name: str) -> None:
+    now, response = clock(), Response()
+    response.headers = HTTPHeaders([("X", "1"), (name, "close")])
+    assert now.prefix(200, True, response) is None
+
+
+@pytest.mark.parametrize("field", [("X", "a\r\nY: b"), ("X Y", "a"), ("X", "\0"), ("X", "\N{SNOWMAN}")])
+def test_fields_that_would_break_the_message_are_refused_every_time(field: tuple[str, str]) -> None:
+    now, response = clock(), Response()
+    response.headers = HTTPHeaders([field])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="wanted"):
+            now.prefix(200, True, response)
+
+
+def test_heads_with_fields_are_kept_in_bounded_number() -> None:
+    now, response = clock(), Response()
+    for number in range(2000):
+        response.headers.set("X-Number", str(number))
+        prefix = now.prefix(200, False, response)
+        assert prefix is not None
+        assert b"X-Number: %d\r\n" % number in prefix
+        assert len(now.headed) <= 256
+
+
 @pytest.mark.parametrize("status", [100, 199, 204, 205, 304, 299, 600, 0, -200, True, 200.5, "200", None])
 def test_what_is_not_plain_has_no_ready_head(status: object) -> None:
     now = clock()
     assert now.text[status] is None  # type: ignore[index]
     assert now.plain[status] is None  # type: ignore[index]
-    assert len(now.text) == 0  # nor is a client, by way of a handler, to fill the memory
+    response = Response()
+    response.headers.set("X", "1")
+    assert now.prefix(status, True, response) is None  # type: ignore[arg-type]
+    assert len(now.text) == len(now.plain) == len(now.headed) == 0  # nor is a client, by way of a handler, to fill the memory
 
 
 def test_a_tick_moves_date_stamp_and_heads(monkeypatch: pytest.MonkeyPatch) -> None:

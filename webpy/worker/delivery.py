@@ -224,6 +224,7 @@ class Delivery:
         conn.output = output
         conn.phase = Phase.WRITING
         conn.since_s = _mono()
+        output.has_moved(conn)  # from here on
         self._core.watch(conn, select.EPOLLOUT)
 
 

@@ -75,7 +75,9 @@ class Housekeeping:
         """End the waits that took too long; while draining, those for requests that have not begun."""
         limits_s = self._limits_s
         for conn in list(self._core.conns.values()):
-            if now_s - conn.since_s > limits_s[conn.phase]:
+            if conn.phase == Phase.WRITING and conn.output is not None and conn.output.has_moved(conn):
+                conn.since_s = now_s
+            elif now_s - conn.since_s > limits_s[conn.phase]:
                 self._time_out(conn)
             elif self._core.draining and conn.phase == Phase.IDLE:
                 self._leave(conn)

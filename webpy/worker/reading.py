@@ -176,6 +176,7 @@ class Reading:
 
     def _unhold(self, conn: Connection) -> None:
         if conn.phase == Phase.STREAMING and conn.parked:
+            conn.since_s = _mono()
             self._core.watch(conn, select.EPOLLIN)
 
     def linger(self, conn: Connection, _event: int) -> None:
