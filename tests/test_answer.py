@@ -79,7 +79,7 @@ def file(tmp_path: Path) -> Iterator[io.BufferedReader]:
         yield stream
 
 
-# -- plain bodies ---------------------------------------------------------------------------------------------------
+# -- plain bodies -----------------------------------------------------------------------------------------------------
 
 
 def test_a_whole_head() -> None:
@@ -137,7 +137,7 @@ def test_server_and_date_may_be_the_handlers() -> None:
     assert (field(answer, "Server"), field(answer, "Date")) == ("mine", "some day")
 
 
-# -- what a message must not say -------------------------------------------------------------------------------------
+# -- what a message must not say --------------------------------------------------------------------------------------
 
 
 def test_the_framing_is_not_the_handlers() -> None:
@@ -185,7 +185,7 @@ def test_a_reason_cannot_break_it_either() -> None:
         made((200, "OK\r\nX: y", None))
 
 
-# -- connections -----------------------------------------------------------------------------------------------------
+# -- connections ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_when_the_connection_ends(
     assert (answer.close, field(answer, "Connection")) == (close, field_sent)
 
 
-# -- HEAD ------------------------------------------------------------------------------------------------------------
+# -- HEAD -------------------------------------------------------------------------------------------------------------
 
 
 def test_head_says_what_get_would_and_sends_nothing(file: io.BufferedReader) -> None:
@@ -231,7 +231,7 @@ def test_a_head_of_its_own_states_the_length() -> None:
     assert field(made((200, None), ("Content-Length", "12345"), method="HEAD"), "Content-Length") == "12345"
 
 
-# -- streams ---------------------------------------------------------------------------------------------------------
+# -- streams ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_file_goes_out_by_its_descriptor_from_where_it_stands(file: io.BufferedReader) -> None:
@@ -305,7 +305,8 @@ def test_a_stream_is_read_no_further_than_its_content_length() -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_a_stream_shorter_than_its_content_length(file: io.BufferedReader, method: str) -> None:
     for body in (file, io.BytesIO(DATA)):
-        with pytest.raises(BadResult, match=f"Content-Length to {len(DATA) + 1} and returned a stream of {len(DATA)} bytes"):
+        message = f"Content-Length to {len(DATA) + 1} and returned a stream of {len(DATA)} bytes"
+        with pytest.raises(BadResult, match=message):
             made((200, body), ("Content-Length", str(len(DATA) + 1)), method=method)
 
 
@@ -327,7 +328,7 @@ def test_a_text_stream_is_refused_and_closed(tmp_path: Path) -> None:
     assert stream.closed
 
 
-# -- iterables ---------------------------------------------------------------------------------------------------------
+# -- iterables --------------------------------------------------------------------------------------------------------
 
 
 def test_an_iterable_is_chunked_without_its_empty_pieces() -> None:
@@ -349,7 +350,8 @@ def test_an_iterable_of_the_length_it_states() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "message"), [(2, "longer than its Content-Length of 2"), (4, "1 bytes shorter than its Content-Length of 4")]
+    ("length", "message"),
+    [(2, "longer than its Content-Length of 2"), (4, "1 bytes shorter than its Content-Length of 4")],
 )
 def test_an_iterable_of_another_length_breaks_off(length: int, message: str) -> None:
     source = made((200, [b"ab", b"c"]), ("Content-Length", str(length))).source
@@ -378,7 +380,7 @@ def test_an_iterable_is_pulled_piece_by_piece() -> None:
     assert pulled == [0]
 
 
-# -- closing the body ---------------------------------------------------------------------------------------------------
+# -- closing the body -------------------------------------------------------------------------------------------------
 
 
 def test_a_body_is_closed_once() -> None:

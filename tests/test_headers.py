@@ -84,7 +84,9 @@ def test_it_is_made_of_a_mapping_too() -> None:
     assert list(HTTPHeaders({"A": "1", "b": "2"})) == [("A", "1"), ("b", "2")]
 
 
-@pytest.mark.parametrize(("name", "value", "bad"), [("X-Count", 5, "int: 5"), (b"X", "5", "bytes: b'X'"), ("X", None, "None")])
+@pytest.mark.parametrize(
+    ("name", "value", "bad"), [("X-Count", 5, "int: 5"), (b"X", "5", "bytes: b'X'"), ("X", None, "None")]
+)
 def test_only_text_is_taken(name: object, value: object, bad: str) -> None:
     headers = HTTPHeaders()
     for take in (headers.add, headers.set):

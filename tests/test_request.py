@@ -87,7 +87,7 @@ def test_a_body_that_arrives_is_what_is_left_of_the_stream() -> None:
             return len(piece)
 
     request = Request(FakePeer(), head_of("POST", "/", "Content-Length: 11"))
-    request.read_from(io.BufferedReader(Arriving()))
+    request.read_from(io.BufferedReader(Arriving()))  # type: ignore[type-var]
     assert request.rfile.read(5) == b"first"
     assert request.body == b", rest"
 

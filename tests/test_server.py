@@ -36,7 +36,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-# -- what it takes ---------------------------------------------------------------------------------------------------
+# -- what it takes ----------------------------------------------------------------------------------------------------
 
 
 def test_a_bad_route_is_refused_when_it_is_made() -> None:
@@ -76,7 +76,7 @@ def test_before_it_is_started() -> None:
     server.close()
 
 
-# -- in a program ----------------------------------------------------------------------------------------------------
+# -- in a program -----------------------------------------------------------------------------------------------------
 
 PROGRAM = """
 import os, signal, sys, threading, urllib.request

@@ -142,7 +142,7 @@ def test_a_certificate_of_somebody_else_is_refused(files: Files) -> None:
         Handshake(server(files, client_ca=files.ca, client_cert="optional"), stranger)
 
 
-# -- files that do not load -----------------------------------------------------------------------------------------
+# -- files that do not load -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["certfile", "keyfile", "client-ca"])

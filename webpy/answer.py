@@ -160,7 +160,8 @@ def _measure(answer: Answer, body: Any, stated: int | None) -> int | None:
         answer.source = _pieces(body) if stated is None else _exactly(_pieces(body), stated)
         return stated
     else:
-        raise BadResult(f"a handler returned body {_brief(body)}, wanted str, bytes, None, a binary stream or an iterable")
+        wanted = "str, bytes, None, a binary stream or an iterable of bytes"
+        raise BadResult(f"a handler returned body {_brief(body)}, wanted {wanted}")
     return len(answer.payload)
 
 

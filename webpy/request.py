@@ -25,7 +25,7 @@ class Peer(Protocol):
 class Request:
     """One request: its head, its body and who sent it.
 
-    `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it, from its beginning.
+    `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it.
     """
 
     __slots__ = ("_peer", "_stored", "body", "head", "headers", "raw_body", "rfile", "trailers")

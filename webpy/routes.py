@@ -60,7 +60,8 @@ class Route:
         cls = self.handler
         if cls.atomic:
             return cls.respond
-        plain = all(getattr(cls, name) is getattr(HTTPHandler, name) for name in ("respond", "decode", "get_body", "encode"))
+        hooks = ("respond", "decode", "get_body", "encode")
+        plain = all(getattr(cls, name) is getattr(HTTPHandler, name) for name in hooks)
         direct = cls.method_for(method) if plain else None
         return direct or cls.respond
 
@@ -92,7 +93,7 @@ class RouteTable:
         self._error_routes = error_routes
 
     def resolve(self, resource: str) -> tuple[Route, Groups]:
-        """The route that answers `resource` (path and query) and what it captured; one that answers 404 if none does."""
+        """The route that answers `resource` (path and query), or one that answers 404, and what it captured."""
         for route in self.routes:
             match = route.match(resource)
             if match is not None:

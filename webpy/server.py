@@ -82,9 +82,10 @@ def _scheme(settings: Settings) -> str:
 class HTTPServer:
     """Handlers on an address, served by every core.
 
-    address: (host, port), or a str as `--bind` takes it; routes: regex to handler; error_routes: regex on the status, or
-    the status, to `HTTPErrorHandler`; log: a logger in place of the error log's (in workers); http_log: a logger in place of the access
-    log; settings: any option of INTERFACE.md by its name with "_". Environment variables and webpy.toml win over these.
+    address: (host, port), or a str as `--bind` takes it; routes: regex to handler; error_routes: regex on the status,
+    or the status, to `HTTPErrorHandler`; log: a logger in place of the error log's (in workers); http_log: a logger in
+    place of the access log; settings: any option of `webpy serve` by its name with "_". Environment variables and
+    webpy.toml win over these.
     Raises SettingsError (a ValueError) for what is wrong with them, ValueError for bad routes.
 
         httpd = webpy.HTTPServer(("localhost", 8080), routes)

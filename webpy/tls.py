@@ -34,7 +34,8 @@ def make_context(settings: Settings) -> ssl.SSLContext | None:
     context.set_alpn_protocols(["http/1.1"])
 
     def refuse_password() -> str:
-        raise ValueError(f"keyfile {settings.keyfile or settings.certfile!r} wants a password, wanted a key without one")
+        path = settings.keyfile or settings.certfile
+        raise ValueError(f"keyfile {path!r} wants a password, wanted a key without one")
 
     for name, path in (("certfile", settings.certfile), ("keyfile", settings.keyfile)):
         if path is not None:

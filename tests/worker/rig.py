@@ -44,7 +44,9 @@ def records(row: Row) -> list[str]:
 class Rig:
     """`core` and what stands around it; `close` gives everything back."""
 
-    def __init__(self, routes: dict[str, Any] | None = None, *, http_log: logging.Logger | None = None, **given: Any) -> None:
+    def __init__(
+        self, routes: dict[str, Any] | None = None, *, http_log: logging.Logger | None = None, **given: Any
+    ) -> None:
         settings = resolve({"access_format": "common", "threads": 4, **given}, {}, None).settings
         self.board = Board(4, settings.threads)
         self.row = self.board.rows[1]

@@ -84,7 +84,7 @@ def test_a_batch_leaves_the_others_their_turn(rig: Make) -> None:
     settled(parts, 20)
 
 
-# -- fairness ----------------------------------------------------------------------------------------------------------
+# -- fairness ---------------------------------------------------------------------------------------------------------
 
 
 def test_one_with_more_than_its_part_leaves_the_accept_to_others_for_a_moment(rig: Make) -> None:
@@ -146,7 +146,7 @@ def test_workers_that_do_not_accept_do_not_count(rig: Make) -> None:
     assert not parts.acceptor._above_the_others()
 
 
-# -- when none can be had ----------------------------------------------------------------------------------------------
+# -- when none can be had ---------------------------------------------------------------------------------------------
 
 
 class Refusing:
@@ -184,7 +184,7 @@ def test_one_that_has_gone_already_does_not_hide_those_behind_it(rig: Make) -> N
     assert not parts.complaints
 
 
-# -- the end -----------------------------------------------------------------------------------------------------------
+# -- the end ----------------------------------------------------------------------------------------------------------
 
 
 def test_stopping_leaves_what_is_queued_to_the_others_or_takes_it(rig: Make) -> None:

@@ -26,6 +26,7 @@ from webpy.worker import Site, WebApplication
 from webpy.worker.application import limits_of
 
 WAIT_S = 10.0
+GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
 
 class Hello(HTTPHandler):
@@ -41,8 +42,9 @@ def _as_it_was() -> Iterator[None]:
     """A worker's process is its own: it sets what the test's process wants back."""
     log = logging.getLogger("webpy")
     before = (log.handlers[:], log.level, log.propagate)
-    interval = sys.getswitchinterval()
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
     yield
+    gc.set_threshold(*threshold)
     log.handlers[:], log.propagate = before[0], before[2]
     log.setLevel(before[1])
     sys.setswitchinterval(interval)
@@ -74,7 +76,7 @@ class Running:
         packet = receive(self.channel)
         assert packet is not None and packet.message is Message.READY
 
-    def ask(self, text: str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", tls: ssl.SSLContext | None = None) -> str:
+    def ask(self, text: str = GET, tls: ssl.SSLContext | None = None) -> str:
         with socket.create_connection(self.address, timeout=WAIT_S) as plain:
             sock = tls.wrap_socket(plain, server_hostname="localhost") if tls else plain
             with sock:
@@ -108,7 +110,7 @@ def running() -> Iterator[Callable[..., Running]]:
         one.close()
 
 
-# -- serving -------------------------------------------------------------------------------------------------------------
+# -- serving ----------------------------------------------------------------------------------------------------------
 
 
 def test_it_serves_logs_and_ends_when_drained(running: Callable[..., Running]) -> None:
@@ -167,7 +169,7 @@ def test_a_result_that_runs_code_does_not_end_the_worker(running: Callable[..., 
     assert "hello http" in worker.ask(keep)
 
 
-# -- loading -------------------------------------------------------------------------------------------------------------
+# -- loading ----------------------------------------------------------------------------------------------------------
 
 
 def test_loading_finds_what_is_wrong_with_the_site() -> None:
@@ -192,7 +194,9 @@ def test_a_bad_access_format_is_found_before_anything_is_forked() -> None:
         application(access_format="%(nonsense")
 
 
-def test_the_settings_of_a_server_in_the_target_count_and_the_command_line_wins(running: Callable[..., Running]) -> None:
+def test_the_settings_of_a_server_in_the_target_count_but_the_command_line_wins(
+    running: Callable[..., Running],
+) -> None:
     site = Site(ROUTES, {}, {"max_body": "10", "max_line": "50", "bind": ("127.0.0.1", 1)})
     worker = running(site, max_line="8K")
     assert worker.ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n").startswith("HTTP/1.1 413 ")
@@ -210,7 +214,7 @@ def test_the_access_format_of_a_server_in_the_target_counts(running: Callable[..
     assert records(worker.row) == ["GET 200"]
 
 
-# -- what was lost -------------------------------------------------------------------------------------------------------
+# -- what was lost ----------------------------------------------------------------------------------------------------
 
 LINE = b"192.0.2.1".ljust(40) + b"GET /slow HTTP/1.1".ljust(200)
 

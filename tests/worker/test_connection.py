@@ -86,7 +86,7 @@ def test_under_tls_likewise(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
     assert theirs._sslobj.read(9) == b""  # type: ignore[attr-defined]  # close_notify: without one, SSLEOFError
 
 
-def test_the_end_of_sending_is_told_and_what_comes_can_still_be_taken(pair: tuple[socket.socket, socket.socket]) -> None:
+def test_the_end_of_sending_is_told_and_what_comes_is_taken(pair: tuple[socket.socket, socket.socket]) -> None:
     conn = connection(pair[0])
     conn.end_sending()
     assert pair[1].recv(9) == b""

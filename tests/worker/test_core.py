@@ -20,7 +20,7 @@ from webpy.worker.connection import Phase
 Make = Callable[..., Rig]
 
 
-# -- connections -------------------------------------------------------------------------------------------------------
+# -- connections ------------------------------------------------------------------------------------------------------
 
 
 def test_a_connection_is_counted_watched_and_forgotten(rig: Make) -> None:
@@ -93,7 +93,7 @@ def test_aborting_resets_so_that_nobody_takes_the_answer_for_whole(rig: Make) ->
     assert linger[0] == 0  # it was ours that was set
 
 
-# -- parking: a connection whose handler runs elsewhere ----------------------------------------------------------------
+# -- parking: a connection whose handler runs elsewhere ---------------------------------------------------------------
 
 
 def test_a_parked_connection_is_not_listened_to_until_it_is_watched_again(rig: Make) -> None:
@@ -136,7 +136,7 @@ def test_unparking_twice(rig: Make) -> None:
         assert (conn.parked, conn.phase, parts.watched(conn)) == (False, Phase.IDLE, True)
 
 
-# -- calls to the leader ---------------------------------------------------------------------------------------------
+# -- calls to the leader ----------------------------------------------------------------------------------------------
 
 
 def test_calls_from_any_thread_are_made_by_the_leader_in_order(rig: Make) -> None:
@@ -168,7 +168,7 @@ def test_a_call_made_by_a_call_is_not_forgotten(rig: Make) -> None:
     assert made == ["second"]
 
 
-# -- counting and the log ------------------------------------------------------------------------------------------------
+# -- counting and the log ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("leading", [True, False])
@@ -234,7 +234,7 @@ def test_a_logger_may_stand_for_the_access_log(rig: Make, leading: bool) -> None
     assert line.endswith('"GET /100% HTTP/1.1" 200 1')
 
 
-# -- the end -----------------------------------------------------------------------------------------------------------
+# -- the end ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_last_connection_of_a_draining_worker_ends_it(rig: Make) -> None:

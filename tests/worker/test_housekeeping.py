@@ -1,4 +1,7 @@
-"""What is done once a second and when the master says so: timeouts, the clock, draining. Time is given, not waited for."""
+"""What is done once a second and when the master says so: timeouts, the clock, draining.
+
+Time is given, not waited for.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def aged(parts: Rig, phase: Phase) -> Connection:
     return conn
 
 
-# -- timeouts ----------------------------------------------------------------------------------------------------------
+# -- timeouts ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,7 @@ def test_an_answer_that_nobody_takes_is_closed_and_logged(rig: Make) -> None:
     answer.head, answer.payload, answer.owner = b"head", b"x" * 1000, (body := Body())
     conn.output = Output(answer, parts.planner.plan(head_bytes("GET", "/slow")), 990.0)
     conn.output.skip(14)
+    conn.output.has_moved(conn)  # from here on
     parts.housekeeping.tick(1050.0)
     assert conn.phase == Phase.WRITING
     parts.housekeeping.tick(1061.0)
@@ -114,7 +118,7 @@ def test_an_answer_that_nobody_takes_is_closed_and_logged(rig: Make) -> None:
     assert parts.row.cells[Cell.TIMEOUTS] == 1
 
 
-# -- ticks ---------------------------------------------------------------------------------------------------------------
+# -- ticks ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_tick_says_when_the_next_is_due_and_writes_the_heartbeat(rig: Make) -> None:
@@ -137,7 +141,7 @@ def test_connections_are_swept_once_a_second_at_most(rig: Make) -> None:
     assert conn.phase == Phase.CLOSED
 
 
-# -- the master ----------------------------------------------------------------------------------------------------------
+# -- the master -------------------------------------------------------------------------------------------------------
 
 
 def started(parts: Rig) -> None:

@@ -34,7 +34,7 @@ def intake(*fields: str, limits: Limits = LIMITS) -> Intake:
     return Intake(plan, Request(FakePeer(), plan.head), limits)
 
 
-# -- whole bodies ------------------------------------------------------------------------------------------------------
+# -- whole bodies -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("step", [1, 3, 100])
@@ -117,7 +117,7 @@ def test_a_body_given_up_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) ->
     assert (taken.request.body, taken.complete) == (b"", False)
 
 
-# -- streams -------------------------------------------------------------------------------------------------------------
+# -- streams ----------------------------------------------------------------------------------------------------------
 
 
 class Reader:

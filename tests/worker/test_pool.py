@@ -141,7 +141,7 @@ def test_when_the_system_allows_no_more_threads(monkeypatch: pytest.MonkeyPatch)
     more.go.set()
 
 
-# -- roles -------------------------------------------------------------------------------------------------------------
+# -- roles ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_thread_plays_one_role_after_the_other_and_gives_its_line_back_clean() -> None:

@@ -38,7 +38,6 @@ __all__ = ["Site", "WebApplication", "limits_of"]
 
 _PYTHONS_THRESHOLD = 700  # objects made before the youngest are collected; an application that set another keeps it
 _THRESHOLD = 10_000  # 700 are made by 30 requests, and the collections cost 1 to 3 µs a request
-_SWITCH_S = 0.001  # the interpreter's switch interval: how long a computing thread may keep the others waiting
 
 
 @dataclass(slots=True)
@@ -102,7 +101,6 @@ class WebApplication:
     def run(self, context: Context) -> None:
         """Serve until the master says otherwise (in a worker)."""
         assert self._routes is not None
-        sys.setswitchinterval(_SWITCH_S)
         gc.enable()
         if gc.get_threshold()[0] == _PYTHONS_THRESHOLD:
             gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])

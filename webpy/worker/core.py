@@ -93,7 +93,9 @@ class Core:
             record = self.access.line(conn.peer[0], self.clock.stamp, plan.parts, status, body_bytes, us)
         self.count(record, status, us, leading)
 
-    def note_from_pool(self, conn: Connection, plan: Plan, status: int, body_bytes: int, sent: int, began_s: float) -> None:
+    def note_from_pool(
+        self, conn: Connection, plan: Plan, status: int, body_bytes: int, sent: int, began_s: float
+    ) -> None:
         """Log and count an answer of a pool thread, and what it sent: `note` in one step."""
         us = int((_mono() - began_s) * 1e6)
         access, lane = self.access, self.row.pool

@@ -27,7 +27,7 @@ _STREAM_BYTES = 1 << 18  # that wait for a streaming handler, before the client 
 
 
 class BrokenOff(HTTPError, ConnectionError):
-    """The rest of a request's body will never come. Where a handler lets it pass, the client is told why, if it is there."""
+    """The rest of a request's body will never come. Where a handler lets it pass, a client still there is told why."""
 
 
 class Intake:
@@ -67,7 +67,7 @@ class Intake:
     def _store(self, piece: bytes) -> None:
         self._size += len(piece)
         if self._file is None and self._size > _MEMORY_BYTES:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115: open until the request is over
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open until the request is over
             self._file.writelines(self._pieces)
             self._pieces.clear()
         if self._file is None:

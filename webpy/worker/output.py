@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import socket
 import ssl
@@ -38,7 +39,7 @@ class Truncated(OSError):
 class Output:
     """One answer being sent: first `pending`, then the file, then what the source gives."""
 
-    __slots__ = ("_pending", "_queued_bytes", "answer", "began_s", "plan", "sent_bytes")
+    __slots__ = ("_pending", "_taken_bytes", "answer", "began_s", "plan", "sent_bytes")
 
     def __init__(self, answer: Answer, plan: Plan | None, began_s: float) -> None:
         """plan: None for the answer to a request that is none, which has been logged already."""
@@ -46,7 +47,7 @@ class Output:
         self.plan = plan
         self.began_s = began_s
         self.sent_bytes = 0  # head and framing included
-        self._queued_bytes = 0  # that the kernel held for the client when last looked at
+        self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
         file = answer.file
         if file is not None and file.count <= _INLINE_BYTES:
             try:
@@ -81,7 +82,7 @@ class Output:
         self.sent_bytes += sent
 
     def push(self, conn: Connection) -> bool:
-        """Send what the socket takes: True when nothing is left but the source. Raises OSError for a client that is gone."""
+        """Send what the socket takes: True when only the source is left. Raises OSError if the client is gone."""
         try:
             while self._pending:
                 piece = self._pending[0]
@@ -108,8 +109,8 @@ class Output:
             queued = int.from_bytes(fcntl.ioctl(conn.fd, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
         except OSError:
             return False
-        before, self._queued_bytes = self._queued_bytes, queued
-        return queued < before
+        before, self._taken_bytes = self._taken_bytes, self.sent_bytes - queued
+        return self._taken_bytes > before
 
     def finish(self) -> None:
         """Close what the body has to be closed; may raise whatever that raises."""

@@ -25,6 +25,8 @@ _COMPUTES_S = 0.0005  # more CPU time than this per request: computing
 _SETTLED = 8  # samples before they decide anything
 _TRUST = 32  # calm samples in a row that bring a handler back to the leader; doubled by every relapse
 _LONGEST_TRUST = 1 << 17
+_SWITCH_S = 0.005  # the interpreter's switch interval: Python's own, as threads that wait give the GIL up by themselves
+_COMPUTING_SWITCH_S = 0.001  # and while handlers compute: how long one may keep the others from the GIL
 _WEIGHT = 0.2  # of a new sample in the running means
 
 
@@ -170,6 +172,7 @@ class Gate:
         self._load = 0.0
         self._room = _cpus_to_fill() + 0.05
         self.running = 0  # computing handlers that run now; read without the lock
+        sys.setswitchinterval(_SWITCH_S)
 
     def enter(self, work: Work, task: Any) -> float:
         """The share taken for `task`, which may run now; 0.0 when it has been queued."""
@@ -185,6 +188,8 @@ class Gate:
         let_in = []
         with self._lock:
             self.running -= 1
+            if not self.running:
+                sys.setswitchinterval(_SWITCH_S)
             self._load = self._load - share if self.running else 0.0
             while self._waiting:
                 work, task = self._waiting[0]
@@ -196,6 +201,8 @@ class Gate:
         return let_in
 
     def _take(self, share: float) -> float:
+        if not self.running:
+            sys.setswitchinterval(_COMPUTING_SWITCH_S)
         self.running += 1
         self._load += share
         return share

@@ -43,8 +43,8 @@ class Way(NamedTuple):
 class Plan:
     """A head, the handler for it, and what the log and the board will say of it.
 
-    call: a handler object to its result; answers: the handler has something to say to this method; plain: the answer may
-    keep the connection and carry its body (HTTP/1.1, not HEAD); text: the request line for the board.
+    call: a handler object to its result; answers: the handler has something to say to this method; plain: the answer
+    may keep the connection and carry its body (HTTP/1.1, not HEAD); text: the request line for the board.
     """
 
     __slots__ = ("answers", "call", "groups", "handler", "has_body", "head", "parts", "plain", "text", "work")
@@ -77,7 +77,9 @@ class Planner:
     `recent` maps the bytes of a whole head to its plan, if it has no body: such a request can run at once.
     """
 
-    def __init__(self, routes: RouteTable, limits: Limits, log_format: AccessFormat | None, locks: ResourceLocks) -> None:
+    def __init__(
+        self, routes: RouteTable, limits: Limits, log_format: AccessFormat | None, locks: ResourceLocks
+    ) -> None:
         self._plans: Memo[Plan] = Memo(_MOST, _LONGEST_BYTES)
         self._plans_with_body: Memo[Plan] = Memo(_MOST, _LONGEST_BYTES)
         self._fields: Memo[Fields] = Memo(_MOST, _LONGEST_BYTES)

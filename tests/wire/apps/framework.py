@@ -103,7 +103,7 @@ class Status(web.HTTPHandler):
 
 class Aside(web.HTTPHandler):
     def do_get(self):
-        seen = {"closed": list(closed), "progress": list(progress)}
+        seen = {"pid": os.getpid(), "closed": list(closed), "progress": list(progress)}
         if self.request.query == "clear":
             closed.clear()
             progress.clear()
