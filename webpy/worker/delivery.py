@@ -1,7 +1,7 @@
-"""Owns the sending of answers: from an answer to its last byte, its line in the log, and what becomes of the connection.
+"""Owns the sending of answers: to the last byte, the line in the log, and what becomes of the connection then.
 
-`send` and `pull` run on the thread that ran the handler, or on the leader; the rest is the leader's. A thread never waits
-for a client: what the socket does not take is left to the loop.
+`send` and `pull` run on the thread that ran the handler, or on the leader; the rest is the leader's. A thread never
+waits for a client: what the socket does not take is left to the loop.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ from .plan import Plan
 __all__ = ["Delivery", "name_of"]
 
 _mono = time.monotonic
+
+
+class _BodyError(Exception):
+    """A body's iterator raised an OSError."""
 
 
 class Delivery:
@@ -55,10 +59,15 @@ class Delivery:
     def pull(self, line: Line | None, conn: Connection) -> None:
         """Send what the body's iterator gives, as far as the client takes it."""
         output = conn.output
-        assert output is not None and output.answer.source is not None
+        assert output is not None
+        source = output.answer.source
+        assert source is not None
         try:
             while True:
-                piece = next(output.answer.source, None)
+                try:
+                    piece = next(source, None)
+                except OSError as error:  # the application's own, of a file or another service: the client is not gone
+                    raise _BodyError from error
                 if piece is None:
                     output.answer.source = None
                 else:
@@ -71,7 +80,8 @@ class Delivery:
         except OSError as error:
             self._break_off(conn, output, error, line)
         except BaseException as error:
-            self._core.log.exception("the body of %s broke off", name_of(output.plan))
+            cause = error.__cause__ if isinstance(error, _BodyError) else error
+            self._core.log.error("the body of %s broke off", name_of(output.plan), exc_info=cause)
             self._fail_body(conn, output, error, line)
         else:
             self._conclude(conn, output, line)
@@ -123,7 +133,7 @@ class Delivery:
 
     def _break_off(self, conn: Connection, output: Output, error: OSError | None, line: Line | None) -> None:
         """Close a connection in the middle of an answer, so that nobody takes it for whole."""
-        if error is not None and not isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, ssl.SSLError):
+        if error is not None and not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)):
             self._core.log.error("the answer of %s broke off: %s", name_of(output.plan), error)
         self._conclude(conn, output, line, broken=True)
 
@@ -191,7 +201,9 @@ class Delivery:
         else:
             self._conclude(conn, output, None)
 
-    def resume_plain(self, conn: Connection, plan: Plan, status: int, out: bytes, sent: int, body_bytes: int, began_s: float) -> None:
+    def resume_plain(
+        self, conn: Connection, plan: Plan, status: int, out: bytes, sent: int, body_bytes: int, began_s: float
+    ) -> None:
         """Finish an answer that the socket did not take whole (the leader)."""
         answer = Answer(status)
         answer.head = out[: len(out) - body_bytes]

@@ -24,8 +24,8 @@ from .pace import COMPUTING, Probe
 from .plan import PEER_BYTES, Plan
 
 if TYPE_CHECKING:
-    from ..response import Response
     from ..handler import HTTPHandler
+    from ..response import Response
     from ..routes import RouteTable
 
 __all__ = ["Exchange"]
@@ -169,7 +169,14 @@ class Exchange:
             return renderer, renderer.respond()
 
     def settle(
-        self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, line: Line | None, closing: bool = False
+        self,
+        conn: Connection,
+        plan: Plan,
+        handler: Any,
+        result: Any,
+        began_s: float,
+        line: Line | None,
+        closing: bool = False,
     ) -> None:
         """Send the answer and log it; line: the pool thread's, None when the leader calls."""
         core = self._core
@@ -193,14 +200,17 @@ class Exchange:
 
     def _render_file(self, result: Any, response: Response | None) -> Answer | None:
         """The answer that is a whole file and nothing special, at a quarter of the cost of `render`; None for others."""
-        if type(result) is not tuple or len(result) != 2:
+        if type(result) is not tuple or len(result) != 2 or type(result[0]) is not int:
             return None
         status, body = result
         if type(body) is not io.BufferedReader and type(body) is not io.FileIO:
             return None
-        prefix = self._core.clock.prefix(status, False, response)
-        file = file_range(body) if prefix is not None else None
-        if file is None:
+        try:
+            prefix = self._core.clock.prefix(status, False, response)
+        except Exception:  # `render` says what is wrong, and closes the file
+            return None
+        file = None if prefix is None else file_range(body)
+        if prefix is None or file is None:
             return None
         answer = Answer(status)
         answer.head = b"%b%d\r\n\r\n" % (prefix, file.count)

@@ -1,14 +1,15 @@
 """Owns the loop: the one thread at a time that leads, from a ready descriptor to an answer, and who leads.
 
-The leader holds the lead, a lock, all the time but while it runs a handler; then the watcher may take the lead from it if
-the handler blocks. So no request takes a lock that anybody waits for, and two threads never lead at once.
+The leader holds the lead, a lock, all the time but while it runs a handler; then the watcher may take the lead from it
+if the handler blocks. So no request takes a lock that anybody waits for, and two threads never lead at once.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..request import Request
 from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
@@ -23,9 +24,11 @@ from .pool import Role
 
 if TYPE_CHECKING:
     from .housekeeping import Housekeeping
-    from .reading import Reading
+    from .reading import Begun, Reading
 
 __all__ = ["Loop"]
+
+Step = Callable[[Connection, int], "Begun | None"]
 
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
@@ -57,7 +60,7 @@ class Loop:
         self._watcher_sleeps = False
         self._watcher_wake = threading.Semaphore(0)
         self._ended = threading.Event()
-        self._steps = {
+        self._steps: dict[int, Step] = {
             Phase.NEW: reading.first,
             Phase.HANDSHAKE: housekeeping.acceptor.shake_hands,
             Phase.HEAD: reading.more_head,
@@ -152,9 +155,9 @@ class Loop:
                     continue
                 except (OSError, ValueError):
                     data = b""
-                plan = plans_get(data)
-                if plan is not None:
-                    request = Request(conn, plan.head)
+                known = plans_get(data)
+                if known is not None:
+                    plan, request = known, Request(conn, known.head)
                 else:
                     begun = begin(conn, data)
                     if begun is None:
@@ -177,6 +180,7 @@ class Loop:
             self._running = conn, plan
             start[0] = now
             lead_leave()
+            handler: Any
             try:
                 handler = plan.handler(request, plan.groups)
                 result = plan.call(handler)
@@ -185,7 +189,8 @@ class Loop:
             if probe is not None:
                 wall_s, cpu_s = probe.end()
                 work.sample(wall_s, cpu_s, gate.running > 0)
-            if not lead_try(False) and not self._lead_again(me):
+            held = lead_try(False)
+            if (not held or self._leader != me) and not self._lead_again(me, held):
                 exchange.settle(conn, plan, handler, result, now, line)
                 start[0] = 0.0
                 core.call(core.count_sent, sent_bytes)
@@ -242,8 +247,11 @@ class Loop:
                 work.heat -= 1
             now = end
 
-    def _lead_again(self, me: int) -> bool:
-        """The lead was taken while a handler ran: whether only to look (then it is ours again), or for good."""
+    def _lead_again(self, me: int, held: bool) -> bool:
+        """The lead was not to be had, or is another's: whether it was taken only for a look, and is ours again."""
+        if held:  # it was free as the new leader runs a handler of its own
+            self._lead.release()
+            return False
         while self._leader == me:
             if self._lead.acquire(timeout=0.001):
                 if self._leader == me:

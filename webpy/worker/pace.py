@@ -1,8 +1,8 @@
 """Owns what the worker learns of each handler's pace, and the gate that computing handlers pass; no sockets.
 
 A handler and method is quick (runs on the leader), waiting (runs on a pool thread) or computing (a pool thread, few at
-a time). `Probe` measures a run; `Work` is written without a lock by several threads: a sample lost to a race only delays
-what is learned.
+a time). `Probe` measures a run; `Work` is written without a lock by several threads: a sample lost to a race only
+delays what is learned.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _WEIGHT = 0.2  # of a new sample in the running means
 class Probe:
     """Measures one run on the thread that makes it.
 
-    Only a thread that gave up its CPU of its own accord has waited: one that was preempted, by another process, or by the
-    hypervisor, has not, however long it took. The kernel counts the two apart (getrusage(2), ru_nvcsw).
+    Only a thread that gave up its CPU of its own accord has waited: one that was preempted, by another process or by
+    the hypervisor, has not, however long it took. The kernel counts the two apart (getrusage(2), ru_nvcsw).
     """
 
     __slots__ = ("_began_s", "_cpu_s", "_switches")

@@ -1,7 +1,7 @@
 """Owns the worker's threads: their number, their lines on the board, and the queue that feeds the pool.
 
-The queue wakes one thread, and that one wakes the next when it has taken its task, so they do not all wait for the GIL at
-once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.)
+The queue wakes one thread, and that one wakes the next when it has taken its task, so they do not all wait for the GIL
+at once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.)
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..supervisor import Line
 __all__ = ["Pool", "Role", "Task"]
 
 Task = tuple[Any, ...]
-"""A callable and its arguments; the thread's line is put before them. What it gives is None, or the thread's next role."""
+"""A callable and its arguments; the thread's line is put before them. It gives None, or the thread's next role."""
 
 Role = Callable[[Line], Any]
-"""What a thread does until it gives its next role, or None to end (a `Role | None`: types cannot say that of themselves)."""
+"""What a thread does until it gives its next role, or None to end: a `Role | None`, which types cannot say."""
 
 
 class Pool:
@@ -48,7 +48,7 @@ class Pool:
         self._tasks.put(task)
 
     def start(self, role: Role) -> bool:
-        """Start a thread that plays `role`, then the role that gave, until one gives None. False when none can be had."""
+        """Start a thread that plays `role`, then the role that gave, until one gives None; False if none can be had."""
         try:
             line = self._free_lines.popleft()
         except IndexError:  # there are as many threads as there may be
@@ -69,7 +69,10 @@ class Pool:
 
     def join(self) -> Role | None:
         """The role of a thread that has no other: to serve, if the pool has room for one more."""
-        return self._serve if self._count_one_more() else None
+        if not self._count_one_more():
+            return None
+        self._idle.append(None)
+        return self._serve
 
     def _add_thread(self) -> None:
         if self._threads < self._most and self._count_one_more() and not self.start(self._serve):
@@ -98,9 +101,9 @@ class Pool:
         self._give_line(line)
 
     def _serve(self, line: Line) -> Role:
-        """Run tasks until one gives another role."""
-        get, idle = self._tasks.get, self._idle
-        task = get()  # the one this thread was made for: it was never idle
+        """Run tasks until one gives another role. A thread just made is not idle: the task it was made for is there."""
+        get, empty, idle = self._tasks.get, self._tasks.empty, self._idle
+        task = get()
         while True:
             try:
                 role: Role | None = task[0](line, *task[1:])
@@ -111,5 +114,6 @@ class Pool:
             if role is not None:
                 self._count_one_less()
                 return role
-            idle.append(None)
+            if empty():
+                idle.append(None)
             task = get()

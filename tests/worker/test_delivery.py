@@ -1,0 +1,100 @@
+"""Answers whose body fails on the way: told while that can be done, broken off when not, logged and closed always."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.heads import head_bytes
+from tests.worker.rig import Rig, records
+from webpy import HTTPError
+from webpy.answer import render
+from webpy.worker.connection import Connection, Phase
+from webpy.worker.output import Output
+
+Make = Callable[..., Rig]
+
+
+class Body:
+    """Gives some pieces, then raises."""
+
+    def __init__(self, error: BaseException, *pieces: bytes) -> None:
+        self.error = error
+        self.pieces = pieces
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.pieces
+        raise self.error
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def pulled(parts: Rig, body: Body) -> tuple[Connection, socket.socket]:
+    """A connection whose answer has this body, pulled by a pool thread (this one)."""
+    conn, client = parts.connection(Phase.RUNNING)
+    plan = parts.planner.plan(head_bytes("GET", "/body"))
+    conn.output = Output(render(plan.head, None, (200, body), "webpy", "now", False), plan, 0.0)
+    parts.delivery.pull(parts.row.lines[0], conn)
+    parts.turn()
+    return conn, client
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RuntimeError("oops"), 500),
+        (FileNotFoundError(2, "gone"), 500),
+        (ConnectionResetError("by the database, not by the client"), 500),
+        (SystemExit(), 500),
+        (HTTPError(404), 404),
+    ],
+)
+def test_a_body_that_fails_at_once_is_answered_with_an_error(rig: Make, error: BaseException, status: int) -> None:
+    parts = rig()
+    body = Body(error)
+    conn, client = pulled(parts, body)
+    assert client.recv(4096).startswith(b"HTTP/1.1 %d " % status)
+    assert (conn.phase, body.closed) == (Phase.IDLE, 1)  # the connection goes on
+    (record,) = records(parts.row)
+    assert f'"GET /body HTTP/1.1" {status} ' in record
+    assert parts.complaints == ["the body of GET /body (_NotFound) broke off"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("oops"), TimeoutError("of the database")])
+def test_a_body_that_fails_later_is_broken_off_and_the_reason_logged(rig: Make, error: BaseException) -> None:
+    parts = rig()
+    body = Body(error, b"first", b"second")
+    conn, client = pulled(parts, body)
+    got = b""
+    while data := client.recv(4096):
+        got += data
+    assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert got.endswith(b"5\r\nfirst\r\n6\r\nsecond\r\n")  # without the last chunk: nobody takes it for whole
+    assert (conn.phase, body.closed) == (Phase.CLOSED, 1)
+    (record,) = records(parts.row)
+    assert '"GET /body HTTP/1.1" 200 ' in record
+    assert len(parts.complaints) == 1
+
+
+def test_a_client_that_is_gone_is_nobodys_fault(rig: Make) -> None:
+    parts = rig()
+
+    class Endless(Body):
+        def __iter__(self) -> Iterator[Any]:
+            while True:
+                yield b"x" * 1000
+
+    conn, client = parts.connection(Phase.RUNNING)
+    client.close()
+    body = Endless(RuntimeError())
+    plan = parts.planner.plan(head_bytes("GET", "/body"))
+    conn.output = Output(render(plan.head, None, (200, body), "webpy", "now", False), plan, 0.0)
+    parts.delivery.pull(parts.row.lines[0], conn)
+    parts.turn()
+    assert (conn.phase, body.closed, parts.complaints) == (Phase.CLOSED, 1, [])
+    assert len(records(parts.row)) == 1
