@@ -38,37 +38,37 @@ def start(serve: Callable[..., Server]) -> Callable[..., Server]:
 
 
 class Log:
-    """The access log of a server that one test at a time uses: the lines of the requests since this was made.
+    """The lines of a server's access log that match `pattern` and came since this was made.
 
-    Lines of requests to /aside are not counted: a fence keeps what came before apart, and tests ask the server
-    other things beside.
+    A thread may log after its client has the answer, so `pattern` must match no request that was made before, unless
+    its line has been waited for.
     """
 
-    _COUNTED = r"^(?!.* /aside)"
     _fences = itertools.count()
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, pattern: str) -> None:
         self._server = server
+        self._pattern = pattern
         self._fence()
-        self._before = len(self._counted())
+        self._before = len(self._matching())
 
     def lines(self, count: int) -> list[str]:
         """Wait for this many lines, which must be all there are."""
-        self._server.wait_for(self._COUNTED, self._server.log, count=self._before + count)
-        self._fence()
-        new = self._counted()[self._before :]
+        self._server.wait_for(self._pattern, self._server.log, count=self._before + count)
+        new = self.all()
         assert len(new) == count, f"{len(new)} lines instead of {count}: {new}"
         return new
 
     def all(self) -> list[str]:
-        """All lines there are; for a test that cannot know how many, but that the last has been written."""
+        """All lines there are; for a test that cannot know how many, but that the leader has written them."""
         self._fence()
-        return self._counted()[self._before :]
+        return self._matching()[self._before :]
 
     def _fence(self) -> None:
+        """Wait until what the leader of the one worker has logged by now is there."""
         fence = f"/aside/fence/{next(self._fences)}"
         self._server.get(fence)
         self._server.wait_for(f"{fence} ", self._server.log)
 
-    def _counted(self) -> list[str]:
-        return [line for line in self._server.log if re.search(self._COUNTED, line)]
+    def _matching(self) -> list[str]:
+        return [line for line in self._server.log if re.search(self._pattern, line)]

@@ -88,7 +88,7 @@ def test_nothing_behind_bad_input_is_looked_at(server: Server) -> None:
 
 
 def test_every_refusal_has_its_line_in_the_access_log(server: Server) -> None:
-    log = Log(server)
+    log = Log(server, r'" [45]\d\d ')
     sizes = []
     for bad in BAD:
         with Client(server, timeout=AT_ONCE_S) as client:
@@ -141,16 +141,6 @@ def test_a_refusal_can_be_read_by_a_client_that_still_sends(server: Server) -> N
         is_refusal(client.read(), 413)
         client.ended()
     assert calls(server) == []
-
-
-def test_a_client_that_never_stops_sending_is_cut_off(server: Server) -> None:
-    with Client(server, timeout=AT_ONCE_S) as client:
-        client.send(get("/", f"Content-Length: {1 << 40}", method="PUT"))
-        is_refusal(client.read(), 413)
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            while True:
-                client.send(bytes(1 << 12))
-                threading.Event().wait(0.001)
 
 
 def test_a_refusal_behind_an_answer_that_fills_the_socket(server: Server) -> None:

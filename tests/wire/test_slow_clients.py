@@ -134,7 +134,7 @@ def cpu_s(pid: int) -> float:
 
 @pytest.mark.parametrize("kind", ["large", "large-file", "large-generator"])
 def test_a_client_that_vanishes_in_the_middle_of_an_answer(server: Server, kind: str) -> None:
-    log = Log(server)
+    log = Log(server, f"/body/{kind} ")
     for _ in range(3):
         client = Client(server, receive_buffer_bytes=4096)
         client.send(get(f"/body/{kind}"))
@@ -151,7 +151,7 @@ def test_a_client_that_vanishes_in_the_middle_of_an_answer(server: Server, kind:
 
 def test_a_client_that_vanishes_while_its_handler_runs(server: Server) -> None:
     for leave in (Client.close, Client.reset):
-        log = Log(server)
+        log = Log(server, "/sleep/0.05 ")
         clients = [Client(server) for _ in range(2 * THREADS)]
         for client in clients:
             client.send(get("/sleep/0.05"))

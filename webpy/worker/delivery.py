@@ -25,10 +25,6 @@ __all__ = ["Delivery", "name_of"]
 _mono = time.monotonic
 
 
-class _BodyError(Exception):
-    """A body's iterator raised an OSError."""
-
-
 class Delivery:
     """Sends answers; `line` is the pool thread's that calls, None when the leader does."""
 
@@ -62,29 +58,28 @@ class Delivery:
         assert output is not None
         source = output.answer.source
         assert source is not None
-        try:
-            while True:
-                try:
-                    piece = next(source, None)
-                except OSError as error:  # the application's own, of a file or another service: the client is not gone
-                    raise _BodyError from error
-                if piece is None:
-                    output.answer.source = None
-                else:
-                    output.add(piece)
+        more = True
+        while more:
+            try:
+                piece = next(source, None)
+            except BaseException as error:  # the application's own, an OSError too: the client is not gone
+                if not isinstance(error, HTTPError):
+                    self._core.log.error("the body of %s broke off", name_of(output.plan), exc_info=error)
+                self._fail_body(conn, output, error, line)
+                return
+            if piece is None:
+                output.answer.source = None
+                more = False
+            else:
+                output.add(piece)
+            try:
                 if not output.push(conn):
                     self._core.call(self._await_room, conn)
                     return
-                if piece is None:
-                    break
-        except OSError as error:
-            self._break_off(conn, output, error, line)
-        except BaseException as error:
-            cause = error.__cause__ if isinstance(error, _BodyError) else error
-            self._core.log.error("the body of %s broke off", name_of(output.plan), exc_info=cause)
-            self._fail_body(conn, output, error, line)
-        else:
-            self._conclude(conn, output, line)
+            except OSError as error:
+                self._break_off(conn, output, error, line)
+                return
+        self._conclude(conn, output, line)
 
     def _conclude(self, conn: Connection, output: Output, line: Line | None, broken: bool = False) -> None:
         """The answer has been sent, or never will be: log it and move the connection on."""

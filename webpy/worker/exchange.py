@@ -189,9 +189,8 @@ class Exchange:
                 answer = render(plan.head, headers, result, SERVER, core.clock.date, closing)
             output = Output(answer, plan, began_s)
         except Exception as error:
-            core.log.error("the answer of %s cannot be sent", name_of(plan), exc_info=None if isinstance(error, BadResult) else error)
-            if isinstance(error, BadResult):
-                core.log.error("%s", error)
+            trace = None if isinstance(error, BadResult) else error
+            core.log.error("the answer of %s cannot be sent: %s", name_of(plan), error, exc_info=trace)
             answer = render(plan.head, None, (500, "500 - Internal Server Error\n"), SERVER, core.clock.date, closing)
             output = Output(answer, plan, began_s)
         self._delivery.send(conn, output, line)
@@ -199,7 +198,7 @@ class Exchange:
     # -- the leader -------------------------------------------------------------------------------------------------
 
     def _render_file(self, result: Any, response: Response | None) -> Answer | None:
-        """The answer that is a whole file and nothing special, at a quarter of the cost of `render`; None for others."""
+        """The answer that is a file and nothing special, at a quarter of the cost of `render`; None for others."""
         if type(result) is not tuple or len(result) != 2 or type(result[0]) is not int:
             return None
         status, body = result
