@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .board import CLOSED, LINE_BYTES, Board, Cell, Line, MasterCell, Row
 from .config import Config, SettingsError
-from .context import Application, Context
+from .context import Application, Context, LoadError
 from .errorlog import log_line
 from .lane import Lane
 from .latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
@@ -31,6 +31,7 @@ __all__ = [
     "Context",
     "Lane",
     "Line",
+    "LoadError",
     "MasterCell",
     "Message",
     "Row",

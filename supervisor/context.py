@@ -12,7 +12,11 @@ from typing import Protocol
 from .board import Board, Row
 from .messages import Message, receive, send
 
-__all__ = ["Application", "Context"]
+__all__ = ["Application", "Context", "LoadError"]
+
+
+class LoadError(Exception):
+    """The application cannot be loaded, and the text tells all: raised by `load`, shown without a traceback."""
 
 
 class Application(Protocol):

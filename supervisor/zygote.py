@@ -30,7 +30,7 @@ from typing import NoReturn
 import setproctitle
 
 from .board import Board
-from .context import Application, Context
+from .context import Application, Context, LoadError
 from .errorlog import log_line
 from .identity import Identity
 from .kernel import die_with_parent
@@ -112,7 +112,8 @@ class Zygote:
         except BaseException as error:
             own_frame = error.__traceback__
             shown = own_frame.tb_next if own_frame is not None else None
-            text = "".join(traceback.format_exception(type(error), error, shown))
+            told = isinstance(error, LoadError)
+            text = str(error) if told else "".join(traceback.format_exception(type(error), error, shown))
             send(self.channel, Message.FAILED, text=text.encode("utf-8", "backslashreplace"))
             _flush()
             os._exit(1)

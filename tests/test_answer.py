@@ -255,11 +255,12 @@ def test_a_file_past_its_end_is_empty(file: io.BufferedReader) -> None:
 
 
 @pytest.mark.parametrize("make", [tempfile.TemporaryFile, tempfile.NamedTemporaryFile])
-def test_what_was_written_to_a_file_is_sent_though_not_flushed(make: Any) -> None:
+def test_a_temporary_file_is_a_file(make: Any) -> None:
     with make() as stream:
         stream.write(b"0123456789")
+        assert body_of(made((200, stream))) == b""
         stream.seek(0)
-        stream.write(b"abc")
+        stream.write(b"abc")  # and not flushed
         answer = made((200, stream))
         assert answer.file is not None
         assert body_of(answer) == b"3456789"

@@ -97,6 +97,7 @@ def test_it_does_not_speak_1_1(files: Files) -> None:
     old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         Handshake(server(files), old)
+    assert server(files).minimum_version == ssl.TLSVersion.TLSv1_2  # whatever OpenSSL's own settings refuse besides
 
 
 def test_its_suites_for_1_2_are_mozillas_intermediate_ones(files: Files) -> None:

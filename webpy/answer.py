@@ -193,20 +193,14 @@ def file_range(stream: Any) -> FileRange | None:
     """
     if isinstance(stream, tempfile._TemporaryFileWrapper):
         stream = stream.file
-    if isinstance(stream, (io.BufferedReader, io.BufferedRandom)):
-        raw: Any = stream.raw
-    else:
-        raw = stream
+    raw: Any = stream.raw if isinstance(stream, (io.BufferedReader, io.BufferedRandom)) else stream
     if type(raw) is not io.FileIO:
         return None
     fd = raw.fileno()
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         return None
-    if stream.writable():
-        stream.flush()
-        status = os.fstat(fd)
-    offset = stream.tell()
+    offset = stream.tell()  # what was written and not flushed lies before it
     return FileRange(fd, offset, max(0, status.st_size - offset))
 
 

@@ -22,10 +22,10 @@ from .errors import HTTPErrorHandler
 from .handler import HTTPHandler
 from .routes import compile_routes
 from .settings import Resolved, Settings, find_config, resolve
-from .supervisor import Config, Supervisor
+from .supervisor import Config, LoadError, Supervisor
 from .supervisor.identity import Identity
 from .supervisor.listeners import Listener, open_listeners
-from .target import load_target, loading
+from .target import TargetError, load_target, loading
 from .worker import Site, WebApplication
 
 __all__ = ["HTTPServer", "serve"]
@@ -42,7 +42,10 @@ def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None =
     locks = ResourceLocks()
 
     def find_site() -> Site:
-        found = load_target(target, kind)
+        try:
+            found = load_target(target, kind)
+        except TargetError as error:
+            raise LoadError(str(error)) from error
         return Site(found.routes, found.error_routes, found.settings)
 
     def configure() -> tuple[Config, WebApplication]:

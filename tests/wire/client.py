@@ -48,7 +48,7 @@ def get(path: str = "/", *fields: str, method: str = "GET", version: str = "HTTP
 
 
 class Client:
-    """A connection to `server` (tests.server.Server); with `tls`, a context, over TLS."""
+    """A connection to `server` (tests.server.Server); with `tls`, a context, over TLS, resuming `session`."""
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Client:
         *,
         timeout: float = PATIENCE_S,
         tls: ssl.SSLContext | None = None,
+        session: ssl.SSLSession | None = None,
         receive_buffer_bytes: int = 0,
     ) -> None:
         raw = socket.socket(socket.AF_INET)
@@ -65,7 +66,11 @@ class Client:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             raw.connect(server.address)  # type: ignore[attr-defined]
-            self.sock = raw if tls is None else tls.wrap_socket(raw, server_hostname="localhost")
+            self.sock = raw
+            if tls is not None:  # an end without close_notify raises SSLEOFError
+                self.sock = tls.wrap_socket(
+                    raw, server_hostname="localhost", suppress_ragged_eofs=False, session=session
+                )
         except BaseException:
             raw.close()
             raise

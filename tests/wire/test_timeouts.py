@@ -106,12 +106,15 @@ def test_a_body_that_comes_slowly_is_taken(server: Server) -> None:
         assert whole.read().body == streamed.read().body == b"x" * 8
 
 
-def test_a_handler_that_takes_its_time_with_a_body_is_let(server: Server) -> None:
-    """The client has sent it all, or would if it was let: it is not to blame."""
-    with Client(server) as client:
-        client.send(get("/streamed/slowly", method="POST", body=bytes(4 << 20)))
-        reply = client.read()
+def test_a_handler_may_take_longer_than_any_of_these(server: Server) -> None:
+    """Also with a body that streams: the client has sent it all, or would if it was let, so it is not to blame."""
+    with Client(server) as asleep, Client(server) as streaming:
+        asleep.send(get(f"/sleep/{4 * LIMIT_S}"))
+        streaming.send(get("/streamed/slowly", method="POST", body=bytes(4 << 20)))
+        assert asleep.read().text == "slept"
+        reply = streaming.read()
         assert (reply.status, reply.text) == (200, str(4 << 20))
+        assert asleep.ask("/body/none").status == 200
 
 
 def test_an_idle_connection_is_closed_in_silence(server: Server) -> None:
@@ -130,27 +133,25 @@ def test_an_idle_connection_that_is_used_in_time_is_kept(server: Server) -> None
             assert not client.comes_within(LIMIT_S / 2)
 
 
-def test_a_handler_may_take_longer_than_any_of_these(server: Server) -> None:
-    with Client(server) as client:
-        assert client.ask(f"/sleep/{4 * LIMIT_S}").text == "slept"
-        assert client.ask("/body/none").status == 200
-
-
-@pytest.mark.parametrize("kind", ["large", "large-file", "large-generator"])
-def test_a_client_that_reads_nothing_is_cut_off(server: Server, kind: str) -> None:
+def test_a_client_that_reads_nothing_is_cut_off(server: Server) -> None:
     server.get("/aside?clear")
-    log = Log(server, f"/body/{kind} ")
+    kinds = ("large", "large-file", "large-generator")
+    logs = [Log(server, f"/body/{kind} ") for kind in kinds]
     many = 8  # answers: more than the buffers of both sides hold
-    with Client(server, receive_buffer_bytes=4096) as client:
-        client.send(get(f"/body/{kind}") * many)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(server, receive_buffer_bytes=4096)) for _ in kinds]
         with ends_in_time():
-            client.wait_for_reset()
-    lines = log.all()
-    assert 1 <= len(lines) < many
-    assert int(lines[-1].partition('" 200 ')[2].split()[0]) < LARGE_BYTES, "the line says how much of it was sent"
-    if kind != "large":
-        closed = json.loads(server.get("/aside").body)["closed"]
-        assert len(closed) == len(lines), "what was being sent has been closed"
+            for client, kind in zip(clients, kinds, strict=True):
+                client.send(get(f"/body/{kind}") * many)
+            for client in clients:
+                client.wait_for_reset()
+    lines = [log.all() for log in logs]
+    for of_kind in lines:
+        assert 1 <= len(of_kind) < many
+        assert int(of_kind[-1].partition('" 200 ')[2].split()[0]) < LARGE_BYTES, "the line says how much of it was sent"
+    closed = json.loads(server.get("/aside").body)["closed"]
+    assert closed.count("large") == len(lines[1])
+    assert closed.count("generator") == len(lines[2])
 
 
 def test_a_client_that_reads_slowly_gets_all_of_it(server: Server) -> None:

@@ -19,8 +19,8 @@ import trustme
 from tests.worker.rig import records
 from webpy import HTTPHandler
 from webpy.atomic import ResourceLocks
-from webpy.settings import SettingsError, resolve
-from webpy.supervisor import CLOSED, Board, Context, Message
+from webpy.settings import resolve
+from webpy.supervisor import CLOSED, Board, Context, LoadError, Message
 from webpy.supervisor.messages import channel_pair, receive, send
 from webpy.worker import Site, WebApplication
 from webpy.worker.application import limits_of
@@ -173,11 +173,12 @@ def test_a_result_that_runs_code_does_not_end_the_worker(running: Callable[..., 
 
 
 def test_loading_finds_what_is_wrong_with_the_site() -> None:
-    with pytest.raises(ValueError, match="route '/': got 'x', wanted a subclass"):
+    """As a LoadError, whose text is all that is shown."""
+    with pytest.raises(LoadError, match="^route '/': got 'x', wanted a subclass"):
         application(Site({"/": "x"})).load()
-    with pytest.raises(ValueError, match="error route '500'"):
+    with pytest.raises(LoadError, match="^error route '500': got .*, wanted a subclass of HTTPErrorHandler"):
         application(Site(ROUTES, {"500": Hello})).load()
-    with pytest.raises(SettingsError, match="threads"):
+    with pytest.raises(LoadError, match="threads.* 0"):
         application(Site(ROUTES, {}, {"threads": 0})).load()
 
 
@@ -190,7 +191,7 @@ def test_what_the_site_raises_is_the_verdict() -> None:
 
 
 def test_a_bad_access_format_is_found_before_anything_is_forked() -> None:
-    with pytest.raises(ValueError, match="access"):
+    with pytest.raises(LoadError, match="access"):
         application(access_format="%(nonsense")
 
 

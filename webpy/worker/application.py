@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..accesslog import AccessFormat, compile_format
 from ..protocol import Limits
 from ..routes import RouteTable, compile_routes
+from ..supervisor import LoadError
 from ..tls import make_context
 from .accepting import Acceptor
 from .clock import Clock
@@ -86,11 +87,14 @@ class WebApplication:
         if self._own_log:
             _log_to_stderr(self._log, self._resolved.settings.log_level)
         site = self._find_site()
-        if site.settings:
-            self._resolved = self._resolved.with_keywords(site.settings)
-            self._access = self._access_format()
-        self._routes = compile_routes(site.routes, dict(site.error_routes))
-        self._tls = make_context(self._resolved.settings)
+        try:
+            if site.settings:
+                self._resolved = self._resolved.with_keywords(site.settings)
+                self._access = self._access_format()
+            self._routes = compile_routes(site.routes, dict(site.error_routes))
+            self._tls = make_context(self._resolved.settings)
+        except ValueError as error:  # settings, a route, a certificate: the text says which
+            raise LoadError(str(error)) from error
 
     def _access_format(self) -> AccessFormat | None:
         settings = self._resolved.settings
@@ -138,9 +142,15 @@ class WebApplication:
 def _log_to_stderr(log: logging.Logger, level: str) -> None:
     """Have the logger write to standard error, which the supervisor takes into the error log."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s [%(process)d] [%(levelname)s] %(message)s", "%Y-%m-%d %H:%M:%S %z")
-    )
+    handler.setFormatter(_Formatter("%(asctime)s [%(process)d] [%(level)s] %(message)s", "%Y-%m-%d %H:%M:%S %z"))
     log.handlers[:] = [handler]
     log.setLevel(level.upper())
     log.propagate = False
+
+
+class _Formatter(logging.Formatter):
+    """Lines like those of the master."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.level = record.levelname.lower()
+        return super().format(record)

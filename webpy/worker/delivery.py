@@ -63,7 +63,7 @@ class Delivery:
             try:
                 piece = next(source, None)
             except BaseException as error:  # the application's own, an OSError too: the client is not gone
-                if not isinstance(error, HTTPError):
+                if output.sent_bytes or not isinstance(error, HTTPError):  # otherwise the client is told
                     self._core.log.error("the body of %s broke off", name_of(output.plan), exc_info=error)
                 self._fail_body(conn, output, error, line)
                 return

@@ -157,7 +157,8 @@ class Exchange:
     def failed(self, plan: Plan, request: Request, error: BaseException) -> tuple[HTTPErrorHandler, Any]:
         """The error handler and its result for what a handler raised; anything but HTTPError is logged and a 500."""
         if not isinstance(error, HTTPError):
-            self._core.log.error("%s raised", name_of(plan), exc_info=error)
+            trace = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
+            self._core.log.error("%s raised", name_of(plan), exc_info=trace)
             error = HTTPError(500)
         try:
             renderer = self._routes.error_handler(request, error)

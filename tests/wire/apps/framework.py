@@ -317,6 +317,14 @@ class About(web.HTTPHandler):
     do_post = do_get
 
 
+class Security(web.HTTPHandler):
+    def do_get(self):
+        tls = self.request.tls
+        subject = [value for ((name, value),) in (tls.getpeercert() or {}).get("subject", ()) if name == "commonName"]
+        seen = [self.request.scheme, tls.version(), subject, tls.session_reused, os.getpid()]
+        return 200, json.dumps(seen)
+
+
 class Fields(web.HTTPHandler):
     def do_get(self):
         headers = self.response.headers
@@ -381,6 +389,7 @@ routes = {
     "/streamed/(.*)": Streamed,
     r"/groups/(\w+)/(?P<name>\w+)(/more)?": Groups,
     "/about.*": About,
+    "/security": Security,
     "/fields.*": Fields,
     "/counter": Counter,
     "/sleep/(.*)": Sleep,
