@@ -191,7 +191,7 @@ def test_what_the_site_raises_is_the_verdict() -> None:
 
 
 def test_a_bad_access_format_is_found_before_anything_is_forked() -> None:
-    with pytest.raises(LoadError, match="access"):
+    with pytest.raises(ValueError, match="access format '%.nonsense'"):
         application(access_format="%(nonsense")
 
 

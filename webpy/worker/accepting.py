@@ -94,6 +94,9 @@ class Acceptor:
         return mine > least + 1 + (least >> 3)
 
     def _accept_from(self, listener: socket.socket) -> Callable[[int], None]:
+        with contextlib.suppress(OSError):  # a unix socket has no such thing
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
+
         def accept(_event: int) -> None:
             if not self._open:
                 return
@@ -121,11 +124,8 @@ class Acceptor:
                 self._rest(_EXHAUSTED_S)
             return False
         sock.setblocking(False)
-        if sock.family == socket.AF_UNIX:
+        if not isinstance(address, tuple):  # of a unix socket: the client's path, mostly empty
             address = ("unix", 0)
-        else:
-            with contextlib.suppress(OSError):  # macOS: it has gone already
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
             try:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)

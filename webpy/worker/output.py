@@ -30,6 +30,7 @@ _STEP_BYTES = 1 << 20  # of a file in one call, so that one fast client does not
 _READ_BYTES = 1 << 16  # of a file under TLS, where sendfile cannot be used
 _INLINE_BYTES = 1 << 15  # a file this small is read and leaves with its head in one write
 _JOIN_BYTES = 1 << 16
+_TURN_BYTES = 1 << 17  # from memory in one turn: a socket may take megabytes, and copying those takes a millisecond
 
 
 class Truncated(OSError):
@@ -83,18 +84,21 @@ class Output:
 
     def push(self, conn: Connection) -> bool:
         """Send what the socket takes: True when only the source is left. Raises OSError if the client is gone."""
+        turn_bytes = _TURN_BYTES
         try:
             while self._pending:
-                piece = self._pending[0]
+                if turn_bytes <= 0:
+                    return False  # the loop comes back when it has looked at the others
+                piece = self._pending[0][:turn_bytes]
                 if self.answer.file is not None and conn.tls is None:
                     sent = conn.sock.send(piece, socket.MSG_MORE)  # the file's beginning shares its packet
                 else:
                     sent = conn.send(piece)
                 self.sent_bytes += sent
-                if sent == len(piece):
+                turn_bytes -= sent
+                self._pending[0] = self._pending[0][sent:]
+                if not self._pending[0]:
                     self._pending.pop(0)
-                else:
-                    self._pending[0] = piece[sent:]
             return self._push_file(conn) if self.answer.file is not None else True
         except WOULD_BLOCK:
             return False
