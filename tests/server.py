@@ -80,6 +80,7 @@ class Server:
         if bind is not None:
             command += ["--bind", bind]
         self.command = [*command, *options]
+        self.cwd = cwd
         self.log: list[str] = []  # stdout: the access log, unless an option sends it elsewhere
         self.errors: list[str] = []  # stderr: the error log, likewise
         self._news = threading.Condition()

@@ -1,7 +1,7 @@
-"""Half a minute under load while random workers are killed: what was answered is in the log, and what was lost is, too.
+"""Half a minute under load while random workers are killed: what was answered is in the log, and so is what was lost.
 
-`wrk` asks for an answer that takes no time, as fast as it can: of its requests only the numbers can be compared. Clients
-of our own name each request, so that each can be found in the log.
+`wrk` asks for an answer that takes no time, as fast as it can: of its requests only the numbers can be compared.
+Clients of our own name each request, so that each can be found in the log.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -192,4 +191,4 @@ def test_kills_under_load_lose_no_line_of_the_log(serve: Callable[..., Server], 
     # Answered and yet killed, or both: the worker died just between the answer, its line, and its being over.
     assert len(of_killed & answered) <= kills, "a line too many for a request or two, never for most of them"
     assert len(of_killed) >= len(lost) / 3, "what was running when its worker died has a line that says so"
-    print(f"{requests} + {len(answered)} answers, {kills} kills, {len(lost)} named requests lost, {len(of_killed)} marked")
+    print(f"{requests} + {len(answered)} answers, {kills} kills, {len(lost)} named lost, {len(of_killed)} marked")

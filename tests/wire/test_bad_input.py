@@ -101,7 +101,7 @@ def test_every_refusal_has_its_line_in_the_access_log(server: Server) -> None:
         assert line, text
         assert (int(line["status"]), int(line["bytes"])) == (bad.status, size), bad.name
         first = bad.raw.lstrip(b"\r\n").partition(b"\r")[0].partition(b"\n")[0][:60]
-        if first.isascii() and first.decode().isprintable() and not {b'"', b"\\"} & {first[i : i + 1] for i in range(60)}:
+        if first.isascii() and first.decode().isprintable() and b'"' not in first and b"\\" not in first:
             assert line["line"].startswith(first.decode()), bad.name
 
 

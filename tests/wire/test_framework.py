@@ -256,6 +256,22 @@ def test_a_pipelined_body_ends_where_it_ends(server: Server) -> None:
         assert [client.read().body for _ in range(4)] == [b"first", b"second", b"first", TEXT]
 
 
+def test_nothing_behind_a_closing_request_is_answered(server: Server) -> None:
+    """And what was sent behind it does not cost the client the answer."""
+    for closing in (get("/body/str", "Connection: close"), get("/sleep/0.01", version="HTTP/1.0")):
+        with Client(server) as client:
+            client.send(closing + get("/nowhere") * 5000)
+            assert client.read().status == 200
+            client.ended()
+
+
+def test_a_body_that_nobody_wants_is_read_all_the_same(server: Server) -> None:
+    with Client(server) as client:
+        for path, status in (("/body/str", 405), ("/nowhere", 404), ("/about", 200)):
+            assert client.ask(path, method="POST", body=b"x" * 100_000).status == status
+        assert client.ask("/body/str", body=b"x" * 100_000).body == TEXT
+
+
 def test_groups_by_index_and_name(server: Server) -> None:
     with Client(server) as client:
         assert json.loads(client.ask("/groups/a/b").body) == ["a", "b", None, None, 3, ["a", "b", None]]
@@ -468,7 +484,11 @@ def test_what_a_handler_raises_goes_to_the_error_log_and_never_to_the_client(
     seen = sum(secret in line for line in server.errors)
     with Client(server) as client:
         reply = client.ask(path)
-        assert (reply.status, reply.reason, reply.text) == (500, "Internal Server Error", "500 - Internal Server Error\n")
+        assert (reply.status, reply.reason, reply.text) == (
+            500,
+            "Internal Server Error",
+            "500 - Internal Server Error\n",
+        )
         assert client.ask("/body/str").body == TEXT
     server.wait_for(secret, count=seen + 1)
     server.wait_for("Traceback")

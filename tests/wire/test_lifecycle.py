@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ import pytest
 from tests.server import Server
 
 from .client import Client, get, until
+from .conftest import APPS
 
 Start = Callable[..., Server]
 
@@ -71,6 +73,28 @@ def test_connections_are_shared_out_anew_after_some_have_gone(start: Start) -> N
             client.ended()  # the worker has forgotten it
         again = [stack.enter_context(Client(server)) for _ in leaving]
         assert Counter(map(pid_of, again))[pids[0]] > 0.8 * len(again)
+
+
+def test_several_addresses_at_once(serve: Callable[..., Server], tmp_path: Path) -> None:
+    binds = ("unix:here.sock", "[::1]:0", "127.0.0.1:0")
+    options = [word for bind in binds for word in ("--bind", bind)]
+    server = serve(APPS / "framework.py", *options, "--workers", "2", bind=None)
+    assert server.path == str(tmp_path / "here.sock")
+    listening = [line.rpartition("//")[2] for line in server.errors if "listening on http://" in line]
+    assert len(listening) == 2
+    sockets = [socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET6), socket.socket(socket.AF_INET)]
+    addresses: list[object] = [str(tmp_path / "here.sock")]
+    addresses += [(host.strip("[]"), int(port)) for host, _, port in (where.rpartition(":") for where in listening)]
+    for sock, address, host in zip(sockets, addresses, ("unix", "::1", "127.0.0.1"), strict=True):
+        with sock:
+            sock.settimeout(10)
+            sock.connect(address)
+            sock.sendall(get("/about", "Connection: close"))
+            answer = b"".join(iter(lambda sock=sock: sock.recv(10_000), b""))
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["client_address"][0] == host
+            server.wait_for(f"^{host} - - .*GET /about", server.log)
+    assert server.stop() == 0
+    assert not (tmp_path / "here.sock").exists()
 
 
 # -- reload -------------------------------------------------------------------------------------------------------
@@ -130,7 +154,10 @@ def test_no_request_is_lost_by_reloads_under_load(start: Start) -> None:
         server.send(signal.SIGHUP)
         server.wait_for(f"reload done: generation {generation} ")
         seen = [keeper.answers for keeper in keepers]
-        until(lambda seen=seen: all(k.failure or k.answers > n for k, n in zip(keepers, seen, strict=True)), "more answers")
+        until(
+            lambda seen=seen: all(k.failure or k.answers > n for k, n in zip(keepers, seen, strict=True)),
+            "more answers",
+        )
     for keeper in keepers:
         keeper.end()
     assert [keeper.failure for keeper in keepers] == [None] * 8
@@ -262,7 +289,7 @@ def test_workers_do_not_outlive_their_master(start: Start) -> None:
 
 # -- programs that serve themselves -------------------------------------------------------------------------------
 
-EXAMPLE = '''import webpy as web
+EXAMPLE = """import webpy as web
 
 saved = {}
 
@@ -289,7 +316,7 @@ routes = { '/(.*)': Handler }
 
 httpd = web.HTTPServer(('localhost', 8080), routes)
 httpd.start()
-'''
+"""
 
 
 @pytest.fixture
@@ -430,4 +457,3 @@ def test_a_program_that_is_killed_takes_its_server_with_it(program: Callable[...
     server.wait_for(r"worker \d .* is ready", count=2)
     server.send(signal.SIGKILL)
     until(lambda: server.processes() == [], "every process has gone")
-

@@ -1,6 +1,6 @@
-"""Quick routes stay quick beside waiting and computing ones, and a handler that blocks for the first time holds nobody up.
+"""Quick routes stay quick beside waiting and computing ones; a handler that blocks for the first time holds nobody up.
 
-Times are bounded generously: what is told apart is an answer at once from one that waited its turn behind slow handlers.
+Times are bounded generously: what is told apart is an answer at once from one that waited for its turn behind others.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -23,21 +22,19 @@ LARGE = bytes(range(256)) * (12 << 10)  # as apps/pace.py has it
 WORST_S = 0.5
 
 
-@pytest.fixture
-def server(start: Callable[..., Server]) -> Server:
-    return start("pace", "--workers", "1", "--threads", "16")
+@pytest.fixture(scope="module")
+def server(share: Callable[..., Server]) -> Server:
+    return share("pace", "--workers", "1", "--threads", "16")
 
 
-@pytest.fixture
-def begun(tmp_path: Path) -> Callable[[str], None]:
-    """Gives `begun(name)`: waits until the handler of /heldN/NAME or /late/NAME runs."""
-    return lambda name: until((tmp_path / f"began-{name}").exists, f"{name} has begun")
+def begun(server: Server, name: str) -> None:
+    """Wait until the handler of /heldN/NAME or /late/KIND/NAME runs."""
+    until((server.cwd / f"began-{name}").exists, f"{name} has begun")
 
 
-@pytest.fixture
-def go(tmp_path: Path) -> Callable[[str], None]:
-    """Gives `go(name)`: lets it answer."""
-    return lambda name: (tmp_path / f"go-{name}").touch()
+def go(server: Server, name: str) -> None:
+    """Let it answer."""
+    (server.cwd / f"go-{name}").touch()
 
 
 @contextmanager
@@ -116,62 +113,57 @@ def answered_at_once(client: Client) -> None:
     assert time.monotonic() - began <= WORST_S
 
 
-def test_the_first_wait_of_a_handler_holds_nobody_up(
-    server: Server, begun: Callable[[str], None], go: Callable[[str], None]
-) -> None:
+def test_the_first_wait_of_a_handler_holds_nobody_up(server: Server) -> None:
     with ExitStack() as stack:
         other, *clients = [stack.enter_context(Client(server)) for _ in range(11)]
         answered_at_once(other)
         for number, client in enumerate(clients):  # ten handlers, all of them for the first time
             client.send(get(f"/held{number}/{number}"))
-            begun(str(number))
+            begun(server, str(number))
             answered_at_once(other)
             with Client(server) as new:
                 answered_at_once(new)
         for number in reversed(range(10)):
             clients[number].nothing_yet()
-            go(str(number))
+            go(server, str(number))
             assert clients[number].read().text == str(number)
         for client in clients:
             answered_at_once(client)
 
 
-def test_what_is_pipelined_behind_a_first_wait_comes_after_it(
-    server: Server, begun: Callable[[str], None], go: Callable[[str], None]
-) -> None:
+def test_what_is_pipelined_behind_a_first_wait_comes_after_it(server: Server) -> None:
     with Client(server) as client, Client(server) as other:
-        client.send(get("/held0/a") + get("/hello") * 2)
-        begun("a")
-        client.send(get("/held0/b") + get("/hello"))
+        client.send(get("/held10/a") + get("/hello") * 2)
+        begun(server, "a")
+        client.send(get("/held11/b") + get("/hello"))
         answered_at_once(other)
         client.nothing_yet()
-        go("a")
+        go(server, "a")
         assert [client.read().text for _ in range(3)] == ["a", "hello", "hello"]
-        begun("b")
+        begun(server, "b")
         client.nothing_yet()
-        go("b")
+        go(server, "b")
         assert [client.read().text for _ in range(2)] == ["b", "hello"]
 
 
-def test_a_first_wait_with_a_body(server: Server, begun: Callable[[str], None], go: Callable[[str], None]) -> None:
+def test_a_first_wait_with_a_body(server: Server) -> None:
     with Client(server) as client, Client(server) as other:
-        client.send(get("/held0/a", method="POST", body=b"x" * 10) + get("/hello"))
-        begun("a")
+        client.send(get("/held12/c", method="POST", body=b"x" * 10) + get("/hello"))
+        begun(server, "c")
         answered_at_once(other)
-        go("a")
-        assert [client.read().text for _ in range(2)] == ["a", "hello"]
+        go(server, "c")
+        assert [client.read().text for _ in range(2)] == ["c", "hello"]
 
 
 @pytest.mark.parametrize("kind", ["bytes", "file", "generator", "headers", "error", "exception", "nothing"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_every_kind_of_answer_after_a_first_wait(
-    server: Server, begun: Callable[[str], None], go: Callable[[str], None], kind: str, method: str
-) -> None:
+def test_every_kind_of_answer_after_a_first_wait(server: Server, kind: str, method: str) -> None:
+    name = f"{kind}-{method}"
     with Client(server) as client, Client(server) as other:
-        client.send(get(f"/late/{kind}", method=method))
-        begun(kind)
+        client.send(get(f"/late/{kind}/{name}", method=method))
+        begun(server, name)
         answered_at_once(other)
-        go(kind)
+        go(server, name)
         reply = client.read(method)
         assert reply.status == {"error": 418, "exception": 500, "nothing": 500}.get(kind, 200)
         if kind in ("bytes", "file", "generator") and method == "GET":
@@ -180,17 +172,15 @@ def test_every_kind_of_answer_after_a_first_wait(
         answered_at_once(client)
 
 
-def test_a_client_that_goes_during_a_first_wait(
-    server: Server, begun: Callable[[str], None], go: Callable[[str], None]
-) -> None:
-    for number, leave in enumerate((Client.close, Client.reset)):
+def test_a_client_that_goes_during_a_first_wait(server: Server) -> None:
+    for number, leave in ((13, Client.close), (14, Client.reset)):
         client = Client(server)
         client.send(get(f"/held{number}/{number}"))
-        begun(str(number))
+        begun(server, str(number))
         leave(client)
         with Client(server) as other:
             answered_at_once(other)
-            go(str(number))
+            go(server, str(number))
             server.wait_for(f"/held{number}/", server.log)
             answered_at_once(other)
 

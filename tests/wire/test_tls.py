@@ -193,10 +193,9 @@ def test_handshakes_that_stall_block_nobody_and_are_ended(start: Callable[..., S
 
 def test_what_is_no_tls_is_ended_at_once(server: Server, context: ssl.SSLContext) -> None:
     for nonsense in (get("/body/str"), b"\x16\x03\x01\x00\x05hello", bytes(2000)):
-        with Client(server, timeout=5) as plain:
-            with contextlib.suppress(ConnectionResetError):
-                plain.send(nonsense)
-                assert not plain.rest().startswith(b"HTTP/1.1 200")
+        with Client(server, timeout=5) as plain, contextlib.suppress(ConnectionResetError):
+            plain.send(nonsense)
+            assert not plain.rest().startswith(b"HTTP/1.1 200")
     with Client(server, tls=context) as client:
         assert client.ask("/body/str").body == TEXT
 
@@ -264,7 +263,9 @@ class Records:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_head_and_a_small_body_share_a_record(server: Server, context: ssl.SSLContext, version: ssl.TLSVersion) -> None:
+def test_a_head_and_a_small_body_share_a_record(
+    server: Server, context: ssl.SSLContext, version: ssl.TLSVersion
+) -> None:
     context.minimum_version = context.maximum_version = version
     with Records(server, context) as client:
         client.ask(get("/body/str"), TEXT)  # session tickets come with the first answer

@@ -377,7 +377,7 @@ class Whole(web.HTTPHandler):
 
 routes = {
     "/aside(?:/.*)?(?:[?].*)?": Aside,
-    r"/body/(?P<kind>[\w-]+)": Body,
+    r"/body/(?P<kind>[\w-]+)(?:[?].*)?": Body,
     r"/status/(\d+)(?:[?].*)?": Status,
     "/echo": Echo,
     "/rfile": Rfile,

@@ -47,10 +47,10 @@ class Held(web.HTTPHandler):
 
 
 class Late(web.HTTPHandler):
-    """As Held, with an answer that takes more than one write."""
+    """As Held, with answers of many kinds."""
 
     def do_get(self):
-        held(self.groups[0])
+        held(self.groups[1])
         match self.groups[0]:
             case "bytes":
                 return 200, LARGE
@@ -84,7 +84,10 @@ routes = {
     r"/wait/(\d+)": Wait,
     r"/compute/(\d+)": Compute,
     "/together": Together,
-    **{f"/held{n}/(.*)": Held for n in range(10)},
-    **{f"/late/({kind})": Late for kind in ("bytes", "file", "generator", "headers", "error", "exception", "nothing")},
+    **{f"/held{n}/(.*)": Held for n in range(20)},
+    **{
+        f"/late/({kind})/(.*)": Late
+        for kind in ("bytes", "file", "generator", "headers", "error", "exception", "nothing")
+    },
     **{rf"/nap{n}/(\d+)": Wait for n in range(40)},
 }

@@ -1,4 +1,4 @@
-"""Answers every request with what it was, and remembers it; GET /aside/calls gives what was remembered and forgets it."""
+"""Answers every request with what it was, and remembers it; GET /aside/calls tells of all, and forgets them."""
 
 from __future__ import annotations
 
