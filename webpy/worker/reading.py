@@ -86,6 +86,8 @@ class Reading:
             if plan.has_body:
                 return self._begin_body(conn, plan, request)
         except ProtocolError as error:
+            if conn.phase == Phase.IDLE:
+                conn.since_s = _mono()  # the log tells the time from here, not from the last answer
             self._delivery.refuse(conn, error, data)
             return None
         conn.phase = Phase.IDLE
