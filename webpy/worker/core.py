@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..supervisor import BUCKETS, Cell, Context, bucket
+from ..supervisor import BUCKET_OF, BUCKETS, Cell, Context, bucket
 from .connection import Connection, Phase
 from .pace import Gate
 from .pool import Pool
@@ -102,7 +102,7 @@ class Core:
         record = None
         if access is not None:
             record = access.line(conn.peer[0], self.clock.stamp, plan.parts, status, body_bytes, us)
-        cell = status // 100 * BUCKETS + bucket(us)
+        cell = status // 100 * BUCKETS + (BUCKET_OF[us] if us < 4096 else bucket(us))
         with self._pool_lock:
             if record is not None:
                 lane.write(record)

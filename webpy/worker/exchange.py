@@ -89,11 +89,12 @@ class Exchange:
         prefix = None
         try:
             status, body = result
+            response = handler._response
             if type(body) is str:
                 body = body.encode()
-                prefix = core.clock.prefix(status, True, handler._response)
+                prefix = core.clock.text[status] if response is None else core.clock.prefix(status, True, response)
             elif type(body) is bytes:
-                prefix = core.clock.prefix(status, False, handler._response)
+                prefix = core.clock.plain[status] if response is None else core.clock.prefix(status, False, response)
         except Exception:  # user code, if the result is a generator
             return False
         if prefix is None or type(status) is not int or len(body) > _PLAIN_BYTES:
