@@ -46,7 +46,8 @@ class Bimodal(webpy.HTTPHandler):
 
 class Static(webpy.HTTPHandler):
     def do_get(self) -> Any:
-        return 200, open(f"{work.STATIC}/{self.groups[0]}", "rb", buffering=0)  # it goes out by sendfile: nobody reads it here
+        # unbuffered, as it goes out by sendfile and nobody reads it here
+        return 200, open(f"{work.STATIC}/{self.groups[0]}", "rb", buffering=0)
 
 
 class Post(webpy.HTTPHandler):
