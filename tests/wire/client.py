@@ -67,7 +67,8 @@ class Client:
         try:
             raw.connect(server.address)  # type: ignore[attr-defined]
             self.sock = raw
-            if tls is not None:  # an end without close_notify raises SSLEOFError
+            if tls is not None:  # an end without close_notify raises SSLError
+                tls.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # which Python 3.11.2 sets
                 self.sock = tls.wrap_socket(
                     raw, server_hostname="localhost", suppress_ragged_eofs=False, session=session
                 )

@@ -41,6 +41,8 @@ def connection(sock: socket.socket) -> Connection:
 def shaken(pair: tuple[socket.socket, socket.socket], contexts: Any) -> Iterator[tuple[Connection, ssl.SSLSocket]]:
     """Both ends after a handshake."""
     server, client = contexts
+    # Python 3.11.2 sets it, and then nobody learns of a missing close_notify
+    client.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
     pair[0].setblocking(False)
     ours = server.wrap_socket(pair[0], server_side=True, do_handshake_on_connect=False)
     pair[1].setblocking(False)
@@ -107,7 +109,7 @@ def test_the_end_of_sending_under_tls_is_close_notify(shaken: tuple[Connection, 
 def test_without_politeness_there_is_no_close_notify(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
     conn, theirs = shaken
     conn.close(politely=False)
-    with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):  # SSLEOFError from Python 3.11.3 on
         theirs._sslobj.read(9)  # type: ignore[attr-defined]
 
 
