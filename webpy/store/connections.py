@@ -50,6 +50,7 @@ class Connections:
         self._changed = threading.Condition(self._guard)
         self._writing = threading.Lock()
         check(path)
+        weakref.finalize(self, _close_each, self._idle)  # for a store that nobody closes
         _EVERY[id(self)] = self
 
     def run(self, work: Work[T]) -> T:
@@ -70,7 +71,7 @@ class Connections:
     def close(self) -> None:
         with self._guard:
             self._closed = True
-            self._close_idle()
+            _close_each(self._idle)
 
     def _run(self, work: Work[T], deadline: float) -> T:
         nap_s = _FIRST_NAP_S
@@ -127,18 +128,14 @@ class Connections:
             if self._resting:
                 self._changed.notify_all()
             if self._closed:
-                self._close_idle()
-
-    def _close_idle(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+                _close_each(self._idle)
 
     def _rest(self) -> None:
         """Before a fork: waits, at most `timeout_s`, until nothing is lent; lends nothing till `_resume`."""
         self._guard.acquire()
         self._resting = True
         self._changed.wait_for(lambda: self._lent == 0, self.timeout_s)
-        self._close_idle()
+        _close_each(self._idle)
 
     def _resume(self) -> None:
         self._resting = False
@@ -198,3 +195,8 @@ def _after_fork_in_child() -> None:
 os.register_at_fork(
     before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
 )
+
+
+def _close_each(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
