@@ -5,7 +5,8 @@ Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
 
 from __future__ import annotations
 
-from .board import CLOSED, LINE_BYTES, Board, Cell, Line, MasterCell, Row
+from .adoption import Adoption
+from .board import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Board, Cell, Line, MasterCell, Row
 from .config import Config, SettingsError
 from .context import Application, Context, LoadError
 from .errorlog import log_line
@@ -13,6 +14,7 @@ from .lane import Lane
 from .latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
 from .listeners import BindError
 from .messages import Message
+from .sidecar import Sidecar, SidecarContext
 from .states import ChildState
 from .supervisor import Status, Supervisor
 
@@ -22,6 +24,9 @@ __all__ = [
     "CLASSES",
     "CLOSED",
     "LINE_BYTES",
+    "QUEUE_LINES",
+    "SENDING",
+    "Adoption",
     "Application",
     "BindError",
     "Board",
@@ -36,6 +41,8 @@ __all__ = [
     "Message",
     "Row",
     "SettingsError",
+    "Sidecar",
+    "SidecarContext",
     "Status",
     "Supervisor",
     "bucket",

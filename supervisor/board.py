@@ -13,19 +13,29 @@ import contextlib
 import mmap
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING, Any
 
 from .lane import Lane, lane_bytes
 from .latency import BUCKETS, CLASSES
 
-__all__ = ["CLOSED", "LINE_BYTES", "Board", "Cell", "Line", "MasterCell", "Row"]
+if TYPE_CHECKING:
+    from .succession import Passing
+
+__all__ = ["CLOSED", "LINE_BYTES", "QUEUE_LINES", "SENDING", "Board", "Cell", "Line", "MasterCell", "Row", "layout"]
 
 CLOSED = 2**64 - 1
 """In `Board.load`: the process of that row does not accept connections."""
 
-LINE_BYTES = 240
+LINE_BYTES = 232
 """Size of a line's text; the writer always assigns all of it."""
+
+QUEUE_LINES = 128
+"""Lines of a row beside those of its threads, for work that no thread does: it waits for one, or is being sent."""
+
+SENDING = 1
+"""In `Line.ident`, while no thread does the work: it waits for its peer, to send or to take what is sent."""
 
 _PAGE = mmap.PAGESIZE
 _CACHE_LINE = 64
@@ -35,7 +45,8 @@ _MASTER_CELLS = 64
 
 
 class Cell(IntEnum):
-    """The numbers of a row. The supervisor writes those up to READY_NS, the row's process the others."""
+    """The numbers of a row. The supervisor writes those up to READY_NS and MEMORY_BYTES, the row's process the
+    others."""
 
     PID = 0
     GENERATION = 1
@@ -48,7 +59,7 @@ class Cell(IntEnum):
     THREADS = 10
     BUSY_THREADS = 11
     QUEUED = 12
-    MEMORY_BYTES = 13
+    MEMORY_BYTES = 13  # what the process does not share, 0 if that was not measured yet
     ACCEPTED = 16  # from here on counters, which Board.retire carries over into the totals
     CLOSED_IDLE = 17
     BYTES_SENT = 18
@@ -81,9 +92,9 @@ class MasterCell(IntEnum):
 
 
 class Line:
-    """What one thread of a process is doing: when it began and a text about it."""
+    """One piece of work of a process: when it began, a text about it, and the thread that does it, if one does."""
 
-    __slots__ = ("start", "text", "thread")
+    __slots__ = ("ident", "start", "text", "thread")
 
     start: memoryview[float]
     """[0]: time.monotonic() when the work began, 0.0 while idle. Written after the text, cleared at the
@@ -91,12 +102,18 @@ class Line:
     text: memoryview[int]
     """LINE_BYTES bytes, padded with NUL; the writer assigns all of it at once."""
     thread: memoryview[int]
-    """[0]: threading.get_native_id() of the thread that owns the line, 0 when none does."""
+    """[0]: threading.get_native_id() of the thread that does the work; 0 while none does: it waits for one, or
+    the loop sends."""
+    ident: memoryview[int]
+    """[0]: that thread's threading.get_ident(), which is how a dump of stacks names it; 0 if the work moves on from
+    time to time, and `start` says when it last did. Where no thread does the work, 0 says that it waits for one, and
+    SENDING that it waits for its peer."""
 
     def __init__(self, memory: memoryview[int]) -> None:
         self.start = memory[0:8].cast("d")
         self.thread = memory[8:16].cast("Q")
-        self.text = memory[16 : 16 + LINE_BYTES]
+        self.ident = memory[16:24].cast("Q")
+        self.text = memory[24 : 24 + LINE_BYTES]
 
 
 class Row:
@@ -134,12 +151,16 @@ class Row:
 
     @property
     def lines(self) -> list[Line]:
-        """One for each thread the board was made for, and two more."""
+        """One for each thread the board was made for, two more, and QUEUE_LINES."""
         if self._lines is None:  # a process looks at few rows' lines, so they are not made for all of them
             memory = self._lines_memory
             starts = range(0, len(memory), _LINE_STRIDE)
             self._lines = [Line(memory[start : start + _LINE_STRIDE]) for start in starts]
         return self._lines
+
+    def starts(self) -> Sequence[float]:
+        """Give `start[0]` of every line."""
+        return self._lines_memory.cast("d")[:: _LINE_STRIDE // 8].tolist()
 
     @property
     def pending_bytes(self) -> int:
@@ -157,26 +178,34 @@ class Row:
 class Board:
     """The whole mapping.
 
-    `rows` is how many processes it holds at a time, `threads` how many threads each of them may have (two
-    lines more are made), `ring_bytes` and `pool_ring_bytes` the sizes of a row's two rings. Memory is only
+    `rows` is how many processes it holds at a time, `threads` how many threads each of them may have (see
+    `Row.lines`), `ring_bytes` and `pool_ring_bytes` the sizes of a row's two rings. Memory is only
     taken as it is touched.
     """
 
     def __init__(
-        self, rows: int, threads: int, ring_bytes: int = 1 << 20, pool_ring_bytes: int = 1 << 18
+        self,
+        rows: int,
+        threads: int,
+        ring_bytes: int = 1 << 20,
+        pool_ring_bytes: int = 1 << 18,
+        *,
+        kept: Mapping[str, Any] | None = None,
     ) -> None:
+        """kept: see `adopt`."""
         if rows < 1 or threads < 1 or ring_bytes < 1 or pool_ring_bytes < 1:
             sizes = f"{rows} rows, {threads} threads, {ring_bytes} and {pool_ring_bytes} bytes"
             raise ValueError(f"a board of {sizes}: at least 1 of each is wanted")
+        self._sizes = (rows, threads, ring_bytes, pool_ring_bytes)
         self.threads = threads
         self.rings_bytes = ring_bytes + pool_ring_bytes
-        lines = threads + 2
+        lines = threads + 2 + QUEUE_LINES
         fixed_bytes = _round_up(_ROW_CELLS * 8 + 2 * lane_bytes() + lines * _LINE_STRIDE, _PAGE)
         row_bytes = _round_up(fixed_bytes + self.rings_bytes, _PAGE)
         totals_bytes = _ROW_CELLS * 8 + CLASSES * BUCKETS * 8
         head_bytes = _round_up(_CACHE_LINE + _MASTER_CELLS * 8 + rows * 8 + _CACHE_LINE + totals_bytes, _PAGE)
         size = head_bytes + rows * row_bytes
-        self.memory_fd = _shared_memory(size)
+        self.memory_fd = _shared_memory(size) if kept is None else int(kept["memory"])
         """Descriptor of the mapping, so that it can be kept through an exec; -1 where the system has none."""
         mapping = mmap.mmap(self.memory_fd, size) if self.memory_fd >= 0 else mmap.mmap(-1, size)
         memory: memoryview[int] = memoryview(mapping)
@@ -194,13 +223,25 @@ class Board:
         at += _ROW_CELLS * 8
         self.totals_latency = memory[at : at + CLASSES * BUCKETS * 8].cast("Q")
         """Their latencies, CLASSES x BUCKETS."""
-        self.doorbell, self.doorbell_reader = _doorbell()
+        bells: tuple[int, int] = _doorbell() if kept is None else tuple(kept["doorbell"])
+        self.doorbell, self.doorbell_reader = bells
         self.rows = [
             Row(self, index, memory[start : start + row_bytes], lines, ring_bytes)
             for index, start in enumerate(range(head_bytes, size, row_bytes))
         ]
-        for index in range(rows):
-            self.load[index] = CLOSED
+        if kept is None:
+            for index in range(rows):
+                self.load[index] = CLOSED
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give it as JSON takes it, for the program that replaces the master's; the memory goes along."""
+        doorbell = [passing.keep(descriptor) for descriptor in (self.doorbell, self.doorbell_reader)]
+        return {"sizes": self._sizes, "memory": passing.keep(self.memory_fd), "doorbell": doorbell}
+
+    @classmethod
+    def adopt(cls, kept: Mapping[str, Any]) -> Board:
+        """Take on what `keep` gave, with all that is in it."""
+        return cls(*kept["sizes"], kept=kept)
 
     def wake(self) -> None:
         """Ring the doorbell if the master sleeps (any process)."""
@@ -248,6 +289,21 @@ class Board:
         for descriptor in {self.doorbell, self.doorbell_reader, self.memory_fd} - {-1}:
             os.close(descriptor)
         self.doorbell = self.doorbell_reader = self.memory_fd = -1
+
+
+def layout() -> dict[str, int]:
+    """Give the measures that processes of two programs must share to use one board."""
+    return {
+        "page": _PAGE,
+        "line": _LINE_STRIDE,
+        "text": LINE_BYTES,
+        "queue": QUEUE_LINES,
+        "cells": _ROW_CELLS,
+        "master": _MASTER_CELLS,
+        "lane": lane_bytes(),
+        "classes": CLASSES,
+        "buckets": BUCKETS,
+    }
 
 
 _ONE = (1).to_bytes(8, sys.byteorder)

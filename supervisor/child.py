@@ -1,7 +1,8 @@
 """A child process as the master sees it: its pid, its channel, its state, and the time it has.
 
 Owns the channel's end in the master, carries out what the state table says, and reaps. Knows nothing of
-slots, generations or logs: its keeper is told whenever its state has changed. Runs in the master.
+slots, generations or logs: its keeper is told whenever its state has changed, and before it is killed with
+something to say. Runs in the master.
 """
 
 from __future__ import annotations
@@ -10,19 +11,26 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from .causes import Cause
 from .config import Config
 from .eventloop import EventLoop, Timer
 from .messages import Message, receive, send
 from .states import Action, ChildState, Event, Lifecycle
+
+if TYPE_CHECKING:
+    from .succession import Passing
 
 __all__ = ["Child", "Children"]
 
 _EXIT_GRACE_S = 1.0  # between the end of a channel and the end of its process
 _KILL_AGAIN_S = 0.01
 _KILL_TRIES = 100
+_LAST_WORDS_S = 0.6  # for whoever tells what a child was doing before it is killed
 
 
 class Child:
@@ -34,11 +42,15 @@ class Child:
         "_deadline",
         "_life",
         "asked",
+        "cause",
         "channel",
         "children",
+        "killed",
+        "last_words",
         "pid",
         "ready_at",
         "reason",
+        "stacks_fd",
         "started_at",
         "status",
         "title",
@@ -66,6 +78,14 @@ class Child:
         """Wait status; None before it was reaped, or where it could not be."""
         self.asked = False
         """Whether the master told it to end, or killed it."""
+        self.killed = False
+        """Whether the master sent it SIGKILL."""
+        self.cause: Cause | None = None
+        """Why it was killed, where the killing itself says so."""
+        self.stacks_fd = -1
+        """Where its stacks can be read (`stacks`)."""
+        self.last_words: Callable[[Callable[[], None]], None] | None = None
+        """Called before it is killed for being late or hung; calls its argument when what was to be told is."""
         self.reason = ""
         """Why it was killed or asked to end, if it was."""
         self.verdict = ""
@@ -76,6 +96,41 @@ class Child:
         self._deadline: Timer | None = children.loop.after(config.boot_timeout_s, self._expire)
         children.add(self)
         children.loop.watch(channel, self.take_messages)
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give it as JSON takes it, for the program that replaces the master's."""
+        due = None if self._deadline is None else self._deadline.due
+        return {
+            "title": self.title,
+            "channel": passing.keep(self.channel),
+            "stacks": passing.keep(self.stacks_fd),
+            "pid": self.pid,
+            "state": self.state.name,
+            "started_at": self.started_at,
+            "ready_at": self.ready_at,
+            "deadline_s": None if due is None else due - self.children.loop.time(),
+            "asked": self.asked,
+            "cause": self.cause,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def adopt(
+        cls, kept: Mapping[str, Any], children: Children, config: Config, changed: Callable[[Child], None]
+    ) -> Child:
+        """Take on what `keep` gave."""
+        channel = socket.socket(fileno=kept["channel"])
+        channel.setblocking(False)
+        child = cls(kept["title"], channel, children, pid=kept["pid"], config=config, changed=changed)
+        child._life = Lifecycle(ChildState[kept["state"]])
+        child._set_deadline(kept["deadline_s"])
+        child.stacks_fd = kept["stacks"]
+        child.started_at, child.ready_at = kept["started_at"], kept["ready_at"]
+        child.asked, child.reason = kept["asked"], kept["reason"]
+        child.cause = None if kept["cause"] is None else Cause(kept["cause"])
+        if child.state is ChildState.KILLED:  # what was to be told before may have been cut short
+            child._kill()
+        return child
 
     @property
     def state(self) -> ChildState:
@@ -115,8 +170,11 @@ class Child:
         self.tell(Message.STOP)
         self._set_deadline(self._config.drain_timeout_s)
 
+    def _stop_too(self) -> None:
+        self.tell(Message.STOP)
+
     def _kill(self) -> None:
-        self.asked = True
+        self.asked = self.killed = True
         self._set_deadline(None)
         if self.pid is None:  # stopped before it could say it: the end of the channel ends it
             self.children.loop.after(0.0, self._hang_up)
@@ -135,18 +193,36 @@ class Child:
             self.feed(Event.EXIT)
 
     def _kill_unready(self) -> None:
+        self.cause = Cause.UNREADY
         self.reason = f"did not become ready within {self._config.boot_timeout_s:g} s"
         self._kill()
 
     def _kill_late(self) -> None:
         self.reason = f"did not end within {self._config.drain_timeout_s:g} s"
-        self._kill()
+        self._kill_told(Cause.LATE)
+
+    def _kill_hung(self) -> None:
+        self.reason = self.reason or "hung"
+        self._kill_told(Cause.HANG)
+
+    def _kill_told(self, cause: Cause) -> None:
+        self.cause = cause
+        if self.last_words is None:
+            self._kill()
+            return
+        self._set_deadline(None)
+        self.children.loop.after(_LAST_WORDS_S, self._kill)  # whatever becomes of its last words
+        self.last_words(self._kill)
 
     def _bury(self) -> None:
         self._set_deadline(None)
         self.children.remove(self)
         self.children.loop.forget(self.channel)
         self.channel.close()
+        if self.stacks_fd >= 0:
+            self.children.loop.forget(self.stacks_fd)
+            os.close(self.stacks_fd)
+            self.stacks_fd = -1
 
     # -- what happens to it ----------------------------------------------------------------------------------
 
@@ -157,6 +233,8 @@ class Child:
     def take_messages(self) -> None:
         """Take what it has said."""
         while self.state is not ChildState.GONE and (packet := receive(self.channel)) is not None:
+            if packet.descriptor >= 0:
+                self._keep_stacks(packet.message, packet.descriptor)
             match packet.message:
                 case Message.FORKED:
                     self._name_itself(packet.number)
@@ -172,6 +250,14 @@ class Child:
         if self.pid is None and not self.children.knows(pid):
             self.pid = pid
             self.children.know(self)
+
+    def _keep_stacks(self, message: Message, descriptor: int) -> None:
+        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)  # reading anything else might take as long as it likes
+        if message is not Message.FORKED or self.stacks_fd >= 0 or not is_pipe:
+            os.close(descriptor)
+            return
+        os.set_blocking(descriptor, False)
+        self.stacks_fd = descriptor
 
     def _channel_ended(self) -> None:
         self.children.loop.forget(self.channel)
@@ -205,9 +291,12 @@ _ACTIONS: dict[Action, Callable[[Child], None]] = {
     Action.ADMIT: Child._admit,
     Action.DRAIN: Child._drain,
     Action.STOP: Child._stop,
+    Action.STOP_TOO: Child._stop_too,
+    Action.QUARANTINE: Child._nothing,  # its keeper sees the state
     Action.KILL: Child._kill,
     Action.KILL_UNREADY: Child._kill_unready,
     Action.KILL_LATE: Child._kill_late,
+    Action.KILL_HUNG: Child._kill_hung,
     Action.BURY: Child._bury,
 }
 
@@ -288,3 +377,5 @@ class Children:
         """Close the channels (in a forked child)."""
         for child in self._all:
             child.channel.close()
+            if child.stacks_fd >= 0:
+                os.close(child.stacks_fd)

@@ -6,11 +6,27 @@ where the settings come from. Made by the caller's `configure()`, at the start a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .sidecar import Sidecar
 
 __all__ = ["LEVELS", "Config", "SettingsError"]
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
+
+_SECONDS = (
+    "boot_timeout_s",
+    "drain_timeout_s",
+    "healthy_after_s",
+    "shutdown_delay_s",
+    "request_timeout_s",
+    "slow_request_s",
+    "heartbeat_timeout_s",
+    "max_lifetime_s",
+)
 
 
 class SettingsError(ValueError):
@@ -51,13 +67,42 @@ class Config:
     """What addresses are logged with: "http" makes "listening on http://127.0.0.1:8000"."""
     ring_bytes: int = 1 << 20
     pool_ring_bytes: int = 1 << 18
+    request_timeout_s: float = 0.0
+    """Work on one line of the board that takes longer makes its worker be replaced; 0 is off, here and below."""
+    slow_request_s: float = 0.0
+    """Work that takes longer is logged once with its stack."""
+    heartbeat_timeout_s: float = 0.0
+    """A worker whose loop has not gone round for so long hangs."""
+    max_requests: int = 0
+    max_requests_jitter: int = 0
+    max_lifetime_s: float = 0.0
+    max_memory_bytes: int = 0
+    """Private memory of a worker above which it is replaced."""
+    control: str = "off"
+    """PATH of the control socket, "auto" for one in the runtime directory named by pid, or "off"."""
+    sidecars: tuple[Sidecar, ...] = ()
+
+    def keep(self) -> dict[str, Any]:
+        """Give all but the sidecars as JSON takes it."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "sidecars"}
+
+    @classmethod
+    def adopt(cls, kept: Mapping[str, Any], sidecars: tuple[Sidecar, ...] = ()) -> Config:
+        """Take on what `keep` gave in another version of this program: what only one of the two knows is left at its
+        default."""
+        known = {each.name: kept[each.name] for each in fields(cls) if each.name in kept}
+        return cls(**{**known, "binds": tuple(kept["binds"]), "sidecars": sidecars})
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "backlog", "ring_bytes", "pool_ring_bytes"):
             value = getattr(self, name)
             if value < 1:
                 raise SettingsError(f"{name} is {value!r}: at least 1 is wanted")
-        for name in ("boot_timeout_s", "drain_timeout_s", "healthy_after_s", "shutdown_delay_s"):
+        for name in ("max_requests", "max_requests_jitter", "max_memory_bytes"):
+            value = getattr(self, name)
+            if value < 0:
+                raise SettingsError(f"{name} is {value!r}: 0 or more is wanted")
+        for name in _SECONDS:
             value = getattr(self, name)
             if not 0 <= value < 1e9:
                 raise SettingsError(f"{name} is {value!r}: seconds are wanted, 0 or more")

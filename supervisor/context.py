@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from typing import Protocol
 
+from .adoption import Adoption
 from .board import Board, Row
 from .messages import Message, receive, send
 
@@ -40,7 +41,7 @@ class Application(Protocol):
 class Context:
     """A worker's means. Not for threads: the channel belongs to the one that leads."""
 
-    __slots__ = ("board", "channel", "generation", "listeners", "row", "slot")
+    __slots__ = ("adoption", "board", "channel", "generation", "listeners", "row", "slot")
 
     slot: int
     generation: int
@@ -50,6 +51,8 @@ class Context:
     """Non-blocking, shared by all workers, in the order of the binds."""
     channel: socket.socket
     """Non-blocking; readable when a message waits, or when the master has died."""
+    adoption: Adoption | None
+    """Where connections that leave one worker are taken by another; None for a process that is alone."""
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class Context:
         board: Board,
         listeners: list[socket.socket],
         channel: socket.socket,
+        adoption: Adoption | None = None,
     ) -> None:
         self.slot = slot
         self.generation = generation
@@ -66,6 +70,7 @@ class Context:
         self.board = board
         self.listeners = listeners
         self.channel = channel
+        self.adoption = adoption
         row.attach(channel.fileno())
 
     def ready(self) -> None:

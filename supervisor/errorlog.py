@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .config import LEVELS
 from .eventloop import EventLoop, Timer
 from .sink import Sink
+
+if TYPE_CHECKING:
+    from .succession import Passing
 
 __all__ = ["ErrorLog", "log_line"]
 
@@ -61,6 +66,8 @@ class ErrorLog:
     def attach(self, loop: EventLoop) -> None:
         """Take the children's lines from the loop."""
         self._loop = loop
+        if self._pipe is not None:
+            loop.watch(self._pipe[0], self._readable)
         self._ensure_pipe()
 
     def child_fd(self) -> int:
@@ -134,6 +141,24 @@ class ErrorLog:
         if level is not None:
             self._least = LEVELS.index(level)
         self._flush()
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give what is not in the file, and the pipe, as JSON takes it, for the program that replaces the master's."""
+        return {
+            "unwritten": self._unwritten.decode("latin-1"),
+            "dropped": self._dropped,
+            "part": self._part.decode("latin-1"),
+            "pipe": None if self._pipe is None else [passing.keep(end) for end in self._pipe],
+        }
+
+    def adopt(self, kept: Mapping[str, Any]) -> None:
+        """Take on what `keep` gave (before `attach`, after the file was opened)."""
+        self._unwritten = kept["unwritten"].encode("latin-1") + self._unwritten
+        self._dropped += kept["dropped"]
+        self._part = kept["part"].encode("latin-1")
+        if kept["pipe"] is not None:
+            reader, writer = kept["pipe"]
+            self._pipe = reader, writer
 
     def close(self) -> None:
         """Take what the children said last, and close."""

@@ -1,8 +1,9 @@
 """The master's one loop: descriptors, timers and signals become calls, one after the other.
 
-Owns the selector, the timers and the signal wakeup descriptor while it is open. Knows nothing of children or
-logs. A call that raises is reported and the loop goes on: a supervisor must not die of one bad step. Runs in
-the master only.
+Owns the selector, the timers, the signal wakeup descriptor while it is open, and the master's time: `time()`
+stands still while the loop could not go round (the process stopped, the machine suspended), so that nobody
+is found late who was stopped with it. Knows nothing of children or logs. A call that raises is reported and
+the loop goes on: a supervisor must not die of one bad step. Runs in the master only.
 """
 
 from __future__ import annotations
@@ -21,14 +22,19 @@ __all__ = ["EventLoop", "Timer"]
 
 Call = Callable[[], None]
 
+_FOREVER_S = float("inf")
+_GAP_S = 1.0  # later than this, it was not the scheduler that kept the loop waiting
+
 
 class Timer:
     """A call to come; `cancel` undoes it."""
 
-    __slots__ = ("call",)
+    __slots__ = ("call", "due")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, due: float) -> None:
         self.call: Call | None = call
+        self.due = due
+        """When it comes, in the loop's `time()`."""
 
     def cancel(self) -> None:
         self.call = None
@@ -48,6 +54,8 @@ class EventLoop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._stopped = False
+        self._gaps_s = 0.0
+        self._expected = time.monotonic()  # when the loop is to show itself again, at the latest
         self._waker, self._wakeup = socket.socketpair()
         self._waker.setblocking(False)
         self._wakeup.setblocking(False)
@@ -73,17 +81,36 @@ class EventLoop:
             self._selector.unregister(source)
 
     def after(self, delay_s: float, call: Call) -> Timer:
-        """Call once in `delay_s` seconds."""
-        timer = Timer(call)
-        heapq.heappush(self._timers, (time.monotonic() + delay_s, next(self._order), timer))
+        """Call once in `delay_s` seconds of `time()`."""
+        timer = Timer(call, self.time() + delay_s)
+        heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         return timer
+
+    # -- time ------------------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        """Give seconds that pass as time.monotonic()'s do, but not while the loop could not go round."""
+        return time.monotonic() - self._gaps_s
+
+    def _show(self, next_s: float) -> None:
+        """Note the gap if this moment should have come long ago; the next such moment comes within `next_s`."""
+        now = time.monotonic()
+        if now - self._expected > _GAP_S:
+            self._gaps_s += now - self._expected
+        self._expected = now + next_s
 
     # -- going round -----------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Go round until `stop`."""
+        self._expected = time.monotonic()
         while not self._stopped:
-            for key, _ in self._selector.select(self._sleep_s()):
+            self._show(0.0)
+            sleep_s = self._sleep_s()
+            self._show(_FOREVER_S if sleep_s is None else sleep_s)
+            ready = self._selector.select(sleep_s)
+            self._show(0.0)
+            for key, _ in ready:
                 if self._selector_holds(key):
                     self._guard(key.data)
             self._run_timers()
@@ -99,21 +126,24 @@ class EventLoop:
     def _sleep_s(self) -> float | None:
         while self._timers and self._timers[0][2].call is None:
             heapq.heappop(self._timers)
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        return max(0.0, self._timers[0][0] - self.time()) if self._timers else None
 
     def _run_timers(self) -> None:
-        now = time.monotonic()
+        now = self.time()
         while self._timers and self._timers[0][0] <= now:
             call = heapq.heappop(self._timers)[2].call
             if call is not None:
                 self._guard(call)
 
-    def _take_signals(self) -> None:
+    def take_signals(self) -> list[int]:
+        """Take the numbers of the signals that have come and are not dealt with, in place of their events."""
         try:
-            numbers = self._wakeup.recv(4096)
+            return list(self._wakeup.recv(4096))
         except BlockingIOError:
-            return
-        for number in numbers:
+            return []
+
+    def _take_signals(self) -> None:
+        for number in self.take_signals():
             self._on_signal(number)
 
     def _guard(self, call: Call) -> None:

@@ -1,26 +1,33 @@
 """The workers: so many slots, each held by one worker of the generation that is wanted.
 
 Owns slots, workers and rows, and one idempotent step, `reconcile`, which brings what is nearer to what is
-wanted: forks into empty slots, and replaces workers of another generation one slot at a time, the replacement
-first. Reload, roll-back and scaling all are a changed wish and a `reconcile`; so will recycling be. Knows
-nothing of settings, signals or log files. Runs in the master.
+wanted: forks into empty slots, and replaces workers one slot at a time, the replacement first: those of
+another generation, and those that were found to hang, have served enough, or are to go as somebody asked.
+Reload, roll-back, scaling and `replace` all are a changed wish and a `reconcile`. Knows nothing of settings,
+signals or log files, nor of how a hang is found. Runs in the master.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .backoff import Backoff
-from .board import CLOSED, LINE_BYTES, Board, Cell, MasterCell, Row
-from .causes import describe
+from .board import Board, Cell, MasterCell, Row
+from .burial import Burial
+from .causes import Cause
 from .child import Child
-from .errorlog import ErrorLog
-from .eventloop import EventLoop, Timer
-from .generation import Generation
+from .eventloop import Timer
+from .generation import Generation, Services
+from .memory import OomWatch
+from .running import describe_running
+from .stacks import Stacks
 from .states import ChildState, Event
+
+if TYPE_CHECKING:
+    from .succession import Passing
 
 __all__ = ["Fleet", "FleetKeeper", "Slot", "Worker", "capacity", "rows_for"]
 
@@ -46,6 +53,10 @@ class Worker:
     slot: Slot
     generation: Generation
     row: Row
+    leaving: str = ""
+    """Why it is to be replaced, or to end."""
+    cause: Cause | None = None
+    """The kind of that; once it has died, of its death."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +79,9 @@ class FleetKeeper(Protocol):
     def worker_failed(self, worker: Worker, cause: str) -> None:
         """A worker died before READY or soon after."""
 
+    def worker_ready(self, worker: Worker) -> None:
+        """A worker serves from now on."""
+
     def worker_gone(self, worker: Worker) -> None:
         """A worker has gone, however."""
 
@@ -79,19 +93,24 @@ class FleetKeeper(Protocol):
 
 
 class Fleet:
-    """`wanted` workers of generation `target`; change either and `reconcile`."""
+    """`wanted` workers of generation `target`; change either and `reconcile`, or `replace` one of them."""
 
-    def __init__(self, loop: EventLoop, board: Board, errors: ErrorLog, keeper: FleetKeeper) -> None:
+    def __init__(self, services: Services, stacks: Stacks, keeper: FleetKeeper) -> None:
         self.wanted = 0
         self.target: Generation | None = None
         self.slots: list[Slot] = []
-        self._loop = loop
-        self._board = board
-        self._errors = errors
+        self.oom = OomWatch()
+        """To be shown the living now and then."""
+        self.ever_ready = False
+        self._loop = services.loop
+        self._board = services.board
+        self._errors = services.errors
+        self._events = services.events
+        self._stacks = stacks
         self._keeper = keeper
+        self._burial = Burial(services, self.oom)
         self._workers: set[Worker] = set()
-        self._mourned: list[Worker] = []
-        self._free = [row.index for row in reversed(board.rows)]
+        self._free = [row.index for row in reversed(services.board.rows)]
         self._ever_healthy = False
         self._closed = False
 
@@ -100,9 +119,17 @@ class Fleet:
     def __len__(self) -> int:
         return len(self._workers)
 
+    def __iter__(self) -> Iterator[Worker]:
+        """Give all workers that have not died, those that drain among them."""
+        return iter(tuple(self._workers))
+
+    def find(self, index: int) -> Worker | None:
+        """Give the worker that holds a slot."""
+        return self.slots[index].worker if 0 <= index < len(self.slots) else None
+
     def rows(self) -> Iterator[Row]:
         """Give the rows whose rings may hold records: of the living, and of the dead not buried yet."""
-        for worker in (*self._workers, *self._mourned):
+        for worker in (*self._workers, *self._burial.mourned):
             yield worker.row
 
     def generations(self) -> set[Generation]:
@@ -122,12 +149,24 @@ class Fleet:
             if slot.worker is None and slot.successor is None and slot.again is None:
                 slot.worker = self._fork(slot, target)
         if not any(slot.successor for slot in self.slots):
-            for slot in self.slots:
-                if slot.worker is not None and slot.worker.generation is not target and slot.again is None:
-                    slot.successor = self._fork(slot, target)
-                    break
+            due = [slot for slot in self.slots if slot.again is None and _urgency(slot, target)]
+            if due:
+                slot = max(due, key=lambda each: _urgency(each, target))
+                slot.successor = self._fork(slot, target)
         if all(_serves(slot, target) for slot in self.slots):
             self._keeper.fleet_settled()
+
+    def replace(self, worker: Worker, cause: Cause, reason: str) -> bool:
+        """Have another worker take over from this one, as soon as no other slot is being replaced: the other first
+        becomes READY, then this one is told to DRAIN. False when this one does not serve: it ends already, or has not
+        begun. `reason` is for the log."""
+        serves = worker.child.state in (ChildState.READY, ChildState.STUCK)
+        if self._closed or worker.slot.worker is not worker or not serves:
+            return False
+        if not worker.leaving or cause is Cause.HANG:
+            worker.cause, worker.leaving = cause, reason
+        self.reconcile()
+        return True
 
     def _resize(self) -> None:
         while len(self.slots) < self.wanted:
@@ -138,7 +177,13 @@ class Fleet:
                 slot.again.cancel()
             for worker in (slot.worker, slot.successor):
                 if worker is not None:
-                    worker.child.feed(Event.DRAIN)
+                    self._dismiss(worker, Event.DRAIN, Cause.SCALE, "fewer workers are wanted")
+
+    def _dismiss(self, worker: Worker, event: Event, cause: Cause, reason: str) -> None:
+        told_nothing_yet = worker.child.state in (ChildState.BOOT, ChildState.READY)
+        if worker.cause is None or (told_nothing_yet and cause is not Cause.RELOAD):
+            worker.cause, worker.leaving = cause, reason
+        worker.child.feed(event)
 
     def _fork(self, slot: Slot, generation: Generation) -> Worker | None:
         if not generation.can_fork or not self._free:
@@ -156,8 +201,21 @@ class Fleet:
             return None
         self._free.pop()
         worker = Worker(child, slot, generation, row)
+        child.last_words = lambda go_on: self._last_words(worker, go_on)
         self._workers.add(worker)
         return worker
+
+    def _last_words(self, worker: Worker, go_on: Callable[[], None]) -> None:
+        """Log what a worker does that is about to be killed."""
+        child = worker.child
+
+        def told(stacks: str) -> None:
+            doing = describe_running(worker.row, time.monotonic())
+            text = f"{child.title} [{child.pid}] {child.reason}; it is killed, and with it {doing}\n{stacks}"
+            self._errors.say("error", text)
+            go_on()
+
+        self._stacks.take(child, told, force=True)
 
     # -- what happens to a worker ----------------------------------------------------------------------------
 
@@ -171,15 +229,21 @@ class Fleet:
             self._gone(worker)
 
     def _ready(self, worker: Worker) -> None:
-        slot = worker.slot
+        slot, child = worker.slot, worker.child
+        self.ever_ready = True
         worker.row.cells[Cell.READY_NS] = time.monotonic_ns()
-        self._errors.say("info", f"{worker.child.title} [{worker.child.pid}] is ready")
+        self._errors.say("info", f"{child.title} [{child.pid}] is ready")
+        self._events.add("ready", f"{child.title} is ready", slot=slot.index, pid=child.pid or 0)
+        if child.pid is not None:
+            self.oom.look(child.pid)
         self._loop.after(worker.generation.config.healthy_after_s, lambda: self._lived(worker))
         if slot.successor is worker:
             slot.successor = None
             old, slot.worker = slot.worker, worker
             if old is not None:
-                old.child.feed(Event.DRAIN)
+                text = f"generation {worker.generation.number} takes over"
+                self._dismiss(old, Event.DRAIN, Cause.RELOAD, text)
+        self._keeper.worker_ready(worker)
         self.reconcile()
 
     def _lived(self, worker: Worker) -> None:
@@ -189,29 +253,19 @@ class Fleet:
 
     def _gone(self, worker: Worker) -> None:
         self._workers.discard(worker)
-        self._board.load[worker.row.index] = CLOSED
-        self._mourned.append(worker)
-        self._board.master[MasterCell.DEATHS] += not worker.child.asked
-        cause = self._say_cause(worker)
+        words = self._burial.mourn(worker)
         slot = worker.slot
         if slot.successor is worker:
             slot.successor = None
         if slot.worker is worker:
             slot.worker, slot.successor = slot.successor, None
         if not worker.child.asked or worker.child.ready_at is None:
-            self._fell(worker, cause)
+            self._fell(worker, words)
+        if worker.cause is Cause.UNREADY and worker.child.pid is None:
+            worker.generation.distrust(f"did not fork {worker.child.title}")
         self._keeper.records_left()
         self._keeper.worker_gone(worker)
         self.reconcile()
-
-    def _say_cause(self, worker: Worker) -> str:
-        child = worker.child
-        cause = child.reason or describe(child.status)
-        if child.pid is None:
-            cause = "could not be forked"
-        orderly = child.status == 0 or (child.asked and not child.reason)
-        self._errors.say("info" if orderly else "error", f"{child.title} [{child.pid or '?'}] {cause}")
-        return cause
 
     def _fell(self, worker: Worker, cause: str) -> None:
         slot = worker.slot
@@ -234,29 +288,64 @@ class Fleet:
 
     def bury(self) -> list[bytes]:
         """Free the rows of the dead whose rings are empty; give a record for everything they were doing."""
-        records: list[bytes] = []
-        for worker in [worker for worker in self._mourned if not worker.row.pending_bytes]:
-            self._mourned.remove(worker)
-            records += self._lost_records(worker)
-            self._board.retire(worker.row)
-            self._free.append(worker.row.index)
-        self._board.master[MasterCell.KILLED_REQUESTS] += len(records)
+        records, buried = self._burial.bury()
+        if buried and not self._free:
+            self._loop.after(0.0, self.reconcile)  # it may have waited for a row
+        self._free += (worker.row.index for worker in buried)
         return records
 
-    def _lost_records(self, worker: Worker) -> Iterator[bytes]:
-        for line in worker.row.lines:
-            started = line.start[0]
-            if not started:
-                continue
-            text = bytes(line.text[:LINE_BYTES]).rstrip(b"\0")
-            try:
-                record = worker.generation.application.lost(text, started, worker.row)
-            except Exception as error:
-                doing = f"what {worker.child.title} was doing: {text!r}"
-                self._errors.say("error", f"no record of {doing}: {error!r}")
-                continue
-            if record:
-                yield record
+    # -- an upgrade ------------------------------------------------------------------------------------------
+
+    @property
+    def mourns(self) -> bool:
+        """Whether there are dead whose records are not written yet."""
+        return bool(self._burial.mourned)
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give it as JSON takes it, for the program that replaces the master's."""
+        return {
+            "wanted": self.wanted,
+            "ever": [self.ever_ready, self._ever_healthy],
+            "slots": [self._keep_slot(slot) for slot in self.slots],
+            "workers": [_keep_worker(worker, passing) for worker in self._workers],
+        }
+
+    def adopt(self, kept: Mapping[str, Any], generations: Mapping[int, Generation]) -> None:
+        """Take on what `keep` gave (a fleet that is as it was made)."""
+        self.wanted = kept["wanted"]
+        self.ever_ready, self._ever_healthy = kept["ever"]
+        for entry in kept["slots"]:
+            self.slots.append(self._adopt_slot(Slot(len(self.slots)), entry))
+        for entry in kept["workers"]:
+            self._adopt_worker(entry, generations[entry["generation"]])
+
+    def _keep_slot(self, slot: Slot) -> dict[str, Any]:
+        again_s = None if slot.again is None else slot.again.due - self._loop.time()
+        return {"failures": slot.backoff.failures, "again_s": again_s}
+
+    def _adopt_slot(self, slot: Slot, kept: Mapping[str, Any]) -> Slot:
+        slot.backoff.failures = kept["failures"]
+        if kept["again_s"] is not None:
+            slot.again = self._loop.after(kept["again_s"], lambda: self._try_again(slot))
+        return slot
+
+    def _adopt_worker(self, kept: Mapping[str, Any], generation: Generation) -> None:
+        slot = self.slots[kept["slot"]] if kept["place"] else Slot(kept["slot"])
+        row = self._board.rows[kept["row"]]
+        child = generation.resume_worker(kept["child"], lambda _: self._changed(worker))
+        worker = Worker(child, slot, generation, row, kept["leaving"], kept["cause"] and Cause(kept["cause"]))
+        child.last_words = lambda go_on: self._last_words(worker, go_on)
+        if kept["place"] == "holder":
+            slot.worker = worker
+        elif kept["place"] == "successor":
+            slot.successor = worker
+        self._workers.add(worker)
+        self._free.remove(row.index)
+        if child.ready_at is not None:
+            if child.pid is not None:
+                self.oom.look(child.pid)
+            left_s = generation.config.healthy_after_s - (time.monotonic() - child.ready_at)
+            self._loop.after(max(0.0, left_s), lambda: self._lived(worker))
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -267,7 +356,31 @@ class Fleet:
             if slot.again is not None:
                 slot.again.cancel()
         for worker in tuple(self._workers):
-            worker.child.feed(event)
+            self._dismiss(worker, event, Cause.STOP, "stopping")
+
+
+def _keep_worker(worker: Worker, passing: Passing) -> dict[str, Any]:
+    slot = worker.slot
+    place = "holder" if slot.worker is worker else "successor" if slot.successor is worker else ""
+    return {
+        "child": worker.child.keep(passing),
+        "slot": slot.index,
+        "place": place,
+        "generation": worker.generation.number,
+        "row": worker.row.index,
+        "leaving": worker.leaving,
+        "cause": worker.cause,
+    }
+
+
+def _urgency(slot: Slot, target: Generation) -> int:
+    """Say how soon a slot's worker is to be replaced: 0 is not at all."""
+    worker = slot.worker
+    if worker is None:
+        return 0
+    if worker.cause is Cause.HANG:
+        return 3
+    return 2 if worker.generation is not target else int(bool(worker.leaving))
 
 
 def _serves(slot: Slot, target: Generation) -> bool:

@@ -8,21 +8,27 @@ the master.
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from .adoption import Adoption
 from .backoff import Backoff
 from .board import Board
 from .causes import describe
 from .child import Child, Children
 from .errorlog import ErrorLog
 from .eventloop import EventLoop, Timer
+from .events import Events
+from .forking import Birth, fork
+from .listeners import Listener
 from .messages import Message, channel_pair
 from .resources import Basis
 from .states import ChildState, Event
-from .zygote import MASTER_SIGNALS, Zygote
+from .zygote import Zygote
+
+if TYPE_CHECKING:
+    from .succession import Passing
 
 __all__ = ["Generation", "Keeper", "Services"]
 
@@ -35,8 +41,10 @@ class Services:
     children: Children
     board: Board
     errors: ErrorLog
-    abandon: Callable[[Generation], None]
-    """Closes, in a forked child, what is the master's alone."""
+    events: Events
+    adoption: Adoption
+    abandon: Callable[[Sequence[Listener]], None]
+    """Closes, in a forked child, what is the master's alone; it keeps these listeners."""
 
 
 class Keeper(Protocol):
@@ -85,30 +93,28 @@ class Generation:
     def _fork_zygote(self) -> None:
         services = self._services
         ours, theirs = channel_pair()
-        master_pid = os.getpid()
-        stderr_fd = services.errors.child_fd()
-        # a signal that reached the child before its own settings would come out of the master's wakeup socket
-        signal.pthread_sigmask(signal.SIG_BLOCK, MASTER_SIGNALS)
-        try:
-            pid = os.fork()
-            if pid == 0:
-                try:
-                    ours.close()
-                    Zygote(
-                        self.number,
-                        self.config.name,
-                        self.application,
-                        self.basis.identity,
-                        services.board,
-                        [listener.socket for listener in self.listeners],
-                        theirs,
-                        stderr_fd,
-                        master_pid,
-                    ).main(lambda: services.abandon(self))
-                finally:
-                    os._exit(1)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTER_SIGNALS)
+        title = f"{self.config.name}: zygote gen {self.number}"
+
+        def abandon() -> None:
+            ours.close()
+            services.abandon(self.listeners)
+
+        birth = Birth(title, os.getpid(), services.errors.child_fd(), abandon)
+
+        def live() -> NoReturn:
+            sockets = [listener.socket for listener in self.listeners]
+            Zygote(
+                self.number,
+                self.config.name,
+                self.application,
+                self.basis.identity,
+                services.board,
+                sockets,
+                services.adoption,
+                theirs,
+            ).main(birth)
+
+        pid = fork(live)
         theirs.close()
         self._zygote = Child(
             f"zygote gen {self.number}",
@@ -118,6 +124,27 @@ class Generation:
             config=self.config,
             changed=self._zygote_changed,
         )
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give it as JSON takes it, for the program that replaces the master's."""
+        return {
+            "number": self.number,
+            "config": self.config.keep(),
+            "identity": asdict(self.basis.identity),
+            "zygote": None if self._zygote is None else self._zygote.keep(passing),
+            "closed": self._closed,
+            "failures": self._backoff.failures,
+        }
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Take on what `keep` gave, in place of `boot`."""
+        self._proved = True
+        self._closed = kept["closed"]
+        self._backoff.failures = kept["failures"]
+        if kept["zygote"] is not None:
+            self._zygote = Child.adopt(kept["zygote"], self._services.children, self.config, self._zygote_changed)
+        elif not self._closed:
+            self.boot()
 
     def fork(self, slot: int, row: int, changed: Callable[[Child], None]) -> Child:
         """Have the zygote fork a worker (only while `can_fork`)."""
@@ -134,6 +161,15 @@ class Generation:
         self._zygote.tell(Message.FORK, (row << 32) + slot, theirs.fileno())
         theirs.close()  # if the zygote could not take it, this is the channel's end, and the worker has gone
         return worker
+
+    def resume_worker(self, kept: Mapping[str, Any], changed: Callable[[Child], None]) -> Child:
+        """Take on what a worker's `Child.keep` gave."""
+        return Child.adopt(kept, self._services.children, self.config, changed)
+
+    def distrust(self, why: str) -> None:
+        """Have the zygote replaced, as it does not fork."""
+        if self._zygote is not None and self._zygote.state is ChildState.READY:
+            self._zygote.feed(Event.KILL, why)
 
     def close(self, *, at_once: bool = False) -> None:
         """End the zygote; it has nothing to finish once it is READY. Workers live on."""

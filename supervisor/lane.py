@@ -28,7 +28,7 @@ __all__ = ["Lane", "lane_bytes"]
 
 STORES_ARE_ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i686", "i386")
 
-_HEAD, _WAITS, _TAIL = 0, 1, 8  # cells; the tail, which the master writes, has a cache line of its own
+_HEAD, _WAITS, _WAITING, _TAIL = 0, 1, 2, 8  # cells; the tail, which the master writes, has a cache line of its own
 _HEADER_CELLS = 16
 _WAIT_MS = 1
 
@@ -122,10 +122,12 @@ class Lane:
         poll = select.poll()
         if self._channel is not None:
             poll.register(self._channel, 0)  # only the end of the connection is reported
+        self._cells[_WAITING] = 1
         while self._cells[_TAIL] < wanted_tail:
             self._board.ring()  # awake or not: nobody is to wait out the master's rhythm
             if poll.poll(_WAIT_MS):
                 return False
+        self._cells[_WAITING] = 0
         return True
 
     # -- the reader: the master ------------------------------------------------------------------------------
@@ -139,6 +141,11 @@ class Lane:
     def pending_bytes(self) -> int:
         """Bytes that wait in the ring to be taken out."""
         return self._cells[_HEAD] - self._cells[_TAIL]
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the writer waits for room, and there is none as the log cannot be written."""
+        return bool(self._cells[_WAITING] and self.pending_bytes)
 
     @property
     def waits(self) -> int:
@@ -175,7 +182,7 @@ class Lane:
 
     def reset(self) -> None:
         """Clear the counters for the row's next process (in the master, when the ring is empty)."""
-        self._cells[_WAITS] = 0
+        self._cells[_WAITS] = self._cells[_WAITING] = 0
         self.latency[:] = memoryview(bytes(self.latency.nbytes)).cast("Q")
 
 

@@ -9,16 +9,23 @@ its removal. Knows nothing of who accepts. Runs in the master, before anything i
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
 import stat
+import struct
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from .identity import Identity
 
-__all__ = ["BindError", "Listener", "handed_over", "inherited", "open_listeners"]
+if TYPE_CHECKING:
+    from .succession import Passing
+
+__all__ = ["BindError", "Listener", "handed_over", "inherited", "let_nobody_in", "open_listeners"]
 
 _FIRST_INHERITED = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 
@@ -51,6 +58,51 @@ class Listener:
                 if (found.st_dev, found.st_ino) == (device, inode):
                     os.unlink(path)
             self._made = None
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give it as JSON takes it, for the program that replaces the master's."""
+        return {"bind": self.bind, "fd": passing.keep(self.socket), "address": self.address, "made": self._made}
+
+    @classmethod
+    def adopt(cls, kept: Mapping[str, Any]) -> Listener:
+        """Take on what `keep` gave."""
+        sock = socket.socket(fileno=kept["fd"])
+        sock.setblocking(False)
+        made = kept["made"]
+        return cls(kept["bind"], sock, kept["address"], None if made is None else tuple(made))
+
+
+_SO_ATTACH_FILTER = 26
+_TCP_FLAGS_AT, _SYN = 13, 0x02
+# Classic BPF (linux/filter.h): each instruction is code, jump if true, jump if false, operand.
+_NO_SYN = b"".join(
+    struct.pack("=HBBI", *instruction)
+    for instruction in (
+        (0x30, 0, 0, _TCP_FLAGS_AT),  # load the byte of flags
+        (0x54, 0, 0, _SYN),  # and SYN
+        (0x15, 0, 1, 0),  # none: the next; else the one behind it
+        (0x06, 0, 0, 0xFFFFFFFF),  # let it in
+        (0x06, 0, 0, 0),  # drop it
+    )
+)
+
+
+def let_nobody_in(listeners: Iterable[Listener]) -> None:
+    """Have the kernel drop whoever begins to connect from here on (in the master, as it stops).
+
+    Closing a listener resets what its queue holds, and a queue that can still grow is never surely empty: with its
+    door shut, workers can take all of it before the listener is closed. Who is dropped tries again in a second, and
+    is refused, or served by whoever listens there then. Connections on their way in still arrive. Nothing is done
+    where there is no such filter (a unix socket, macOS), or where the socket outlives this master.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    program = ctypes.create_string_buffer(_NO_SYN)
+    argument = struct.pack("@HP", len(_NO_SYN) // 8, ctypes.addressof(program))  # struct sock_fprog
+    for listener in listeners:
+        if listener.socket.family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(OSError):
+                listener.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, argument)
 
 
 def open_listeners(

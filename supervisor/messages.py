@@ -25,7 +25,7 @@ class Message(IntEnum):
     STOP = 4  # master to worker: accept what is queued, then as DRAIN
     ORPHANED = 5  # never sent: what a child makes of the end of its channel, the master has died
     FORK = 6  # master to zygote: fork a worker; number: row * 2**32 + slot; descriptor: its channel
-    FORKED = 7  # worker to master, the first thing it says; number: its pid
+    FORKED = 7  # worker to master, the first thing it says; number: its pid; descriptor: its stacks (`stacks`)
 
 
 _HEADER = struct.Struct("<BQI")

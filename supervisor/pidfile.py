@@ -20,6 +20,10 @@ class PidFile:
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)
 
+    @property
+    def path(self) -> str:
+        return self._path
+
     def write(self) -> None:
         """Write this process's pid; SettingsError when a living process's is there or it cannot be
         written."""

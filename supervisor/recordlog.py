@@ -41,6 +41,7 @@ class RecordLog:
         self._sink = _open(target)
         self._half: Lane | _Own | None = None  # whose record broke off in the file
         self._half_bytes = 0
+        self._half_end = 0  # the file's size then: it tells whether the half is still at its end
         self._turn = 0
         self._failing = ""
         self._own = _Own()
@@ -73,6 +74,8 @@ class RecordLog:
         queue = queue[turn:] + queue[:turn]
         if self._half is not None:
             queue.insert(0, self._half)
+            if self._sink is not None and self._sink.size() < self._half_end:  # truncated, as by copytruncate
+                self._half_bytes = 0
         for source in queue:
             if source.pending_bytes:
                 outcome = self._empty(source)
@@ -104,6 +107,7 @@ class RecordLog:
             source.advance(whole)
             self._half_bytes = written - whole
             self._half = source if self._half_bytes else None
+            self._half_end = self._sink.size() if self._half_bytes else 0
             if written < waiting:
                 return Drained.BLOCKED
         return Drained.WROTE
@@ -123,11 +127,14 @@ class RecordLog:
     def reopen(self, target: str | None = None) -> None:
         """Open the file anew, or another one; OSError leaves everything as it was."""
         sink = _open(target or self._target)
-        if self._sink is not None:
-            self._sink.close()
-        self._sink = sink
+        old, self._sink = self._sink, sink
         self._target = target or self._target
-        self._half, self._half_bytes = None, 0
+        if self._half is not None and (old is None or sink is None or not sink.is_same(old)):
+            if old is not None and self._half_bytes and old.size() == self._half_end:
+                old.take_back(self._half_bytes)  # the record stands whole in the new file, and nowhere else
+            self._half, self._half_bytes, self._half_end = None, 0, 0
+        if old is not None:
+            old.close()
 
     def close(self) -> None:
         if self._sink is not None:

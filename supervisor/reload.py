@@ -10,10 +10,11 @@ verdict. Knows nothing of signals or sockets. Runs in the master.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from .eventloop import EventLoop, Timer
 from .fleet import Fleet, Worker
@@ -42,6 +43,8 @@ class Verdict:
     ok: bool
     generation: int
     text: str
+    at: float = field(default_factory=time.time)
+    """Unix time."""
 
 
 Asker = Callable[[Verdict], None]
@@ -56,7 +59,7 @@ class Reload(Protocol):
     def commit(self, new: Generation) -> None:
         """The new one is in force."""
 
-    def undo(self, new: Generation | None) -> None:
+    def undo(self, new: Generation | None, why: str) -> None:
         """The old one is in force again, or still; None if the settings were wrong already."""
 
 
@@ -67,6 +70,7 @@ class Reloads:
         self, loop: EventLoop, fleet: Fleet, master: Reload, say: Callable[[str, str], None]
     ) -> None:
         self.phase = Phase.IDLE
+        self.last: Verdict | None = None
         self._loop = loop
         self._fleet = fleet
         self._master = master
@@ -81,6 +85,20 @@ class Reloads:
         self._failure = ""
         self._wanted_before = 0
         self._proof: Timer | None = None
+
+    @property
+    def number(self) -> int:
+        """Of the generation that came last, whether it serves or not."""
+        return self._number
+
+    def keep(self) -> dict[str, Any]:
+        """Give the number and the last verdict as JSON takes it, for the program that replaces the master's."""
+        return {"number": self._number, "last": None if self.last is None else asdict(self.last)}
+
+    def adopt(self, kept: Mapping[str, Any]) -> None:
+        """Take on what `keep` gave."""
+        self._number = kept["number"]
+        self.last = None if kept["last"] is None else Verdict(**kept["last"])
 
     def request(self, asker: Asker | None = None) -> None:
         """Ask for a reload; during one, for one more after it."""
@@ -174,8 +192,11 @@ class Reloads:
             self._new.close(at_once=True)
         if self._old is not None and self._old is not self._fleet.target:
             self._old.close()
+        self._askers += self._asked
+        self._asked = []
+        if self.phase is not Phase.IDLE:
+            self._tell(Verdict(False, self._number, "the master is stopping"))
         self.phase = Phase.IDLE
-        self._tell(Verdict(False, self._number, "the master is stopping"))
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -196,7 +217,7 @@ class Reloads:
         if failure:
             if new is not None:
                 new.close()
-            self._master.undo(new)
+            self._master.undo(new, failure)
             self._say("error", f"reload failed, generation {old.number} serves on: {failure}")
             self._tell(Verdict(False, old.number, failure))
         elif new is not None:
@@ -209,6 +230,7 @@ class Reloads:
             self.request()
 
     def _tell(self, verdict: Verdict) -> None:
+        self.last = verdict
         askers, self._askers = self._askers, []
         for asker in askers:
             asker(verdict)

@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import socket
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from .config import Config, SettingsError
 from .context import Application
 from .errorlog import ErrorLog
 from .identity import Identity
-from .listeners import BindError, Listener, handed_over, inherited, open_listeners
+from .listeners import BindError, Listener, handed_over, inherited, let_nobody_in, open_listeners
 from .pidfile import PidFile
 from .recordlog import RecordLog
+
+if TYPE_CHECKING:
+    from .succession import Passing
 
 __all__ = ["Basis", "Configure", "Resources"]
 
@@ -33,6 +37,8 @@ class Basis:
     application: Application
     identity: Identity
     listeners: list[Listener]
+    side_listeners: list[Listener]
+    """Those of all sidecars."""
 
 
 class Resources:
@@ -43,6 +49,7 @@ class Resources:
     def __init__(self, configure: Configure) -> None:
         self.errors = ErrorLog()
         self.listeners: list[Listener] = []
+        self.side_listeners: list[Listener] = []
         self._configure = configure
         self._given = False  # whether the listeners are not of our making
         self._pidfile: PidFile | None = None
@@ -50,7 +57,7 @@ class Resources:
 
     def acquire(self, sockets: Sequence[socket.socket] | None) -> Basis:
         """Read the settings and take everything; SettingsError or BindError say what is wrong."""
-        config, application = self._read()
+        config, application = self.read()
         try:
             self.errors.reopen(config.error_log, config.log_level)
         except OSError as error:
@@ -74,26 +81,31 @@ class Resources:
         self._given = bool(self.listeners)
         if not self._given:
             self.listeners = open_listeners(config.binds, config.backlog, identity)
+        self.side_listeners = open_listeners(_side_binds(config), config.backlog, identity)
         self._say_addresses(self.listeners, config)
-        return Basis(config, application, identity, self.listeners)
+        self._say_side_addresses(self.side_listeners, config)
+        return Basis(config, application, identity, self.listeners, self.side_listeners)
 
     def renew(self, check: Callable[[Config], None]) -> Basis:
         """Read the settings and take what they name anew; an exception, of `check` too, leaves all as it was.
 
         Follow it by `settle`, or by `revert`.
         """
-        config, application = self._read()
+        config, application = self.read()
         check(config)
         identity = Identity.of(config)
         listeners = self.listeners
         if not self._given:
             listeners = open_listeners(config.binds, config.backlog, identity, self.listeners)
+        beside = self.side_listeners
         try:
+            beside = open_listeners(_side_binds(config), config.backlog, identity, self.side_listeners)
             self._switch_logs(config)
         except OSError:
             _close_those_not_in(self.listeners, listeners)
+            _close_those_not_in(self.side_listeners, beside)
             raise
-        return Basis(config, application, identity, listeners)
+        return Basis(config, application, identity, listeners, beside)
 
     def settle(self, basis: Basis) -> None:
         """`basis` is in force: close what it does not name."""
@@ -101,45 +113,88 @@ class Resources:
         _close_those_not_in(basis.listeners, self.listeners)
         self.listeners = basis.listeners
         self._say_addresses(added, basis.config)
+        added = [listener for listener in basis.side_listeners if listener not in self.side_listeners]
+        _close_those_not_in(basis.side_listeners, self.side_listeners)
+        self.side_listeners = basis.side_listeners
+        self._say_side_addresses(added, basis.config)
 
     def revert(self, basis: Basis, before: Config) -> None:
         """`basis` is not: close what it added, and write the logs of `before` again."""
         _close_those_not_in(self.listeners, basis.listeners)
+        _close_those_not_in(self.side_listeners, basis.side_listeners)
         self._switch_logs(before)
 
-    def reopen_logs(self) -> None:
-        """Open both log files anew, after they were renamed."""
+    def reopen_logs(self, *, quietly: bool = False) -> str:
+        """Open both log files anew, after they were renamed; say what could not be."""
+        failures = []
         for name, log in (("access", self.records), ("error", self.errors)):
             try:
                 log.reopen()
             except OSError as error:
                 text = f"cannot reopen the {name} log: {error.strerror}; the old file is kept"
                 self.errors.say("error", text)
-        self.errors.say("info", "log files reopened")
+                failures.append(text)
+        if not quietly and not failures:
+            self.errors.say("info", "log files reopened")
+        return "; ".join(failures)
 
     def release_listeners(self) -> None:
         """Close this process's copies: a connection that comes when no worker has one any more is refused."""
         for listener in self.listeners:
             listener.close()
 
+    def let_nobody_in(self) -> None:
+        """Leave whoever connects from now on outside, but for sockets that others made and go on with."""
+        if not self._given:
+            let_nobody_in(self.listeners)
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give everything as JSON takes it, for the program that replaces the master's. Opens both logs anew, as that
+        will: OSError when that cannot be done."""
+        self.records.reopen()
+        self.errors.reopen()
+        return {
+            "errors": self.errors.keep(passing),
+            "records": [self.records.bytes, self.records.stalls],
+            "listeners": [listener.keep(passing) for listener in self.listeners],
+            "side_listeners": [listener.keep(passing) for listener in self.side_listeners],
+            "given": self._given,
+            "pidfile": None if self._pidfile is None else self._pidfile.path,
+        }
+
+    def adopt(self, kept: Mapping[str, Any], config: Config) -> None:
+        """Take on what `keep` gave, `config` being in force."""
+        self.errors.reopen(config.error_log, config.log_level)
+        self.errors.adopt(kept["errors"])
+        self.records = RecordLog(config.access_log, self.errors.say)
+        self.records.bytes, self.records.stalls = kept["records"]
+        self._records_open = True
+        self.listeners = [Listener.adopt(each) for each in kept["listeners"]]
+        self.side_listeners = [Listener.adopt(each) for each in kept["side_listeners"]]
+        self._given = kept["given"]
+        self._pidfile = None if kept["pidfile"] is None else PidFile(kept["pidfile"])
+
     def abandon(self, kept: Sequence[Listener]) -> None:
         """Close the descriptors, but for `kept` (in a forked child that has its descriptor 2 already)."""
         self.records.close()
         self.errors.abandon()
-        for listener in self.listeners:
+        for listener in (*self.listeners, *self.side_listeners):
             if listener not in kept:
                 listener.socket.close()
 
     def close(self) -> None:
         """Give everything back."""
         self.release_listeners()
+        for listener in self.side_listeners:
+            listener.close()
         if self._pidfile is not None:
             self._pidfile.remove()
         if self._records_open:
             self.records.close()
         self.errors.close()
 
-    def _read(self) -> tuple[Config, Application]:
+    def read(self) -> tuple[Config, Application]:
+        """Give what the settings of now say; SettingsError or BindError when they cannot be used."""
         try:
             return self._configure()
         except (SettingsError, BindError):
@@ -157,6 +212,18 @@ class Resources:
         for listener in listeners:
             where = listener.address if listener.address.startswith("unix:") else scheme + listener.address
             self.errors.say("info", f"listening on {where}")
+
+    def _say_side_addresses(self, listeners: list[Listener], config: Config) -> None:
+        for sidecar in config.sidecars:
+            for listener in listeners:
+                if listener.bind in sidecar.binds:
+                    scheme = f"{sidecar.scheme}://" if sidecar.scheme else ""
+                    where = listener.address if listener.address.startswith("unix:") else scheme + listener.address
+                    self.errors.say("info", f"{sidecar.title} on {where}")
+
+
+def _side_binds(config: Config) -> list[str]:
+    return [bind for sidecar in config.sidecars for bind in sidecar.binds]
 
 
 def _close_those_not_in(kept: Sequence[Listener], listeners: Sequence[Listener]) -> None:

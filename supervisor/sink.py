@@ -6,6 +6,7 @@ Knows nothing of records or levels. Used by `recordlog` and `errorlog`, in the m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import stat
@@ -65,6 +66,26 @@ class Sink:
             if written < len(piece):
                 break
         return taken
+
+    def size(self) -> int:
+        """Give the bytes of the file; 0 for what is none."""
+        try:
+            status = os.fstat(self.fd)
+        except OSError:
+            return 0
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+    def is_same(self, other: Sink) -> bool:
+        """Whether both write to one file, pipe or device."""
+        try:
+            return os.path.sameopenfile(self.fd, other.fd)
+        except OSError:
+            return False
+
+    def take_back(self, count: int) -> None:
+        """Cut so many bytes off the file's end again; nothing where that cannot be done."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.fd, max(0, self.size() - count))
 
     def close(self) -> None:
         """Close what was opened here."""

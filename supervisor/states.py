@@ -4,8 +4,11 @@ Owns the states and is the only place that assigns one. Knows nothing of process
 carried out by `child`. Zygotes and workers live by the same table.
 
     BOOT ----READY----> READY ----DRAIN, STOP----> DRAINING ----EXIT----> GONE
-      |                   |                           |                     ^
-      +-------------------+--- KILL, DEADLINE --------+--> KILLED ---EXIT---+
+      |                   |                         ^   |                  ^
+      |                   +--HANG--> STUCK --DRAIN--+   |                  |
+      |                   |            |                |                  |
+      +-------------------+------------+----------------+--> KILLED --EXIT-+
+                            KILL, DEADLINE, HOPELESS
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ class ChildState(IntEnum):
 
     BOOT = 1  # forked, not READY yet
     READY = 2  # serving
-    DRAINING = 3  # told to end; finishing what it has
-    KILLED = 4  # sent SIGKILL, not reaped yet
-    GONE = 5
+    STUCK = 3  # something in it hangs; it serves what it can until its replacement does
+    DRAINING = 4  # told to end; finishing what it has
+    KILLED = 5  # sent SIGKILL, or about to be; not reaped yet
+    GONE = 6
 
 
 class Event(Enum):
@@ -31,6 +35,8 @@ class Event(Enum):
     READY = "it said READY"
     DRAIN = "it is to end, others serve on"
     STOP = "it is to end, everything stops"
+    HANG = "its loop, or work of its, takes longer than it may"
+    HOPELESS = "what is left of it is nothing but what hangs"
     DEADLINE = "the time it had to become ready, or to end, is over"
     KILL = "it is to end at once"
     EXIT = "it has died"
@@ -43,13 +49,16 @@ class Action(Enum):
     ADMIT = "count it as serving"
     DRAIN = "send DRAIN, give it drain-timeout"
     STOP = "send STOP, give it drain-timeout"
+    STOP_TOO = "send STOP; the time it was given stands"
+    QUARANTINE = "have it replaced"
     KILL = "send SIGKILL"
     KILL_UNREADY = "send SIGKILL and say that it did not become ready in time"
-    KILL_LATE = "send SIGKILL and say that it did not end in time"
+    KILL_LATE = "log its stacks, send SIGKILL and say that it did not end in time"
+    KILL_HUNG = "log its stacks, send SIGKILL and say that it hung"
     BURY = "log the cause, save what it left, replace it"
 
 
-_BOOT, _READY, _DRAINING, _KILLED, _GONE = ChildState
+_BOOT, _READY, _STUCK, _DRAINING, _KILLED, _GONE = ChildState
 
 TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
     _BOOT: {
@@ -57,6 +66,8 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
         # It may be accepting already, its READY still on the way: so it is asked, not killed.
         Event.DRAIN: (_DRAINING, Action.DRAIN),
         Event.STOP: (_DRAINING, Action.STOP),
+        Event.HANG: (_BOOT, Action.NOTHING),  # its boot has a deadline of its own
+        Event.HOPELESS: (_BOOT, Action.NOTHING),
         Event.DEADLINE: (_KILLED, Action.KILL_UNREADY),
         Event.KILL: (_KILLED, Action.KILL),
         Event.EXIT: (_GONE, Action.BURY),
@@ -65,14 +76,28 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
         Event.READY: (_READY, Action.NOTHING),
         Event.DRAIN: (_DRAINING, Action.DRAIN),
         Event.STOP: (_DRAINING, Action.STOP),
+        Event.HANG: (_STUCK, Action.QUARANTINE),
+        Event.HOPELESS: (_READY, Action.NOTHING),  # it serves others, so its replacement comes first
         Event.DEADLINE: (_READY, Action.NOTHING),  # the boot's, overtaken by READY
+        Event.KILL: (_KILLED, Action.KILL),
+        Event.EXIT: (_GONE, Action.BURY),
+    },
+    _STUCK: {
+        Event.READY: (_STUCK, Action.NOTHING),
+        Event.DRAIN: (_DRAINING, Action.DRAIN),
+        Event.STOP: (_DRAINING, Action.STOP),
+        Event.HANG: (_STUCK, Action.NOTHING),
+        Event.HOPELESS: (_STUCK, Action.NOTHING),
+        Event.DEADLINE: (_STUCK, Action.NOTHING),
         Event.KILL: (_KILLED, Action.KILL),
         Event.EXIT: (_GONE, Action.BURY),
     },
     _DRAINING: {
         Event.READY: (_DRAINING, Action.NOTHING),
         Event.DRAIN: (_DRAINING, Action.NOTHING),
-        Event.STOP: (_DRAINING, Action.NOTHING),  # the time it was given stands
+        Event.STOP: (_DRAINING, Action.STOP_TOO),  # as it may be handing over to workers that end too
+        Event.HANG: (_DRAINING, Action.NOTHING),
+        Event.HOPELESS: (_KILLED, Action.KILL_HUNG),
         Event.DEADLINE: (_KILLED, Action.KILL_LATE),
         Event.KILL: (_KILLED, Action.KILL),
         Event.EXIT: (_GONE, Action.BURY),
@@ -81,6 +106,8 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
         Event.READY: (_KILLED, Action.NOTHING),
         Event.DRAIN: (_KILLED, Action.NOTHING),
         Event.STOP: (_KILLED, Action.NOTHING),
+        Event.HANG: (_KILLED, Action.NOTHING),
+        Event.HOPELESS: (_KILLED, Action.NOTHING),
         Event.DEADLINE: (_KILLED, Action.NOTHING),
         Event.KILL: (_KILLED, Action.NOTHING),
         Event.EXIT: (_GONE, Action.BURY),
@@ -90,12 +117,12 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
 
 
 class Lifecycle:
-    """One child's state."""
+    """One child's state; `state` is where it stands already, as the program before this one knew it."""
 
     __slots__ = ("_state",)
 
-    def __init__(self) -> None:
-        self._state = ChildState.BOOT
+    def __init__(self, state: ChildState = ChildState.BOOT) -> None:
+        self._state = state
 
     @property
     def state(self) -> ChildState:

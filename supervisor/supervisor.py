@@ -1,9 +1,9 @@
-"""The master: puts the parts together, turns signals into commands, and stops in order.
+"""The master: puts the parts together, turns signals into commands, and hears what generations and workers tell.
 
-Owns the order of starting and ending, the exit status, and what each signal means. The parts do the work:
-`fleet` keeps workers, `reload` replaces them, `drainer` and `errorlog` write the logs. Knows nothing of what
-the application does. Whoever starts a tree of processes calls `Supervisor(configure).run()`, in the main
-thread of a process that has only that.
+Owns the order of starting, the exit status, and what each signal means. The parts do the work: `fleet` keeps
+workers, `reload` replaces them, `sidecar` keeps what runs beside them, `drainer` and `errorlog` write the logs,
+`ending` stops all of it. Knows nothing of what the application does. Whoever starts a tree of processes calls
+`Supervisor(configure).run()`, in the main thread of a process that has only that.
 """
 
 from __future__ import annotations
@@ -14,30 +14,39 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from enum import Enum
+from collections.abc import Iterator, Mapping, Sequence
 
 import setproctitle
 
+from .adoption import Adoption
 from .board import Board, MasterCell
 from .child import Children
+from .commands import Commands
 from .config import Config, SettingsError
+from .control import Control
 from .drainer import Drainer
+from .ending import Ending, Stage
 from .eventloop import EventLoop
+from .events import Events
 from .fleet import Fleet, Worker, capacity, rows_for
 from .generation import Generation, Services
+from .inventory import take_up
 from .kernel import become_subreaper
-from .listeners import BindError
+from .listeners import BindError, Listener
+from .notify import Notify
+from .proof import Program, prove, proving
 from .recordlog import Drained
-from .reload import Asker, Reloads
+from .reload import Asker, Phase, Reloads
 from .resources import Basis, Configure, Resources
-from .states import Event
-from .zygote import MASTER_SIGNALS
+from .sidecar import Sidecars
+from .stacks import Stacks
+from .succession import HELD_SIGNALS, predecessor
+from .upgrade import Upgrade
+from .warden import Warden
 
 __all__ = ["Status", "Supervisor"]
 
 _LEAST_LINES = 64  # so that a reload may raise the number of threads
-_KILLED_S = 5.0  # for the killed to be reaped
 _LAST_DRAIN_S = 5.0  # for a log that cannot be written, at the end
 
 
@@ -51,21 +60,39 @@ class Status:
     BINDING = 4
 
 
-class _Stage(Enum):
-    RUNNING = "running"
-    DELAYING = "stopping, accepting on for the shutdown delay"
-    STOPPING = "stopping"
-    KILLING = "stopping at once"
-
-
 class Supervisor:
     """`configure` gives settings and application, at the start and at reloads; what it raises is why not."""
 
-    def __init__(self, configure: Configure) -> None:
+    def __init__(
+        self,
+        configure: Configure,
+        *,
+        program: Sequence[str] | None = None,
+        keeps: Mapping[str, int] | None = None,
+    ) -> None:
+        """program: the command line, as sys.orig_argv has it, that this process can be replaced with in an upgrade;
+        keeps: descriptors that the new program then finds by these names, with `kept_descriptor`."""
+        self.program = Program.of(program)
+        self.keeps = dict(keeps or {})
         self._configure = configure
-        self._stage = _Stage.RUNNING
         self._status = Status.STOPPED
         self._stop_fd: int | None = None
+
+    # The parts, from `_start` on; those who report on the master or command it use them.
+    services: Services
+    stacks: Stacks
+    fleet: Fleet
+    reloads: Reloads
+    warden: Warden
+    resources: Resources
+    sidecars: Sidecars
+    control: Control
+    ending: Ending
+    drainer: Drainer
+    notify: Notify
+    upgrades: Upgrade
+    current: Generation
+    """The generation in force: during a reload still the old one."""
 
     # -- from start to end -----------------------------------------------------------------------------------
 
@@ -76,18 +103,24 @@ class Supervisor:
         begins. A byte read from `stop_fd` is as a TERM; its end means that whoever started us is gone: a
         graceful stop.
         """
+        if proving():
+            prove(self._configure, self.program is not None and stop_fd is None)
+        kept = predecessor(to_succeed=True)
         _have_standard_streams()
         self._stop_fd = stop_fd
-        self._resources = Resources(self._configure)
-        self._errors = self._resources.errors
+        self.resources = Resources(self._configure)
+        self._errors = self.resources.errors
         self._loop = EventLoop(self._signalled, self._erred)
         try:
-            self._loop.catch((*MASTER_SIGNALS, signal.SIGCHLD))
-            self._start(self._resources.acquire(listeners))
+            self._loop.catch(HELD_SIGNALS)
+            if kept is None:
+                self._start(self.resources.acquire(listeners))
+            else:
+                take_up(self, kept)
             self._loop.run()
             self._write_last_records()
             self._errors.say("info", "stopped")
-            return self._status
+            return self._status or (Status.FAILED if self.ending.left_behind else Status.STOPPED)
         except SettingsError as error:
             self._errors.say_last(str(error))
             return Status.SETTINGS
@@ -103,57 +136,85 @@ class Supervisor:
     def _start(self, basis: Basis) -> None:
         config = basis.config
         threads = max(config.threads, _LEAST_LINES)
-        self._board = Board(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
-        self._board.master[MasterCell.PID] = os.getpid()
-        self._board.master[MasterCell.STARTED_NS] = time.monotonic_ns()
-        self._children = Children(self._loop, reaps_all=become_subreaper(), emptied=self._emptied)
-        self._services = Services(self._loop, self._children, self._board, self._errors, self._abandon)
-        self._fleet = Fleet(self._loop, self._board, self._errors, self)
-        self._reloads = Reloads(self._loop, self._fleet, self, self._errors.say)
-        records = self._resources.records
-        self._drainer = Drainer(self._loop, self._board, records, self._fleet.rows, self._bury)
+        board = Board(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
+        board.master[MasterCell.PID] = os.getpid()
+        board.master[MasterCell.STARTED_NS] = time.monotonic_ns()
+        self.assemble(config, board, Adoption())
+        self.current = Generation(1, basis, self.services, self)
+        self.fleet.wanted = config.workers
+        self.services.events.add("start", "started", pid=os.getpid())
+        self.control.listen(config.control, config.name)
+        self.current.boot()
+        self.sidecars.apply(basis)
+
+    def assemble(self, config: Config, board: Board, adoption: Adoption) -> None:
+        """Make the parts."""
+        children = Children(self._loop, reaps_all=become_subreaper(), emptied=self._emptied)
+        self.services = Services(self._loop, children, board, self._errors, Events(), adoption, self._abandon)
+        self.control = Control(self._loop, Commands(self).run, self._errors.say)
+        self.stacks = Stacks(self._loop)
+        self.fleet = Fleet(self.services, self.stacks, self)
+        self.reloads = Reloads(self._loop, self.fleet, self, self._errors.say)
+        self.warden = Warden(self.services, self.fleet, self.stacks, lambda: self.reloads.phase is not Phase.IDLE)
+        self.warden.start()
+        self.sidecars = Sidecars(self.services, self.control.serve)
+        self.ending = Ending(
+            self.services, self.fleet, self.reloads, self.sidecars, self.resources, self._generations
+        )
+        self.drainer = Drainer(self._loop, board, self.resources.records, self.fleet.rows, self._bury)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:
             self._loop.watch(self._stop_fd, self._take_stop)
-        self._first = self._current = Generation(1, basis, self._services, self)
-        self._fleet.wanted = config.workers
-        self._first.boot()
+        self.notify = Notify(self._loop, os.environ, self._errors.say)
+        self.upgrades = Upgrade(self)
 
     def _close(self) -> None:
-        self._resources.close()
-        if hasattr(self, "_children"):
+        self.resources.close()
+        if hasattr(self, "services"):
             become_subreaper(False)
-            self._board.close()
+            self.control.close()
+            self.services.adoption.close()
+            self.services.board.close()
         self._loop.close()
 
-    def _abandon(self, generation: Generation) -> None:
-        """Close what is the master's alone (in a zygote that was just forked)."""
+    def _abandon(self, kept: Sequence[Listener]) -> None:
+        """Close what is the master's alone (in a child that was just forked)."""
         self._loop.abandon()
-        self._children.abandon()
-        self._board.abandon()
-        self._resources.abandon(generation.listeners)
+        self.services.children.abandon()
+        self.services.board.abandon()
+        self.control.abandon()
+        self.upgrades.leave()
+        self.resources.abandon(kept)
         if self._stop_fd is not None:
             os.close(self._stop_fd)
+
+    def _generations(self) -> Iterator[Generation]:
+        yield self.current
+        if self.fleet.target is not None and self.fleet.target is not self.current:
+            yield self.fleet.target
 
     # -- what wakes the master -------------------------------------------------------------------------------
 
     def _signalled(self, number: int) -> None:
         match number:
             case signal.SIGCHLD:
-                self._children.reap()
+                self.services.children.reap()
             case signal.SIGTERM | signal.SIGINT:
                 self.stop(signal.Signals(number).name)
             case signal.SIGQUIT:
-                self.stop_at_once("SIGQUIT")
+                self.notify.stopping("stopping at once (SIGQUIT)")
+                self.ending.stop_at_once("SIGQUIT")
             case signal.SIGHUP:
                 self.reload()
             case signal.SIGUSR1:
                 self.reopen_logs()
+            case signal.SIGUSR2:
+                self.upgrade()
             case signal.SIGTTIN:
-                self.scale(self._fleet.wanted + 1)
+                self.scale(self.fleet.wanted + 1)
             case signal.SIGTTOU:
-                self.scale(self._fleet.wanted - 1)
+                self.scale(self.fleet.wanted - 1)
             case _:
                 self._errors.say("warning", f"{signal.Signals(number).name} does nothing here")
 
@@ -169,7 +230,7 @@ class Supervisor:
             self.stop("asked by its caller")
             return
         self._loop.forget(self._stop_fd)
-        if self._stage is _Stage.RUNNING:
+        if self.ending.running:
             self.stop("its caller has gone")
 
     def _erred(self) -> None:
@@ -177,174 +238,150 @@ class Supervisor:
 
     # -- commands --------------------------------------------------------------------------------------------
 
-    def reload(self, asker: Asker | None = None) -> None:
-        """Replace settings, code and workers; `asker` is given the verdict."""
-        if self._stage is not _Stage.RUNNING or self._fleet.target is None:
-            stage = self._stage.value if self._fleet.target is not None else "starting"
-            self._errors.say("warning", f"no reload now: {stage}")
-            return
-        self._reloads.request(asker)
-        self._fleet.reconcile()
+    def reload(self, asker: Asker | None = None) -> str:
+        """Replace settings, code and workers; `asker` is given the verdict. Says why not, if it cannot be now."""
+        if not self.ending.running or self.fleet.target is None:
+            why = f"no reload now: {self.ending.stage.value if self.fleet.target is not None else 'starting'}"
+            self._errors.say("warning", why)
+            return why
+        self.reloads.request(asker)
+        self.fleet.reconcile()
+        return ""
 
-    def reopen_logs(self) -> None:
-        """Open both log files anew, after they were renamed."""
-        self._resources.reopen_logs()
-        self._drainer.drain()
+    def upgrade(self, asker: Asker | None = None) -> str:
+        """Replace this process's own program; `asker` is given the verdict if it is refused later. Says why not, if
+        it cannot be now."""
+        return self.upgrades.request(asker)
+
+    def reopen_logs(self) -> str:
+        """Open both log files anew, after they were renamed; say what could not be."""
+        failures = self.resources.reopen_logs()
+        self.drainer.drain()
+        return failures
 
     def scale(self, workers: int) -> None:
         """Want so many workers, within what is possible."""
-        most = capacity(self._board)
+        most = capacity(self.services.board)
         wanted = min(max(workers, 1), most)
         if wanted != workers:
             self._errors.say("warning", f"{workers} workers: 1 to {most} are possible")
-        if wanted != self._fleet.wanted:
-            self._errors.say("info", f"workers: {self._fleet.wanted} -> {wanted}")
-            self._fleet.wanted = wanted
-            self._fleet.reconcile()
+        if wanted != self.fleet.wanted:
+            text = f"workers: {self.fleet.wanted} -> {wanted}"
+            self._errors.say("info", text)
+            self.services.events.add("scale", text)
+            self.fleet.wanted = wanted
+            self.fleet.reconcile()
 
     def stop(self, why: str) -> None:
-        """Stop gracefully: accept what is queued, finish what runs; the second time, stop at once."""
-        if self._stage is not _Stage.RUNNING:
-            self.stop_at_once(why)
-            return
-        delay_s = self._current.config.shutdown_delay_s
-        self._stage = _Stage.DELAYING
-        self._board.master[MasterCell.STOPPING] = 1
-        if delay_s:
-            self._errors.say("info", f"stopping ({why}) in {delay_s:g} s")
-            self._loop.after(delay_s, self._stop_now)
-        else:
-            self._errors.say("info", f"stopping ({why})")
-            self._stop_now()
-
-    def _stop_now(self) -> None:
-        if self._stage is not _Stage.DELAYING:
-            return
-        self._stage = _Stage.STOPPING
-        self._fleet.end(Event.STOP)
-        self._end_generations()
-        self._resources.release_listeners()
-
-    def stop_at_once(self, why: str) -> None:
-        """Kill every child and end."""
-        if self._stage is _Stage.KILLING:
-            return
-        self._errors.say("info", f"stopping at once ({why})")
-        self._kill()
-
-    def _kill(self) -> None:
-        self._stage = _Stage.KILLING
-        self._board.master[MasterCell.STOPPING] = 1
-        self._fleet.end(Event.KILL)
-        self._end_generations()
-        for child in self._children:
-            child.feed(Event.KILL)
-        self._resources.release_listeners()
-        self._loop.after(_KILLED_S, self._leave_behind)
-
-    def _end_generations(self) -> None:
-        self._reloads.abandon()
-        self._first.close()
-        if self._fleet.target is not None:
-            self._fleet.target.close()
-        if not len(self._children):
-            self._loop.stop()
-
-    def _leave_behind(self) -> None:
-        titles = ", ".join(f"{child.title} [{child.pid}]" for child in self._children)
-        self._errors.say("error", f"killed but not gone: {titles}")
-        self._status = self._status or Status.FAILED
-        self._loop.stop()
+        """Stop gracefully; the second time, stop at once."""
+        self.notify.stopping(f"stopping ({why})")
+        self.upgrades.abandon()
+        self.ending.stop(why, self.current.config.shutdown_delay_s)
 
     def _emptied(self) -> None:
-        if self._stage in (_Stage.STOPPING, _Stage.KILLING):
-            self._loop.stop()
+        self.ending.advance()
 
     # -- what generations and workers tell -------------------------------------------------------------------
 
     def generation_ready(self, generation: Generation) -> None:
-        if self._stage not in (_Stage.RUNNING, _Stage.DELAYING):
+        if self.ending.stage not in (Stage.RUNNING, Stage.DELAYING):
             return
-        if self._fleet.target is None:
-            self._fleet.target = generation
-            self._board.master[MasterCell.GENERATION] = generation.number
-        self._reloads.zygote_ready(generation)
-        self._fleet.reconcile()
+        if self.fleet.target is None:
+            self.fleet.target = generation
+            self.services.board.master[MasterCell.GENERATION] = generation.number
+        self.reloads.zygote_ready(generation)
+        self.fleet.reconcile()
 
     def generation_failed(self, generation: Generation, verdict: str) -> None:
-        if self._fleet.target is None:
-            self._status = Status.LOADING
-            self._errors.say_last(verdict)
-            self._kill()
+        if self.fleet.target is None:
+            self._fail(verdict)
         else:
             self._errors.say("debug", verdict)
-            self._reloads.zygote_failed(verdict)
-            self._fleet.reconcile()
+            self.reloads.zygote_failed(verdict)
+            self.fleet.reconcile()
 
     def fleet_settled(self) -> None:
-        self._reloads.settled()
+        self.reloads.settled()
+        if self.ending.running:
+            number, count = self.current.number, self.fleet.wanted
+            self.notify.status(f"generation {number} serves, {count} worker{'s' if count > 1 else ''}")
 
     def worker_failed(self, worker: Worker, cause: str) -> None:
-        self._reloads.worker_failed(worker, cause)
+        self.reloads.worker_failed(worker, cause)
+
+    def worker_ready(self, worker: Worker) -> None:
+        if self.ending.running and not self.notify.told_ready:
+            self.notify.ready()
 
     def worker_gone(self, worker: Worker) -> None:
-        if self._stage is _Stage.RUNNING:
-            self._reloads.worker_gone()
+        if self.ending.running:
+            self.reloads.worker_gone()
+        self.ending.advance()
 
     def fleet_hopeless(self, cause: str) -> None:
-        if self._stage is _Stage.RUNNING:
-            self._status = Status.LOADING
-            self._errors.say_last(f"no worker was ever healthy; the last, {cause}")
-            self._kill()
+        if self.ending.running:
+            self._fail(f"no worker was ever healthy; the last, {cause}")
+
+    def _fail(self, why: str) -> None:
+        self._status = Status.LOADING
+        self._errors.say_last(why)
+        self.ending.kill()
 
     # -- what a reload wants ---------------------------------------------------------------------------------
 
     def prepare(self, number: int) -> Generation:
-        return Generation(number, self._resources.renew(self._check), self._services, self)
+        self.notify.reloading(f"loading generation {number}")
+        return Generation(number, self.resources.renew(self._check), self.services, self)
 
     def _check(self, config: Config) -> None:
-        most = {"workers": capacity(self._board), "threads": self._board.threads}
+        most = {"workers": capacity(self.services.board), "threads": self.services.board.threads}
         for name, limit in most.items():
             if getattr(config, name) > limit:
                 wanted = f"the board was made for {limit}, a restart is wanted"
                 raise SettingsError(f"{name} is {getattr(config, name)}: {wanted}")
-        if config.pidfile != self._current.config.pidfile:
-            text = f"pidfile is {config.pidfile!r}: it stays {self._current.config.pidfile!r} until a restart"
+        if config.pidfile != self.current.config.pidfile:
+            text = f"pidfile is {config.pidfile!r}: it stays {self.current.config.pidfile!r} until a restart"
             self._errors.say("warning", text)
 
     def commit(self, new: Generation) -> None:
-        self._resources.settle(new.basis)
-        self._current = new
-        self._board.master[MasterCell.GENERATION] = new.number
-        self._board.master[MasterCell.RELOADS] += 1
+        self.resources.settle(new.basis)
+        self.sidecars.apply(new.basis)
+        self.control.listen(new.config.control, new.config.name)
+        self.current = new
+        self.notify.ready(f"generation {new.number} serves")
+        self.services.board.master[MasterCell.GENERATION] = new.number
+        self.services.board.master[MasterCell.RELOADS] += 1
+        self.services.events.add("reload", f"generation {new.number} serves", generation=new.number)
 
-    def undo(self, new: Generation | None) -> None:
-        self._board.master[MasterCell.RELOADS_FAILED] += 1
+    def undo(self, new: Generation | None, why: str) -> None:
+        self.services.board.master[MasterCell.RELOADS_FAILED] += 1
+        self.services.events.add("reload-failed", why)
+        self.notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
         if new is not None:
-            self._resources.revert(new.basis, self._current.config)
+            self.resources.revert(new.basis, self.current.config)
 
     # -- records ---------------------------------------------------------------------------------------------
 
     def records_left(self) -> None:
-        self._drainer.drain()
+        self.drainer.drain()
 
     def _bury(self) -> bool:
         """Free the rows of the dead; True when that left records to be written."""
-        records = self._fleet.bury()
+        records = self.fleet.bury()
         for record in records:
-            self._resources.records.add(record)
+            self.resources.records.add(record)
         return bool(records)
 
     def _write_last_records(self) -> None:
         give_up = time.monotonic() + _LAST_DRAIN_S
         while True:
-            outcome = self._drainer.drain()
-            if outcome is Drained.IDLE or not self._drainer.pending_bytes():
+            outcome = self.drainer.drain()
+            if outcome is Drained.IDLE or not self.drainer.pending_bytes():
                 return
             if time.monotonic() > give_up:
                 break
             time.sleep(0.01)
-        self._errors.say("error", f"{self._drainer.pending_bytes()} bytes of records could not be written")
+        self._errors.say("error", f"{self.drainer.pending_bytes()} bytes of records could not be written")
 
 
 def _have_standard_streams() -> None:

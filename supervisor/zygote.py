@@ -1,14 +1,9 @@
 """What runs in a zygote, and in a worker before and after the application.
 
-Owns the first steps of both processes: signals, title, rights, loading, forking, ending. A zygote loads the
+Owns loading, forking and ending (the first steps are `forking`'s). A zygote loads the
 application once and then only forks; it has one thread, so a fork of it is safe. A worker is forked twice:
 the process between ends at once, so that the worker becomes the child of the master, which alone reaps and
 replaces it. Knows nothing of the master's side but the messages.
-
-Signals: INT, TERM, QUIT, HUP, USR1, USR2, TTIN and TTOU do nothing in a child, whoever sends them (a
-terminal's Ctrl-C or service manager's TERM reaches the whole group): the master hears them too, and commands
-by the channel. They are caught, not ignored, so that programs the application starts have them at their
-defaults.
 """
 
 from __future__ import annotations
@@ -17,41 +12,25 @@ import atexit
 import contextlib
 import gc
 import os
-import signal
 import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
 from typing import NoReturn
 
 import setproctitle
 
+from .adoption import Adoption
 from .board import Board
 from .context import Application, Context, LoadError
 from .errorlog import log_line
+from .forking import Birth
 from .identity import Identity
-from .kernel import die_with_parent
 from .messages import Message, Packet, receive, send
+from .stacks import offer_stacks
 
-__all__ = ["MASTER_SIGNALS", "Zygote"]
-
-MASTER_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGQUIT,
-    signal.SIGHUP,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
-)
-
-
-def _leave_to_master(number: int, frame: FrameType | None) -> None:
-    """The master hears the signal too."""
+__all__ = ["Zygote"]
 
 
 @dataclass(slots=True)
@@ -64,50 +43,20 @@ class Zygote:
     identity: Identity
     board: Board
     listeners: list[socket.socket]
+    adoption: Adoption
     channel: socket.socket
-    stderr_fd: int
-    """What is to be descriptor 2, -1 to keep it."""
-    master_pid: int
 
-    def main(self, abandon: Callable[[], None]) -> NoReturn:
-        """Be the zygote: load, say READY, fork on command, end with the master.
-
-        Signals are blocked on entry; `abandon` closes what was the master's alone.
-        """
-        try:
-            self._settle(abandon)
-            self._load()
-            self._serve()
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-
-    def _settle(self, abandon: Callable[[], None]) -> None:
-        signal.set_wakeup_fd(-1)
-        for number in MASTER_SIGNALS:
-            signal.signal(number, _leave_to_master)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        self._stay_with_master()
-        atexit._clear()  # what whoever started the master registered is not for its children
-        if (logging := sys.modules.get("logging")) is not None:
-            atexit.register(logging.shutdown)
-        if self.stderr_fd >= 0:
-            os.dup2(self.stderr_fd, 2)
-        abandon()
-        setproctitle.setproctitle(f"{self.name}: zygote gen {self.generation}")
+    def main(self, birth: Birth) -> NoReturn:
+        """Be the zygote: load, say READY, fork on command, end with the master."""
+        birth.settle()
         self.channel.setblocking(True)
+        self._load(birth)
+        self._serve()
 
-    def _stay_with_master(self) -> None:
-        die_with_parent()
-        if os.getppid() != self.master_pid:
-            os._exit(0)
-
-    def _load(self) -> None:
+    def _load(self, birth: Birth) -> None:
         try:
             self.identity.take_on()
-            self._stay_with_master()  # a change of user has undone it
+            birth.stay_with_master()
             self.application.load()
         except BaseException as error:
             own_frame = error.__traceback__
@@ -168,12 +117,15 @@ class Zygote:
         try:
             channel = socket.socket(fileno=order.descriptor)
             channel.setblocking(False)
-            send(channel, Message.FORKED, os.getpid())
+            stacks_fd = offer_stacks()
+            send(channel, Message.FORKED, os.getpid(), descriptor=stacks_fd)
+            if stacks_fd >= 0:
+                os.close(stacks_fd)
             self.channel.close()
             row, slot = divmod(order.number, 1 << 32)
             setproctitle.setproctitle(f"{self.name}: worker {slot} gen {self.generation}")
             place = self.board.rows[row]
-            context = Context(slot, self.generation, place, self.board, self.listeners, channel)
+            context = Context(slot, self.generation, place, self.board, self.listeners, channel, self.adoption)
             self.application.run(context)
             status = 0
         except SystemExit as error:

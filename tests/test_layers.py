@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the top down. A module imports from its own layer and from those below; a new one has to be placed here.
 LAYERS: list[tuple[str, set[str]]] = [
-    ("faces", {"webpy", "webpy.cli", "webpy.server", "webpy.target"}),
+    ("faces", {"webpy", "webpy.admin", "webpy.cli", "webpy.server", "webpy.target", "webpy.watching"}),
     ("features", {"webpy.store"}),
     ("worker", {"webpy.worker"}),
     ("settings, log, certificates", {"webpy.settings", "webpy.accesslog", "webpy.tls"}),

@@ -40,6 +40,8 @@ def test_settings_table_is_the_code_s() -> None:
     for flag, default in rows.items():
         option = ready[flag]
         shown = "" if option.default is None else option.kind.show(option.default)
+        if isinstance(shown, bool):
+            shown = "on" if shown else "off"
         shown = shown[0] if isinstance(shown, list) else str(shown)
         assert default == shown, f"{flag}: README.md says {default!r}, the code {shown!r}"
 

@@ -10,9 +10,10 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -22,10 +23,11 @@ from .errors import HTTPErrorHandler
 from .handler import HTTPHandler
 from .routes import compile_routes
 from .settings import Resolved, Settings, find_config, resolve
-from .supervisor import Config, LoadError, Supervisor
+from .supervisor import Config, LoadError, Sidecar, Supervisor
 from .supervisor.identity import Identity
 from .supervisor.listeners import Listener, open_listeners
-from .target import TargetError, load_target, loading
+from .supervisor.succession import kept_descriptor
+from .target import Target, TargetError, load_target, loading
 from .worker import Site, WebApplication
 
 __all__ = ["HTTPServer", "serve"]
@@ -39,23 +41,52 @@ def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None =
 
     target, kind: see `target.load_target`; resolve_again: the settings of now, asked for at the start and at reloads.
     """
-    locks = ResourceLocks()
+    locks = _kept_locks()
 
     def find_site() -> Site:
-        try:
+        with _told():
             found = load_target(target, kind)
-        except TargetError as error:
-            raise LoadError(str(error)) from error
-        return Site(found.routes, found.error_routes, found.settings)
+        return Site(found.routes, found.error_routes, found.settings, lambda: warm_up(found))
+
+    def warm_up(found: Target) -> None:
+        with _told():
+            found.warm_up()
 
     def configure() -> tuple[Config, WebApplication]:
         resolved = resolve_again()
-        return _config_of(resolved), WebApplication(resolved, find_site, locks)
+        return _config_of(resolved, target), WebApplication(resolved, find_site, locks)
 
-    return Supervisor(configure).run()
+    return _supervise(configure, locks)
 
 
-def _config_of(resolved: Resolved) -> Config:
+_LOCKS = "locks"
+
+
+def _kept_locks() -> ResourceLocks:
+    """The locks of the workers that live, if this program takes over from one before it in an upgrade; or new ones."""
+    return ResourceLocks(fd=kept_descriptor(_LOCKS))
+
+
+def _supervise(configure: Callable[[], tuple[Config, WebApplication]], locks: ResourceLocks) -> int:
+    """Be the master, of a program that can be upgraded in place; gives the exit status."""
+    return Supervisor(configure, program=sys.orig_argv, keeps={_LOCKS: locks.fileno()}).run()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with a TARGET has been put in words already."""
+    try:
+        yield
+    except TargetError as error:
+        raise LoadError(str(error)) from error
+
+
+_HEARTBEAT_S = 30.0  # that a worker's loop may stand still, if requests may take as long
+_LEAST_HEARTBEAT_S = 2.0  # an idle worker's loop sleeps for 1 s
+
+
+def _config_of(resolved: Resolved, target: str | None = None) -> Config:
+    """The supervisor's settings; target: what `--reload` watches beside the current folder."""
     settings = resolved.settings
     return Config(
         binds=settings.bind,
@@ -75,7 +106,28 @@ def _config_of(resolved: Resolved) -> Config:
         chdir=settings.chdir,
         name="webpy",
         scheme=_scheme(settings),
+        request_timeout_s=settings.request_timeout,
+        slow_request_s=settings.slow_request,
+        heartbeat_timeout_s=max(_LEAST_HEARTBEAT_S, min(settings.request_timeout or _HEARTBEAT_S, _HEARTBEAT_S)),
+        max_requests=settings.max_requests,
+        max_requests_jitter=settings.max_requests_jitter,
+        max_lifetime_s=settings.max_lifetime,
+        max_memory_bytes=settings.max_memory,
+        control=settings.control or "auto",
+        sidecars=tuple(_sidecars(resolved, target)),
     )
+
+
+def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:
+    settings = resolved.settings
+    if settings.admin != "off":
+        from .admin import sidecar as admin
+
+        yield admin(settings)
+    if settings.reload:
+        from .watching import sidecar as watcher
+
+        yield watcher(resolved, target)
 
 
 def _scheme(settings: Settings) -> str:
@@ -139,7 +191,10 @@ class HTTPServer:
 
     def run(self) -> int:
         """Serve in the foreground until stopped; gives the exit status."""
-        return 0 if loading() else Supervisor(self._configure(ResourceLocks())).run()
+        if loading():
+            return 0
+        locks = _kept_locks()
+        return _supervise(self._configure(locks), locks)
 
     def start(self) -> None:
         """Start to serve and return. Raises OSError when the address cannot be bound, RuntimeError if started already.

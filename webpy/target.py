@@ -76,6 +76,16 @@ class Target:
         found: Mapping[str, Any] = self.object.settings if self.kind == "server" else {}
         return found
 
+    def warm_up(self) -> None:
+        """Call what its module defines as `warm_up`, if it does, before any worker is forked. Raises TargetError."""
+        function = getattr(self.module, "warm_up", None)
+        if not callable(function):
+            return
+        try:
+            function()
+        except BaseException as error:
+            raise _failure(self.name, error, "in its warm_up()") from None
+
 
 def loading() -> bool:
     """Whether `load_target` is running the user's module now: a server must not be started meanwhile."""
@@ -215,15 +225,15 @@ def _import(spec: str, name: str) -> ModuleType:
         raise _failure(spec, error) from None
 
 
-def _failure(spec: str, error: BaseException) -> BaseException:
-    """The TargetError for what the user's code raised while it was imported; a stop by the user stays what it is."""
+def _failure(spec: str, error: BaseException, when: str = "while it was imported") -> BaseException:
+    """The TargetError for what the user's code raised; a stop by the user stays what it is."""
     if isinstance(error, KeyboardInterrupt):
         return error
     import traceback
 
-    message = f"{spec}: {type(error).__name__} while it was imported"
+    message = f"{spec}: {type(error).__name__} {when}"
     if isinstance(error, SystemExit):
-        message = f"{spec}: called sys.exit({error.code!r}) while it was imported"
+        message = f"{spec}: called sys.exit({error.code!r}) {when}"
     text = traceback.format_exception(type(error), error, _users_part(error.__traceback__))
     return TargetError(message, "".join(text))
 

@@ -8,18 +8,40 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 
-from webpy.supervisor import BUCKETS, LINE_BYTES, Application, Config, Context, Message, Row, Supervisor, bucket
+from webpy.supervisor import (
+    BUCKETS,
+    LINE_BYTES,
+    SENDING,
+    Application,
+    Cell,
+    Config,
+    Context,
+    Message,
+    Row,
+    Sidecar,
+    SidecarContext,
+    Supervisor,
+    bucket,
+)
+from webpy.supervisor.client import ControlClient
 
 
 class Echo(Application):
     def __init__(self, behaviour: dict[str, object]) -> None:
         self.behaviour = behaviour
+        self.tasks: list[threading.Thread] = []
+        self.ballast: list[bytes] = []
+        self.lost_lock = threading.Lock()
+        self.lost_lock.acquire()
 
     def load(self) -> None:
         time.sleep(float(str(self.behaviour.get("load_s", 0))))
@@ -44,6 +66,8 @@ class Echo(Application):
                 os._exit(9)
             case "silent":
                 time.sleep(60)
+        if self.behaviour.get("fail_after") and int(str(self.behaviour["fail_after"])) <= self.runs(context):
+            time.sleep(60)
         if self.behaviour.get("run") != "unready":
             context.ready()
         poll = select.poll()
@@ -51,8 +75,11 @@ class Echo(Application):
         for listener in context.listeners:
             poll.register(listener, select.POLLIN)
         by_fd = {listener.fileno(): listener for listener in context.listeners}
+        beat_ms = 50 if self.behaviour.get("beat") else None
         while True:
-            for fd, _ in poll.poll():
+            ready = poll.poll(beat_ms)
+            context.row.cells[Cell.HEARTBEAT_NS] = time.monotonic_ns()
+            for fd, _ in ready:
                 if fd in by_fd:
                     self.accept(context, by_fd[fd])
                     continue
@@ -65,7 +92,54 @@ class Echo(Application):
                             pass
                 if message in (Message.DRAIN, Message.STOP):
                     time.sleep(float(str(self.behaviour.get("drain_s", 0))))
+                    self.end_tasks(context)
                     return
+
+    def runs(self, context: Context) -> int:
+        """How many workers have come this far before."""
+        return sum(bool(row.cells[Cell.READY_NS]) for row in context.board.rows)
+
+    def end_tasks(self, context: Context) -> None:
+        """Wait for the threads of `task`, hearing the master meanwhile."""
+        while any(task.is_alive() for task in self.tasks):
+            time.sleep(0.01)
+            context.row.cells[Cell.HEARTBEAT_NS] = time.monotonic_ns()
+            match context.receive():
+                case Message.ORPHANED:
+                    os._exit(0)
+                case Message.STOP:
+                    os.write(2, b"STOP while draining\n")
+
+    def task(self, context: Context, kind: bytes, argument: float) -> None:
+        """Do something on a line of its own, in a thread."""
+        line = next(line for line in context.row.lines[1:] if not line.start[0])
+        line.text[:] = (b"10.0.0.1  task %s" % kind).ljust(LINE_BYTES, b"\0")
+        line.start[0] = time.monotonic()
+
+        def work() -> None:
+            if kind not in (b"queued", b"sending"):
+                line.thread[0], line.ident[0] = threading.get_native_id(), threading.get_ident()
+            match kind:
+                case b"spin":
+                    spin_for_ever()
+                case b"lock":
+                    wait_for_a_lost_lock(self.lost_lock)
+                case b"sending":
+                    line.ident[0] = SENDING
+                    time.sleep(argument)
+                case b"stream":
+                    line.ident[0] = 0
+                    until = time.monotonic() + argument
+                    while time.monotonic() < until:
+                        line.start[0] = time.monotonic()
+                        time.sleep(0.05)
+                case _:
+                    time.sleep(argument)
+            line.thread[0] = line.ident[0] = 0
+            line.start[0] = 0.0
+
+        self.tasks.append(threading.Thread(target=work, daemon=True))
+        self.tasks[-1].start()
 
     def accept(self, context: Context, listener: socket.socket) -> bool:
         try:
@@ -98,8 +172,26 @@ class Echo(Application):
                 time.sleep(float(rest))
             case b"die":
                 os._exit(int(rest))
+            case b"fill":
+                for number in range(int(rest)):
+                    context.row.lead.write(b"fill %d %s\n" % (number, b"z" * 1000))
+            case b"task":
+                kind, _, argument = rest.partition(b" ")
+                self.task(context, kind, float(argument or 0))
+            case b"gil":
+                hold_the_gil()
+            case b"grow":
+                self.ballast.append(b"x" * (int(rest) << 20))
+            case b"stop":
+                os.kill(os.getpid(), signal.SIGSTOP)
             case b"say":
                 os.write(2, rest + b"\n")
+            case b"mutter":
+                os.write(2, rest)
+            case b"orphan":
+                subprocess.run(["sh", "-c", "sleep 0.1 & sleep 0.2 & exec 2>&- >&-"], check=True)
+            case b"env":
+                about = json.dumps({name: os.environ[name] for name in os.environ}).encode()
             case b"fds":
                 about = json.dumps({int(fd): _target(fd) for fd in os.listdir("/proc/self/fd")}).encode()
             case b"ids":
@@ -115,6 +207,20 @@ class Echo(Application):
         return about
 
 
+def spin_for_ever() -> None:
+    while True:
+        pass
+
+
+def wait_for_a_lost_lock(lock: threading.Lock) -> None:
+    with lock:
+        pass
+
+
+def hold_the_gil() -> None:
+    re.match("(a+)+$", "a" * 40 + "b")  # for hours, in C
+
+
 def _umask() -> int:
     umask = os.umask(0)
     os.umask(umask)
@@ -128,6 +234,34 @@ def _target(fd: str) -> str:
         return "gone"
 
 
+def beside(context: SidecarContext) -> None:
+    """A sidecar: answers one line a connection, as long as its master lets it."""
+    context.ready()
+    client = ControlClient(context.control)
+    poll = select.poll()
+    for source in (context.channel, *context.listeners):
+        poll.register(source, select.POLLIN)
+    while True:
+        if any(fd == context.channel.fileno() for fd, _ in poll.poll()):
+            if context.receive() is not None:
+                return
+            continue
+        for listener in context.listeners:
+            try:
+                connection, _ = listener.accept()
+            except BlockingIOError:
+                continue
+            with connection:
+                word, _, rest = connection.makefile("r").readline().strip().partition(" ")
+                if word == "die":
+                    os._exit(int(rest))
+                if word == "ask":
+                    about = json.dumps(client.ask(rest))
+                else:
+                    about = json.dumps({int(fd): _target(fd) for fd in os.listdir("/proc/self/fd")})
+                connection.sendall(f"{os.getpid()} {os.getuid()} {about}\n".encode())
+
+
 def main() -> int:
     path, listener_fd, stop_fd = (*sys.argv[1:], "", "")[:3]
 
@@ -135,10 +269,14 @@ def main() -> int:
         with open(path, encoding="utf-8") as file:
             settings = json.load(file)
         settings["config"]["binds"] = tuple(settings["config"].get("binds", ("127.0.0.1:0",)))
+        for sidecar in settings.get("sidecars", ()):
+            sidecar["binds"] = tuple(sidecar["binds"])
+        settings["config"]["sidecars"] = tuple(Sidecar(run=beside, **each) for each in settings.pop("sidecars", ()))
         return Config(**settings.pop("config")), Echo(settings)
 
     listeners = [socket.socket(fileno=int(listener_fd))] if listener_fd else None
-    return Supervisor(configure).run(listeners, stop_fd=int(stop_fd) if stop_fd else None)
+    program = None if listener_fd or stop_fd else sys.orig_argv
+    return Supervisor(configure, program=program).run(listeners, stop_fd=int(stop_fd) if stop_fd else None)
 
 
 if __name__ == "__main__":

@@ -43,11 +43,17 @@ class Master:
 
     def start(self, *arguments: str, pass_fds: tuple[int, ...] = (), **keywords: Any) -> Master:
         self.write_settings()
-        command = [sys.executable, "-m", "tests.supervisor.echo", str(self.folder / "settings.json"), *arguments]
+        program = keywords.pop("program", (sys.executable, "-m", "tests.supervisor.echo"))
+        command = [*program, str(self.folder / "settings.json"), *arguments]
         keywords.setdefault("stdout", subprocess.DEVNULL)
         environment = {**os.environ, **keywords.pop("env", {})}
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stderr=subprocess.PIPE, pass_fds=pass_fds, env=environment, **keywords
+            command,
+            cwd=keywords.pop("cwd", ROOT),
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            env=environment,
+            **keywords,
         )
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()

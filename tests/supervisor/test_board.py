@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from webpy.supervisor import BUCKETS, CLOSED, LINE_BYTES, Board, Cell, MasterCell
+from webpy.supervisor import BUCKETS, CLOSED, LINE_BYTES, QUEUE_LINES, Board, Cell, MasterCell
 
 
 def test_every_part_is_its_own() -> None:
@@ -15,9 +15,10 @@ def test_every_part_is_its_own() -> None:
         parts.append(row.cells)
         for lane in (row.lead, row.pool):
             parts += [lane._cells, lane.latency, lane._ring]
-        assert len(row.lines) == 4
+        assert len(row.lines) == 2 + 2 + QUEUE_LINES
         for line in row.lines:
-            parts += [line.start, line.thread, line.text]
+            parts += [line.start, line.thread, line.ident, line.text]
+            assert len(line.text) == LINE_BYTES
     for number, part in enumerate(parts):
         part.cast("B")[:] = bytes([number % 251]) * part.nbytes
     for number, part in enumerate(parts):

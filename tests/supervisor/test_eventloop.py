@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
+import time
+import traceback
+from collections.abc import Callable
 
+import pytest
+
+from webpy.supervisor import eventloop
 from webpy.supervisor.eventloop import EventLoop
 
 
@@ -76,4 +83,68 @@ def test_a_stop_before_it_runs_holds() -> None:
     loop = make()
     loop.stop()
     loop.run()
+    loop.close()
+
+
+def in_a_child_that_is_stopped(live: Callable[[], None], at_s: float, for_s: float) -> None:
+    """Run `live` in a process that is stopped at some moment; what it asserts is its exit status."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            eventloop._GAP_S = 0.3
+            live()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    time.sleep(at_s)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(for_s)
+    os.kill(pid, signal.SIGCONT)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_time_stands_still_while_the_process_is_stopped_in_its_sleep() -> None:
+    def live() -> None:
+        loop, came = make(), []
+        began, began_loop = time.monotonic(), loop.time()
+        for index in range(1, 8):
+            loop.after(0.1 * index, lambda: came.append(loop.time() - began_loop))
+        loop.after(0.8, loop.stop)
+        loop.run()
+        assert time.monotonic() - began > 1.5
+        assert 0.7 <= came[-1] < 1.0
+        assert all(later - sooner > 0.05 for sooner, later in itertools.pairwise(came)), came
+
+    in_a_child_that_is_stopped(live, 0.35, 0.8)
+
+
+def test_time_stands_still_while_the_process_is_stopped_in_a_step() -> None:
+    def live() -> None:
+        loop, came = make(), []
+        began, began_loop = time.monotonic(), loop.time()
+
+        def work() -> None:
+            until = time.monotonic() + 0.5
+            while time.monotonic() < until:
+                pass
+
+        loop.after(0.0, work)
+        loop.after(0.6, lambda: came.append(loop.time() - began_loop))
+        loop.after(0.7, loop.stop)
+        loop.run()
+        assert time.monotonic() - began > 1.0
+        assert 0.6 <= came[0] < 1.2, came
+
+    in_a_child_that_is_stopped(live, 0.2, 0.8)
+
+
+def test_a_long_sleep_that_was_meant_is_no_gap() -> None:
+    loop = make()
+    before = time.monotonic() - loop.time()
+    loop.after(1.1, loop.stop)
+    loop.run()
+    assert time.monotonic() - loop.time() == pytest.approx(before, abs=1e-4)
     loop.close()

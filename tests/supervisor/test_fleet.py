@@ -6,10 +6,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
 from tests.supervisor.masters import Master, until
+from webpy.supervisor.client import ControlClient
 
 Make = Callable[..., Master]
 
@@ -123,3 +125,29 @@ def test_a_stopped_zygote_does_not_keep_the_master_from_ending(master: Make) -> 
     served.wait_for("worker 0 gen 1 .* exited")
     served.signal(signal.SIGTERM)
     assert served.wait() == 0
+
+
+def test_a_zygote_that_does_not_fork_is_replaced(master: Make) -> None:
+    served = master(config={"boot_timeout_s": 0.5}).start().started()
+    time.sleep(0.4)
+    (zygote,) = served.titled("zygote")
+    zygote.suspend()
+    served.ask("die 1")
+    served.wait_for(r"worker 0 gen 1 \[\?\] did not become ready within 0.5 s")
+    served.wait_for(rf"zygote gen 1 \[{zygote.pid}\] did not fork worker 0 gen 1")
+    served.wait_for("worker 0 gen 1 .* is ready")
+    assert served.ask()
+    assert served.stop() == 0
+
+
+def test_an_operator_has_a_worker_replaced(master: Make, tmp_path: Path) -> None:
+    control = str(tmp_path / "control")
+    served = master(config={"workers": 2, "control": control}).start().started(2)
+    before = {process.pid for process in served.titled("worker")}
+    with ControlClient(control) as client:
+        assert client.ask("drain", slot=1)["ok"]
+        served.wait_for(r"worker 1 gen 1 \[(\d+)\] exited with status 0 \(asked by ctl\)")
+        after = {worker["pid"] for worker in client.ask("status")["status"]["workers"]}
+        assert client.ask("status")["status"]["restarts"] == {"operator": 1}
+    assert len(after) == 2 and len(after & before) == 1
+    assert served.stop() == 0

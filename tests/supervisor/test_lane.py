@@ -58,7 +58,7 @@ def test_full_ring_makes_the_writer_wait_and_ring() -> None:
     writer = threading.Thread(target=lane.write, args=(b"late\n",))
     writer.start()
     deadline = time.monotonic() + 10
-    while not lane.waits:
+    while not lane.is_waited_for:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     assert lane.bytes == 60
@@ -66,6 +66,7 @@ def test_full_ring_makes_the_writer_wait_and_ring() -> None:
     assert os.read(board.doorbell_reader, 8)
     assert take(lane) == b"x" * 59 + b"\n"
     writer.join(10)
+    assert not lane.is_waited_for
     assert take(lane) == b"late\n"
     assert lane.waits == 1
 

@@ -123,6 +123,54 @@ def test_a_half_record_is_whole_in_a_file_opened_since(tmp_path: Path) -> None:
     log.reopen()
     log.drain(board.rows)
     log.close()
+    assert (tmp_path / "full").read_bytes() == b"first record\n", "and nowhere else"
+    assert path.read_bytes() == b"second record\n"
+
+
+def test_a_half_record_is_completed_in_the_file_that_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    board = Board(1, 1)
+    log = RecordLog(str(path), Reports())
+    board.rows[0].lead.write(b"first record\n")
+    board.rows[0].lead.write(b"second record\n")
+    with most_bytes_of_a_file(20):
+        while log.drain(board.rows) is not Drained.FAILED:
+            pass
+        log.reopen()  # as every reload does
+    log.drain(board.rows)
+    log.close()
+    assert path.read_bytes() == b"first record\nsecond record\n"
+
+
+def test_a_half_record_is_whole_in_a_file_that_was_truncated(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    board = Board(1, 1)
+    log = RecordLog(str(path), Reports())
+    board.rows[0].lead.write(b"first record\n")
+    board.rows[0].lead.write(b"second record\n")
+    with most_bytes_of_a_file(20):
+        while log.drain(board.rows) is not Drained.FAILED:
+            pass
+    os.truncate(path, 0)
+    log.drain(board.rows)
+    log.close()
+    assert path.read_bytes() == b"second record\n"
+
+
+def test_what_others_appended_is_not_taken_back(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = RecordLog(str(path), Reports())
+    log.add(b"first record\nsecond record\n")
+    with most_bytes_of_a_file(20):
+        while log.drain(()) is not Drained.FAILED:
+            pass
+    with open(path, "ab") as file:
+        file.write(b"of another\n")
+    path.rename(tmp_path / "full")
+    log.reopen()
+    log.drain(())
+    log.close()
+    assert (tmp_path / "full").read_bytes() == b"first record\nsecond of another\n"
     assert path.read_bytes() == b"second record\n"
 
 

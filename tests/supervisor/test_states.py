@@ -11,6 +11,7 @@ from webpy.supervisor.states import TABLE, Action, ChildState, Event, Lifecycle
 _PATHS = {
     ChildState.BOOT: [],
     ChildState.READY: [Event.READY],
+    ChildState.STUCK: [Event.READY, Event.HANG],
     ChildState.DRAINING: [Event.READY, Event.DRAIN],
     ChildState.KILLED: [Event.KILL],
     ChildState.GONE: [Event.EXIT],

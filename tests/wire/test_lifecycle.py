@@ -179,13 +179,13 @@ def test_a_request_that_runs_outlives_its_generation(start: Start, tmp_path: Pat
         until((tmp_path / "began-a").exists, "the handler runs")
         server.send(signal.SIGHUP)
         server.wait_for("reload done")
-        idle.ended()
+        assert pid_of(idle) != pid
         with Client(server) as other:
             assert pid_of(other) != pid
         (tmp_path / "go-a").touch()
         reply = client.read()
-        assert (reply.text, reply.get("Connection")) == (f"a {pid}", "close")
-        client.ended()
+        assert (reply.text, reply.get("Connection")) == (f"a {pid}", None)
+        assert pid_of(client) == pid_of(idle)
 
 
 # -- stop ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.worker.rig import Rig
+from webpy.supervisor import Adoption
 
 
 @pytest.fixture
@@ -21,3 +22,11 @@ def rig() -> Iterator[Callable[..., Rig]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def adoption() -> Iterator[Adoption]:
+    """An adoption socket, which several rigs may share."""
+    one = Adoption()
+    yield one
+    one.close()

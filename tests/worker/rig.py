@@ -15,7 +15,7 @@ from webpy.accesslog import compile_format
 from webpy.atomic import ResourceLocks
 from webpy.routes import compile_routes
 from webpy.settings import resolve
-from webpy.supervisor import Board, Context, Message, Row
+from webpy.supervisor import Adoption, Board, Context, Message, Row
 from webpy.supervisor.messages import channel_pair, send
 from webpy.worker.accepting import Acceptor
 from webpy.worker.application import limits_of
@@ -45,7 +45,12 @@ class Rig:
     """`core` and what stands around it; `close` gives everything back."""
 
     def __init__(
-        self, routes: dict[str, Any] | None = None, *, http_log: logging.Logger | None = None, **given: Any
+        self,
+        routes: dict[str, Any] | None = None,
+        *,
+        http_log: logging.Logger | None = None,
+        adoption: Adoption | None = None,
+        **given: Any,
     ) -> None:
         settings = resolve({"access_format": "common", "threads": 4, **given}, {}, None).settings
         self.board = Board(4, settings.threads)
@@ -54,7 +59,7 @@ class Rig:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
-        context = Context(0, 1, self.row, self.board, [self.listener], channel)
+        context = Context(0, 1, self.row, self.board, [self.listener], channel, adoption)
         table = compile_routes(routes or {})
         access = compile_format(settings.access_format) if settings.access_log != "off" or http_log else None
         limits = limits_of(settings)
@@ -97,6 +102,21 @@ class Rig:
     def poll(self, timeout_s: float = 0.0) -> dict[int, int]:
         """Descriptors that are ready, and their events, as the loop would see them."""
         return dict(self.core.epoll.poll(timeout_s))
+
+    def obey(self, message: Message) -> None:
+        """Have the master say so, and do it; what is due at once is not done yet."""
+        self.say(message)
+        self.core.others[self.core.context.channel.fileno()](0)
+
+    def start(self) -> None:
+        """Listen to the master, and accept."""
+        self.housekeeping.start()
+        self.acceptor.start()
+
+    def running(self) -> list[str]:
+        """What stands on the board's lines: "PEER GET /path HTTP/1.1", in no order."""
+        lines = [line for line in self.row.lines if line.start[0]]
+        return sorted(" ".join(bytes(line.text).decode().split()) for line in lines)
 
     def turn(self, timeout_s: float = 0.0) -> None:
         """Have what is ready among the descriptors that are no connections looked at."""

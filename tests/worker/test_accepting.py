@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.worker.rig import Rig
-from webpy.supervisor import CLOSED
+from webpy.supervisor import CLOSED, Adoption, Cell
 from webpy.worker import accepting as module
 from webpy.worker.accepting import Acceptor
 from webpy.worker.connection import Phase
+from webpy.worker.handover import pack
 
 Make = Callable[..., Rig]
 
@@ -187,20 +188,35 @@ def test_one_that_has_gone_already_does_not_hide_those_behind_it(rig: Make) -> N
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-def test_stopping_leaves_what_is_queued_to_the_others_or_takes_it(rig: Make) -> None:
-    for take in (False, True):
-        parts = rig()
-        parts.acceptor.start()
-        for _ in range(20):
-            parts.client()
-        listener = parts.core.context.listeners[0]
-        assert select.select([listener], [], [], 5)[0]
-        parts.acceptor.stop(take_queued=take)
-        parts.acceptor.stop(take_queued=take)
-        assert len(parts.core.conns) == (20 if take else 0)
-        assert listener.fileno() == -1
-        assert parts.poll().keys() <= parts.core.conns.keys()
-        parts.acceptor.look(time.monotonic() + 1)  # a rest that ends later listens to nothing
+def test_stopping_leaves_what_is_queued_to_the_others(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    for _ in range(20):
+        parts.client()
+    listener = parts.core.context.listeners[0]
+    assert select.select([listener], [], [], 5)[0]
+    parts.acceptor.stop()
+    parts.acceptor.stop()
+    assert parts.core.conns == {}
+    assert listener.fileno() == -1
+    assert parts.poll() == {}
+    parts.acceptor.look(time.monotonic() + 1)  # a rest that ends later listens to nothing
+
+
+def test_at_the_end_of_all_it_takes_what_is_queued_however_few_the_others_have(rig: Make) -> None:
+    parts = rig()
+    parts.acceptor.start()
+    parts.board.load[0] = 0
+    for _ in range(20):
+        parts.client()
+    assert select.select([parts.listener], [], [], 5)[0]
+    parts.acceptor.take_all()
+    assert len(parts.core.conns) == 20
+    parts.client()
+    settled(parts, 21)
+    parts.acceptor.stop_accepting()
+    assert parts.listener.fileno() == -1
+    assert parts.poll().keys() <= parts.core.conns.keys()
 
 
 def test_what_is_taken_at_the_end_is_bounded(rig: Make) -> None:
@@ -210,5 +226,98 @@ def test_what_is_taken_at_the_end_is_bounded(rig: Make) -> None:
     fd, listener = next(iter(parts.acceptor._listeners.items()))
     endless.close = listener.close
     parts.acceptor._listeners[fd] = endless
-    parts.acceptor.stop(take_queued=True)
+    parts.acceptor.take_all()
     assert endless.calls == 4
+
+
+# -- adopting ---------------------------------------------------------------------------------------------------------
+
+
+def given(adoption: Adoption, phase: Phase = Phase.IDLE, buffer: bytes = b"", elapsed_s: float = 3.0) -> socket.socket:
+    """A connection that another worker has given; its client's end."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.settimeout(10)
+    assert adoption.give(ours.fileno(), pack(phase, elapsed_s, ("2001:db8::7", 4711), buffer))
+    ours.close()
+    return theirs
+
+
+@pytest.mark.parametrize(
+    ("phase", "buffer"),
+    [(Phase.IDLE, b""), (Phase.NEW, b""), (Phase.HEAD, b"GET / HT"), (Phase.PIPELINED, b"GET / HTTP/1.1\r\n\r\n")],
+)
+def test_a_connection_of_another_worker_goes_on_where_it_was(
+    rig: Make, adoption: Adoption, phase: Phase, buffer: bytes
+) -> None:
+    parts = rig(adoption=adoption)
+    parts.acceptor.start()
+    with given(adoption, phase, buffer) as client:
+        settled(parts, 1)
+        (conn,) = parts.core.conns.values()
+        assert (conn.phase, conn.buffer, conn.client_address) == (phase, buffer, ("2001:db8::7", 4711))
+        assert conn.peer == (b"2001:db8::7", b"2001:db8::7".ljust(40))
+        assert 2.9 < time.monotonic() - conn.since_s < 9.0
+        assert (conn.sock.gettimeout(), conn.sock.get_inheritable()) == (0.0, False)
+        assert list(parts.core.ready) == ([(conn.fd, 0)] if phase == Phase.PIPELINED else [])
+        client.sendall(b"x")
+        assert conn.fd in parts.poll(5)
+        assert parts.row.cells[Cell.ACCEPTED] == 0  # it was counted where it was accepted
+        assert parts.row.cells[Cell.CONNECTIONS] == parts.board.load[parts.row.index] == 1
+
+
+def test_connections_of_others_are_taken_as_fairly_as_new_ones(rig: Make, adoption: Adoption) -> None:
+    parts = rig(adoption=adoption)
+    parts.acceptor.start()
+    for _ in range(3):
+        parts.connection()
+    parts.board.load[0] = 0
+    with given(adoption):
+        parts.turn(5)
+        assert (len(parts.core.conns), parts.acceptor.resting) == (3, True)
+        assert parts.poll(0.02) == {}
+        parts.acceptor.look(time.monotonic() + 1)
+        settled(parts, 4)
+
+
+def test_a_message_of_another_version_costs_the_connection_and_says_so(rig: Make, adoption: Adoption) -> None:
+    parts = rig(adoption=adoption)
+    parts.acceptor.start()
+    ours, theirs = socket.socketpair()
+    with theirs:
+        assert adoption.give(ours.fileno(), b"\xee and so on")
+        ours.close()
+        parts.turn(5)
+        assert theirs.recv(1) == b""
+    assert parts.complaints == ["cannot adopt a connection: a message of version ee came with it, wanted 01"]
+
+
+def test_without_descriptors_what_was_given_waits(
+    rig: Make, adoption: Adoption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = rig(adoption=adoption)
+    parts.acceptor.start()
+    with given(adoption), monkeypatch.context() as patch:
+
+        def refused(_fd: int) -> int:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        patch.setattr("os.dup", refused)
+        parts.turn(5)
+        assert (parts.core.conns, parts.acceptor.resting) == ({}, True)
+        assert parts.complaints == ["cannot adopt: Too many open files; trying again in 0.1 s"]
+        patch.undo()
+        parts.acceptor.look(time.monotonic() + 1)
+        settled(parts, 1)
+
+
+def test_one_that_has_stopped_takes_nothing_until_nobody_else_will(rig: Make, adoption: Adoption) -> None:
+    parts = rig(adoption=adoption)
+    parts.acceptor.start()
+    parts.acceptor.stop()
+    with given(adoption), given(adoption):
+        assert parts.poll() == {}
+        parts.acceptor.take_all()
+        assert len(parts.core.conns) == 2
+        with given(adoption):
+            settled(parts, 3)

@@ -8,7 +8,6 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -193,7 +192,7 @@ def test_what_pool_threads_count_is_not_lost_and_wakes_the_master(rig: Make) -> 
 
     def many() -> None:
         for _ in range(200):
-            parts.core.note_from_pool(conn, plan, 200, 5, 100, 0.0)
+            parts.core.note_from_pool(conn, plan, 200, 5, 100, 0.0, parts.row.lines[0])
 
     threads = [threading.Thread(target=many) for _ in range(4)]
     for thread in threads:
@@ -214,7 +213,7 @@ def test_without_an_access_log_answers_are_counted_all_the_same(rig: Make) -> No
     conn, _ = parts.connection()
     plan = parts.planner.plan(head_bytes())
     parts.core.note(conn, plan, 200, 1, 0.0, True)
-    parts.core.note_from_pool(conn, plan, 200, 1, 9, 0.0)
+    parts.core.note_from_pool(conn, plan, 200, 1, 9, 0.0, parts.row.lines[0])
     assert records(parts.row) == []
     assert sum(parts.row.lead.latency) + sum(parts.row.pool.latency) == 2
 
@@ -237,18 +236,35 @@ def test_a_logger_may_stand_for_the_access_log(rig: Make, leading: bool) -> None
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_last_connection_of_a_draining_worker_ends_it(rig: Make) -> None:
+def test_the_last_connection_of_a_draining_worker_brings_housekeeping(rig: Make) -> None:
     parts = rig()
-    core: Any = parts.core
+    core = parts.core
     first, _ = parts.connection()
     second, _ = parts.connection()
-    core.check_over()
-    assert not core.over
+    core.due_s = core.wait_s = 1e9
     core.draining = True
     parts.board.load[parts.row.index] = CLOSED
     core.forget(first)
-    assert not core.over
+    assert core.due_s == 1e9
     core.forget(second)
-    assert core.over
+    assert core.due_s == core.wait_s == 0.0
     assert parts.board.load[parts.row.index] == CLOSED  # it accepts no more, however few it has
     assert parts.row.cells[Cell.CONNECTIONS] == 0
+
+
+def test_letting_go_of_a_connection_ends_nothing_of_it(rig: Make) -> None:
+    for parked in (False, True):
+        parts = rig()
+        conn, client = parts.connection(Phase.RUNNING)
+        if parked:
+            parts.core.park(conn)
+        with conn.sock.dup() as elsewhere:
+            client.sendall(b"unread")
+            parts.core.let_go(conn)
+            assert (conn.phase, parts.core.conns, parts.poll()) == (Phase.CLOSED, {}, {})
+            assert elsewhere.recv(99) == b"unread"
+            elsewhere.sendall(b"answer")
+            assert client.recv(99) == b"answer"
+        parts.core.forget(conn)
+        parts.core.unpark(conn)  # a pool thread's last word, overtaken
+        assert parts.row.cells[Cell.HANDED_OVER] == 1

@@ -5,7 +5,6 @@ Time is given, not waited for.
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable
 
@@ -14,7 +13,7 @@ import pytest
 from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy.answer import Answer
-from webpy.supervisor import CLOSED, Cell, Message
+from webpy.supervisor import Cell, Message
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.output import Output
 
@@ -128,6 +127,7 @@ def test_a_tick_says_when_the_next_is_due_and_writes_the_heartbeat(rig: Make) ->
     assert now < parts.core.due_s <= now + 1.0
     assert 0 < parts.core.wait_s <= 1.0
     assert parts.row.cells[Cell.HEARTBEAT_NS] == int(now * 1e9)
+    assert parts.row.cells[Cell.THREADS] == 0  # there is no pool here
     assert parts.core.due_s <= parts.core.clock.due_s  # the date goes on though nothing happens
 
 
@@ -141,85 +141,24 @@ def test_connections_are_swept_once_a_second_at_most(rig: Make) -> None:
     assert conn.phase == Phase.CLOSED
 
 
-# -- the master -------------------------------------------------------------------------------------------------------
+# -- the master (what DRAIN and STOP do: test_draining.py) -------------------------------------------------------------
 
 
-def started(parts: Rig) -> None:
-    parts.housekeeping.start()
-    parts.acceptor.start()
-
-
-def test_drain_leaves_the_queue_to_others_and_stop_takes_it(rig: Make) -> None:
-    for message, taken in ((Message.DRAIN, 0), (Message.STOP, 1)):
+def test_what_the_master_says_is_done_after_this_very_poll(rig: Make) -> None:
+    for message in (Message.DRAIN, Message.STOP):
         parts = rig()
-        started(parts)
-        parts.connection(Phase.RUNNING)
-        parts.client()
-        assert select.select([parts.listener], [], [], 5)[0]
+        parts.start()
         parts.say(message)
-        parts.core.others[parts.core.context.channel.fileno()](0)
-        assert parts.core.draining
-        assert len(parts.core.conns) == 1 + taken
-        assert parts.board.load[parts.row.index] == CLOSED
-        assert not parts.core.over
-        assert not parts.planner.plan(head_bytes()).plain
-
-
-def test_a_worker_with_nothing_to_do_ends_at_once(rig: Make) -> None:
-    parts = rig()
-    started(parts)
-    parts.say(Message.DRAIN)
-    parts.turn(5)
-    assert parts.core.over
-
-
-def test_a_draining_worker_closes_idle_connections_after_a_last_look(rig: Make) -> None:
-    parts = rig()
-    started(parts)
-    idle, _ = parts.connection(Phase.IDLE)
-    asking, client = parts.connection(Phase.IDLE)
-    running, _ = parts.connection(Phase.RUNNING)
-    now = time.monotonic()
-    for conn in (idle, asking, running):
-        conn.since_s = now
-    client.sendall(b"GET / HTTP/1.1\r\n")
-    parts.say(Message.DRAIN)
-    parts.turn(5)
-    assert parts.core.due_s == parts.core.wait_s == 0.0  # after this very poll
-    parts.housekeeping.tick(now)
-    assert [conn.phase for conn in (idle, asking, running)] == [Phase.CLOSED, Phase.IDLE, Phase.RUNNING]
-    assert parts.core.wait_s < 0.2
-    assert not parts.core.over
-
-
-def test_a_connection_just_accepted_has_a_moment_for_its_request(rig: Make) -> None:
-    parts = rig()
-    started(parts)
-    conn, _ = parts.connection(Phase.NEW)
-    conn.since_s = now = time.monotonic()
-    parts.say(Message.DRAIN)
-    parts.turn(5)
-    parts.housekeeping.tick(now + 0.5)
-    assert (conn.phase, parts.core.over) == (Phase.NEW, False)
-    parts.housekeeping.tick(now + 1.5)
-    assert (conn.phase, parts.core.over) == (Phase.CLOSED, True)
-
-
-def test_draining_is_asked_for_once(rig: Make) -> None:
-    parts = rig()
-    started(parts)
-    conn, _ = parts.connection(Phase.RUNNING)
-    parts.say(Message.DRAIN)
-    parts.say(Message.STOP)
-    parts.turn(5)
-    assert (parts.core.draining, parts.core.over) == (True, False)
-    parts.core.forget(conn)
-    assert parts.core.over
+        parts.turn(5)
+        assert (parts.core.draining, parts.core.over) == (True, False)
+        assert parts.core.due_s == parts.core.wait_s == 0.0
+        parts.housekeeping.tick(time.monotonic())  # with nothing to do
+        assert parts.core.over
 
 
 def test_a_worker_whose_master_died_ends(rig: Make) -> None:
     parts = rig()
-    started(parts)
+    parts.start()
     parts.connection(Phase.RUNNING)
     parts.master.close()
     parts.turn(5)

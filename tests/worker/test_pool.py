@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from webpy.supervisor import Board, Line
+from webpy.supervisor import QUEUE_LINES, Board, Line
 from webpy.worker.pool import Pool, Role
 
 WAIT_S = 5.0
@@ -16,7 +16,7 @@ WAIT_S = 5.0
 
 def make(most: int, lines: int | None = None) -> tuple[Pool, list[Line]]:
     board = Board(1, most)
-    found = board.rows[0].lines
+    found = board.rows[0].lines[:-QUEUE_LINES]
     used = found if lines is None else found[:lines]
     return Pool(used, most, logging.getLogger("tests.pool")), found
 
@@ -44,7 +44,8 @@ def test_a_task_gets_its_arguments_behind_the_line_of_its_thread() -> None:
     done = threading.Event()
 
     def task(line: Line, *arguments: object) -> None:
-        got.extend([line in lines, line.thread[0] == threading.get_native_id(), arguments])
+        named = (line.thread[0], line.ident[0]) == (threading.get_native_id(), threading.get_ident())
+        got.extend([line in lines, named, arguments])
         done.set()
 
     pool.put((task, 1, "two"))
@@ -170,6 +171,7 @@ def test_a_thread_plays_one_role_after_the_other_and_gives_its_line_back_clean()
     assert not pool.start(stops)  # every line is taken
     used = [line for line in stops.lines if line is lines[0]]
     assert [line.start[0] for line in used] == [0.0]
+    assert pool.alive == len(lines)
     stops.go.set()
 
 

@@ -1,4 +1,4 @@
-"""The command line: `webpy serve`, `check`, `config`.
+"""The command line: `webpy serve`, `check`, `config`, `ctl`.
 
 Owns words, exit statuses and messages. A command imports what it runs only when it runs, so that `--help` is quick and
 the master of `serve` stays small. Called by the console script `webpy`.
@@ -12,6 +12,7 @@ import click
 
 from .check import check
 from .config import config
+from .ctl import ctl
 from .errors import report_errors
 from .serve import serve
 
@@ -51,5 +52,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, check, config):
+for _command in (serve, check, config, ctl):
     main.add_command(_command)

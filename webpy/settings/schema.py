@@ -16,22 +16,7 @@ from .kinds import Kind
 __all__ = ["NOT_IN_THIS_VERSION", "OPTIONS", "Option", "Settings"]
 
 # Names are fixed for good, but nothing acts on these yet: giving one a value is an error. Take a name out to allow it.
-NOT_IN_THIS_VERSION: frozenset[str] = frozenset(
-    {
-        "admin",
-        "admin_token",
-        "control",
-        "forwarded_allow_ips",
-        "max_lifetime",
-        "max_memory",
-        "max_requests",
-        "max_requests_jitter",
-        "proxy_protocol",
-        "reload",
-        "request_timeout",
-        "slow_request",
-    }
-)
+NOT_IN_THIS_VERSION: frozenset[str] = frozenset({"forwarded_allow_ips", "proxy_protocol"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,32 @@
-"""Owns the listeners in a worker: fair accepting, and TLS handshakes that block nobody. The leader's.
+"""Owns where a worker's connections come from: the listeners, and the adoption socket, by which those of other workers
+arrive; fair taking, and TLS handshakes that block nobody. The leader's.
 
-All workers wait on the same listeners. Each sees every worker's number of connections on the board, and one that has
-more than its part leaves the accept to others; only for a moment, lest they are stuck.
+All workers wait on the same listeners and the same adoption socket. Each sees every worker's number of connections on
+the board, and one that has more than its part leaves what waits to others; only for a moment, lest they are stuck.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import ssl
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from .connection import Connection, Phase
 from .core import Core
+from .handover import unpack
+
+if TYPE_CHECKING:
+    from ..supervisor import Adoption
 
 __all__ = ["Acceptor"]
+
+_Source = TypeVar("_Source")
 
 _PATIENCE_S = 0.01  # that a connection waits for the workers with fewer
 _EXHAUSTED_S = 0.1  # between tries while the process has no descriptors left
@@ -27,38 +36,77 @@ _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Acceptor:
-    """Takes connections from the listeners, each worker about as many as the others."""
+    """Takes connections, each worker about as many as the others."""
 
     def __init__(self, core: Core, tls: ssl.SSLContext | None) -> None:
         self._core = core
         self._tls = tls
+        self._adoption = core.context.adoption
         self._listeners = {sock.fileno(): sock for sock in core.context.listeners}
+        self._sources: set[int] = set()  # the descriptors it waits on
         self._peers: dict[str, tuple[bytes, bytes]] = {}
         self._resume_s = 0.0  # when to listen again; 0.0 while listening
         self._impatient = False  # whoever waits now has waited for the others long enough
-        self._open = True
+        self._alone = False  # there are no others, or none that will take anything
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether the connections it accepts are under TLS."""
+        return self._tls is not None
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Begin to accept, and to adopt."""
         for fd, listener in self._listeners.items():
-            self._core.others[fd] = self._accept_from(listener)
-            self._core.epoll.register(fd, select.EPOLLIN)
+            with contextlib.suppress(OSError):  # a unix socket has no such thing
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
+            self._wait_on(fd, self._from(self._take, listener))
+        self._start_adopting()
         self._core.board.load[self._core.row.index] = 0
 
-    def stop(self, take_queued: bool) -> None:
-        """Stop accepting; take_queued: first take what waits, as nobody else will."""
-        if not self._open:
-            return
-        if take_queued:
-            for listener in self._listeners.values():
-                for _ in range(self._core.settings.backlog + 1):  # as many as can wait: more may come all the time
-                    if not self._take(listener):
-                        break
-        self._open = False
+    def _start_adopting(self) -> None:
+        if self._adoption is not None and self._adoption.taker_fd not in self._sources:
+            self._wait_on(self._adoption.taker_fd, self._from(self._adopt, self._adoption))
+
+    def stop(self) -> None:
+        """Take no more: others do."""
+        self.stop_accepting()
+        for fd in tuple(self._sources):
+            self._leave(fd)
+
+    def stop_accepting(self) -> None:
+        """Accept no more, and close the listeners; what other workers give is still taken."""
         for fd, listener in self._listeners.items():
-            self._core.epoll.unregister(fd)
-            del self._core.others[fd]
+            self._leave(fd)
             listener.close()
+        self._listeners.clear()
+
+    def take_all(self) -> None:
+        """Take what waits, however much the others have, and go on so: nobody else will. Adopts again if it had stopped
+        to."""
+        self._alone = True
+        self._start_adopting()
+        most = self._core.settings.backlog + 1  # as many as can wait: more may come all the time
+        for listener in self._listeners.values():
+            self._take_queued(self._take, listener, most)
+        if self._adoption is not None:
+            self._take_queued(self._adopt, self._adoption, most)
+
+    @staticmethod
+    def _take_queued(take: Callable[[_Source], bool], source: _Source, most: int) -> None:
+        for _ in range(most):
+            if not take(source):
+                return
+
+    def _wait_on(self, fd: int, take: Callable[[int], None]) -> None:
+        self._sources.add(fd)
+        self._core.others[fd] = take
+        self._core.epoll.register(fd, 0 if self.resting else select.EPOLLIN)
+
+    def _leave(self, fd: int) -> None:
+        if fd in self._sources:
+            self._sources.remove(fd)
+            del self._core.others[fd]
+            self._core.epoll.unregister(fd)
 
     def wait_s(self, now_s: float, most_s: float) -> float:
         """How long the loop may sleep, at most `most_s`: until it is time to listen again."""
@@ -77,9 +125,8 @@ class Acceptor:
         return self._resume_s > 0.0
 
     def _listen(self, events: int) -> None:
-        if self._open:
-            for fd in self._listeners:
-                self._core.epoll.modify(fd, events)
+        for fd in self._sources:
+            self._core.epoll.modify(fd, events)
 
     def _rest(self, seconds: float) -> None:
         self._resume_s = time.monotonic() + seconds
@@ -93,22 +140,19 @@ class Acceptor:
         least: int = min(self._core.board.load)
         return mine > least + 1 + (least >> 3)
 
-    def _accept_from(self, listener: socket.socket) -> Callable[[int], None]:
-        with contextlib.suppress(OSError):  # a unix socket has no such thing
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
+    def _from(self, take: Callable[[_Source], bool], source: _Source) -> Callable[[int], None]:
+        """What to do when something waits at `source`."""
 
-        def accept(_event: int) -> None:
-            if not self._open:
-                return
+        def take_some(_event: int) -> None:
             for _ in range(_BATCH):
-                if not self._impatient and self._above_the_others():
+                if not self._impatient and not self._alone and self._above_the_others():
                     self._rest(_PATIENCE_S)
                     return
                 self._impatient = False
-                if not self._take(listener):
+                if not take(source):
                     return
 
-        return accept
+        return take_some
 
     def _take(self, listener: socket.socket) -> bool:
         """Accept one connection; False when none waits."""
@@ -119,9 +163,7 @@ class Acceptor:
         except ConnectionAbortedError:  # it has gone already; others may wait behind it
             return True
         except OSError as error:
-            if error.errno in _NO_DESCRIPTORS and self._open:
-                self._core.log.error("cannot accept: %s; trying again in %s s", error.strerror, _EXHAUSTED_S)
-                self._rest(_EXHAUSTED_S)
+            self._cannot("accept", error)
             return False
         sock.setblocking(False)
         if not isinstance(address, tuple):  # of a unix socket: the client's path, mostly empty
@@ -137,6 +179,37 @@ class Acceptor:
             conn.phase = Phase.HANDSHAKE
         self._core.add(conn)
         return True
+
+    def _adopt(self, adoption: Adoption) -> bool:
+        """Take one connection that another worker gave; False when none waits."""
+        try:
+            taken = adoption.take()
+        except OSError as error:
+            self._cannot("adopt", error)
+            return False
+        if taken is None:
+            return False
+        fd, message = taken
+        try:
+            arrival = unpack(message)
+            sock = socket.socket(fileno=fd)
+            sock.setblocking(False)
+        except (ValueError, OSError) as error:
+            os.close(fd)
+            self._core.log.error("cannot adopt a connection: %s", error)
+            return True
+        conn = Connection(sock, arrival.address, self._peer(arrival.address[0]), time.monotonic() - arrival.elapsed_s)
+        conn.phase = arrival.phase
+        conn.buffer = arrival.buffer
+        self._core.add(conn, accepted=False)
+        if conn.phase == Phase.PIPELINED:
+            self._core.ready.append((fd, 0))
+        return True
+
+    def _cannot(self, what: str, error: OSError) -> None:
+        if error.errno in _NO_DESCRIPTORS and self._sources:
+            self._core.log.error("cannot %s: %s; trying again in %s s", what, error.strerror, _EXHAUSTED_S)
+            self._rest(_EXHAUSTED_S)
 
     def _peer(self, host: str) -> tuple[bytes, bytes]:
         """The host for the log and padded for the board; the same objects for all its connections."""

@@ -43,11 +43,12 @@ _THRESHOLD = 10_000  # 700 are made by 30 requests, and the collections cost 1 t
 
 @dataclass(slots=True)
 class Site:
-    """What is served: routes, error routes, and settings that came with them."""
+    """What is served: routes, error routes, settings that came with them, what to call before workers are forked."""
 
     routes: Mapping[str, Any]
     error_routes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    warm_up: Callable[[], object] | None = None
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -95,6 +96,8 @@ class WebApplication:
             self._tls = make_context(self._resolved.settings)
         except ValueError as error:  # settings, a route, a certificate: the text says which
             raise LoadError(str(error)) from error
+        if site.warm_up is not None:
+            site.warm_up()
 
     def _access_format(self) -> AccessFormat | None:
         settings = self._resolved.settings

@@ -103,3 +103,8 @@ class Connection:
             with contextlib.suppress(OSError, ValueError):
                 self.sock.unwrap()
         self.sock.close()
+
+    def let_go(self) -> None:
+        """Close this process's descriptor of a socket that another process has taken over."""
+        self.phase = Phase.CLOSED
+        self.sock.close()

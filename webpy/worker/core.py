@@ -16,8 +16,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..supervisor import BUCKET_OF, BUCKETS, Cell, Context, bucket
+from ..supervisor import BUCKET_OF, BUCKETS, QUEUE_LINES, Cell, Context, Line, bucket
 from .connection import Connection, Phase
+from .lines import Lines
 from .pace import Gate
 from .pool import Pool
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..protocol import Limits
     from ..settings import Settings
     from .clock import Clock
+    from .handover import Handover
     from .plan import Plan, Planner
 
 __all__ = ["Core"]
@@ -66,10 +68,13 @@ class Core:
         self.ready: deque[tuple[int, int]] = deque()  # descriptors and events, to be looked at in order
         self.others: dict[int, Callable[[int], None]] = {}  # what to call for descriptors that are no connections
         self.gate = Gate()
-        self.pool = Pool(self.row.lines, settings.threads, log)
+        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, log)
+        self.lines = Lines(self.row.lines[-QUEUE_LINES:])
         self.wait_s = 0.0  # how long a poll may wait
         self.due_s = 0.0  # when housekeeping is to be called
-        self.draining = False
+        self.draining = False  # new connections are others', and the last one ends the worker
+        self.closing = False  # answers end their connections
+        self.handover: Handover | None = None  # while draining: connections that have nothing to wait for here move
         self.over = False  # drained: the leader ends
         self._pool_lock = threading.Lock()  # for the row's pool lane, which all threads but the leader share
         self._pool_sent_bytes = 0
@@ -94,9 +99,9 @@ class Core:
         self.count(record, status, us, leading)
 
     def note_from_pool(
-        self, conn: Connection, plan: Plan, status: int, body_bytes: int, sent: int, began_s: float
+        self, conn: Connection, plan: Plan, status: int, body_bytes: int, sent: int, began_s: float, line: Line
     ) -> None:
-        """Log and count an answer of a pool thread, and what it sent: `note` in one step."""
+        """Log and count an answer of a pool thread, and what it sent: `note` in one step, and the end of its line."""
         us = int((_mono() - began_s) * 1e6)
         access, lane = self.access, self.row.pool
         record = None
@@ -106,6 +111,7 @@ class Core:
         with self._pool_lock:
             if record is not None:
                 lane.write(record)
+            line.start[0] = 0.0  # as soon after the record as can be: a request killed in between would have both
             lane.latency[cell] += 1
             self._pool_sent_bytes += sent
         if self.board.asleep[0]:
@@ -143,10 +149,10 @@ class Core:
                 self._pool_sent_bytes = 0
         self.row.cells[Cell.BYTES_SENT] += sent_bytes
 
-    def add(self, conn: Connection) -> None:
-        """Take a new connection."""
+    def add(self, conn: Connection, accepted: bool = True) -> None:
+        """Take a connection, a new one or (accepted: False) another worker's."""
         self.conns[conn.fd] = conn
-        self.row.cells[Cell.ACCEPTED] += 1
+        self.row.cells[Cell.ACCEPTED] += accepted
         self._tell_load()
         self.epoll.register(conn.fd, select.EPOLLIN)
 
@@ -154,16 +160,30 @@ class Core:
         """Close a connection, wherever it stands; what it was doing is abandoned."""
         if conn.phase == Phase.CLOSED:
             return
+        self._leave_out(conn)
+        self._drop_intake(conn)
+        conn.close(politely)
+
+    def let_go(self, conn: Connection) -> None:
+        """Give up a connection that another worker has now: nothing of it is ended."""
+        self._leave_out(conn)
+        conn.let_go()
+        self.row.cells[Cell.HANDED_OVER] += 1
+
+    def _leave_out(self, conn: Connection) -> None:
         del self.conns[conn.fd]
         if not conn.parked:
             with contextlib.suppress(OSError):
-                self.epoll.unregister(conn.fd)
-        if conn.intake is not None:
-            conn.intake.abandon()
-            conn.intake = None
-        conn.close(politely)
+                self.epoll.unregister(conn.fd)  # closing would not do it while another process has the socket too
         self._tell_load()
-        self.check_over()
+        if self.draining and not self.conns:
+            self.hurry()
+
+    def _drop_intake(self, conn: Connection) -> None:
+        intake, conn.intake = conn.intake, None
+        if intake is not None:
+            intake.abandon()
+            self.lines.end(intake)
 
     def abort(self, conn: Connection) -> None:
         """Break a connection off so that the client cannot take what it got for whole: a reset, no close_notify."""
@@ -181,9 +201,7 @@ class Core:
         if conn.intake is None and not conn.buffer and not conn.unread():
             self.forget(conn)
             return
-        if conn.intake is not None:
-            conn.intake.abandon()
-            conn.intake = None
+        self._drop_intake(conn)
         conn.buffer = b""
         conn.end_sending()
         conn.phase = Phase.LINGER
@@ -211,10 +229,9 @@ class Core:
         if conn.parked and conn.phase == Phase.IDLE:  # otherwise `park` has seen to it, and the next request may run
             self.watch(conn, select.EPOLLIN)
 
-    def check_over(self) -> None:
-        """When draining, the last connection ends the worker."""
-        if self.draining and not self.conns:
-            self.over = True
+    def hurry(self) -> None:
+        """Have housekeeping called after the very next poll, which does not wait."""
+        self.due_s = self.wait_s = 0.0
 
     def _tell_load(self) -> None:
         if not self.draining:

@@ -26,34 +26,42 @@ _mono = time.monotonic
 
 
 class Delivery:
-    """Sends answers; `line` is the pool thread's that calls, None when the leader does."""
+    """Sends answers; `own` is the line of the pool thread that calls, None when the leader does."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def send(self, conn: Connection, output: Output, line: Line | None) -> None:
+    def send(self, conn: Connection, output: Output, own: Line | None) -> None:
         conn.output = output
         if output.answer.source is not None:
-            if line is None:
-                conn.phase = Phase.RUNNING
-                self._core.pool.put((self.pull, conn))
+            if own is None:
+                self._have_pulled(conn, output)
             else:
-                self.pull(line, conn)
+                self._pull(own, conn)
             return
         try:
             whole = output.push(conn)
         except OSError as error:
-            self._break_off(conn, output, error, line)
+            self._break_off(conn, output, error, own)
             return
         if whole:
-            self._conclude(conn, output, line)
-        elif line is None:
+            self._conclude(conn, output, own)
+        elif own is None:
             self._wait_for_room(conn, output)
         else:
-            self._core.call(self._await_room, conn)
+            self._leave_to_the_loop(conn, output)
 
-    def pull(self, line: Line | None, conn: Connection) -> None:
-        """Send what the body's iterator gives, as far as the client takes it."""
+    def pull(self, own: Line, conn: Connection) -> None:
+        """Send what the body's iterator gives, as far as the client takes it (a pool thread, as its task)."""
+        output = conn.output
+        assert output is not None
+        if output.line is not None:
+            self._core.lines.begin(output.line, own)
+            if output.sent_bytes:
+                self._core.lines.move_on(output.line)
+        self._pull(own, conn)
+
+    def _pull(self, own: Line, conn: Connection) -> None:
         output = conn.output
         assert output is not None
         source = output.answer.source
@@ -65,28 +73,46 @@ class Delivery:
             except BaseException as error:  # the application's own, an OSError too: the client is not gone
                 if output.sent_bytes or not isinstance(error, HTTPError):  # otherwise the client is told
                     self._core.log.error("the body of %s broke off", name_of(output.plan), exc_info=error)
-                self._fail_body(conn, output, error, line)
+                self._fail_body(conn, output, error, own)
                 return
             if piece is None:
                 output.answer.source = None
                 more = False
             else:
                 output.add(piece)
+            before = output.sent_bytes
             try:
                 if not output.push(conn):
-                    self._core.call(self._await_room, conn)
+                    self._leave_to_the_loop(conn, output)
                     return
             except OSError as error:
-                self._break_off(conn, output, error, line)
+                self._break_off(conn, output, error, own)
                 return
-        self._conclude(conn, output, line)
+            if output.sent_bytes > before:
+                self._say_it_moves(output, own)
+        self._conclude(conn, output, own)
 
-    def _conclude(self, conn: Connection, output: Output, line: Line | None, broken: bool = False) -> None:
+    def _say_it_moves(self, output: Output, own: Line) -> None:
+        if output.line is not None:
+            self._core.lines.move_on(output.line)
+        elif own.start[0]:  # it stands for the request
+            own.start[0] = _mono()
+
+    def _leave_to_the_loop(self, conn: Connection, output: Output) -> None:
+        self._show_waiting(conn, output)
+        self._core.call(self._await_room, conn)
+
+    def _show_waiting(self, conn: Connection, output: Output) -> None:
+        if output.plan is not None:
+            self._core.lines.show_waiting(output, conn, output.plan, output.began_s)
+
+    def _conclude(self, conn: Connection, output: Output, own: Line | None, broken: bool = False) -> None:
         """The answer has been sent, or never will be: log it and move the connection on."""
         core = self._core
         if output.plan is not None:
-            core.note(conn, output.plan, output.answer.status, output.body_bytes, output.began_s, line is None)
-        if line is None:
+            core.note(conn, output.plan, output.answer.status, output.body_bytes, output.began_s, own is None)
+        core.lines.end(output)
+        if own is None:
             core.count_sent(output.sent_bytes)
         else:
             core.count_sent_by_pool(output.sent_bytes)
@@ -97,13 +123,13 @@ class Delivery:
             core.log.exception("closing the body of %s", name_of(output.plan))
         close = output.answer.close
         if broken:
-            if line is None:
+            if own is None:
                 core.abort(conn)
             else:
                 core.call(core.abort, conn)
-        elif line is None:
+        elif own is None:
             self.release(conn, close)
-        elif close or conn.buffer or conn.intake is not None:
+        elif close or conn.buffer or conn.intake is not None or core.draining:
             core.call(self.release, conn, close)
         else:
             conn.since_s = _mono()
@@ -111,11 +137,11 @@ class Delivery:
             if conn.parked:
                 core.call(core.unpark, conn)
 
-    def _fail_body(self, conn: Connection, output: Output, error: BaseException, line: Line | None) -> None:
+    def _fail_body(self, conn: Connection, output: Output, error: BaseException, own: Line | None) -> None:
         """The body's iterator raised: answer that in place of the answer, or break it off once it has begun."""
         plan = output.plan
         if output.sent_bytes or plan is None:
-            self._break_off(conn, output, None, line)
+            self._break_off(conn, output, None, own)
             return
         try:
             output.finish()
@@ -124,13 +150,15 @@ class Delivery:
         status = error.status if isinstance(error, HTTPError) else 500
         result = status, f"{status} - {REASONS.get(status, '')}\n"
         answer = render(plan.head, None, result, SERVER, self._core.clock.date, output.answer.close)
-        self.send(conn, Output(answer, plan, output.began_s), line)
+        told = Output(answer, plan, output.began_s)
+        told.line, output.line = output.line, None
+        self.send(conn, told, own)
 
-    def _break_off(self, conn: Connection, output: Output, error: OSError | None, line: Line | None) -> None:
+    def _break_off(self, conn: Connection, output: Output, error: OSError | None, own: Line | None) -> None:
         """Close a connection in the middle of an answer, so that nobody takes it for whole."""
         if error is not None and not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)):
             self._core.log.error("the answer of %s broke off: %s", name_of(output.plan), error)
-        self._conclude(conn, output, line, broken=True)
+        self._conclude(conn, output, own, broken=True)
 
     # -- the leader -------------------------------------------------------------------------------------------------
 
@@ -155,6 +183,8 @@ class Delivery:
             first = bytes(seen[:200]).lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
             record = core.access.bad(conn.peer[0], core.clock.stamp, first, error.status, len(body), us)
         core.count(record, error.status, us, True)
+        if conn.intake is not None:
+            core.lines.end(conn.intake)
         conn.buffer = b"?"  # whatever the client still sends is not looked at
         self.send(conn, Output(answer, None, conn.since_s), None)
 
@@ -166,12 +196,12 @@ class Delivery:
         if close or conn.intake is not None:
             core.part(conn)
             return
-        conn.since_s = _mono()
+        now_s = conn.since_s = _mono()
+        conn.phase = Phase.PIPELINED if conn.buffer else Phase.IDLE
+        if core.handover is not None and core.handover.give(conn, now_s):
+            return
         if conn.buffer:
-            conn.phase = Phase.PIPELINED
             core.ready.append((conn.fd, 0))
-        else:
-            conn.phase = Phase.IDLE
         if conn.parked:
             core.watch(conn, select.EPOLLIN)
 
@@ -191,31 +221,58 @@ class Delivery:
             return
         self._core.watch(conn, select.EPOLLIN)
         if output.answer.source is not None:
-            conn.phase = Phase.RUNNING
-            self._core.pool.put((self.pull, conn))
+            self._have_pulled(conn, output)
         else:
             self._conclude(conn, output, None)
 
+    def _have_pulled(self, conn: Connection, output: Output) -> None:
+        lines, plan = self._core.lines, output.plan
+        conn.phase = Phase.RUNNING
+        if output.line is not None:
+            lines.move_on(output.line)
+        elif plan is not None:
+            output.line = lines.take(conn, plan, _mono())
+        self._core.pool.put((self.pull, conn))
+
     def resume_plain(
-        self, conn: Connection, plan: Plan, status: int, out: bytes, sent: int, body_bytes: int, began_s: float
+        self,
+        conn: Connection,
+        plan: Plan,
+        status: int,
+        out: bytes,
+        sent: int,
+        body_bytes: int,
+        began_s: float,
+        line: Line | None = None,
     ) -> None:
-        """Finish an answer that the socket did not take whole (the leader)."""
+        """Finish an answer that the socket did not take whole (the leader); line: the request's, if it has one."""
         answer = Answer(status)
         answer.head = out[: len(out) - body_bytes]
         answer.payload = out[len(out) - body_bytes :]
         output = Output(answer, plan, began_s)
+        output.line = line
         output.skip(sent)
         self._wait_for_room(conn, output)
 
     def finish_plain(
-        self, conn: Connection, plan: Plan, status: int, out: bytes, sent: int, body_bytes: int, began_s: float
+        self,
+        conn: Connection,
+        plan: Plan,
+        status: int,
+        out: bytes,
+        sent: int,
+        body_bytes: int,
+        began_s: float,
+        line: Line | None,
     ) -> None:
         """What is left of a plain answer that a pool thread could not send whole (the leader)."""
         if sent < 0:
             self._core.note(conn, plan, status, 0, began_s, True)
+            if line is not None:
+                self._core.lines.free(line)
             self._core.forget(conn)
         else:
-            self.resume_plain(conn, plan, status, out, sent, body_bytes, began_s)
+            self.resume_plain(conn, plan, status, out, sent, body_bytes, began_s, line)
 
     def give_up(self, conn: Connection) -> None:
         """The client takes nothing of its answer for too long."""
@@ -229,6 +286,7 @@ class Delivery:
 
     def _wait_for_room(self, conn: Connection, output: Output) -> None:
         conn.output = output
+        self._show_waiting(conn, output)
         conn.phase = Phase.WRITING
         conn.since_s = _mono()
         output.has_moved(conn)  # from here on

@@ -14,19 +14,20 @@ from typing import TYPE_CHECKING, Any
 from ..answer import Answer, BadResult, file_range, render
 from ..errors import HTTPError, HTTPErrorHandler
 from ..request import Request
-from ..supervisor import Line
 from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
 from .delivery import Delivery, name_of
+from .lines import show
 from .output import WOULD_BLOCK, Output
 from .pace import COMPUTING, Probe
-from .plan import PEER_BYTES, Plan
+from .plan import Plan
 
 if TYPE_CHECKING:
     from ..handler import HTTPHandler
     from ..response import Response
     from ..routes import RouteTable
+    from ..supervisor import Line
 
 __all__ = ["Exchange"]
 
@@ -47,24 +48,38 @@ class Exchange:
 
     def dispatch(self, conn: Connection, plan: Plan, request: Request, handler: HTTPHandler | None = None) -> None:
         """Have a pool thread answer (the leader)."""
-        if conn.phase != Phase.STREAMING:
+        core, now_s = self._core, _mono()
+        line = core.lines.take(conn, plan, now_s)
+        if conn.phase == Phase.STREAMING:
+            assert conn.intake is not None
+            conn.intake.reader_line = line
+        else:
             conn.phase = Phase.RUNNING
-        task = (self.run, conn, plan, request, handler, _mono())
+        task = (self.run, line, conn, plan, request, handler, now_s)
         work = plan.work
         if work.kind == COMPUTING:
-            share = self._core.gate.enter(work, task)
+            share = core.gate.enter(work, task)
             if share:
-                self._core.pool.put((self._run_computing, share, task))
+                core.pool.put((self._run_computing, share, task))
         else:
-            self._core.pool.put(task)
+            core.pool.put(task)
 
     def run(
-        self, line: Line, conn: Connection, plan: Plan, request: Request, handler: HTTPHandler | None, began_s: float
+        self,
+        own: Line,
+        line: Line | None,
+        conn: Connection,
+        plan: Plan,
+        request: Request,
+        handler: HTTPHandler | None,
+        began_s: float,
     ) -> None:
-        """Call the handler and answer."""
-        line.text[:PEER_BYTES] = conn.peer[1]
-        line.text[PEER_BYTES:] = plan.text
-        line.start[0] = _mono()
+        """Call the handler and answer; own: the thread's line, used if the request has found none."""
+        if line is None:
+            show(own, conn, plan)
+            own.start[0] = _mono()
+        else:  # as Lines.begin
+            line.thread[0], line.ident[0], line.start[0] = own.thread[0], own.ident[0], _mono()
         work = plan.work
         probe = Probe() if work.wants_sample() else None
         handler_or_error, result = self.call(plan, request, handler)
@@ -73,18 +88,22 @@ class Exchange:
             others = self._core.gate.running - (work.kind == COMPUTING)
             work.sample(wall_s, cpu_s, others > 0)
         if conn.phase == Phase.STREAMING:
-            self._core.call(self._settle_streamed, conn, plan, handler_or_error, result, began_s)
-        elif not self._answer_plainly(conn, plan, handler_or_error, result, began_s):
-            self.settle(conn, plan, handler_or_error, result, began_s, line)
-        line.start[0] = 0.0
+            self._core.call(self._settle_streamed, conn, plan, handler_or_error, result, began_s, line)
+        elif not self._answer_plainly(conn, plan, handler_or_error, result, began_s, own, line):
+            self.settle(conn, plan, handler_or_error, result, began_s, own, line)
+        if line is None:
+            own.start[0] = 0.0
 
-    def _answer_plainly(self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float) -> bool:
+    def _answer_plainly(
+        self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, own: Line, line: Line | None
+    ) -> bool:
         """Send and log an answer of the plainest kind, as the loop does in place: a fifth of the cost of `settle`.
 
         False for any other; nothing has been done then.
         """
         core = self._core
-        if not plan.plain or core.draining or core.http_log is not None:
+        draining = core.draining
+        if not plan.plain or (draining and core.closing) or core.http_log is not None:
             return False
         prefix = None
         try:
@@ -107,10 +126,12 @@ class Exchange:
         except (OSError, ValueError):
             sent = -1
         if sent != len(out):
-            core.call(self._delivery.finish_plain, conn, plan, status, out, sent, len(body), began_s)
+            core.call(self._delivery.finish_plain, conn, plan, status, out, sent, len(body), began_s, line)
             return True
-        core.note_from_pool(conn, plan, status, len(body), sent, began_s)
-        if conn.buffer:
+        core.note_from_pool(conn, plan, status, len(body), sent, began_s, line or own)
+        if line is not None:
+            core.lines.free(line)
+        if conn.buffer or draining:  # a draining worker's connections move as soon as they can
             core.call(self._delivery.release, conn, False)
         else:
             conn.since_s = _mono()
@@ -130,8 +151,12 @@ class Exchange:
             finally:
                 let_in = self._core.gate.leave(share)
 
-    def ask(self, line: Line, conn: Connection, plan: Plan, request: Request) -> None:
+    def ask(self, own: Line, conn: Connection, plan: Plan, request: Request) -> None:
         """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1)."""
+        assert conn.intake is not None
+        line = conn.intake.line
+        if line is not None:
+            self._core.lines.begin(line, own)
         try:
             handler = plan.handler(request, plan.groups)
             if not plan.answers:
@@ -140,7 +165,8 @@ class Exchange:
                 raise HTTPError(417)
         except BaseException as error:
             failed, result = self.failed(plan, request, error)
-            self.settle(conn, plan, failed, result, _mono(), line, closing=True)
+            conn.intake.line = None
+            self.settle(conn, plan, failed, result, _mono(), own, line, closing=True)
         else:
             self._core.call(self.go_on, conn, handler)
 
@@ -177,12 +203,13 @@ class Exchange:
         handler: Any,
         result: Any,
         began_s: float,
-        line: Line | None,
+        own: Line | None,
+        line: Line | None = None,
         closing: bool = False,
     ) -> None:
-        """Send the answer and log it; line: the pool thread's, None when the leader calls."""
+        """Send the answer and log it; own: the pool thread's line, None when the leader calls; line: the request's."""
         core = self._core
-        closing = closing or core.draining
+        closing = closing or core.closing
         response = handler._response
         try:
             answer = None if closing or not plan.plain else self._render_file(result, response)
@@ -195,7 +222,8 @@ class Exchange:
             core.log.error("the answer of %s cannot be sent: %s", name_of(plan), error, exc_info=trace)
             answer = render(plan.head, None, (500, "500 - Internal Server Error\n"), SERVER, core.clock.date, closing)
             output = Output(answer, plan, began_s)
-        self._delivery.send(conn, output, line)
+        output.line = line
+        self._delivery.send(conn, output, own)
 
     # -- the leader -------------------------------------------------------------------------------------------------
 
@@ -223,7 +251,10 @@ class Exchange:
         """Tell the client to send its body."""
         if conn.phase == Phase.CLOSED or conn.intake is None:
             return
-        conn.intake.handler = handler
+        intake = conn.intake
+        intake.handler = handler
+        if intake.stream is None:
+            self._core.lines.show_waiting(intake, conn, intake.plan, _mono())
         try:
             conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")  # a few bytes into a buffer that is empty
         except OSError:
@@ -234,13 +265,18 @@ class Exchange:
         if conn.parked:
             self._core.watch(conn, select.EPOLLIN)
 
-    def _settle_streamed(self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float) -> None:
+    def _settle_streamed(
+        self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, line: Line | None
+    ) -> None:
         if conn.phase == Phase.CLOSED:
+            if line is not None:
+                self._core.lines.free(line)
             return
         if conn.intake is not None:
+            conn.intake.reader_line = None
             if conn.intake.complete:
                 conn.intake = None
             else:
                 conn.intake.abandon()  # nobody receives it any more: a body of the answer that reads it must not wait
         conn.phase = Phase.RUNNING
-        self.settle(conn, plan, handler, result, began_s, None, closing=conn.intake is not None)
+        self.settle(conn, plan, handler, result, began_s, None, line, closing=conn.intake is not None)

@@ -1,4 +1,7 @@
-"""Owns what the worker does once a second or when its master says so: timeouts, the clock, draining. The leader's."""
+"""Owns what the worker does once a second, or when its master says so: timeouts, the clock, the heartbeat.
+
+The leader's.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from ..supervisor import CLOSED, Cell, Message
+from ..supervisor import Cell, Message
 from .accepting import Acceptor
 from .connection import Connection, Phase
 from .core import Core
+from .draining import Draining
 
 if TYPE_CHECKING:
     from .delivery import Delivery
@@ -18,9 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Housekeeping"]
 
 _TICK_S = 1.0
-_DRAIN_TICK_S = 0.05
 _LINGER_S = 2.0  # for a client to take its last answer and close
-_GRACE_S = 1.0  # while draining: for the first request of a connection just accepted
 _FOREVER_S = float("inf")
 
 _mono = time.monotonic
@@ -35,6 +37,7 @@ class Housekeeping:
         self._core = core
         self._reading = reading
         self._delivery = delivery
+        self._draining = Draining(core, acceptor)
         self._sweep_s = 0.0
         self._limits_s: dict[int, float] = {
             Phase.IDLE: settings.keepalive,
@@ -62,26 +65,32 @@ class Housekeeping:
         if now_s >= core.clock.due_s:
             core.clock.tick(now_s)
         core.row.cells[Cell.HEARTBEAT_NS] = int(now_s * 1e9)
+        core.row.cells[Cell.THREADS] = core.pool.alive
         if self.acceptor.resting:
             self.acceptor.look(now_s)
-        tick_s = _DRAIN_TICK_S if core.draining else _TICK_S
-        if now_s >= self._sweep_s:
+        sweeps = now_s >= self._sweep_s
+        if sweeps:
             self._sweep(now_s)
+        if core.draining:
+            self._draining.check_over(now_s)
+        tick_s = self._draining.tick_s if core.draining else _TICK_S
+        if sweeps:
             self._sweep_s = now_s + tick_s
         core.wait_s = self.acceptor.wait_s(now_s, tick_s)
         core.due_s = min(core.clock.due_s, self._sweep_s, now_s + core.wait_s)
 
     def _sweep(self, now_s: float) -> None:
-        """End the waits that took too long; while draining, those for requests that have not begun."""
-        limits_s = self._limits_s
+        """End the waits that took too long; while draining, see who can go."""
+        limits_s, draining = self._limits_s, self._core.draining
+        if draining:
+            self._draining.begin_sweep(now_s)
         for conn in list(self._core.conns.values()):
             if conn.phase == Phase.WRITING and conn.output is not None and conn.output.has_moved(conn):
                 conn.since_s = now_s
             elif now_s - conn.since_s > limits_s[conn.phase]:
                 self._time_out(conn)
-            elif self._core.draining and conn.phase == Phase.IDLE:
-                self._leave(conn)
-        self._core.check_over()
+            elif draining:
+                self._draining.look(conn, now_s)
 
     def _time_out(self, conn: Connection) -> None:
         if conn.phase in (Phase.HEAD, Phase.BODY, Phase.STREAMING):
@@ -94,16 +103,6 @@ class Housekeeping:
             self._core.row.cells[Cell.CLOSED_IDLE if conn.phase == Phase.IDLE else Cell.TIMEOUTS] += 1
             self._core.forget(conn)
 
-    def _leave(self, conn: Connection) -> None:
-        """Close an idle connection of a draining worker, after a last look for a request."""
-        if not self._readable(conn):
-            self._core.forget(conn)  # otherwise the loop answers, and closes then
-
-    def _readable(self, conn: Connection) -> bool:
-        poller = select.poll()
-        poller.register(conn.fd, select.POLLIN)
-        return bool(poller.poll(0))
-
     def _obey(self, _event: int) -> None:
         while not self._core.over:
             message = self._core.context.receive()
@@ -113,18 +112,8 @@ class Housekeeping:
                 self._core.log.error("the master has died; this worker ends")
                 self._core.over = True
             elif message in (Message.DRAIN, Message.STOP):
-                self._drain(take_queued=message is Message.STOP)
-
-    def _drain(self, take_queued: bool) -> None:
-        """Stop accepting; every answer from now on closes its connection; end with the last one."""
-        core = self._core
-        if core.draining:
-            return
-        self.acceptor.stop(take_queued)
-        core.draining = True
-        core.planner.close()
-        core.board.load[core.row.index] = CLOSED
-        self._limits_s[Phase.NEW] = _GRACE_S
-        self._sweep_s = 0.0
-        core.wait_s = core.due_s = 0.0
-        core.check_over()
+                self._sweep_s = 0.0
+                if message is Message.DRAIN:
+                    self._draining.drain()
+                else:
+                    self._draining.stop()

@@ -18,6 +18,7 @@ from ..request import Request
 
 if TYPE_CHECKING:
     from ..handler import HTTPHandler
+    from ..supervisor import Line
     from .plan import Plan
 
 __all__ = ["BrokenOff", "Intake", "Stream"]
@@ -33,7 +34,7 @@ class BrokenOff(HTTPError, ConnectionError):
 class Intake:
     """A body being received: `feed` it what comes until `complete`."""
 
-    __slots__ = ("_file", "_pieces", "_size", "handler", "plan", "reader", "request", "stream")
+    __slots__ = ("_file", "_pieces", "_size", "handler", "line", "plan", "reader", "reader_line", "request", "stream")
 
     def __init__(self, plan: Plan, request: Request, limits: Limits) -> None:
         """Raises ProtocolError 413 when the head already says more than `limits` allow."""
@@ -42,6 +43,8 @@ class Intake:
         self.reader = BodyReader(plan.head, limits)
         self.handler: HTTPHandler | None = None  # made early, when its check_continue was asked
         self.stream: Stream | None = None
+        self.line: Line | None = None  # on the board, while the body arrives and no handler runs
+        self.reader_line: Line | None = None  # of the handler that reads it meanwhile: that one's to free
         self._pieces: list[bytes] = []
         self._size = 0
         self._file: IO[bytes] | None = None

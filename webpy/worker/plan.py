@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from ..handler import HTTPHandler
 from ..protocol import Fields, Head, Limits, parse_fields, parse_head
 from ..routes import Groups, Route, RouteTable
+from ..supervisor import LINE_BYTES
 from .memo import Memo
 from .pace import PaceTable, Work
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["PEER_BYTES", "Plan", "Planner"]
 
 PEER_BYTES = 40  # of a thread's line on the board, for the client's address: the longest IPv6 one is 39
-_LINE_BYTES = 200  # and for the request line
+_LINE_BYTES = LINE_BYTES - PEER_BYTES  # and for the request line
 _MOST = 512  # plans, and field blocks, in each generation
 _LONGEST_BYTES = 2048  # heads and field blocks longer than this are parsed every time
 _MOST_WAYS = 1024

@@ -1,4 +1,4 @@
-"""Owns the worker's threads: their number, their lines on the board, and the queue that feeds the pool.
+"""Owns the worker's threads: their number, their own lines on the board, and the queue that feeds the pool.
 
 The queue wakes one thread, and that one wakes the next when it has taken its task, so they do not all wait for the GIL
 at once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.)
@@ -27,17 +27,23 @@ Role = Callable[[Line], Any]
 class Pool:
     """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are."""
 
-    __slots__ = ("_count_lock", "_free_lines", "_idle", "_log", "_most", "_tasks", "_threads")
+    __slots__ = ("_count_lock", "_free_lines", "_idle", "_lines", "_log", "_most", "_tasks", "_threads")
 
     def __init__(self, lines: list[Line], most: int, log: logging.Logger) -> None:
         """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool."""
         self._log = log
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._idle: deque[None] = deque()  # about as many as threads wait: a deque, as its ends are atomic
+        self._lines = len(lines)
         self._free_lines = deque(lines)
         self._most = most
         self._threads = 0
         self._count_lock = threading.Lock()
+
+    @property
+    def alive(self) -> int:
+        """Threads that there are, whatever they do."""
+        return self._lines - len(self._free_lines)
 
     def put(self, task: Task) -> None:
         """Have a thread run `task[0](line, *task[1:])` (any thread)."""
@@ -87,7 +93,7 @@ class Pool:
 
     def _give_line(self, line: Line) -> None:
         line.start[0] = 0.0
-        line.thread[0] = 0
+        line.thread[0] = line.ident[0] = 0
         self._free_lines.append(line)
 
     def _count_one_less(self) -> None:
@@ -96,6 +102,7 @@ class Pool:
 
     def _live(self, line: Line, role: Role | None) -> None:
         line.thread[0] = threading.get_native_id()
+        line.ident[0] = threading.get_ident()
         while role is not None:
             role = role(line)
         self._give_line(line)

@@ -109,12 +109,14 @@ class Reading:
             intake.feed(rest)
         if intake.complete:
             return self._whole(conn, intake)
-        if asks:
-            if default:
-                self._exchange.go_on(conn, None)
-            else:
-                conn.phase = Phase.RUNNING
-                self._core.pool.put((self._exchange.ask, conn, plan, request))
+        if asks and default:
+            self._exchange.go_on(conn, None)
+        elif asks:
+            intake.line = self._core.lines.take(conn, plan, conn.since_s)
+            conn.phase = Phase.RUNNING
+            self._core.pool.put((self._exchange.ask, conn, plan, request))
+        else:
+            self._core.lines.show_waiting(intake, conn, plan, conn.since_s)
         return None
 
     def _begin_stream(self, conn: Connection, intake: Intake, rest: bytes) -> None:
@@ -166,6 +168,8 @@ class Reading:
             if not data:
                 raise ProtocolError(400, "the connection ended inside the body")
             conn.since_s = _mono()
+            if intake.reader_line is not None:  # a handler that waits for its client is not late
+                self._core.lines.move_on(intake.reader_line)
             intake.feed(data)
         except ProtocolError as error:
             intake.abandon(error)  # the handler's read raises, and it answers or not
@@ -223,6 +227,7 @@ class Reading:
 
     def _whole(self, conn: Connection, intake: Intake) -> Begun | None:
         """The body is there. A handler that was made early goes on on a pool thread."""
+        self._core.lines.end(intake)
         conn.intake = None
         conn.buffer = bytes(intake.reader.excess)
         conn.phase = Phase.IDLE

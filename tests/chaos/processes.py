@@ -1,0 +1,56 @@
+"""A server's processes as /proc shows them: workers by generation, their states. Reads only; knows the titles."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from pathlib import Path
+
+from tests.server import Server
+
+__all__ = ["alive", "generations", "state", "until", "workers"]
+
+_TITLE = re.compile(r"webpy: (?:worker (?P<slot>\d+)|zygote) gen (?P<generation>\d+)")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this pid is there and not just waiting to be reaped."""
+    return state(pid) not in ("", "Z", "X")
+
+
+def state(pid: int) -> str:
+    """The letter of proc_pid_stat(5); "" when there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def _titles(server: Server) -> dict[int, re.Match[str]]:
+    found: dict[int, re.Match[str]] = {}
+    for pid in server.processes():
+        with contextlib.suppress(OSError):
+            title = _TITLE.match(Path(f"/proc/{pid}/cmdline").read_bytes().decode("latin-1"))
+            if title:
+                found[pid] = title
+    return found
+
+
+def workers(server: Server) -> dict[int, int]:
+    """The slot of each worker that is there, by pid."""
+    return {pid: int(title["slot"]) for pid, title in _titles(server).items() if title["slot"]}
+
+
+def generations(server: Server) -> set[int]:
+    """The generations that have a zygote or a worker."""
+    return {int(title["generation"]) for title in _titles(server).values()}
+
+
+def until(condition: object, what: str, timeout_s: float = 10.0) -> float:
+    """Wait for what no event tells of; gives the seconds it took."""
+    begin = time.monotonic()
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < begin + timeout_s, f"not within {timeout_s:g} s: {what}"
+        time.sleep(0.005)
+    return time.monotonic() - begin

@@ -1,0 +1,83 @@
+"""--reload: a real server, real edits of its sources."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.server import ROOT, Server
+
+Serve = Callable[..., Server]
+
+APP = """
+import webpy as web
+from text import TEXT
+class Hello(web.HTTPHandler):
+    def do_get(self):
+        return 200, TEXT
+routes = {"/": Hello}
+"""
+
+
+@pytest.fixture
+def served(serve: Serve, tmp_path: Path) -> Server:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "text.py").write_text("TEXT = 'one'")
+    server = serve("app.py", "--reload", "--workers", "1")
+    server.wait_for(r"watcher \[\d+\] is ready")
+    server.wait_for(r"worker 0 gen 1 \[\d+\] is ready")
+    return server
+
+
+def test_a_change_of_a_source_is_served(served: Server, tmp_path: Path) -> None:
+    assert served.get("/").body == b"one"
+    (tmp_path / "text.py").write_text("TEXT = 'another'")
+    served.wait_for(r"changed: text\.py$")
+    served.wait_for("reload done: generation 2 serves")
+    assert served.get("/").body == b"another"
+
+
+def test_a_mistake_is_told_and_its_correction_served(served: Server, tmp_path: Path) -> None:
+    (tmp_path / "text.py").write_text("TEXT = = 'wrong'")
+    served.wait_for("reload failed, generation 1 serves on")
+    served.wait_for("SyntaxError")
+    assert served.get("/").body == b"one"
+    (tmp_path / "text.py").write_text("TEXT = 'right'")
+    served.wait_for("reload done: generation 3 serves")
+    assert served.get("/").body == b"right"
+
+
+def test_the_settings_file_is_watched_and_other_files_are_not(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "text.py").write_text("TEXT = 'one'")
+    (tmp_path / "webpy.toml").write_text("workers = 1\nreload = true\n")
+    served = serve("app.py")
+    served.wait_for(r"watcher \[\d+\] is ready")
+    served.wait_for(r"worker 0 gen 1 \[\d+\] is ready")
+    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "webpy.toml").write_text("workers = 2\nreload = true\n")
+    served.wait_for(r"changed: webpy\.toml$")
+    served.wait_for(r"worker 1 gen 2 \[\d+\] is ready")
+    served.wait_for("reload done: generation 2 serves")
+    assert not [line for line in served.errors if "notes.txt" in line]
+
+
+def test_without_watchfiles_the_message_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("routes = {}")
+    code = "import sys; sys.modules['watchfiles'] = None; from webpy.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "serve", "app.py", "--reload", "--bind", "127.0.0.1:0"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--reload: watchfiles is not installed: pip install webpy[reload]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,230 @@
+"""What the admin address answers.
+
+Owns the routes, the strict headers, and who may change things. Knows nothing of sockets or processes: the master is
+behind the link. Called by the threads of the admin process.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from .. import __version__
+from ..errors import HTTPErrorHandler
+from ..handler import HTTPHandler
+from ..headers import HTTPHeaders
+from ..response import Result
+from .history import History
+from .link import Link, NoAnswer
+from .metrics import Missing, expose
+from .page import Page
+from .readiness import unready
+
+__all__ = ["Desk", "error_routes", "routes"]
+
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+_NOTHING = "default-src 'none'; frame-ancestors 'none'"  # the policy of everything that is no page
+_MOST_DIGITS = 6
+_STRICT = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the handlers work with. token: "" forbids all changes."""
+
+    link: Link
+    history: History
+    page: Page
+    token: str = ""
+
+
+def routes(desk: Desk) -> dict[str, type[HTTPHandler]]:
+    """The routes of the admin address, for `desk`."""
+    handlers = {
+        r"/": _PageHandler,
+        r"/status\.json": _Status,
+        r"/metrics": _Metrics,
+        r"/healthz": _Health,
+        r"/readyz": _Ready,
+        r"/reload": _Reload,
+        r"/scale": _Scale,
+    }
+    # a class of its own for every desk: handlers are made by the framework, one a request
+    return {
+        path + r"(?:\?.*)?": type(handler.__name__, (handler,), {"desk": desk}) for path, handler in handlers.items()
+    }
+
+
+def error_routes() -> dict[str, type[HTTPErrorHandler]]:
+    return {".*": _Error}
+
+
+def _harden(headers: HTTPHeaders, policy: str = _NOTHING) -> None:
+    for name, value in _STRICT.items():
+        headers.set(name, value)
+    headers.set("Content-Security-Policy", policy)
+
+
+class _Error(HTTPErrorHandler):
+    """An error as text, under the same headers as everything else."""
+
+    def respond(self) -> Result:
+        result = super().respond()
+        _harden(self.response.headers)
+        return result
+
+
+class _Handler(HTTPHandler):
+    desk: Desk
+
+    def respond(self) -> Result:
+        _harden(self.response.headers)
+        try:
+            return super().respond()
+        except NoAnswer as error:
+            self.response.headers.set("Retry-After", "1")
+            return self.say(503, False, str(error), since=error.since)
+
+    def say(self, status: int, ok: bool, text: str, **more: Any) -> Result:
+        """An answer in JSON, to whoever asked for data or a change."""
+        return self.data(status, {"ok": ok, "text": text, **more})
+
+    def data(self, status: int, value: dict[str, Any]) -> Result:
+        self.response.headers.set("Content-Type", _JSON)
+        return status, json.dumps(value, separators=(",", ":")).encode()
+
+    def argument(self, name: str) -> str | None:
+        """The one value of an argument in the query; None when it is not there or there more than once."""
+        values = parse_qs(self.request.query, keep_blank_values=True, max_num_fields=20).get(name, [])
+        return values[0] if len(values) == 1 else None
+
+
+class _PageHandler(_Handler):
+    def do_get(self) -> Result:
+        headers = self.response.headers
+        headers.set("Content-Type", "text/html; charset=utf-8")
+        headers.set("Content-Security-Policy", self.desk.page.policy)
+        return 200, self.desk.page.body
+
+
+class _Status(_Handler):
+    """The master's status; with ?since=UNIXTIME also the samples of the charts later than that."""
+
+    def do_get(self) -> Result:
+        snapshot = self.desk.link.snapshot()
+        admin: dict[str, Any] = {
+            "version": __version__,
+            "at": round(snapshot.at, 3),
+            "ready": not unready(snapshot.status),
+            "changes": bool(self.desk.token),
+        }
+        since = self.argument("since")
+        if since is not None:
+            try:
+                admin["history"] = self.desk.history.since(float(since))
+            except ValueError:
+                return self.say(400, False, f"since: got {since[:40]!r}, wanted a unix time")
+        return self.data(200, {**snapshot.status, "admin": admin})
+
+
+class _Metrics(_Handler):
+    def do_get(self) -> Result:
+        headers = self.response.headers
+        try:
+            content_type, text = expose(self.desk.link.snapshot().status, self.request.headers.get("accept") or "")
+        except Missing as error:
+            headers.set("Content-Type", _TEXT)
+            return 501, f"{error}\n"
+        headers.set("Content-Type", content_type)
+        headers.set("Vary", "Accept")
+        return 200, text
+
+
+class _Health(_Handler):
+    """Whether the master lives: it answers."""
+
+    def do_get(self) -> Result:
+        self.response.headers.set("Content-Type", _TEXT)
+        try:
+            self.desk.link.snapshot()
+        except NoAnswer as error:
+            return 503, f"{error}\n"
+        return 200, "ok\n"
+
+
+class _Ready(_Handler):
+    """Whether traffic should be sent here."""
+
+    def do_get(self) -> Result:
+        self.response.headers.set("Content-Type", _TEXT)
+        try:
+            why_not = unready(self.desk.link.snapshot().status)
+        except NoAnswer as error:
+            why_not = str(error)
+        return (503, f"not ready: {why_not}\n") if why_not else (200, "ready\n")
+
+
+class _Change(_Handler):
+    """A command. The token travels in a field that no page of another site can send, so there is nothing to forge."""
+
+    def do_post(self) -> Result:
+        refusal = self.refusal()
+        return refusal if refusal is not None else self.change()
+
+    def change(self) -> Result:
+        raise NotImplementedError
+
+    def refusal(self) -> Result | None:
+        """Why this request may change nothing; None if it may (RFC 6750 section 3)."""
+        if not self.desk.token:
+            return self.say(403, False, "changes are not allowed here: the server was started without --admin-token")
+        given = self.request.headers.get("authorization")
+        if given is None:
+            return self.challenge("this wants the admin token: Authorization: Bearer TOKEN", "")
+        scheme, _, token = given.partition(" ")
+        # compared in constant time, so that how long it takes tells nothing of the token
+        wanted = self.desk.token.encode("utf-8", "surrogateescape")
+        right = hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), wanted)
+        if scheme.lower() != "bearer" or not right:
+            return self.challenge("this is not the admin token", ', error="invalid_token"')
+        return None
+
+    def challenge(self, text: str, error: str) -> Result:
+        self.response.headers.set("WWW-Authenticate", f'Bearer realm="webpy"{error}')
+        return self.say(401, False, text)
+
+    def told(self, answer: dict[str, Any], status: int) -> Result:
+        """The master's answer to the command; `status` if it agreed, 409 if not."""
+        ok = bool(answer.get("ok"))
+        return self.say(status if ok else 409, ok, str(answer.get("text", "")))
+
+
+class _Reload(_Change):
+    """Begins a reload and returns; /status.json tells how it goes and ends."""
+
+    def change(self) -> Result:
+        return self.told(self.desk.link.command("reload", wait=False), 202)
+
+
+class _Scale(_Change):
+    """Sets how many workers there shall be."""
+
+    def change(self) -> Result:
+        given = self.argument("workers")
+        number = int(given) if given and given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS else 0
+        if number < 1:
+            got = "nothing" if given is None else repr(given[:40])
+            return self.say(400, False, f"workers: got {got}, wanted one number of workers, 1 or more")
+        return self.told(self.desk.link.command("scale", workers=number), 200)
+

@@ -1,0 +1,233 @@
+"""`webpy ctl`: commands to a running server, over its control socket.
+
+Owns the words, what is printed, and the exit statuses: 0 done, 1 refused or failed (why is on stderr), 2 wrong usage
+or no server. Knows nothing of how the server does it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from .figures import age, count, one_line, printable, size
+
+if TYPE_CHECKING:
+    from ..supervisor.client import ControlClient
+
+__all__ = ["ctl"]
+
+_FAILED = 1
+_NO_SERVER = 2
+_ANSWER_S = 10.0  # for what the master answers at once, and a busy machine
+
+
+@click.group(short_help="Command a running server.")
+@click.option("--control", metavar="PATH", help="Its control socket.  [default: the one in the runtime folder]")
+@click.pass_context
+def ctl(context: click.Context, control: str | None) -> None:
+    """Command a running server.
+
+    Without --control it is the socket that WEBPY_CONTROL or webpy.toml names, else the one live socket in the runtime
+    folder.
+
+    Exit status: 0 done, 1 refused or failed, 2 wrong usage or no server.
+    """
+    context.obj = control
+
+
+@ctl.command(short_help="Print how the server is doing.")
+@click.option("--json", "as_json", is_flag=True, help="Everything there is, as one JSON object.")
+@click.pass_obj
+def status(control: str | None, as_json: bool) -> None:
+    """Print how the server is doing."""
+    told = _ask(control, "status")["status"]
+    click.echo(json.dumps(told, indent=2) if as_json else _summary(told))
+
+
+@ctl.command(short_help="Show it live: workers, rates, longest requests.")
+@click.pass_obj
+def top(control: str | None) -> None:
+    """Show live how the server is doing: its workers, rates, and what runs longest. Needs `webpy[top]`.
+
+    Keys: q quits; c, r, m, l sort the workers by connections, requests a second, memory, longest request; the same key
+    again turns the order round; s is the order of the slots.
+    """
+    try:
+        from .top import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "rich":
+            raise
+        _end("top needs rich: pip install webpy[top]", _NO_SERVER)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        _end("top wants a terminal; `webpy ctl status` does without", _NO_SERVER)
+    from ..supervisor.client import ControlError
+
+    path = _find(control)
+    try:
+        run(path)
+    except ControlError as error:
+        click.echo(f"webpy: {error.strerror or error}", err=True)
+
+
+@ctl.command(short_help="Replace code, settings and certificates.")
+@click.option("--wait", is_flag=True, help="Wait for the verdict: a traceback and status 1 if it failed.")
+@click.pass_obj
+def reload(control: str | None, wait: bool) -> None:
+    """Load code, settings and certificates anew, and replace the workers one by one.
+
+    If the new ones do not become ready, nothing has changed.
+    """
+    _do(control, "reload", patient=wait, wait=wait)
+
+
+@ctl.command(short_help="Change the number of workers.")
+@click.argument("workers", metavar="N", type=int)
+@click.pass_obj
+def scale(control: str | None, workers: int) -> None:
+    """Have N workers, until a restart, or a reload that changes the setting."""
+    _do(control, "scale", workers=workers)
+
+
+@ctl.command(short_help="Stop gracefully.")
+@click.pass_obj
+def stop(control: str | None) -> None:
+    """Stop gracefully, as TERM does; returns when the server has begun to."""
+    _do(control, "stop")
+
+
+@ctl.command(short_help="Replace one worker.")
+@click.argument("slot", type=int)
+@click.pass_obj
+def drain(control: str | None, slot: int) -> None:
+    """Replace the worker of SLOT: when its replacement serves, it finishes what it has and ends."""
+    _do(control, "drain", slot=slot)
+
+
+@ctl.command(short_help="Print what every thread is doing.")
+@click.argument("slot", type=int, required=False)
+@click.pass_obj
+def stacks(control: str | None, slot: int | None) -> None:
+    """Print the stacks of all threads of the worker of SLOT, or of every worker."""
+    reply = _ask(control, "stacks", slot=slot)
+    for each in reply["stacks"]:
+        click.echo(f"== {each['title']} [{each['pid']}]\n{printable(each['text']).rstrip()}\n")
+
+
+@ctl.command("logs-reopen", short_help="Open the log files anew.")
+@click.pass_obj
+def logs_reopen(control: str | None) -> None:
+    """Open both log files anew, after they were renamed; as USR1 does."""
+    _do(control, "logs-reopen")
+
+
+@ctl.command(short_help="Replace the server's own program in place.")
+@click.pass_obj
+def upgrade(control: str | None) -> None:
+    """Replace the server's own program in place, keeping its pid, sockets and workers; waits for the verdict."""
+    _do(control, "upgrade", patient=True, wait=True)
+
+
+# -- asking ---------------------------------------------------------------------------------------------------
+
+
+def _do(control: str | None, command: str, *, patient: bool = False, **arguments: Any) -> None:
+    click.echo(printable(_ask(control, command, patient=patient, **arguments)["text"]))
+
+
+def _ask(control: str | None, command: str, *, patient: bool = False, **arguments: Any) -> dict[str, Any]:
+    """The master's reply, if it is a good one; patient: for as long as it takes."""
+    from ..supervisor.client import ControlError
+
+    with _connect(_find(control)) as client:
+        try:
+            reply = client.ask(command, None if patient else _ANSWER_S, **arguments)
+        except (ControlError, TimeoutError) as error:
+            _end(str(error.strerror or error), _FAILED)
+    if not reply.get("ok"):
+        _end(printable(str(reply.get("text"))), _FAILED)
+    return reply
+
+
+def _connect(path: str) -> ControlClient:
+    from ..supervisor.client import ControlClient, ControlError
+
+    try:
+        return ControlClient(path)
+    except ControlError as error:
+        _end(f"no server: {error.strerror}", _NO_SERVER)
+
+
+def _find(control: str | None) -> str:
+    """The path of the control socket."""
+    from ..supervisor.client import find_sockets
+
+    named = control or _setting()
+    if named:
+        return named
+    found = find_sockets()
+    if not found:
+        _end("no server of yours is running here; of another user's, --control PATH names the socket", _NO_SERVER)
+    if len(found) > 1:
+        several = "".join(f"\n  --control {path}" for path in found)
+        _end(f"{len(found)} servers are running, say which:{several}", _NO_SERVER)
+    return found[0]
+
+
+def _setting() -> str | None:
+    """The path that the environment or webpy.toml gives, as the server would read them here."""
+    from ..settings import SettingsError, find_config, resolve
+
+    try:
+        control = resolve({}, os.environ, find_config(None, os.environ, Path.cwd())).settings.control
+    except SettingsError:
+        return None  # what is wrong with other settings matters to a server, not here
+    return None if control == "off" else control
+
+
+def _end(text: str, exit_status: int) -> NoReturn:
+    click.echo(f"webpy: {text}", err=True)
+    sys.exit(exit_status)
+
+
+# -- the status in words --------------------------------------------------------------------------------------
+
+
+def _summary(told: dict[str, Any]) -> str:
+    workers, totals, last = told["workers"], told["totals"], told["reload"]["last"]
+    ready = sum(worker["state"] == "ready" for worker in workers)
+    lines = [
+        f"{told['name']} [{told['pid']}] {told['stage']}, generation {told['generation']}, up {age(told['uptime_s'])}, "
+        f"{ready} of {told['wanted']} workers ready",
+        f"listening on {', '.join(told['listeners']) or 'nothing any more'}",
+        f"requests {totals['requests']}: "
+        + ", ".join(f"{kind} {number}" for kind, number in totals["by_class"].items() if number or kind == "5xx"),
+        f"deaths {totals['deaths']}, requests killed {totals['killed_requests']}, timeouts {totals['timeouts']}, "
+        f"connections handed over {totals['handed_over']}",
+    ]
+    if told["restarts"]:
+        lines.append("restarts: " + ", ".join(f"{cause} {number}" for cause, number in told["restarts"].items()))
+    if told["reload"]["phase"] != "idle":
+        lines.append(f"reload: {told['reload']['phase']}, {told['reload']['done']} of {told['reload']['of']} workers")
+    if last is not None:
+        verdict = "done" if last["ok"] else f"FAILED: {one_line(last['text'])[-200:]}"
+        lines.append(f"last reload: {verdict}")
+    lines += ["", " SLOT     PID  GEN STATE        AGE   CONN    BUSY  QUEUE  REQUESTS    MEM  LONGEST"]
+    lines += [_row(worker) for worker in workers]
+    lines += [f"{each['title']} [{each['pid']}] {each['state']}" for each in told["sidecars"]]
+    return "\n".join(lines)
+
+
+def _row(worker: dict[str, Any]) -> str:
+    running = worker["running"]
+    return (
+        f"{worker['slot']:>5} {worker['pid']:>7} {worker['generation']:>4} {worker['state']:<9}"
+        f" {age(worker['age_s']):>8} {count(worker['connections']):>6}"
+        f" {worker['busy_threads']:>3}/{worker['threads']:<3} {worker['queued']:>6}"
+        f" {count(worker['requests']):>9} {size(worker['memory_bytes']):>6}"
+        f"  {age(running[0]['seconds']) if running else '-'}"
+    )

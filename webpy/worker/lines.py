@@ -1,0 +1,86 @@
+"""Owns the worker's lines on the board that stand for requests: from the head's arrival to the answer's last byte.
+
+What stands there when the worker is killed is what the access log says of it, and what status and the master's watch
+over hangs go by. A quick handler is no business of this: the leader shows it on its thread's own line. A request that
+finds no line free goes on without. Called by all threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..supervisor import SENDING, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .connection import Connection
+    from .intake import Intake
+    from .output import Output
+    from .plan import Plan
+
+__all__ = ["Lines", "show"]
+
+
+def show(line: Line, conn: Connection, plan: Plan) -> None:
+    """Write who asks for what on a line."""
+    line.text[:] = conn.peer[1] + plan.text
+
+
+class Lines:
+    """Lines that nothing stands on, and what is done to those that requests have taken.
+
+    A line says that its request waits for a thread, that a thread runs it (`begin`), that a thread gives an answer
+    whose pieces leave as they are made (`move_on`), or that it waits for its client (`show_waiting`).
+    """
+
+    __slots__ = ("_free",)
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._free = deque(lines)  # a deque, as its ends are atomic; the last one freed is taken first: fewer pages
+
+    def take(self, conn: Connection, plan: Plan, start_s: float) -> Line | None:
+        """A line for a request that waits for a thread since `start_s`; None when all are taken."""
+        try:
+            line = self._free.pop()
+        except IndexError:
+            return None
+        line.text[:] = conn.peer[1] + plan.text
+        line.start[0] = start_s
+        return line
+
+    def free(self, line: Line) -> None:
+        """The request is over."""
+        line.start[0] = 0.0
+        line.thread[0] = line.ident[0] = 0
+        self._free.append(line)
+
+    def end(self, holder: Intake | Output) -> None:
+        """Free the line of a body or an answer, if it has one."""
+        line, holder.line = holder.line, None
+        if line is not None:
+            self.free(line)
+
+    @staticmethod
+    def begin(line: Line, own: Line) -> None:
+        """The thread whose own line is `own` runs the request from now on."""
+        line.thread[0] = own.thread[0]
+        line.ident[0] = own.ident[0]
+        line.start[0] = time.monotonic()
+
+    @staticmethod
+    def move_on(line: Line) -> None:
+        """It is as if it had begun now: something of it has left, or come, or it waits for a thread again."""
+        line.ident[0] = 0
+        line.start[0] = time.monotonic()
+
+    def show_waiting(self, holder: Intake | Output, conn: Connection, plan: Plan, start_s: float) -> None:
+        """The request waits for its client, who has to send, or to take the answer; no thread waits with it."""
+        line = holder.line
+        if line is None:
+            line = holder.line = self.take(conn, plan, start_s)
+        if line is not None:
+            line.thread[0] = 0
+            line.ident[0] = SENDING
