@@ -7,6 +7,7 @@ by a timer, before it really sleeps. Knows nothing of files. Runs in the master.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 from .board import Board, MasterCell, Row
@@ -23,7 +24,7 @@ FAILED_S = 0.25
 class Drainer:
     """`rows` gives the rows whose rings may hold records.
 
-    `drained` is called after every drain, and says whether it has added records.
+    `left_behind` is asked after every drain for records of the master's own: of requests that died with a worker.
     """
 
     def __init__(
@@ -32,13 +33,13 @@ class Drainer:
         board: Board,
         log: RecordLog,
         rows: Callable[[], Iterable[Row]],
-        drained: Callable[[], bool],
+        left_behind: Callable[[], Iterable[bytes]],
     ) -> None:
         self._loop = loop
         self._board = board
         self._log = log
         self._rows = rows
-        self._drained = drained
+        self._left_behind = left_behind
         self._timer: Timer | None = None
         self._watched = -1
         self._stuck = False  # whether trying again before the target takes more is in vain
@@ -49,7 +50,7 @@ class Drainer:
         """Drain now, and go on in the rhythm that its outcome asks for."""
         self._unschedule()
         outcome = self._log.drain(self._rows())
-        if self._drained() and outcome in (Drained.IDLE, Drained.WROTE):
+        if self._add_left_behind() and outcome in (Drained.IDLE, Drained.WROTE):
             outcome = self._log.drain(())
         self._board.master[MasterCell.LOG_BYTES] = self._log.bytes
         self._board.master[MasterCell.LOG_STALLS] = self._log.stalls
@@ -73,6 +74,21 @@ class Drainer:
         else:
             self._timer = self._loop.after(BUSY_S, self._again)
         return outcome
+
+    def drain_last(self, limit_s: float) -> bool:
+        """Drain until nothing waits, at the master's end, when its loop runs no more; False if that took too long."""
+        give_up = time.monotonic() + limit_s
+        while self.drain() is not Drained.IDLE and self.pending_bytes():
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _add_left_behind(self) -> bool:
+        before = self._log.pending_bytes
+        for record in self._left_behind():
+            self._log.add(record)
+        return self._log.pending_bytes > before
 
     def pending_bytes(self) -> int:
         """Give the bytes that wait to be written."""

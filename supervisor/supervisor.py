@@ -35,7 +35,6 @@ from .kernel import become_subreaper
 from .listeners import BindError, Listener
 from .notify import Notify
 from .proof import Program, prove, proving
-from .recordlog import Drained
 from .reload import Asker, Phase, Reloads
 from .resources import Basis, Configure, Resources
 from .sidecar import Sidecars
@@ -118,7 +117,8 @@ class Supervisor:
             else:
                 take_up(self, kept)
             self._loop.run()
-            self._write_last_records()
+            if not self.drainer.drain_last(_LAST_DRAIN_S):
+                self._errors.say("error", f"{self.drainer.pending_bytes()} bytes of records could not be written")
             self._errors.say("info", "stopped")
             return self._status or (Status.FAILED if self.ending.left_behind else Status.STOPPED)
         except SettingsError as error:
@@ -161,7 +161,7 @@ class Supervisor:
         self.ending = Ending(
             self.services, self.fleet, self.reloads, self.sidecars, self.resources, self._generations
         )
-        self.drainer = Drainer(self._loop, board, self.resources.records, self.fleet.rows, self._bury)
+        self.drainer = Drainer(self._loop, board, self.resources.records, self.fleet.rows, self.fleet.bury)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:
@@ -318,6 +318,9 @@ class Supervisor:
             self.reloads.worker_gone()
         self.ending.advance()
 
+    def records_left(self) -> None:
+        self.drainer.drain()
+
     def fleet_hopeless(self, cause: str) -> None:
         if self.ending.running:
             self._fail(f"no worker was ever healthy; the last, {cause}")
@@ -359,29 +362,6 @@ class Supervisor:
         self.notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
         if new is not None:
             self.resources.revert(new.basis, self.current.config)
-
-    # -- records ---------------------------------------------------------------------------------------------
-
-    def records_left(self) -> None:
-        self.drainer.drain()
-
-    def _bury(self) -> bool:
-        """Free the rows of the dead; True when that left records to be written."""
-        records = self.fleet.bury()
-        for record in records:
-            self.resources.records.add(record)
-        return bool(records)
-
-    def _write_last_records(self) -> None:
-        give_up = time.monotonic() + _LAST_DRAIN_S
-        while True:
-            outcome = self.drainer.drain()
-            if outcome is Drained.IDLE or not self.drainer.pending_bytes():
-                return
-            if time.monotonic() > give_up:
-                break
-            time.sleep(0.01)
-        self._errors.say("error", f"{self.drainer.pending_bytes()} bytes of records could not be written")
 
 
 def _have_standard_streams() -> None:

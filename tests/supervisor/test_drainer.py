@@ -22,10 +22,10 @@ class Tree:
         self.lines = 0
         self.drainer = Drainer(self.loop, board, self.log, lambda: board.rows, self.count)
 
-    def count(self) -> bool:
+    def count(self) -> list[bytes]:
         if self.path.read_bytes().count(b"\n") >= self.lines > 0:
             self.loop.stop()
-        return False
+        return []
 
     def run_until(self, lines: int) -> None:
         self.lines = lines

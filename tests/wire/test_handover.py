@@ -349,6 +349,7 @@ def test_a_killed_worker_leaves_a_line_for_requests_that_wait_or_are_being_sent(
         upload = stack.enter_context(Client(server))
         upload.send(get("/upload", method="POST", body=b"x" * 5000)[:2000])
         pid_of_another(server)  # the leader has come round
+        server.wait_for('"GET /pid ', server.log, count=2)
         os.kill(victim, signal.SIGKILL)
         server.wait_for(" killed ", server.log, count=10)
         for client in (*clients, slow, upload):
