@@ -89,6 +89,7 @@ class MasterCell(IntEnum):
     LOG_BYTES = 9
     LOG_STALLS = 10  # writes to the access log that failed and were tried again
     EPOCH = 11  # odd while a row is being folded into the totals; a reader that saw it change reads again
+    STARTED_AT_S = 12  # Unix time
 
 
 class Line:

@@ -9,6 +9,7 @@ signals or log files, nor of how a hang is found. Runs in the master.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ __all__ = ["Fleet", "FleetKeeper", "Slot", "Worker", "capacity", "rows_for"]
 
 _HOPELESS_FAILURES = 4
 _LEAST_CAPACITY = 16
+_STACKS_TOLD_S = 10.0  # stacks that were logged so lately are not logged again as a worker is killed
 
 
 def rows_for(workers: int) -> int:
@@ -57,6 +59,8 @@ class Worker:
     """Why it is to be replaced, or to end."""
     cause: Cause | None = None
     """The kind of that; once it has died, of its death."""
+    stacks_logged_at: float = -math.inf
+    """When all its stacks went to the log last, by the loop's time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -208,6 +212,7 @@ class Fleet:
     def _last_words(self, worker: Worker, go_on: Callable[[], None]) -> None:
         """Log what a worker does that is about to be killed."""
         child = worker.child
+        logged_s = self._loop.time() - worker.stacks_logged_at
 
         def told(stacks: str) -> None:
             doing = describe_running(worker.row, time.monotonic())
@@ -215,7 +220,10 @@ class Fleet:
             self._errors.say("error", text)
             go_on()
 
-        self._stacks.take(child, told, force=True)
+        if logged_s < _STACKS_TOLD_S:
+            self._loop.after(0.0, lambda: told(f"Its stacks of {logged_s:.1f} s ago are above."))
+        else:
+            self._stacks.take(child, told, force=True)
 
     # -- what happens to a worker ----------------------------------------------------------------------------
 

@@ -66,4 +66,4 @@ def describe_running(row: Row, now_s: float) -> str:
     if not works:
         return "no work that is known of"
     lines = [f"  {work.text!r} {work.doing.value}, {now_s - work.start:.1f} s so far" for work in works]
-    return f"{len(works)} pieces of work:\n" + "\n".join(lines)
+    return f"{len(works)} {'piece' if len(works) == 1 else 'pieces'} of work:\n" + "\n".join(lines)

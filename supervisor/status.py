@@ -3,7 +3,7 @@
 Pure reading of the board and of the master's objects; knows nothing of who asks nor how it is shown. Called in the
 master by the command `status`, whose reply holds it under "status". Times are seconds, sizes bytes:
 
-{"name": "webpy", "pid": 4711, "started_at": 1760000000.1, "uptime_s": 86400.5,
+{"name": "webpy", "pid": 4711, "started_at": 1760000000, "uptime_s": 86400.5,
  "stage": "running",            # "starting", "running", "delaying" (shutdown-delay), "stopping", "killing"
  "generation": 3, "wanted": 2, "listeners": ["127.0.0.1:8000", "unix:/run/x"],
  "reload": {"phase": "idle",    # "idle", "waiting", "booting", "rolling", "proving", "undoing"
@@ -58,7 +58,7 @@ _STARTING = "starting"
 
 def snapshot(master: Supervisor) -> dict[str, Any]:
     """Give the state of everything now (in the master)."""
-    now_s, unix_s = time.monotonic(), time.time()
+    now_s = time.monotonic()
     board, config = master.services.board, master.current.config
     cells = board.master
     uptime_s = now_s - cells[MasterCell.STARTED_NS] / 1e9
@@ -68,7 +68,7 @@ def snapshot(master: Supervisor) -> dict[str, Any]:
     return {
         "name": config.name,
         "pid": cells[MasterCell.PID],
-        "started_at": unix_s - uptime_s,
+        "started_at": cells[MasterCell.STARTED_AT_S],
         "uptime_s": uptime_s,
         "stage": _stage(master, fleet),
         "generation": master.current.number,

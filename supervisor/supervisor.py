@@ -139,6 +139,7 @@ class Supervisor:
         board = Board(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
         board.master[MasterCell.PID] = os.getpid()
         board.master[MasterCell.STARTED_NS] = time.monotonic_ns()
+        board.master[MasterCell.STARTED_AT_S] = int(time.time())
         self.assemble(config, board, Adoption())
         self.current = Generation(1, basis, self.services, self)
         self.fleet.wanted = config.workers

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .inventory import write_down
+from .messages import Message
 from .proof import Proof
 from .recordlog import Drained
 from .reload import Asker, Phase, Verdict
@@ -144,6 +145,8 @@ class Upgrade:
         try:
             held = master.services.loop.take_signals()
             os.chdir(master.program.folder)  # where the logs' paths begin, for the next program
+            for sidecar in master.sidecars:
+                sidecar.tell(Message.STOP)  # they are started anew
             told = passing.open({**write_down(master, passing), "signals": held})
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -169,7 +169,12 @@ class Warden:
         self._events.add("hang", text, slot=worker.slot.index, pid=child.pid or 0)
         self._errors.say("error", text)
         told = f"stacks of {child.title} [{child.pid}], which hangs ({reason})"
-        self._stacks.take(child, lambda stacks: self._errors.say("error", f"{told}:\n{stacks}"), force=True)
+
+        def log(stacks: str) -> None:
+            worker.stacks_logged_at = self._loop.time()
+            self._errors.say("error", f"{told}:\n{stacks}")
+
+        self._stacks.take(child, log, force=True)
         child.feed(Event.HANG)
         self._fleet.replace(worker, Cause.HANG, f"hung: {reason}")
 

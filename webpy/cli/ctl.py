@@ -214,12 +214,18 @@ def _summary(told: dict[str, Any]) -> str:
     if told["reload"]["phase"] != "idle":
         lines.append(f"reload: {told['reload']['phase']}, {told['reload']['done']} of {told['reload']['of']} workers")
     if last is not None:
-        verdict = "done" if last["ok"] else f"FAILED: {one_line(last['text'])[-200:]}"
+        verdict = "done" if last["ok"] else f"FAILED: {_gist(last['text'])}"
         lines.append(f"last reload: {verdict}")
     lines += ["", " SLOT     PID  GEN STATE        AGE   CONN    BUSY  QUEUE  REQUESTS    MEM  LONGEST"]
     lines += [_row(worker) for worker in workers]
     lines += [f"{each['title']} [{each['pid']}] {each['state']}" for each in told["sidecars"]]
     return "\n".join(lines)
+
+
+def _gist(verdict: str) -> str:
+    """Of a traceback: where it comes from, and its last line, which says most."""
+    first, *rest = verdict.splitlines() or [""]
+    return one_line(f"{first} … {rest[-1]}" if rest else first)[:300]
 
 
 def _row(worker: dict[str, Any]) -> str:
