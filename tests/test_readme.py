@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.server import ROOT
+from webpy.cli.ctl import ctl
 from webpy.settings import OPTIONS
 
 README = (ROOT / "README.md").read_text()
@@ -44,6 +45,18 @@ def test_settings_table_is_the_code_s() -> None:
             shown = "on" if shown else "off"
         shown = shown[0] if isinstance(shown, list) else str(shown)
         assert default == shown, f"{flag}: README.md says {default!r}, the code {shown!r}"
+
+
+def test_metrics_are_those_there_are() -> None:
+    there = set(re.findall(r'"(webpy_\w+)"', (ROOT / "webpy" / "admin" / "metrics.py").read_text()))
+    named = set(re.findall(r"`(webpy_\w+)`", README))
+    assert named and {name.removesuffix("_total") for name in named} <= there
+
+
+def test_ctl_commands_are_those_there_are() -> None:
+    block = re.search(r"^```\n(.*?)^```$", section("Operate it"), re.M | re.S)
+    assert block
+    assert set(re.findall(r"webpy ctl ([\w-]+)", block[1])) == set(ctl.commands)
 
 
 def test_the_example_is_the_one_in_examples() -> None:
