@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .pidfile import lives
+
 __all__ = ["AUTO", "SocketFile", "connect", "find_sockets", "make"]
 
 AUTO = "auto"
@@ -189,7 +191,7 @@ def _sweep(directory: str) -> None:
     """
     for path in _sockets(directory):
         pid = Path(path).stem
-        if pid.isdecimal() and not _lives(int(pid)) and _probe(path) == errno.ECONNREFUSED:
+        if pid.isdecimal() and not lives(int(pid)) and _probe(path) == errno.ECONNREFUSED:
             with contextlib.suppress(OSError):
                 os.unlink(path)
 
@@ -216,16 +218,6 @@ def _probe(path: str) -> int:
                 return sock.connect_ex(address)
         except OSError as error:
             return error.errno or errno.EIO
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextlib.contextmanager

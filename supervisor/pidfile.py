@@ -11,7 +11,7 @@ import os
 
 from .config import SettingsError
 
-__all__ = ["PidFile"]
+__all__ = ["PidFile", "lives"]
 
 
 class PidFile:
@@ -28,7 +28,7 @@ class PidFile:
         """Write this process's pid; SettingsError when a living process's is there or it cannot be
         written."""
         other = self._pid()
-        if other is not None and other != os.getpid() and _lives(other):
+        if other is not None and other != os.getpid() and lives(other):
             raise SettingsError(f"pidfile is {self._path!r}: process {other} lives and holds it")
         temporary = f"{self._path}.{os.getpid()}"
         try:
@@ -55,7 +55,8 @@ class PidFile:
         return int(text) if text.isdigit() and int(text) > 0 else None
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number, be it somebody else's."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.admin.conftest import Admin
 from tests.admin.sample import sample, worker
+from webpy.admin.handlers import is_local
 
 Start = Callable[..., Admin]
 PATHS = ("/", "/status.json", "/metrics", "/healthz", "/readyz", "/nothing", "/reload")
@@ -50,6 +51,22 @@ def test_what_there_is(admin: Start) -> None:
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
         assert "Access-Control-Allow-Origin" not in headers and "Set-Cookie" not in headers
+
+
+def test_a_name_that_another_site_gave_this_machine(admin: Start) -> None:
+    there = admin()
+    for path in ("/", "/status.json", "/metrics", "/healthz"):
+        refused = there.get(path, Host="attacker.example:9000")
+        assert refused.status == 421 and b"pid" not in refused.body
+    for host in ("localhost", "localhost:9000", "127.0.0.1", "127.1.2.3:80", "[::1]:9000"):
+        assert there.get("/healthz", Host=host).status == 200
+
+
+def test_what_is_local() -> None:
+    for local in ("", "LOCALHOST", "127.0.0.1:0", "[::1]", "[::1]:80"):
+        assert is_local(local)
+    for other in ("0.0.0.0:80", "[::]:80", "10.0.0.1", "localhost.example", "127.0.0.1.example"):
+        assert not is_local(other)
 
 
 def test_bad_requests(admin: Start) -> None:

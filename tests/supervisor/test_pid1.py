@@ -17,7 +17,10 @@ Make = Callable[..., Master]
 pytestmark = pytest.mark.needs("unshare")
 
 _ROOT = ["--map-root-user"] if os.geteuid() != 0 else []
-_PROGRAM = ("unshare", *_ROOT, "--pid", "--fork", "--mount-proc", sys.executable, "-m", "tests.supervisor.echo")
+# as `unshare --mount-proc` does it, which wants the root folder to be a mount point, and in a chroot it is none
+_OWN_PROC = 'mount --make-private /proc && mount -t proc proc /proc && exec "$@"'
+_UNSHARE = ("unshare", *_ROOT, "--pid", "--fork", "--mount", "--propagation", "unchanged", "sh", "-c", _OWN_PROC, "sh")
+_PROGRAM = (*_UNSHARE, sys.executable, "-m", "tests.supervisor.echo")
 
 
 def start(served: Master, workers: int = 1) -> psutil.Process:

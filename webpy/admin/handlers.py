@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -23,7 +24,7 @@ from .metrics import Missing, expose
 from .page import Page
 from .readiness import unready
 
-__all__ = ["Desk", "error_routes", "routes"]
+__all__ = ["Desk", "error_routes", "is_local", "routes"]
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -41,12 +42,13 @@ _STRICT = {
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the handlers work with. token: "" forbids all changes."""
+    """What the handlers work with. token: "" forbids all changes; local: the address is for this machine only."""
 
     link: Link
     history: History
     page: Page
     token: str = ""
+    local: bool = False
 
 
 def routes(desk: Desk) -> dict[str, type[HTTPHandler]]:
@@ -64,6 +66,17 @@ def routes(desk: Desk) -> dict[str, type[HTTPHandler]]:
     return {
         path + r"(?:\?.*)?": type(handler.__name__, (handler,), {"desk": desk}) for path, handler in handlers.items()
     }
+
+
+def is_local(authority: str) -> bool:
+    """Whether HOST or HOST:PORT is this machine's own name or a loopback address; nothing at all is (HTTP/1.0)."""
+    host = authority[1:].partition("]")[0] if authority.startswith("[") else authority.partition(":")[0]
+    if host.lower() in ("", "localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def error_routes() -> dict[str, type[HTTPErrorHandler]]:
@@ -90,6 +103,10 @@ class _Handler(HTTPHandler):
 
     def respond(self) -> Result:
         _harden(self.response.headers)
+        # A page of another site can have its own name mean this machine, and read what is answered to it (DNS
+        # rebinding); it cannot have its browser send another name.
+        if self.desk.local and not is_local(self.request.host):
+            return self.say(421, False, "this address answers to localhost and the loopback addresses only")
         try:
             return super().respond()
         except NoAnswer as error:

@@ -14,7 +14,7 @@ from ..atomic import ResourceLocks
 from ..settings import Resolved
 from ..supervisor.client import ControlClient
 from ..worker import Site, WebApplication
-from .handlers import Desk, error_routes, routes
+from .handlers import Desk, error_routes, is_local, routes
 from .history import History, Sampler
 from .link import Link
 from .page import load_page
@@ -32,7 +32,8 @@ def run(context: SidecarContext, settings: Settings) -> None:
     """Serve the admin address until the master says otherwise."""
     link = Link(ControlClient(context.control))
     history = History()
-    desk = Desk(link, history, load_page(), settings.admin_token or "")
+    local = not settings.admin.startswith(("unix:", "fd:")) and is_local(settings.admin)
+    desk = Desk(link, history, load_page(), settings.admin_token or "", local)
     site = Site(routes(desk), error_routes())
     own = Resolved(_own(settings), {}, {}, (), None, Path())
     application = WebApplication(own, lambda: site, ResourceLocks())
