@@ -90,14 +90,15 @@ class EventLoop:
 
     def time(self) -> float:
         """Give seconds that pass as time.monotonic()'s do, but not while the loop could not go round."""
-        return time.monotonic() - self._gaps_s
+        now = time.monotonic()
+        if now - self._expected > _GAP_S:  # in this very step
+            self._gaps_s += now - self._expected
+            self._expected = now
+        return now - self._gaps_s
 
     def _show(self, next_s: float) -> None:
         """Note the gap if this moment should have come long ago; the next such moment comes within `next_s`."""
-        now = time.monotonic()
-        if now - self._expected > _GAP_S:
-            self._gaps_s += now - self._expected
-        self._expected = now + next_s
+        self._expected = self.time() + self._gaps_s + next_s
 
     # -- going round -----------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from tests.server import ROOT
 from tests.supervisor.conftest import master as master
 from tests.supervisor.masters import Master, until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["master"]  # a fixture
 
 WAIT_S = 15.0

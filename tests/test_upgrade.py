@@ -17,6 +17,8 @@ import pytest
 
 from tests.server import ROOT, Server
 
+pytestmark = pytest.mark.slow
+
 APP = """
 import os, time
 import webpy

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["sidecar"]
 
 _SETTLED_MS = 100  # an editor or a checkout writes several files: when for so long none came, they are all there
+_LOOK_MS = 250  # between two looks at whether all is over
 _SHOWN = 3
 
 
@@ -75,7 +76,6 @@ class _Watcher:
         logging.getLogger("watchfiles").setLevel(logging.WARNING)
         watching = threading.Thread(target=self._watch, daemon=True)
         watching.start()
-        self._context.ready()
         poll = select.poll()
         poll.register(self._context.channel, select.POLLIN)
         while poll.poll():
@@ -99,9 +99,21 @@ class _Watcher:
         folders = list(self._folders)
         if settings and not any(Path(settings).is_relative_to(folder) for folder in folders):
             folders.append(os.path.dirname(settings))
+        ready = False
         for changes in watch(
-            *folders, watch_filter=matters, step=_SETTLED_MS, stop_event=self._over, raise_interrupt=False
+            *folders,
+            watch_filter=matters,
+            step=_SETTLED_MS,
+            rust_timeout=_LOOK_MS,
+            yield_on_timeout=True,
+            stop_event=self._over,
+            raise_interrupt=False,
         ):
+            if not ready:  # now that it has looked once, no change is missed any more
+                ready = True
+                self._context.ready()
+            if not changes:
+                continue
             names = sorted({os.path.relpath(path) for _, path in changes})
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             os.write(sys.stderr.fileno(), log_line("info", f"changed: {', '.join(names[:_SHOWN])}{more}"))

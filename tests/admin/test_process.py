@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.admin.live import SITE, TOKEN, Live, waiting
 from tests.server import Server
+
+pytestmark = pytest.mark.slow
 
 Serve = Callable[..., Server]
 OPTIONS = ("--workers", "2", "--admin", "127.0.0.1:0", "--admin-token", TOKEN)

@@ -21,6 +21,8 @@ from tests.supervisor.masters import Master
 from webpy.supervisor.eventloop import EventLoop
 from webpy.supervisor.notify import NOTIFY_VARIABLES, Notify
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Master]
 
 

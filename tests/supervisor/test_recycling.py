@@ -7,7 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
+
 from tests.supervisor.masters import Master, until
+
+pytestmark = pytest.mark.slow
 
 Make = Callable[..., Master]
 

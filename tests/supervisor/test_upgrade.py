@@ -25,6 +25,8 @@ from tests.supervisor.test_sidecar import ask as ask_sidecar
 from tests.supervisor.test_sidecar import beside
 from webpy.supervisor.client import ControlClient
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Master]
 
 DONE = "upgrade done"
@@ -593,7 +595,6 @@ def test_a_server_that_a_program_started_beside_itself_is_refused(master: Make) 
     assert served.wait() == 0
 
 
-@pytest.mark.slow
 def test_a_log_that_takes_nothing_is_refused(master: Make) -> None:
     served = master(config={"access_log": "-"}).start(stdout=subprocess.PIPE).started()
     assert served.ask("flood 2000")

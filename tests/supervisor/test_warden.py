@@ -13,6 +13,8 @@ import pytest
 
 from tests.supervisor.masters import Master, until
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Master]
 
 
@@ -66,7 +68,7 @@ def test_the_replacement_comes_first_and_other_work_is_finished(master: Make) ->
     served.wait_for("hangs")
     served.wait_for(r"worker 0 gen 1 \[\d+\] is ready")
     assert os.path.exists(f"/proc/{pid}"), "what is not overdue goes on"
-    assert pid_of(served) != pid
+    until(lambda: pid_of(served) != pid, "the old one has heard that it is to drain")
     served.wait_for(rf"worker 0 gen 1 \[{pid}\] hung")
     assert served.stop() == 0
     assert [line for line in served.records() if line.startswith("killed")] == ["killed 10.0.0.1  task spin"]

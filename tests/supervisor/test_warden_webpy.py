@@ -13,6 +13,8 @@ import pytest
 
 from tests.server import Server
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., Server]
 
 _APP = """
