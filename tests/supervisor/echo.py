@@ -243,7 +243,10 @@ def beside(context: SidecarContext) -> None:
         poll.register(source, select.POLLIN)
     while True:
         if any(fd == context.channel.fileno() for fd, _ in poll.poll()):
-            if context.receive() is not None:
+            message = context.receive()
+            if message is Message.ORPHANED:
+                os.write(2, b"page is orphaned\n")
+            if message is not None:
                 return
             continue
         for listener in context.listeners:

@@ -141,6 +141,21 @@ def test_time_stands_still_while_the_process_is_stopped_in_a_step() -> None:
     in_a_child_that_is_stopped(live, 0.2, 0.8)
 
 
+def test_a_gap_is_left_out_in_the_very_step_that_it_was_in() -> None:
+    loop, passed = make(), []
+
+    def work() -> None:
+        before = loop.time()
+        time.sleep(1.3)  # as if the process had been stopped
+        passed.append(loop.time() - before)
+        loop.stop()
+
+    loop.after(0.0, work)
+    loop.run()
+    assert passed[0] < 0.3
+    loop.close()
+
+
 def test_a_long_sleep_that_was_meant_is_no_gap() -> None:
     loop = make()
     before = time.monotonic() - loop.time()

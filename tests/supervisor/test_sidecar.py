@@ -111,6 +111,15 @@ def test_ends_when_its_master_is_killed(master: Make) -> None:
     assert all_gone(children, 2.0)
 
 
+def test_an_upgrade_ends_it_in_order_and_starts_it_anew(master: Make) -> None:
+    served = up(master(sidecars=beside()).start())
+    pid = ask(served)[0]
+    served.signal(signal.SIGUSR2)
+    served.wait_for("upgrade done")
+    served.wait_for(r"page \[\d+\] is ready")
+    assert ask(served)[0] != pid and "orphaned" not in served.text()
+
+
 def test_it_commands_its_master(master: Make) -> None:
     served = up(master(sidecars=beside()).start())
     assert ask(served, "ask reload")[2]["ok"] is True
