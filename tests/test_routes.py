@@ -71,10 +71,11 @@ def test_the_asterisk_is_the_server_unless_a_route_takes_it() -> None:
 
 
 def test_which_routes_stand_for_many_resources() -> None:
-    wide = ["/(.*)", ".*", "(/.*)", "/(?P<rest>.+)"]
-    narrow = ["/", "/a(.*)", "/([a-z]+)/([0-9]+)", "/[^/]*", r"/(.*)\.html"]
-    assert [Route(regex, One).catches_all for regex in wide + narrow] == [True] * len(wide) + [False] * len(narrow)
-    assert not compile_routes({}).not_found.catches_all  # else every path that is not there would be remembered
+    wide = {"/(.*)": 2, ".*": 2, "(/.*)": 2, "/(?P<rest>.+)": 2, "/a(.*)": 3, "/shop/v1/(.*)": 4, r"/a\.b(?:/.*)?": 3}
+    narrow = ["/", "/([a-z]+)/([0-9]+)", "/[^/]*", r"/(.*)\.html", "/a*", "/a|/b/(.*)", "/a/([^/]+)/b"]
+    expected = wide | dict.fromkeys(narrow, 0)
+    assert {regex: Route(regex, One).telling_segments for regex in expected} == expected
+    assert not compile_routes({}).not_found.telling_segments  # else every path that is not there would be remembered
 
 
 def test_a_handler_without_hooks_is_called_straight() -> None:

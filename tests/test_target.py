@@ -91,8 +91,7 @@ class TestKinds:
 
     @pytest.mark.parametrize(
         ("attribute", "kind"),
-        [("Standard", "stdlib"), ("app", "wsgi"), ("instance", "wsgi"), ("App", "wsgi"), ("tree", "objects"),
-         ("Tree", "objects"), ("rest", "objects"), ("outer", "objects")],
+        [("Standard", "stdlib"), ("tree", "objects"), ("Tree", "objects"), ("rest", "objects"), ("outer", "objects")],
     )  # fmt: skip
     def test_found_but_not_served(self, attribute: str, kind: str) -> None:
         assert refused(f"everything:{attribute}").message == (

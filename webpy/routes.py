@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Groups", "Route", "RouteTable", "compile_routes"]
 
+_LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*(?![*+?{])")
+"""What a regex begins with that stands for itself; a character that a quantifier follows does not."""
+
 Handler = type[HTTPHandler]
 Routes = Mapping[str, Handler]
 
@@ -46,14 +49,25 @@ _NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]
 class Route:
     """One regex and its handler."""
 
-    __slots__ = ("catches_all", "handler", "match", "regex")
+    __slots__ = ("handler", "match", "regex", "telling_segments")
 
     def __init__(self, regex: str, handler: Handler) -> None:
         self.regex = regex
         self.handler = handler
         self.match = re.compile(regex).fullmatch
-        # two paths that no route names: a regex that takes both stands for many resources
-        self.catches_all = all(self.match(path) for path in ("/\N{SNOWMAN}/0", "/0/\N{SNOWMAN}/x?y=z"))
+        #: how many of a path's segments tell apart what is done there; 0 where the route is one resource, or of a kind
+        self.telling_segments = self._stands_for_many()
+
+    _BELOW = 2  # the segments that a regex for many paths leaves open, as in /shop/(.*)
+
+    def _stands_for_many(self) -> int:
+        """The segments it names and two more, for a regex that takes whatever comes below what it names."""
+        named = _LITERAL.match(re.compile(self.regex).pattern)
+        base = re.sub(r"\\(.)", r"\1", named[0]).removesuffix("/") if named else ""
+        # two paths that no route names
+        if all(self.match(base + path) for path in ("/\N{SNOWMAN}/0", "/0/\N{SNOWMAN}/x?y=z")):
+            return base.count("/") + self._BELOW
+        return 0
 
     def call(self, method: str) -> Callable[[HTTPHandler], Any]:
         """How to run this handler for `method`: straight into do_<method> when nothing is to be done around it."""
@@ -88,7 +102,7 @@ class RouteTable:
     def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
         self.routes = routes
         self.not_found = Route(".*", _NotFound)
-        self.not_found.catches_all = False  # whatever the path, it does the same: nothing to be told apart
+        self.not_found.telling_segments = 0  # whatever the path, it does the same: nothing to be told apart
         self.server = Route(r"\*", _Server)
         self._error_routes = error_routes
 

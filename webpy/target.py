@@ -32,7 +32,7 @@ KINDS = {
 }
 
 # Kinds that this version can serve.
-SERVED = ("routes", "handler", "server")
+SERVED = ("routes", "handler", "server", "wsgi")
 
 _loading = False
 
@@ -62,7 +62,14 @@ class Target:
         if self.kind == "server":
             routes: Mapping[str, Any] = self.object.routes
             return routes
-        return {"(/.*)": self.object} if self.kind == "handler" else self.object
+        if self.kind == "handler":
+            return {"(/.*)": self.object}
+        if self.kind == "wsgi":
+            from .wsgi import new  # what is not served is not imported
+
+            return new(self.object)
+        routes = self.object
+        return routes
 
     @property
     def error_routes(self) -> Mapping[str, Any]:

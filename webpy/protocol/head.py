@@ -15,7 +15,7 @@ cost what it saves.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import ProtocolError, show
 from .fields import Fields, parse_fields, refuse_lines
@@ -52,7 +52,8 @@ class Head:
     names as sent and stripped values (latin-1), in order. host: authority asked for, '' if an HTTP/1.0
     request names none. content_length: None if not sent. chunked: the body is chunked. keep_alive: the peer
     wants the connection kept. expect_continue: it waits for 100 before it sends its body. line: the request
-    line without CRLF.
+    line without CRLF. kept: what a handler worked out from this head alone and keeps with it, None at first;
+    a head that comes again and again is parsed once.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Head:
         "fields",
         "host",
         "keep_alive",
+        "kept",
         "line",
         "method",
         "minor",
@@ -107,6 +109,7 @@ class Head:
         self.content_length = length
         self.chunked = chunked
         self.line = line
+        self.kept: Any = None
         self._first = fields.first
 
     def get(self, name: str) -> str | None:

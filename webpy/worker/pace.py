@@ -131,7 +131,6 @@ class PaceTable:
     __slots__ = ("_works",)
 
     _MOST = 512  # entries; beyond them the paths of a catch-all route share one per method
-    _SEGMENTS = 2
 
     def __init__(self) -> None:
         self._works: dict[tuple[Any, ...], Work] = {}
@@ -139,9 +138,10 @@ class PaceTable:
     def find(self, route: Any, method: str, resource: str) -> Work:
         """The work of `method` on `resource` by `route` (a `routes.Route`)."""
         key: tuple[Any, ...] = (route, method)
-        if route.catches_all:
+        segments = route.telling_segments
+        if segments:
             path = resource.partition("?")[0]
-            fine = (route, method, *path.split("/", self._SEGMENTS + 1)[: self._SEGMENTS + 1])
+            fine = (route, method, *path.split("/", segments + 1)[: segments + 1])
             if fine in self._works or len(self._works) < self._MOST:
                 key = fine
         work = self._works.get(key)

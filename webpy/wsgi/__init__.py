@@ -1,0 +1,31 @@
+"""WSGI applications (PEP 3333), alone or beside other handlers.
+
+    webpy serve package:app                         # Flask, Django, Bottle, Falcon, ... on every core
+
+    routes = {
+        "/health": Health,                          # a webpy handler
+        **webpy.wsgi.new(app, "/shop"),             # an application below /shop
+    }
+
+`new(app, remote='')` gives routes: every path below `remote` goes to `app`, with `remote` as SCRIPT_NAME.
+
+What an application gets beyond PEP 3333: `wsgi.input_terminated` (the input ends where the body ends), a CONTENT_LENGTH
+also for a chunked body (which has been received by then), REQUEST_URI (the request target as sent), and
+`wsgi.file_wrapper`, which sends a file from its descriptor. `wsgi.multithread` and `wsgi.multiprocess` are true: an
+application that is not safe for threads wants `--threads 1` and is still run on every core.
+
+Caveats:
+
+- The body is received before the application is called, up to `--max-body`; a long one lies in a temporary file.
+- What an application gives to `write()` is sent when it returns: write for the sake of streaming with an iterable.
+- Hop-by-hop fields (RFC 9110 section 7.6.1) that an application sets are left out, but for `Connection: close`.
+- A Content-Length of the application's own is kept to: a body that is longer or shorter breaks the connection off.
+- Fields of the request whose names hold an underscore are left out, as nobody could tell them from those with a hyphen.
+"""
+
+from __future__ import annotations
+
+from .environ import FileWrapper
+from .handler import WSGIHandler, new
+
+__all__ = ["FileWrapper", "WSGIHandler", "new"]

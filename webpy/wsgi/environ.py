@@ -1,0 +1,98 @@
+"""Owns the environment that an application is called with (PEP 3333, RFC 3875 section 4.1).
+
+Nearly all of it follows from the request's head alone, and the worker remembers heads, so `of_head` is called once for
+each head that comes again and again; what is the request's own is added to a copy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+if TYPE_CHECKING:
+    from ..protocol import Head
+
+__all__ = ["Environ", "FileWrapper", "of_head"]
+
+Environ = dict[str, Any]
+
+_PORTS = {"http": "80", "https": "443"}
+#: what the connection has dealt with, or what has a name of its own
+_NOT_PASSED = frozenset({"content-type", "content-length", "proxy"})
+
+
+class FileWrapper:
+    """`wsgi.file_wrapper`: an iterable of a file's blocks, which is sent from its descriptor if it has one."""
+
+    def __init__(self, filelike: IO[bytes], blksize: int = 65536) -> None:
+        """filelike: anything with `read`; blksize: bytes in a block, where blocks are read."""
+        self.filelike = filelike
+        self.blksize = blksize
+
+    def __iter__(self) -> Iterator[bytes]:
+        while block := self.filelike.read(self.blksize):
+            yield block
+
+    def close(self) -> None:
+        close = getattr(self.filelike, "close", None)
+        if close is not None:
+            close()
+
+
+def of_head(head: Head, prefix: str, scheme: str) -> Environ:
+    """What the head says. prefix: the path the application is mounted at; scheme: "http" or "https".
+
+    The client's address and the body are not in it.
+    """
+    path, _, query = head.resource.partition("?")
+    name, port = _split(head.host)
+    environ: Environ = {
+        "REQUEST_METHOD": head.method,
+        "SCRIPT_NAME": _unquoted(prefix),
+        "PATH_INFO": _unquoted(path[len(prefix) :]),
+        "QUERY_STRING": query,
+        "REQUEST_URI": head.target,
+        "SERVER_NAME": name,
+        "SERVER_PORT": port or _PORTS[scheme],
+        "SERVER_PROTOCOL": f"HTTP/1.{head.minor}",
+        "SERVER_SOFTWARE": "webpy",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scheme,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.file_wrapper": FileWrapper,
+        "wsgi.input_terminated": True,
+    }
+    content_type = head.get("content-type")
+    if content_type is not None:
+        environ["CONTENT_TYPE"] = content_type
+    if head.content_length is not None:
+        environ["CONTENT_LENGTH"] = str(head.content_length)
+    for field, value in head.fields:
+        low = field.lower()
+        if low in _NOT_PASSED or "_" in low:
+            continue
+        key = f"HTTP_{low.upper().replace('-', '_')}"
+        if key in environ:  # one value for all fields of a name (RFC 9110 section 5.3, RFC 6265 section 5.4)
+            value = f"{environ[key]}{'; ' if low == 'cookie' else ','}{value}"
+        environ[key] = value
+    if head.host:
+        environ["HTTP_HOST"] = head.host  # the target's authority wins over the field (RFC 9112 section 3.2.2)
+    return environ
+
+
+def _unquoted(path: str) -> str:
+    """The path percent-decoded, each byte as one character (PEP 3333, "Unicode Issues")."""
+    return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
+
+
+def _split(authority: str) -> tuple[str, str]:
+    """Host and port of an authority; an HTTP/1.0 request may name none."""
+    host, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        host, port = authority, ""
+    return host or "localhost", port
