@@ -32,7 +32,7 @@ KINDS = {
 }
 
 # Kinds that this version can serve.
-SERVED = ("routes", "handler", "server", "wsgi")
+SERVED = ("routes", "handler", "server", "stdlib", "objects", "wsgi")
 
 _loading = False
 
@@ -65,7 +65,15 @@ class Target:
         if self.kind == "handler":
             return {"(/.*)": self.object}
         if self.kind == "wsgi":
-            from .wsgi import new  # what is not served is not imported
+            from . import wsgi  # what is not served is not imported
+
+            return wsgi.new(self.object)
+        if self.kind == "stdlib":
+            from .stdlib.handler import new
+
+            return new(self.object)
+        if self.kind == "objects":
+            from .objects.handler import new
 
             return new(self.object)
         routes = self.object
@@ -86,12 +94,15 @@ class Target:
     def warm_up(self) -> None:
         """Call what its module defines as `warm_up`, if it does, before any worker is forked. Raises TargetError."""
         function = getattr(self.module, "warm_up", None)
-        if not callable(function):
-            return
-        try:
-            function()
-        except BaseException as error:
-            raise _failure(self.name, error, "in its warm_up()") from None
+        if callable(function):
+            try:
+                function()
+            except BaseException as error:
+                raise _failure(self.name, error, "in its warm_up()") from None
+        if self.kind == "objects":
+            from .objects.generation import begin
+
+            begin()
 
 
 def loading() -> bool:

@@ -1,0 +1,124 @@
+"""CherryPy's way: objects whose exposed methods are pages, on every core.
+
+    import webpy.objects as cherrypy            # was: import cherrypy
+
+    class Greeter:
+        @cherrypy.expose
+        def index(self, name="world"):          # /  and  /?name=you
+            return f"Hello, {name}!"
+
+    cherrypy.quickstart(Greeter())              # python greeter.py
+
+or, where `root = Greeter()` is in the file, `webpy serve greeter.py:root`. `new(root, "/shop", config)` gives routes, to
+be put beside others. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
+
+Pages, dispatch, configuration, hooks, tools and errors are CherryPy's: a test runs scripts on both and compares the
+answers. `server.socket_host`, `.socket_port`, `.socket_file`, `.thread_pool`, `.max_request_body_size` and `.ssl_*` of
+the configuration are settings of webpy, all others of which hold too (WEBPY_WORKERS=4 python greeter.py).
+
+What is different, because there are several processes:
+
+- `engine.subscribe("start", ...)` and "stop", "exit": once for the server, in the program's own process, before there
+  are workers and after they have ended; not at a reload, and not when a worker is replaced. So what "start" makes
+  (a table, a folder) is there once, and connections and threads that it opens are of no use to the workers: open those
+  at "start_worker" (once in each worker, before its first page) or "start_thread" (in each thread, likewise).
+- Globals and attributes of pages are each worker's own. Sessions are shared by all workers, of every kind.
+- `engine.exit()` in a page stops the whole server.
+
+What is different otherwise:
+
+- `request.show_tracebacks` is False unless set: a traceback goes to the error log only.
+- `log.screen = False` leaves warnings and errors in the error log; `log.access_file` and `.error_file` are written
+  beside webpy's own logs.
+- Errors have a page of our own with the same title, message and type, and there is no icon at /favicon.ico.
+- A broken multipart body is 400, where CherryPy has 500.
+- `engine.autoreload` and `engine.signals` do nothing: `--reload`, and INTERFACE.md's signals.
+- There are no XML-RPC controllers, no RoutesDispatcher and no profiler.
+
+`serving` has what a thread serves, `request` and `response` what these are, `dispatch` the way from a path to a page,
+`config` and `literal` the configuration, `hooks` and `toolbox` the machinery of `tools`, `tree` the applications,
+`engine`, `process` and `program` the bus and what starts the server, `handler` the way from webpy and back.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata as _metadata
+from typing import Any as _Any
+
+from . import dispatch, lib, process
+from . import errors as _cperror  # noqa: F401 - as programs name it
+from . import toolbox as _cptools  # noqa: F401 - as programs name it
+from . import tools as _built_in
+from .config import config
+from .engine import engine, set_engine, set_server
+from .errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
+from .exposing import expose, popargs
+from .handler import new
+from .logs import log
+from .program import quickstart
+from .request import Request
+from .response import Response
+from .serving import request, response, serving, session, thread_data
+from .settings import server
+from .toolbox import Tool, default_toolbox
+from .tree import Application, Tree, tree
+from .urls import url
+
+__all__ = [
+    "Application",
+    "CherryPyException",
+    "HTTPError",
+    "HTTPRedirect",
+    "InternalRedirect",
+    "NotFound",
+    "Request",
+    "Response",
+    "Tool",
+    "Tree",
+    "config",
+    "dispatch",
+    "engine",
+    "expose",
+    "lib",
+    "log",
+    "new",
+    "popargs",
+    "process",
+    "quickstart",
+    "request",
+    "response",
+    "server",
+    "serving",
+    "session",
+    "thread_data",
+    "tools",
+    "tree",
+    "url",
+]
+
+__version__ = _metadata.version("webpy")
+
+_built_in.register(default_toolbox)
+tools: _Any = default_toolbox
+
+
+def _set_log(key: str, value: _Any) -> None:
+    setattr(log, key, value)
+
+
+def _set_tree(key: str, value: _Any) -> None:
+    for script_name, app in value.items() if isinstance(value, dict) else [(value.script_name, value)]:
+        tree.graft(app, script_name)
+
+
+def _ignore(key: str, value: _Any) -> None:
+    """CherryPy's checker looks for mistakes in its own configuration."""
+
+
+config.namespaces.update(log=_set_log, server=set_server, engine=set_engine, tree=_set_tree, checker=_ignore)
+config.defaults = {
+    f"tools.{name}.on": True
+    for name in ("log_tracebacks", "log_headers", "trailing_slash", "encode")
+    if name in vars(default_toolbox)
+}
+config.reset()

@@ -1,0 +1,212 @@
+"""Owns the body of a request: `Entity`, how its type decides what is made of it, and the reading of forms.
+
+`request.body` is one (`requestbody.RequestBody`); each part of a multipart body is an `Entity` too (`multipart.Part`).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import IO, Any, ClassVar
+from urllib.parse import unquote, unquote_to_bytes
+
+from .errors import HTTPError
+from .fields import HeaderElement, HeaderMap
+
+__all__ = ["Entity", "SizedReader", "add_param", "process_urlencoded"]
+
+_SPOOLED_BYTES = 64 * 1024  # of a file in memory, before it goes to the disk
+
+
+def add_param(params: dict[str, Any], name: str, value: Any) -> None:
+    """Set a parameter; one that is there already becomes a list."""
+    if name not in params:
+        params[name] = value
+    elif isinstance(params[name], list):
+        params[name].append(value)
+    else:
+        params[name] = [params[name], value]
+
+
+class Entity:
+    """A body with fields of its own: the request's, or a part's.
+
+    processors: media type, or its first half, to a callable that is given the entity; `default_proc` is called for
+    others. attempt_charsets: tried in order for text; charset: the one that fitted. params, parts: what was found.
+    name, filename: as Content-Disposition has them.
+    """
+
+    attempt_charsets: Any = ("utf-8",)
+    default_content_type = "application/x-www-form-urlencoded"
+    processors: ClassVar[dict[str, Callable[[Any], None]]] = {}
+    part_class: Any = None
+    charset: str | None = None
+
+    def __init__(
+        self, fp: Any, headers: HeaderMap, params: dict[str, Any] | None = None, parts: list[Any] | None = None
+    ) -> None:
+        self.processors = self.processors.copy()  # type: ignore[misc] - an application adds to one request's
+        self.fp = fp
+        self.headers = headers
+        self.params: dict[str, Any] = {} if params is None else params
+        self.parts: list[Any] = [] if parts is None else parts
+        types = headers.elements("Content-Type")
+        self.content_type: HeaderElement = types[0] if types else HeaderElement.from_str(self.default_content_type)
+        charset = self.content_type.params.get("charset")
+        others = [known for known in self.attempt_charsets if known != charset]
+        self.attempt_charsets = [charset, *others] if charset else others
+        self.length = self._stated_length()
+        self.name: str | None = None
+        self.filename: str | None = None
+        for disposition in headers.elements("Content-Disposition")[:1]:
+            self._take_names(disposition.params)
+
+    def _stated_length(self) -> int | None:
+        stated = self.headers.get("Content-Length")
+        if stated is None or "chunked" in self.headers.get("Transfer-Encoding", ""):
+            return None
+        return int(stated) if str(stated).isdigit() else None
+
+    def _take_names(self, params: dict[str, Any]) -> None:
+        self.name = params.get("name")
+        self.filename = params.get("filename")
+        extended = params.get("filename*", "").split("'")  # RFC 8187 section 3.2
+        if len(extended) == 3:
+            try:
+                self.filename = unquote(extended[2], extended[0])
+            except LookupError:
+                raise HTTPError(400, f"The charset {extended[0]!r} of a filename is unknown.") from None
+
+    def read(self, size: int | None = None, fp_out: IO[bytes] | None = None) -> Any:
+        """At most `size` bytes of the body, all that is left if None; or None after writing them to `fp_out`."""
+        return self.fp.read(size, fp_out)
+
+    def readline(self, size: int | None = None) -> bytes:
+        """A line with its end."""
+        line: bytes = self.fp.readline(size)
+        return line
+
+    def readlines(self, sizehint: int | None = None) -> list[bytes]:
+        """The lines that are left, or as many as make `sizehint` bytes."""
+        lines: list[bytes] = self.fp.readlines(sizehint)
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.readline, b"")
+
+    def read_into_file(self, fp_out: IO[bytes] | None = None) -> IO[bytes]:
+        """Write the body to a file, a temporary one unless given."""
+        file = self.make_file() if fp_out is None else fp_out
+        self.read(fp_out=file)
+        return file
+
+    def make_file(self) -> IO[bytes]:
+        """A place for a body that is long; to be overridden."""
+        return tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)
+
+    def decode_entity(self, value: bytes) -> str:
+        """The value as text, by the first charset that fits. Raises HTTPError 400 if none does."""
+        for charset in self.attempt_charsets:
+            try:
+                text = value.decode(charset)
+            except (UnicodeDecodeError, LookupError):
+                continue
+            self.charset = charset
+            return text
+        raise _undecodable(self.attempt_charsets)
+
+    def process(self) -> None:
+        """Make of the body what its type says."""
+        media_type = self.content_type.value
+        processor = self.processors.get(media_type) or self.processors.get(media_type.partition("/")[0])
+        if processor is None:
+            self.default_proc()
+        else:
+            processor(self)
+
+    def default_proc(self) -> None:
+        """Called for a type that has no processor."""
+
+
+def _undecodable(charsets: list[str]) -> HTTPError:
+    return HTTPError(
+        400, f"The request entity could not be decoded. The following charsets were attempted: {charsets!r}"
+    )
+
+
+def process_urlencoded(entity: Entity) -> None:
+    """Take the parameters of an `application/x-www-form-urlencoded` body."""
+    pairs = [pair.partition(b"=")[::2] for pair in entity.fp.read().replace(b";", b"&").split(b"&") if pair]
+    unquoted = [[unquote_to_bytes(half.replace(b"+", b" ")) for half in pair] for pair in pairs]
+    for charset in entity.attempt_charsets:
+        try:
+            found = [(name.decode(charset), value.decode(charset)) for name, value in unquoted]
+        except (UnicodeDecodeError, LookupError):
+            continue
+        entity.charset = charset
+        for name, value in found:
+            add_param(entity.params, name, value)
+        return
+    raise _undecodable(entity.attempt_charsets)
+
+
+class SizedReader:
+    """The body's bytes: as long as Content-Length says, and not more than `maxbytes`, above which is 413."""
+
+    def __init__(self, fp: IO[bytes], length: int | None, maxbytes: int | None) -> None:
+        self.fp = fp
+        self.length = length
+        self.maxbytes = maxbytes
+        self.bytes_read = 0
+        self.done = False
+
+    def read(self, size: int | None = None, fp_out: IO[bytes] | None = None) -> bytes | None:
+        """See `Entity.read`."""
+        chunks = []
+        left = self._left(size)
+        while left is None or left > 0:
+            data = self._count(self.fp.read(65536 if left is None else min(left, 65536)))
+            if not data:
+                break
+            if left is not None:
+                left -= len(data)
+            if fp_out is None:
+                chunks.append(data)
+            else:
+                fp_out.write(data)
+        return b"".join(chunks) if fp_out is None else None
+
+    def readline(self, size: int | None = None) -> bytes:
+        """See `Entity.readline`."""
+        left = self._left(size)
+        return self._count(self.fp.readline(-1 if left is None else left))
+
+    def readlines(self, sizehint: int | None = None) -> list[bytes]:
+        """See `Entity.readlines`."""
+        lines = []
+        seen = 0
+        while sizehint is None or seen < sizehint:
+            line = self.readline()
+            if not line:
+                break
+            lines.append(line)
+            seen += len(line)
+        return lines
+
+    def finish(self) -> None:
+        """Nobody reads on."""
+        self.done = True
+
+    def _left(self, size: int | None) -> int | None:
+        if self.length is None:
+            return size or None
+        left = self.length - self.bytes_read
+        return min(size, left) if size else left
+
+    def _count(self, data: bytes) -> bytes:
+        self.bytes_read += len(data)
+        if self.maxbytes and self.bytes_read > self.maxbytes:
+            raise HTTPError(413)
+        if not data:
+            self.finish()
+        return data

@@ -1,0 +1,269 @@
+"""Owns the way between webpy and the pages: from a `webpy.Request` into `request.Request`, and the response out again.
+
+The worker sends bytes without a Content-Length of their own the quickest way, so that is what most answers are made.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from ..errors import HTTPError
+from ..handler import HTTPHandler
+from ..protocol import REASONS
+from ..response import Response as PlainResponse
+from ..response import Result
+from ..wsgi import new as new_wsgi
+from .config import Source
+from .errors import InternalRedirect
+from .fields import Host
+from .logs import log
+from .request import BARE_ERROR
+from .response import FileBody
+from .serving import serving
+from .tree import Application, Tree, tree
+from .urls import join
+
+__all__ = ["ObjectsHandler", "new"]
+
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*")
+_SLASH = re.compile("%2[Ff]")
+
+
+def new(root: Any, remote: str = "", config: Source | None = None) -> dict[str, type[HTTPHandler]]:
+    """Routes that answer every path below `remote` by the pages of `root`.
+
+    root: an object with exposed methods, an `Application`, or a `Tree`; one that has been mounted already has its
+    configuration from there. remote: a path without a slash at its end. config: of an application. Raises ValueError
+    for a `remote` or a configuration that is none.
+    """
+    if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
+        raise ValueError(f"remote: got {remote!r}, wanted a path such as '/shop', without a slash at its end")
+    if isinstance(root, Tree):
+        served = root
+    else:
+        served = Tree()
+        served.mount(_mounted(root) or root, remote, config)
+        (remote,) = served.apps
+    routes: dict[str, type[HTTPHandler]] = {}
+    for script_name, app in sorted(served.apps.items(), reverse=True):  # the longest first
+        if not isinstance(app, Application):
+            routes.update(new_wsgi(app, script_name))
+    name = type(root).__qualname__
+    handler = type(f"objects {name}", (ObjectsHandler,), {"tree": served})
+    routes[f"{re.escape(remote)}(?:/.*|\\?.*)?" if remote else "/.*"] = handler
+    return routes
+
+
+def _mounted(root: Any) -> Application | None:
+    """The application of the program's tree that has this root."""
+    for app in tree.apps.values():
+        if isinstance(app, Application) and app.root is root:
+            return app
+    return None
+
+
+class ObjectsHandler(HTTPHandler):
+    """Answers any method by the application whose path it is; made by `new`."""
+
+    tree: Tree
+
+    @classmethod
+    def methods(cls) -> list[str]:
+        """Those that are common; pages may know others."""
+        return ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+
+    def respond(self) -> Result:
+        request = self.request
+        head = request.head
+        path, _, query = head.resource.partition("?")
+        path = join(_decoded(path))
+        script_name = self.tree.script_name(path)
+        app = None if script_name is None else self.tree.apps[script_name]
+        if not isinstance(app, Application):
+            raise HTTPError(404)
+        encoding = app.find_config(path[len(app.script_name) :], "request.uri_encoding", "utf-8")
+        path, query = _recoded(path, encoding), _recoded(query, encoding)
+        try:
+            self._run(app, head.method, path, query)
+            return self._answer(app)
+        except Exception:  # what comes so far is in no page's hands any more
+            log(traceback=True, severity=40)
+            serving.clear()
+            self.response.headers.set("Content-Type", "text/plain")
+            return 500, BARE_ERROR
+
+    def _run(self, app: Application, method: str, path: str, query: str) -> None:
+        request = self.request
+        local_name, local_port = request.server_address
+        remote_ip, remote_port = request.client_address
+        rfile: Any = request.rfile
+        previous: Any = None
+        seen: set[str] = set()
+        while True:
+            local, remote = Host("", local_port, local_name), Host(remote_ip, remote_port, "")
+            made, _ = app.get_serving(local, remote, request.scheme, "HTTP/1.1")
+            made.prev = previous
+            made.webpy = request
+            try:
+                made.run(method, path, query, request.http_version, _fields(request), rfile)
+            except InternalRedirect as redirect:
+                seen.add(f"{path}?{query}")
+                app.release_serving()
+                path, query = app.script_name + redirect.path, redirect.query_string
+                if f"{path}?{query}" in seen:
+                    raise RuntimeError(f"InternalRedirect visited the same URL twice: {path!r}") from None
+                method, rfile, previous = "GET", io.BytesIO(), redirect.request
+            except BaseException:
+                app.release_serving()
+                raise
+            else:
+                return
+
+    def _answer(self, app: Application) -> Result:
+        """What the worker sends for the response; the request is over with it, or when it has been sent."""
+        try:
+            request, response = serving.request, serving.response
+            assert response.output_status is not None and response.header_list is not None
+            code, _, phrase = response.output_status.partition(b" ")
+            status, reason = int(code), phrase.decode("latin-1")
+            body = response.body
+            is_whole = isinstance(body, list)
+            if is_whole and request.method == "HEAD":
+                body, is_whole = iter(()), False  # as long as its Content-Length says, or as nobody knows
+            elif is_whole:
+                body = b"".join(body)
+            headers = self._headers(response.header_list, len(body) if is_whole else None)
+        except BaseException:
+            app.release_serving()
+            raise
+        if is_whole and not request.hooks["on_end_request"]:
+            app.release_serving()
+        elif is_whole:
+            body = _Whole(body, _Ending(app))
+        elif isinstance(body, FileBody) and body.can_be_sent() and not request.hooks["on_end_request"]:
+            app.release_serving()
+            body = body.file
+        else:
+            body = _Pieces(body, _Ending(app))
+        self._response = headers
+        return (status, body) if reason == REASONS.get(status) else (status, reason, body)
+
+    def _headers(self, header_list: list[tuple[bytes, bytes]], known: int | None) -> PlainResponse:
+        """The fields to send. known: the body's length, if it is; a Content-Length that says the same is left out."""
+        response = PlainResponse()
+        add = response.headers.add
+        for name, value in header_list:
+            if known is not None and name == b"Content-Length" and value == b"%d" % known:
+                continue
+            add(name.decode("latin-1"), value.decode("latin-1"))
+        return response
+
+
+class _Ending:
+    """The end of a request whose answer is still being sent, maybe by another thread."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._served = serving.take()
+
+    def resume(self) -> None:
+        """Have this thread serve the request."""
+        serving.resume(self._served)
+
+    def pause(self) -> None:
+        """Have this thread serve nothing."""
+        self._served = serving.take()
+
+    def end(self) -> None:
+        """The answer has been sent, or never will be."""
+        self.resume()
+        self._app.release_serving()
+
+
+class _Whole(io.BytesIO):
+    """A body in one piece, and the end of its request."""
+
+    def __init__(self, body: bytes, ending: _Ending) -> None:
+        super().__init__(body)
+        self._ending = ending
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._ending.end()
+
+
+class _Pieces:
+    """A body that is sent as it comes, and the end of its request: pages that are generators see their request until
+    then."""
+
+    def __init__(self, body: Any, ending: _Ending) -> None:
+        self._body = body
+        self._ending: _Ending | None = ending
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = iter(self._body)
+        ending = self._ending
+        assert ending is not None
+        while True:
+            ending.resume()
+            try:
+                piece = next(pieces)
+            except StopIteration:
+                return
+            finally:
+                ending.pause()
+            yield piece
+
+    def close(self) -> None:
+        ending, self._ending = self._ending, None
+        if ending is None:
+            return
+        ending.resume()
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        except Exception:
+            log(traceback=True, severity=40)
+        finally:
+            ending.pause()
+            ending.end()
+
+
+def _decoded(path: str) -> str:
+    """The path percent-decoded, each byte as one character, but for slashes: they are within their segments."""
+    if "%" not in path:
+        return path
+    parts = (unquote_to_bytes(part.encode("latin-1")).decode("latin-1") for part in _SLASH.split(path))
+    return "%2F".join(parts)
+
+
+def _recoded(text: str, encoding: str) -> str:
+    """Bytes that stand one for a character as text; as they are if they are not in `encoding`."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("latin-1").decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return text
+
+
+def _fields(request: Any) -> list[tuple[str, str]]:
+    """The request's fields, those of a name as one, and the client's address as `Remote-Addr`."""
+    found: dict[str, str] = {}
+    for name, value in request.head.fields:
+        name = name.title()
+        if "_" in name:  # nobody could tell it from one with a hyphen
+            continue
+        if name in found:
+            value = f"{found[name]}{'; ' if name == 'Cookie' else ', '}{value}"
+        found[name] = value
+    if request.head.host:
+        found["Host"] = request.head.host
+    found["Remote-Addr"] = request.client_address[0]
+    return list(found.items())

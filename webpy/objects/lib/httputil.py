@@ -1,0 +1,47 @@
+"""CherryPy's `lib.httputil`: fields, dates, statuses and paths, by its names."""
+
+from __future__ import annotations
+
+from ..fields import AcceptElement, HeaderElement, HeaderMap, Host, decode_text, header_elements
+from ..fields import http_date as HTTPDate
+from ..request import parse_query_string
+from ..status import valid_status
+from ..urls import join as urljoin
+
+__all__ = [
+    "AcceptElement",
+    "HTTPDate",
+    "HeaderElement",
+    "HeaderMap",
+    "Host",
+    "decode_TEXT",
+    "get_ranges",
+    "header_elements",
+    "parse_query_string",
+    "urljoin",
+    "valid_status",
+]
+
+decode_TEXT = decode_text
+
+
+def get_ranges(headervalue: str | None, content_length: int) -> list[tuple[int, int]] | None:
+    """The ranges that a Range field asks for, as (start, end behind the last byte); None for one to be ignored."""
+    if not headervalue:
+        return None
+    ranges = []
+    _, _, wanted = headervalue.partition("=")
+    for part in wanted.split(","):
+        start, _, stop = (half.strip() for half in part.partition("-"))
+        if start:
+            first, last = int(start), int(stop) if stop else content_length - 1
+            if first >= content_length:
+                continue
+            if last < first:
+                return None
+            ranges.append((first, last + 1))
+        elif stop:
+            ranges.append((max(0, content_length - int(stop)), content_length))
+        else:
+            return None
+    return ranges

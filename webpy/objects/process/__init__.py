@@ -1,0 +1,4 @@
+"""The bus and its plugins, as CherryPy's `process` has them.
+
+`bus` owns the channels that functions subscribe to, `plugins` what many programs do on them.
+"""

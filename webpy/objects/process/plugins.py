@@ -1,0 +1,103 @@
+"""Owns plugins: objects whose methods are called on the channels of their names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .bus import Bus
+
+__all__ = ["BackgroundTask", "Monitor", "SimplePlugin"]
+
+
+class SimplePlugin:
+    """Subscribes each method that is called like a channel of the bus (`start`, `stop`, ...)."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+
+    def subscribe(self) -> None:
+        """Have the methods called from now on."""
+        for channel, method in self._methods():
+            self.bus.subscribe(channel, method)
+
+    def unsubscribe(self) -> None:
+        """Have them called no longer."""
+        for channel, method in self._methods():
+            self.bus.unsubscribe(channel, method)
+
+    def _methods(self) -> list[tuple[str, Callable[..., Any]]]:
+        found = ((channel, getattr(self, channel, None)) for channel in tuple(self.bus.listeners))
+        return [(channel, method) for channel, method in found if callable(method)]
+
+
+class BackgroundTask(threading.Thread):
+    """Calls `function` every `interval` seconds in a thread of its own, until `cancel` or until it raises."""
+
+    def __init__(
+        self,
+        interval: float,
+        function: Callable[..., Any],
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+        bus: Bus | None = None,
+    ) -> None:
+        super().__init__(daemon=True)
+        self.interval = interval
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs or {}
+        self.bus = bus
+        self._cancelled = threading.Event()
+
+    @property
+    def running(self) -> bool:
+        """Whether it goes on."""
+        return self.is_alive() and not self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Do not call it again."""
+        self._cancelled.set()
+
+    def run(self) -> None:
+        while not self._cancelled.wait(self.interval):
+            try:
+                self.function(*self.args, **self.kwargs)
+            except Exception:
+                if self.bus is not None:
+                    self.bus.log(f"Error in background task thread function {self.function!r}.", 40, traceback=True)
+                raise
+
+
+class Monitor(SimplePlugin):
+    """Calls `callback` every `frequency` seconds, from `start` to `stop`: in one process of the server, not in each."""
+
+    def __init__(
+        self, bus: Bus, callback: Callable[[], Any], frequency: float = 60, name: str | None = None
+    ) -> None:
+        super().__init__(bus)
+        self.callback = callback
+        self.frequency = frequency
+        self.name = name or type(self).__name__
+        self.thread: BackgroundTask | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        if self.frequency > 0 and self.thread is None:
+            self.thread = BackgroundTask(self.frequency, self.callback, bus=self.bus)
+            self.thread.name = self.name
+            self.thread.start()
+
+    start.priority = 70  # type: ignore[attr-defined]
+
+    def stop(self) -> None:
+        """End."""
+        if self.thread is not None:
+            self.thread.cancel()
+            self.thread = None
+
+    def graceful(self) -> None:
+        """Begin anew."""
+        self.stop()
+        self.start()

@@ -1,0 +1,131 @@
+"""Owns programs: `quickstart`, and how `engine.start()`, `block()` and `exit()` serve `tree` on every core.
+
+A script is served by a master that it forks, so `start` listeners run once, in the script, before there are workers,
+and `stop` and `exit` ones once, in the script, when all of them have ended. A reload (HUP) is no stop. Under `webpy
+serve` the engine is started by `generation` instead, and what a script says here does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from .. import server as webpy_server
+from ..target import loading
+from .config import Source
+from .config import config as global_config
+from .engine import engine
+from .handler import new
+from .process.bus import States
+from .settings import server
+from .tree import tree
+
+__all__ = ["quickstart"]
+
+
+class _Program:
+    """What runs while the engine of this process has been started."""
+
+    def __init__(self) -> None:
+        self._running: webpy_server.HTTPServer | None = None
+        self._pid = 0
+        self._asked, self._ask = -1, -1
+
+    def start(self) -> None:
+        """Call the listeners of `start`, then serve; returns. Raises what a listener raised, once all others have been
+        called and the bus has been stopped."""
+        if loading() or engine.state in (States.STARTING, States.STARTED):
+            return
+        self._pid = os.getpid()
+        engine.state = States.STARTING
+        try:
+            engine.publish("start")
+            if server.is_wanted and tree.apps:
+                self._serve()
+        except BaseException:
+            self._finish()
+            raise
+        engine.state = States.STARTED
+
+    def _serve(self) -> None:
+        keywords = server.keywords()
+        address = f"unix:{server.socket_file}" if server.socket_file else (server.socket_host, server.socket_port)
+        self._running = webpy_server.HTTPServer(address, new(tree), **keywords)  # type: ignore[arg-type]
+        self._asked, self._ask = os.pipe()  # inherited by the workers, whose pages may end the program
+        self._running.start()
+        threading.Thread(target=self._wait_until_asked, name="webpy-exit", daemon=True).start()
+
+    def _wait_until_asked(self) -> None:
+        os.read(self._asked, 1)
+        running = self._running
+        if running is not None:
+            running.stop()
+
+    def block(self) -> None:
+        """Wait until the server has ended, by `exit` or a signal, and call the listeners of `stop` and `exit`."""
+        if loading() or os.getpid() != self._pid:
+            return
+        try:
+            if self._running is None:
+                engine.wait(States.EXITING, channel="main")
+            else:
+                while self._running.is_running():
+                    self._running.join(_TICK_S)
+                    engine.publish("main")
+        except KeyboardInterrupt:
+            pass
+        self._finish()
+
+    def stop(self) -> None:
+        """Stop serving, and call the listeners of `stop`."""
+        if os.getpid() != self._pid:
+            self._ask_to_exit()
+            return
+        if self._running is not None:
+            self._running.close()
+            self._running = None
+        if engine.state not in (States.STOPPED, States.EXITING):
+            engine.state = States.STOPPING
+            engine.publish("stop")
+            engine.state = States.STOPPED
+
+    def exit(self) -> None:
+        """End the program: `block` returns. From a page it is only asked for, and the page's answer is still sent."""
+        if os.getpid() != self._pid or (self._running is not None and self._running.is_running()):
+            self._ask_to_exit()
+        else:
+            self._finish()
+
+    def _ask_to_exit(self) -> None:
+        if self._ask >= 0:
+            os.write(self._ask, b"x")
+        else:
+            engine.log("exit: a page cannot end `webpy serve`; `webpy ctl stop` does", level=30)
+
+    def _finish(self) -> None:
+        if engine.state is not States.EXITING:
+            try:
+                self.stop()
+            finally:
+                engine.state = States.EXITING
+                engine.publish("exit")
+
+
+_TICK_S = 0.5  # between two of `main`
+engine.program = _Program()
+
+
+def quickstart(root: Any = None, script_name: str = "", config: Source | None = None) -> None:
+    """Serve the pages of `root` until the program is told to end.
+
+    config: of the application: a dict of paths to entries, or such a file, whose section `global` is for the server.
+    The address is `server.socket_host` and `.socket_port` there, 127.0.0.1:8080 unless set; a `bind` in webpy.toml or
+    WEBPY_BIND wins.
+    """
+    if config:
+        global_config.update(config)
+    tree.mount(root, script_name, config)
+    engine.start()
+    engine.block()
+

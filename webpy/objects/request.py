@@ -1,0 +1,322 @@
+"""Owns `Request`: a request as applications and tools see it, and its way from the head to the finished response.
+
+The points at which hooks are called, in order, are `hooks.POINTS`. `run` never raises but for `throws`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import traceback
+import uuid
+from collections.abc import Callable, Iterable
+from http.cookies import CookieError, SimpleCookie
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import unquote_plus
+
+from .body import add_param
+from .config import NamespaceSet
+from .dispatch import Dispatcher
+from .errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound
+from .fields import HeaderMap, Host, decode_text
+from .hooks import Hook, HookMap
+from .literal import attribute
+from .logs import log
+from .requestbody import RequestBody
+from .serving import serving
+from .toolbox import default_toolbox
+
+__all__ = ["BARE_ERROR", "Request", "parse_query_string"]
+
+BARE_ERROR = b"Unrecoverable error in the server.\n"
+"""The answer where answering an error failed too."""
+
+_IMAGE_MAP = re.compile("[0-9]+,[0-9]+")
+_HOST_BREAKS = str.maketrans("", "", "\r\n")
+
+
+class Request:
+    """A request and what the configuration says of it.
+
+    All attributes are CherryPy's; `webpy` is the `webpy.Request`. Those of the class are the defaults, and may be set
+    in the configuration as `request.NAME`.
+    """
+
+    prev: Any = None  # before an InternalRedirect
+    local = Host("127.0.0.1", 80)
+    remote = Host("127.0.0.1", 1111)
+    scheme = "http"
+    server_protocol = "HTTP/1.1"
+    base = ""
+    request_line = ""
+    method = "GET"
+    query_string = ""
+    query_string_encoding = "utf8"
+    uri_encoding = "utf-8"
+    protocol: tuple[int, int] = (1, 1)
+    params: Any = MappingProxyType({})
+    header_list: Iterable[tuple[str, str]] = ()
+    headers = HeaderMap()
+    rfile: Any = None
+    process_request_body = True
+    methods_with_bodies: tuple[str, ...] = ("POST", "PUT", "PATCH")
+    body: Any = None
+    dispatch: Callable[[str], Any] = Dispatcher()
+    script_name = ""
+    path_info = "/"
+    login: Any = None
+    app: Any = None
+    handler: Any = None
+    toolmaps: Any = MappingProxyType({})
+    config: dict[str, Any] | None = None
+    is_index: bool | None = None
+    hooks = HookMap.of_points()
+    error_page: Any = MappingProxyType({})
+    show_tracebacks = False
+    show_mismatched_params = True
+    throws: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, InternalRedirect)
+    throw_errors = False
+    closed = False
+    stage: str | None = None
+    multithread = True
+    multiprocess = True
+    namespaces = NamespaceSet()
+    args: Any = ()
+    kwargs: Any = None
+    webpy: Any = None
+
+    def __init__(self, local: Host, remote: Host, scheme: str = "http", server_protocol: str = "HTTP/1.1") -> None:
+        self.local = local
+        self.remote = remote
+        self.scheme = scheme
+        self.server_protocol = server_protocol
+        self.error_page = dict(self.error_page)
+        self.namespaces = self.namespaces.copy()
+        self.error_response: Callable[[], Any] | None = _answer_500
+
+    @functools.cached_property
+    def cookie(self) -> SimpleCookie:
+        """The cookies that the client sent."""
+        return SimpleCookie()
+
+    @functools.cached_property
+    def unique_id(self) -> str:
+        """A random number for this request, as text."""
+        return str(uuid.uuid4())
+
+    def close(self) -> None:
+        """Call the hooks that come when the answer has been sent; once."""
+        if not self.closed:
+            self.closed = True
+            self.stage = "on_end_request"
+            self.hooks.run("on_end_request")
+            self.stage = "close"
+
+    def run(
+        self, method: str, path: str, query_string: str, protocol: str, headers: Iterable[tuple[str, str]], rfile: Any
+    ) -> Any:
+        """Answer the request; gives the thread's response.
+
+        path: decoded, but for %2F; protocol: such as "HTTP/1.1"; rfile: the body.
+        """
+        response = serving.response
+        self.stage = "run"
+        try:
+            self.error_response = _answer_500
+            self.method = method
+            self.query_string = query_string
+            self.params = {}
+            self.protocol = min(_version(protocol), _version(self.server_protocol))
+            response.headers.protocol = self.protocol
+            self.request_line = f"{method} {path or '/'}{'?' if query_string else ''}{query_string} {protocol}"
+            self.header_list = list(headers)
+            self.headers = HeaderMap()
+            self.rfile = rfile
+            self.body = None
+            self.handler = None
+            self.script_name = self.app.script_name
+            self.path_info = (path or "/")[len(self.script_name) :]
+            self.stage = "respond"
+            self.respond(self.path_info)
+        except self.throws:
+            raise
+        except Exception:
+            if self.throw_errors:
+                raise
+            log(traceback=True, severity=40)
+            response.output_status = b"500 Internal Server Error"
+            response.body = BARE_ERROR + (traceback.format_exc().encode() if self.show_tracebacks else b"")
+            response.header_list = [(b"Content-Type", b"text/plain")]
+        if self.method == "HEAD":
+            body, response.body = response.body, []
+            _close(body)
+        try:
+            log.access()
+        except Exception:
+            log.error(traceback=True)
+        return response
+
+    def respond(self, path_info: str) -> None:
+        """Answer the request, and whatever it raises; what raises while that is done is raised on."""
+        try:
+            try:
+                try:
+                    self._do_respond(path_info)
+                except (HTTPRedirect, HTTPError) as answer:
+                    answer.set_response()
+                    self.stage = "before_finalize (HTTPError)"
+                    self.hooks.run("before_finalize")
+                    serving.response.finalize()
+            finally:
+                self.stage = "on_end_resource"
+                self.hooks.run("on_end_resource")
+        except self.throws:
+            raise
+        except Exception:
+            if self.throw_errors:
+                raise
+            self.handle_error()
+
+    def _do_respond(self, path_info: str) -> None:
+        response = serving.response
+        if self.app is None:
+            raise NotFound()
+        self.hooks = type(self).hooks.copy()
+        self.toolmaps = {}
+        self.stage = "process_headers"
+        self.process_headers()
+        self.stage = "get_resource"
+        self.get_resource(path_info)
+        self.body = RequestBody(self.rfile, self.headers, request_params=self.params)
+        assert self.config is not None
+        self.namespaces(self.config)
+        self.stage = "on_start_resource"
+        self.hooks.run("on_start_resource")
+        self.stage = "process_query_string"
+        self.process_query_string()
+        if self.method not in self.methods_with_bodies:
+            self.process_request_body = False
+        self.stage = "before_request_body"
+        self.hooks.run("before_request_body")
+        if self.process_request_body:
+            self.body.process()
+        self.stage = "before_handler"
+        self.hooks.run("before_handler")
+        if self.handler:
+            self.stage = "handler"
+            response.body = self.handler()
+        self.stage = "before_finalize"
+        self.hooks.run("before_finalize")
+        response.finalize()
+
+    def process_query_string(self) -> None:
+        """Add the parameters of the query. Raises HTTPError 404 if they are not in `query_string_encoding`."""
+        if not self.query_string:
+            return
+        try:
+            found = parse_query_string(self.query_string, encoding=self.query_string_encoding)
+        except UnicodeDecodeError:
+            raise HTTPError(
+                404,
+                "The given query string could not be processed. Query strings for this resource must be encoded "
+                f"with {self.query_string_encoding!r}.",
+            ) from None
+        self.params.update(found)
+
+    def process_headers(self) -> None:
+        """Take the fields of the request. Raises HTTPError 400 for cookies that are none."""
+        headers = self.headers
+        for name, value in self.header_list:
+            value = value.strip()
+            headers[name] = decode_text(value)
+            if name.lower() == "cookie":
+                try:
+                    self.cookie.load(value)
+                except CookieError as error:
+                    raise HTTPError(400, str(error)) from None
+        host = headers.get("Host")
+        if host is not None:
+            headers["Host"] = host = host.translate(_HOST_BREAKS)
+        self.base = f"{self.scheme}://{host or self.local.name or self.local.ip}"
+
+    def get_resource(self, path: str) -> None:
+        """Have the dispatcher find the page handler and its configuration."""
+        dispatch = self.app.find_config(path, "request.dispatch", self.dispatch)
+        dispatch(path)
+
+    def handle_error(self) -> None:
+        """Answer an error that nobody expected."""
+        try:
+            self.hooks.run("before_error_response")
+            if self.error_response:
+                self.error_response()
+            self.hooks.run("after_error_response")
+            serving.response.finalize()
+        except HTTPRedirect as redirect:
+            redirect.set_response()
+            serving.response.finalize()
+
+
+def _answer_500() -> None:
+    HTTPError(500).set_response()
+
+
+def _version(protocol: str) -> tuple[int, int]:
+    return int(protocol[5]), int(protocol[7])
+
+
+def _close(body: Any) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def parse_query_string(query: str, keep_blank_values: bool = True, encoding: str = "utf-8") -> dict[str, Any]:
+    """The parameters of a query, a list for a name that comes again; x and y for that of an image map.
+
+    Raises UnicodeDecodeError for what is not in `encoding`.
+    """
+    if _IMAGE_MAP.match(query):
+        x, y = query.split(",")[:2]
+        return {"x": int(x), "y": int(y)}
+    params: dict[str, Any] = {}
+    for pair in query.replace(";", "&").split("&"):
+        name, _, value = pair.partition("=")
+        if pair and (value or keep_blank_values):
+            add_param(params, unquote_plus(name, encoding, "strict"), unquote_plus(value, encoding, "strict"))
+    return params
+
+
+def _set_hook(key: str, value: Any) -> None:
+    if isinstance(value, str):
+        value = attribute(value)
+    serving.request.hooks[key.partition(".")[0]].append(value if isinstance(value, Hook) else Hook(value))
+
+
+def _set_request(key: str, value: Any) -> None:
+    if key.startswith("body."):
+        setattr(serving.request.body, key[5:], value)
+    else:
+        setattr(serving.request, key, value)
+
+
+def _set_response(key: str, value: Any) -> None:
+    if key.startswith("headers."):
+        serving.response.headers[key[8:]] = value
+    else:
+        setattr(serving.response, key, value)
+
+
+def _set_error_page(key: str, value: Any) -> None:
+    serving.request.error_page[key if key == "default" else int(key)] = value
+
+
+Request.namespaces = NamespaceSet(
+    hooks=_set_hook,
+    request=_set_request,
+    response=_set_response,
+    error_page=_set_error_page,
+    tools=default_toolbox,
+)
+serving.__class__.request = Request(Host("127.0.0.1", 80), Host("127.0.0.1", 1111))

@@ -1,0 +1,146 @@
+"""The tool `caching`: answers are kept, and given again without asking the page handler.
+
+    @webpy.objects.expose
+    @webpy.objects.tools.caching(delay=60)
+    def report(self): ...
+
+An answer to GET is kept for `delay` seconds (600), one for each URL, query, and value of the fields that its Vary
+names; other methods drop what is kept of their URL. Kept answers have an Age. `Pragma: no-cache` and `Cache-Control:
+no-cache` or `max-age=…` of the request are followed; not kept is what says `no-store` or `Pragma: no-cache`. Cookies
+are never kept.
+
+Options: `delay`; `maxobj_size = 100000` bytes of an answer; `invalid_methods`; `store`, a URL of `webpy.store`;
+`cache_class`: `StoreCache`, which all workers share (by default at the URL in the environment's WEBPY_CACHE, or
+`sqlite:///webpy-cache.sqlite3`), or `MemoryCache`, in each worker's own memory: quicker, but after a POST the other
+workers still give the old answer, until `delay` is over. Requests that come at once for what is not kept are all
+answered by the page handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..errors import HTTPError, HTTPRedirect
+from ..serving import request, response
+from ..status import valid_status
+from ..toolbox import Tool
+from .caches import Cache, Record, StoreCache
+from .conditions import validate_since
+
+__all__ = ["CachingTool", "get", "tee_output"]
+
+_BEHIND_OTHERS = 90  # those that refuse a request, or change what the page handler is
+_caches: dict[Any, Cache] = {}
+
+
+def get(invalid_methods: Iterable[str] = ("POST", "PUT", "DELETE"), debug: bool = False, **settings: Any) -> bool:
+    """Answer from the cache if it can be done; says whether. Sets `request.cached` and `request.cacheable`.
+
+    Raises HTTPError 400 for a Cache-Control that is none, HTTPRedirect 304.
+    """
+    cache = _cache_of(settings)
+    request._caching = cache
+    request.cached = False
+    request.cacheable = request.method not in invalid_methods
+    if not request.cacheable:
+        cache.delete()
+        return False
+    if "no-cache" in request.headers.values("Pragma"):
+        return False
+    record = cache.get()
+    if record is None:
+        return False
+    age = int(response.time - record.made_s)
+    longest = _longest_age(cache.delay)
+    if longest is None or age > longest:
+        return False
+    request.cached, request.cacheable = True, False
+    response.headers.clear()
+    response.headers.update(record.headers)
+    response.headers["Age"] = str(age)
+    try:
+        validate_since()
+    except HTTPRedirect as redirect:
+        if redirect.status == 304:
+            cache.tot_non_modified += 1
+        raise
+    response.status = record.status
+    response.body = record.body
+    return True
+
+
+def _longest_age(delay: float) -> float | None:
+    """How old an answer the client takes; None if it takes none."""
+    for member in request.headers.values("Cache-Control"):
+        name, equals, seconds = member.partition("=")
+        if name == "max-age":
+            if not equals or not (seconds.isascii() and seconds.isdigit()):
+                raise HTTPError(400, "Invalid Cache-Control header")
+            return float(seconds[:15])
+        if name == "no-cache":
+            return None
+    return delay
+
+
+def tee_output() -> None:
+    """Keep the answer as it is sent. A hook of before_finalize."""
+    if "no-store" in request.headers.values("Cache-Control"):
+        return
+    headers = response.headers
+    if "no-cache" in headers.values("Pragma") or "no-store" in headers.values("Cache-Control"):
+        return
+    response.body = _kept(response.body, request._caching)
+
+
+def _kept(body: Iterable[bytes], cache: Cache) -> Iterator[bytes]:
+    pieces: list[bytes] | None = []
+    size = 0
+    try:
+        for piece in body:
+            size += len(piece)
+            if size > cache.maxobj_size:
+                pieces = None
+            if pieces is not None:
+                pieces.append(piece)
+            yield piece
+    finally:
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
+    if pieces is not None and response.time is not None:
+        code, reason, _ = valid_status(response.status)
+        fields = {
+            name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+            for name, value in response.headers.items()
+        }
+        cache.put(Record(f"{code} {reason}", fields, b"".join(pieces), response.time), size)
+
+
+def _cache_of(settings: dict[str, Any]) -> Cache:
+    settings = dict(settings)
+    kind = settings.pop("cache_class", StoreCache)
+    key = (kind, *sorted((name, str(value)) for name, value in settings.items()))
+    cache = _caches.get(key)
+    if cache is None:
+        made = kind()
+        for name, value in settings.items():
+            setattr(made, name, value)
+        cache = _caches.setdefault(key, made)
+    return cache
+
+
+class CachingTool(Tool):
+    """Puts the cache in front of the page handler, and behind it what fills it."""
+
+    def __init__(self, name: str = "caching") -> None:
+        super().__init__("before_handler", get, name, priority=_BEHIND_OTHERS)
+
+    def _setup(self) -> None:
+        self._attach(self._wrapper)
+
+    def _wrapper(self, **settings: Any) -> None:
+        if get(**settings):
+            request.handler = None
+        elif request.cacheable:
+            request.hooks.attach("before_finalize", tee_output, priority=100)

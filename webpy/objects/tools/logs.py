@@ -1,0 +1,35 @@
+"""Tools that write into the error log: `log_tracebacks` and `log_headers` (on by default), `log_hooks`."""
+
+from __future__ import annotations
+
+import logging
+
+from ..hooks import POINTS
+from ..logs import log
+from ..serving import request
+
+__all__ = ["log_hooks", "log_request_headers", "log_traceback"]
+
+_SECRET = ("authorization", "proxy-authorization", "cookie")
+
+
+def log_traceback(severity: int = logging.ERROR, debug: bool = False) -> None:
+    """Log the last exception with its traceback."""
+    log("", "HTTP", severity=severity, traceback=True)
+
+
+def log_request_headers(debug: bool = False) -> None:
+    """Log the request's header fields; of those with passwords and session ids the names only."""
+    fields = [
+        f"  {name}: {'(not logged)' if name.lower() in _SECRET else value}" for name, value in request.header_list
+    ]
+    log("\nRequest Headers:\n" + "\n".join(fields), "HTTP")
+
+
+def log_hooks(debug: bool = False) -> None:
+    """Log what the request's hooks are, point by point."""
+    lines = []
+    for point in dict.fromkeys([*POINTS, *request.hooks]):
+        lines.append(f"  {point}:")
+        lines += [f"    {hook!r}" for hook in sorted(request.hooks.get(point, []))]
+    log(f"\nRequest Hooks for {request.path_info}:\n" + "\n".join(lines), "HTTP")

@@ -1,0 +1,21 @@
+"""The tool `params`: what came as text becomes what the page handler's annotations say."""
+
+from __future__ import annotations
+
+from ..errors import HTTPError
+from ..serving import request
+
+__all__ = ["convert_params"]
+
+
+def convert_params(
+    exception: type[BaseException] | tuple[type[BaseException], ...] = ValueError, error: int = 400
+) -> None:
+    """Call the annotation of each parameter with the text that came; answer `error` where that raises `exception`."""
+    types = getattr(request.handler.callable, "__annotations__", {})
+    params = request.params
+    try:
+        for name in set(types).intersection(params):
+            params[name] = types[name](params[name])
+    except exception as problem:
+        raise HTTPError(error, str(problem)) from problem

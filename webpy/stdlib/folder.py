@@ -1,0 +1,164 @@
+"""Owns what `python -m webpy` serves: a folder as `python -m http.server` does, sent by `webpy.file` and `webpy.cgi`.
+
+Which file a path stands for, its type, and the page that lists a folder come from the standard library's own handler,
+so that they are the same with every Python.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import urllib.parse
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
+from typing import Any, ClassVar
+
+from ..errors import HTTPError, HTTPErrorHandler
+from ..file import FileHandler, PathHandler
+from ..file.opening import refusal
+from ..response import Result
+from ..worker import Site
+from .scripts import CGIHTTPRequestHandler, find_script, script_handler
+
+__all__ = ["ErrorPage", "FolderHandler", "folder"]
+
+
+def folder(directory: str, *, cgi: bool = False, closes: bool = False) -> Site:
+    """What serves a directory; cgi: what lies in its cgi-bin and htbin is run; closes: each connection has one answer,
+    as in HTTP/1.0."""
+    directory = os.path.abspath(directory)
+    members = {"__doc__": f"Files of {directory}.", "local": directory, "cgi": cgi, "closes": closes}
+    handler = type("FolderHandler", (FolderHandler,), members)
+    return Site({"/.*|\\*": handler}, {".*": type("ErrorPage", (ErrorPage,), {"closes": closes})})
+
+
+class FolderHandler(PathHandler):
+    """Sends the files of `local`, hidden ones and what links lead to as well."""
+
+    index_files = ("index.html", "index.htm")
+    cgi: ClassVar[bool] = False
+    closes: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._remembers = cls.find is FolderHandler.find  # which asks for nothing but the resource
+
+    def respond(self) -> Result:
+        """501 for methods other than GET and HEAD, and POST to a script."""
+        method = self.request.method
+        if self.closes:
+            self.response.headers.set("Connection", "close")
+        if self.cgi and method in ("GET", "HEAD", "POST"):
+            found = self._script()
+            if found is not None:
+                script = script_handler(self.request, os.fspath(self.local) + found[0], *found)
+                script.response = self.response
+                return script.respond()
+            if method == "POST":
+                raise HTTPError(501, status_message="Can only POST to CGI scripts")
+        if method not in ("GET", "HEAD"):
+            raise HTTPError(501, status_message=f"Unsupported method ({method!r})")
+        return super().respond()
+
+    def find(self) -> Result:
+        """The file, the page of a directory or the way to it; raises HTTPError 404."""
+        resource = self.request.resource
+        if resource.startswith("//"):
+            resource = "/" + resource.lstrip("/")
+        standard = _Standard(os.fspath(self.local), resource)
+        path = standard.translate_path(resource)
+        try:
+            if os.path.isdir(path):
+                if not urllib.parse.urlsplit(resource).path.endswith("/"):
+                    return self._to_the_slash()
+                index = standard.index(path, self.index_files)
+                if index is None:
+                    return self._list(standard, path)
+                path = index
+            if path.endswith("/") or "\0" in path:
+                raise HTTPError(404, status_message="File not found")
+            name = os.fsencode(path)
+            fd, status = self._open(name)
+        except (OSError, UnicodeError) as error:
+            if isinstance(error, OSError):
+                refusal(error)  # raises what is this server's own trouble
+            raise HTTPError(404, status_message="File not found") from None
+        self.types = _Only(standard.guess_type(path))  # type: ignore[misc]
+        return self._send(name, fd, status)
+
+    def _script(self) -> tuple[str, str] | None:
+        try:
+            return find_script(self.request.resource, CGIHTTPRequestHandler.cgi_directories)
+        except IndexError:
+            raise HTTPError(404, status_message="File not found") from None
+
+    def _open(self, path: bytes) -> tuple[int, os.stat_result]:
+        return FileHandler._open(self, path)
+
+    def _list(self, standard: _Standard, path: str) -> Result:
+        page = standard.list_directory(path)
+        if page is None:
+            raise HTTPError(404, status_message="No permission to list directory")
+        for name, value in standard.fields:
+            self.response.headers.set(name, value)
+        return 200, page
+
+
+class _Standard(SimpleHTTPRequestHandler):
+    """The standard library's handler as far as it needs no connection."""
+
+    def __init__(self, directory: str, path: str) -> None:
+        self.directory = directory
+        self.path = path
+        self.fields: list[tuple[str, str]] = []
+
+    def index(self, path: str, names: tuple[str, ...]) -> str | None:
+        """The file that is sent for a directory."""
+        found = (os.path.join(path, name) for name in names)
+        return next((file for file in found if os.path.isfile(file)), None)
+
+    def send_response(self, code: int, message: str | None = None) -> None: ...
+
+    def send_header(self, keyword: str, value: str) -> None:
+        self.fields.append((keyword, value))
+
+    def end_headers(self) -> None: ...
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None: ...
+
+
+class _Only(Mapping[str, str]):
+    """One type for whatever ending."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __getitem__(self, ending: str) -> str:
+        return self._kind
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class ErrorPage(HTTPErrorHandler):
+    """The standard library's page for an error."""
+
+    closes: ClassVar[bool] = False
+
+    def respond(self) -> Result:
+        """The page, and the connection's end."""
+        result = super().respond()
+        if self.closes:
+            self.response.headers.set("Connection", "close")
+        return result
+
+    def format(self) -> str:
+        """A page of HTML."""
+        status = self.error.status
+        self.response.headers.set("Content-Type", BaseHTTPRequestHandler.error_content_type)
+        _, explain = BaseHTTPRequestHandler.responses.get(status, ("", ""))
+        message = html.escape(self.error.status_message, quote=False)
+        return BaseHTTPRequestHandler.error_message_format % {"code": status, "message": message, "explain": explain}

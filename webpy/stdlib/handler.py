@@ -1,0 +1,204 @@
+"""Owns the running of handlers of the standard library (`http.server.BaseHTTPRequestHandler`) as they are.
+
+Each request gets an object of the handler's class and a thread, as under `ThreadingHTTPServer`; the object reads and
+writes a stand-in for its socket, so that every method of the class runs, whichever of them a subclass overrides.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from socketserver import BaseRequestHandler
+from typing import IO, Any
+
+from ..errors import HTTPError
+from ..handler import HTTPHandler
+from ..request import Request
+from ..response import Result
+from ..routes import Groups
+from .channel import Channel
+from .threads import Threads
+from .wire import Wire
+
+__all__ = ["Factory", "StdlibHandler", "hosted", "new", "routes_of"]
+
+Factory = Callable[..., BaseRequestHandler]
+
+_log = logging.getLogger("webpy")
+_threads = Threads()
+
+
+def new(handler: Factory) -> dict[str, type[HTTPHandler]]:
+    """Routes that answer every path by `handler`: a subclass of `http.server.BaseHTTPRequestHandler`, a
+    `functools.partial` of one, or whatever is called like one, with connection, client's address and server.
+    """
+    kind = hosted(handler)
+    return routes_of(kind, kind, Server(handler))
+
+
+def routes_of(handler: Factory, answer: Callable[..., object], server: Any) -> dict[str, type[HTTPHandler]]:
+    """Routes that answer every path by `answer`, called with connection, client's address and `server`.
+
+    handler: what `answer` makes in the end, after `hosted`.
+    """
+    kind: Any = handler.func if isinstance(handler, functools.partial) else handler
+    name = getattr(kind, "__name__", type(kind).__name__)
+    members = {"answer": staticmethod(answer), "kind": kind, "server": server}
+    return {"/.*|\\*": type(name, (StdlibHandler,), members)}
+
+
+class Server:
+    """What a handler has as `self.server`, where no server object of the program's own is."""
+
+    def __init__(self, handler: Factory) -> None:
+        self.RequestHandlerClass = handler
+        self.server_address = ("", 0)
+        self.server_name = ""
+        self.server_port = 0
+
+
+class StdlibHandler(HTTPHandler):
+    """Answers any method by what `answer` does on a connection; made by `routes_of`."""
+
+    answer: Callable[..., object]
+    kind: Any
+    server: Any
+
+    def __init__(self, request: Request, groups: Groups) -> None:
+        super().__init__(request, groups)
+        self._has_asked = False
+
+    def check_continue(self) -> bool:
+        """Ask `handle_expect_100` of a class that has its own; what it answers in place of 100 is sent."""
+        kind = self.kind
+        asks = getattr(kind, "handle_expect_100", None)
+        if not isinstance(kind, type) or asks is BaseHTTPRequestHandler.handle_expect_100:
+            return True
+        self._has_asked = True
+        channel = Channel(self.request.method)
+        handler: Any = object.__new__(kind)
+        handler.request = self._wire(channel, io.BytesIO(self._head(expecting=True)))
+        handler.client_address, handler.server = self.request.client_address, self._server()
+        handler.setup()
+        handler.raw_requestline = handler.rfile.readline()
+        goes_on: bool = handler.parse_request()
+        handler.finish()
+        if goes_on:
+            return True
+        channel.end()
+        raise HTTPError(channel.status, channel.wait(), channel.headers, channel.reason)
+
+    def respond(self) -> Result:
+        channel = Channel(self.request.method)
+        received = io.BufferedReader(_Received(self._head(expecting=not self._has_asked), self.request.rfile))
+        wire = self._wire(channel, received)
+        _threads.run(functools.partial(self._run, channel, wire))
+        body = channel.wait()
+        self.response.headers = channel.headers
+        if body is not None and channel.failure is not None:
+            _log.error("%s raised behind its answer", type(self).__qualname__, exc_info=channel.failure)
+        result = channel if body is None else body
+        return (channel.status, result) if channel.reason is None else (channel.status, channel.reason, result)
+
+    def _run(self, channel: Channel, wire: Wire) -> None:
+        """The handler's thread."""
+        try:
+            self.answer(wire, self.request.client_address, self._server())
+        except BaseException as error:
+            channel.end(error)
+        else:
+            channel.end()
+
+    def _wire(self, channel: Channel, received: IO[bytes]) -> Wire:
+        return Wire(channel, received, self.request)
+
+    def _server(self) -> Any:
+        server = self.server
+        if isinstance(server, Server) and not server.server_port:
+            server.server_address = host, port = self.request.server_address
+            server.server_name, server.server_port = host, port
+        return server
+
+    def _head(self, expecting: bool) -> bytes:
+        """The request's head as it came, but for the framing of a body that has been decoded."""
+        head = self.request.head
+        lines = [head.line.decode("latin-1")]
+        for name, value in head.fields:
+            low = name.lower()
+            if low == "transfer-encoding":
+                name, value = "Content-Length", str(_length_of(self.request.rfile))
+            if low != "expect" or expecting:
+                lines.append(f"{name}: {value}")
+        return "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+
+
+class _Received(io.RawIOBase):
+    """A request as bytes: its head, then its body."""
+
+    def __init__(self, head: bytes, body: IO[bytes]) -> None:
+        super().__init__()
+        self._left = head
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._left[: len(buffer)] or self._body.read(len(buffer))
+        self._left = self._left[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _length_of(stream: IO[bytes]) -> int:
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return length
+
+
+def hosted(handler: Factory) -> Factory:
+    """The handler for one request a connection, writing its messages to webpy's error log, unless it has methods of its
+    own for that.
+
+    A request has its line in the access log already, so `log_request` says nothing then.
+    """
+    if isinstance(handler, functools.partial):
+        return functools.partial(hosted(handler.func), *handler.args, **handler.keywords)
+    kind: Any = handler
+    if not (isinstance(kind, type) and issubclass(kind, BaseHTTPRequestHandler)):
+        return handler
+    members: dict[str, Any] = {name: getattr(kind, name) for name in ("__module__", "__qualname__", "__doc__")}
+    ours = {"handle": _handle, "log_message": _log_message}
+    if kind.log_message is BaseHTTPRequestHandler.log_message:
+        ours |= {"log_request": _log_nothing, "log_error": _log_error}
+    for name, function in ours.items():
+        if getattr(kind, name) is getattr(BaseHTTPRequestHandler, name):
+            members[name] = function
+    made: Factory = type(kind.__name__, (kind,), members)
+    return made
+
+
+def _handle(self: BaseHTTPRequestHandler) -> None:
+    """A body that nobody reads is not the next request."""
+    self.close_connection = True
+    self.handle_one_request()
+
+
+def _log_message(self: BaseHTTPRequestHandler, format: str, *arguments: Any) -> None:
+    _log.info("%s %s", self.address_string(), _printable(format % arguments))
+
+
+def _log_error(self: BaseHTTPRequestHandler, format: str, *arguments: Any) -> None:
+    _log.error("%s %s", self.address_string(), _printable(format % arguments))
+
+
+def _log_nothing(self: BaseHTTPRequestHandler, code: Any = "-", size: Any = "-") -> None:
+    pass
+
+
+def _printable(text: str) -> str:
+    """The message on one line: it may quote what a client sent."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
