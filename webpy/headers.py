@@ -38,6 +38,23 @@ class HTTPHeaders:
         for place in reversed(places[1:]):
             del self._fields[place]
 
+    def add_missing(self, fields: HTTPHeaders) -> None:
+        """Add those of `fields` whose names are not there; of Vary the members, as what both say holds."""
+        there = {low for low, _, _ in self._fields}
+        for low, name, value in fields._fields:
+            if low == "vary":
+                for member in value.split(","):
+                    self.add_member(name, member.strip())
+            elif low not in there:
+                self._fields.append((low, name, value))
+
+    def add_member(self, name: str, member: str) -> None:
+        """Add `member`, a token, to the list that is the value of `name`, unless it is there in upper or lower case
+        (RFC 9110 section 5.6.1)."""
+        values = [value for value in self.getlist(name) if value]
+        if member.lower() not in {known.strip().lower() for value in values for known in value.split(",")}:
+            self.set(name, ", ".join([*values, member]))
+
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of `name`, or `default`."""
         wanted = name.lower()
@@ -70,7 +87,9 @@ class HTTPHeaders:
 
     def copy(self) -> HTTPHeaders:
         """A copy that changes apart from this one."""
-        return HTTPHeaders(self)
+        copy = HTTPHeaders()
+        copy._fields = self._fields[:]
+        return copy
 
     def __getitem__(self, name: str) -> str:
         """The first value of `name`; raises KeyError when there is none."""

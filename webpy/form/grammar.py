@@ -1,0 +1,116 @@
+"""Owns what a form's headers and text may look like: media types, boundaries, charsets, file names. No streams.
+
+Called by `handler` and `reading`; what it refuses is an `HTTPError` 400 that names the value.
+"""
+
+from __future__ import annotations
+
+import re
+from encodings.aliases import aliases
+
+from ..errors import HTTPError
+
+__all__ = [
+    "MULTIPART",
+    "URLENCODED",
+    "brief",
+    "file_name",
+    "is_form",
+    "known_charset",
+    "media_type",
+    "parameter_names",
+    "part_charset",
+    "part_type",
+    "read_boundary",
+    "text",
+]
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+
+# A parameter of a media type (RFC 9110 section 5.6.6). More than a token is taken unquoted: Java's mail library and
+# others send `boundary=----=_Part_1` so.
+_PARAMETER = re.compile(r';[ \t]*([^\s=;"]*)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
+# RFC 2046 section 5.1.1 has fewer characters than that, and the same lengths.
+_BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
+# One that is not closed is taken to the end of the text: no quote in it is then tried as a beginning.
+_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_PARAMETER_NAME = re.compile(r";[ \t]*([^\s=;]+)[ \t]*=")
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
+_MEDIA_TYPE = re.compile(f"{_TOKEN}/{_TOKEN}")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Charsets that forms come in (WHATWG Encoding, section 4.2), by Python's names; others, such as "idna", cost more or
+# mean something else. From a fixed table: `codecs.lookup` remembers every unknown name it was ever asked for.
+_CHARSET = re.compile(
+    r"utf_(8|16(_[bl]e)?)|ascii|latin_1|iso8859_\d+|cp\d+|koi8_[ru]|mac_\w+"
+    r"|shift_jis\w*|euc_\w+|gb\w+|big5\w*|iso2022_\w+"
+)
+_CODECS = {name for name in {*aliases.values(), "cp874", "koi8_u"} if _CHARSET.fullmatch(name)}
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a Content-Type is one of the two that forms have."""
+    return media_type(content_type) in (URLENCODED, MULTIPART)
+
+
+def media_type(content_type: str) -> str:
+    """A Content-Type without its parameters, in lower case."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def read_boundary(content_type: str) -> bytes:
+    """The boundary that a Content-Type names (RFC 2046 section 5.1.1); it is case-sensitive, its name is not."""
+    found = [
+        re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3].strip()
+        for match in _PARAMETER.finditer(content_type)
+        if match[1].lower() == "boundary"
+    ]
+    if len(found) != 1:
+        raise HTTPError(400, f"{MULTIPART}: got {len(found) or 'no'} boundaries in Content-Type, wanted one\n")
+    if not _BOUNDARY.fullmatch(found[0]):
+        raise HTTPError(400, f"{MULTIPART}: got boundary {brief(found[0])}, wanted 1 to 70 printable characters\n")
+    return found[0].encode("ascii")
+
+
+def parameter_names(value: str) -> set[str]:
+    """The names of a field's parameters, in lower case; what stands in quotes is none (RFC 9110 section 5.6.6)."""
+    return {name.lower() for name in _PARAMETER_NAME.findall(_QUOTED.sub('""', value))}
+
+
+def part_type(stated: str | None) -> str:
+    """The media type of a file (RFC 7578 section 4.4); text/plain for nonsense too (RFC 2045 section 5.2)."""
+    return stated if stated and _MEDIA_TYPE.fullmatch(stated) else "text/plain"
+
+
+def part_charset(stated: str | None) -> str:
+    """The charset of a file, known or not; utf-8 if none was sent, or nonsense."""
+    return stated if stated and re.fullmatch(_TOKEN, stated) else "utf-8"
+
+
+def known_charset(charset: str) -> str:
+    """The codec of a charset that text of a form may be in."""
+    name = re.sub(r"[^a-z0-9]+", "_", charset.lower()).strip("_")
+    name = re.sub(r"^iso_8859_", "iso8859_", aliases.get(name, name))
+    name = aliases.get(name, name)
+    if name not in _CODECS:
+        raise HTTPError(400, f"got charset {brief(charset)}, wanted one that text is sent in, such as utf-8\n")
+    return name
+
+
+def text(value: bytes | bytearray, charset: str, what: str) -> str:
+    """`value` decoded; what: its name in the refusal."""
+    try:
+        return value.decode(charset)
+    except UnicodeError:
+        raise HTTPError(400, f"{what} is not {charset}\n") from None
+
+
+def file_name(filename: str) -> str:
+    """The last component of a path of either kind, printable; empty for those that name a folder."""
+    name = _CONTROLS.sub("", re.split(r"[/\\]", filename)[-1]).strip()
+    return "" if name in (".", "..") else name
+
+
+def brief(value: str) -> str:
+    """The client's text, fit for a message: ASCII, escaped, short."""
+    return ascii(value if len(value) <= 60 else value[:60] + "...")

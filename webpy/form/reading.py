@@ -1,0 +1,245 @@
+"""Owns the way from a body's bytes to a `Form`, and what it may weigh; knows no handler and no connection.
+
+Multipart is taken apart by `multipart` (a push parser: bytes in, events out); here are the limits, the charsets and
+the files. Called by `handler`, with a stream that may be the body as it arrives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import unquote_to_bytes
+
+from ..errors import HTTPError
+from .grammar import (
+    MULTIPART,
+    URLENCODED,
+    brief,
+    file_name,
+    known_charset,
+    media_type,
+    parameter_names,
+    part_charset,
+    part_type,
+    read_boundary,
+    text,
+)
+from .values import File, Form
+
+__all__ = ["FormLimits", "FormReader"]
+
+_log = logging.getLogger("webpy")
+
+_PIECE_BYTES = 65536
+_MOST_HEADERS = 16  # of a part; RFC 7578 section 4 knows three
+
+
+@dataclass(frozen=True, slots=True)
+class FormLimits:
+    """Upper bounds, each inclusive; what goes over is answered with 413, a part's headers with 400.
+
+    None leaves it to the server's `--max-body`, which bounds the whole body first. Memory used is at most
+    `fields_bytes` and, for files, `parts` times `memory_bytes`.
+    """
+
+    parts: int = 256
+    """Fields and files, empty ones too."""
+    field_bytes: int = 1 << 20
+    """The value of one field."""
+    fields_bytes: int = 4 << 20
+    """Names and values of all fields together; also the whole of an urlencoded body."""
+    file_bytes: int | None = None
+    """One file."""
+    total_bytes: int | None = None
+    """The whole body."""
+    header_bytes: int = 4096
+    """One header line of a part; there may be 16."""
+    memory_bytes: int = 1 << 16
+    """Of a file, before it goes to the disk."""
+
+
+_LIMITS = FormLimits()
+
+
+@dataclass(slots=True)
+class _Part:
+    """A field or file whose text has not been decoded; file: what was written, for a file."""
+
+    name: bytes
+    value: bytearray
+    filename: bytes = b""
+    type: str = ""
+    charset: str = ""
+    file: IO[bytes] | None = None
+    length: int = 0
+
+
+class FormReader:
+    """Reads one form.
+
+    content_type: of the body; length: of the body in bytes, if known; charset: of text that does not say what it is in.
+    Raises HTTPError 413 and 400 for what these say already.
+    """
+
+    def __init__(
+        self, content_type: str, length: int | None = None, *, limits: FormLimits = _LIMITS, charset: str = "utf-8"
+    ) -> None:
+        self._limits = limits
+        self._charset = charset
+        self._form = Form()
+        self._fields_bytes = 0
+        self._boundary = None if media_type(content_type) == URLENCODED else read_boundary(content_type)
+        self._bound(length or 0, limits.total_bytes, "a form")
+
+    def read(self, stream: IO[bytes]) -> Form:
+        """The form in `stream`.
+
+        Raises HTTPError 400, 413 and, without room for its files, 503; what the stream raises; ImportError without the
+        parser. All files are closed then.
+        """
+        try:
+            if self._boundary is None:
+                parts = self._urlencoded(b"".join(self._pieces(stream, self._limits.fields_bytes)))
+            else:
+                parts = self._multipart(stream, self._boundary)
+            self._decode(parts)
+        except BaseException:
+            self._form.close()
+            raise
+        return self._form
+
+    def _pieces(self, stream: IO[bytes], most: int | None = None) -> Iterator[bytes]:
+        total = 0
+        while piece := stream.read(_PIECE_BYTES):
+            total += len(piece)
+            self._bound(total, self._limits.total_bytes, "a form")
+            self._bound(total, most, "a form's fields")
+            yield piece
+
+    def _bound(self, count: int, most: int | None, what: str, unit: str = "bytes") -> None:
+        if most is not None and count > most:
+            raise HTTPError(413, f"{what} may have {most} {unit}, got more\n")
+
+    def _urlencoded(self, body: bytes) -> list[_Part]:
+        """WHATWG URL, section 5.1: pairs between "&"; "+" is a space; a "%" without two digits is itself."""
+        parts = []
+        pieces = body.split(b"&", self._limits.parts)
+        self._bound(len(pieces), self._limits.parts, "a form", "parts")
+        for piece in filter(None, pieces):
+            name, _, value = (unquote_to_bytes(half) for half in piece.replace(b"+", b" ").partition(b"="))
+            self._bound(len(value), self._limits.field_bytes, "a field")
+            parts.append(_Part(name, bytearray(value)))
+        return parts
+
+    def _multipart(self, stream: IO[bytes], boundary: bytes) -> list[_Part]:
+        library = _library()
+        parser = library.PushMultipartParser(
+            boundary,
+            max_header_size=self._limits.header_bytes,
+            max_header_count=_MOST_HEADERS,
+            max_segment_size=float("inf"),
+            max_segment_count=float("inf"),
+            header_charset="latin-1",  # keeps every byte as it is; decoded when the charset is known
+        )
+        parts: list[_Part] = []
+        try:
+            for piece in self._pieces(stream):
+                if parser.closed:
+                    continue  # what follows the last boundary says nothing (RFC 2046 section 5.1.1)
+                for event in parser.parse(piece):
+                    if event is None:
+                        continue
+                    if isinstance(event, (bytes, bytearray)):
+                        self._write(parts[-1], event)
+                    else:
+                        self._bound(len(parts) + 1, self._limits.parts, "a form", "parts")
+                        parts.append(self._begin(event))
+            parser.close()
+        except library.ParserLimitReached:
+            most = f"{_MOST_HEADERS} lines of {self._limits.header_bytes} bytes"
+            raise HTTPError(400, f"{MULTIPART}: the headers of a part may have {most}, got more\n") from None
+        except library.MultipartError as error:
+            raise HTTPError(400, f"{MULTIPART}: {ascii(str(error))[1:-1][:200]}\n") from None
+        return parts
+
+    def _begin(self, segment: Any) -> _Part:
+        dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
+        names = parameter_names(dispositions[0])
+        if len(dispositions) != 1 or "name" not in names:
+            raise HTTPError(400, f"{MULTIPART}: a part without a name, or with several\n")
+        part = _Part(segment.name.encode("latin-1"), bytearray(), charset=segment.charset or "")
+        self._count(len(part.name))
+        # Older clients send `filename*` alone: a file, though its name is not taken.
+        if segment.filename is not None or "filename*" in names:
+            part.filename = (segment.filename or "").encode("latin-1")
+            part.type = part_type(segment.content_type)
+            part.charset = part_charset(segment.charset)
+            file = tempfile.SpooledTemporaryFile(max(1, self._limits.memory_bytes))  # noqa: SIM115 - the form closes it
+            part.file = self._form.own(file)
+        return part
+
+    def _write(self, part: _Part, piece: bytes | bytearray) -> None:
+        part.length += len(piece)
+        if part.file is not None:
+            self._bound(part.length, self._limits.file_bytes, "a file")
+            with _room_wanted():
+                part.file.write(piece)
+        else:
+            self._bound(part.length, self._limits.field_bytes, "a field")
+            self._count(len(piece))
+            part.value += piece
+
+    def _count(self, more: int) -> None:
+        self._fields_bytes += more
+        self._bound(self._fields_bytes, self._limits.fields_bytes, "a form's fields")
+
+    def _decode(self, parts: list[_Part]) -> None:
+        """Put what was read into the form. A field `_charset_` names what the others are in (RFC 7578 section 4.6)."""
+        charset = self._charset
+        for part in parts:
+            if part.name == b"_charset_" and part.file is None and part.value:
+                charset = known_charset(part.value.decode("latin-1"))
+                break
+        for part in parts:
+            name = text(part.name, charset, "the name of a field")
+            if part.file is None:
+                own = known_charset(part.charset) if part.charset else charset
+                self._form.add(name, text(part.value, own, f"the value of field {brief(name)}"))
+                continue
+            with _room_wanted():
+                part.file.seek(0)  # writes what is left of it
+            self._form.add(
+                name,
+                File(
+                    filename=file_name(part.filename.decode(charset, "replace")),
+                    type=part.type,
+                    charset=part.charset,
+                    length=part.length,
+                    file=part.file,
+                ),
+            )
+
+
+@contextlib.contextmanager
+def _room_wanted() -> Iterator[None]:
+    """A full disk is no fault of the client's, nor of the handler's."""
+    try:
+        yield
+    except OSError as error:
+        _log.error("a form's file cannot be stored: %s", error)
+        raise HTTPError(503, "the form cannot be stored at present\n") from error
+
+
+def _library() -> Any:
+    """The parser: `multipart` of PyPI, not `python-multipart`, which is imported by the same name in old releases."""
+    try:
+        import multipart  # type: ignore[import-untyped]
+    except ImportError:
+        raise ImportError(f"{MULTIPART} needs a parser: pip install webpy[form]") from None
+    if not hasattr(multipart, "PushMultipartParser"):
+        raise ImportError(f"{multipart.__file__} is not the parser {MULTIPART} needs: pip install webpy[form]")
+    return multipart
