@@ -4,16 +4,27 @@
     notes['/a'] = self.request.body
     hits = notes.incr('hits')               # atomic over all workers
     notes.cas('/a', old, new)               # only if it still is `old`; None stands for absent
+    notes.set('/b', b'...', expires_s=60)   # gone after a minute
+    tries = notes.incr(name, expires_s=60)  # in the minute that the first one began
 
-URLs:
+| URL | kept in | used by | lists its keys |
+|---|---|---|---|
+| `sqlite:///PATH` | a file of mode 600 | all processes of this machine | yes |
+| `redis://HOST`, `rediss://`, `unix://` | a Redis server; `webpy[redis]` | all machines | yes |
+| `memcached://HOST` | a memcached server, which may forget; `webpy[memcached]` | all machines | no |
+| `file:///DIR` | a directory of mode 700, a file a key | all processes of this machine | yes |
+| `memory:` | a dict in this process | one worker: every worker has a dict of its own | yes |
+| none | the environment's `WEBPY_STORE` if set, else `sqlite:///webpy-store.sqlite3` | | |
 
-- `sqlite:///PATH`: a file of mode 600, used by all processes of this machine. As in SQLAlchemy, PATH is
-  relative to the current directory, and an absolute one makes four slashes: `sqlite:////var/lib/a.sqlite3`.
-- `memory:`: a dict in this process, for one worker only (`--workers 1`): every worker has a dict of its own.
-- none: the environment's `WEBPY_STORE` if set, else `sqlite:///webpy-store.sqlite3`.
+As in SQLAlchemy, PATH and DIR are relative to the current directory, and an absolute one makes four slashes:
+`sqlite:////var/lib/a.sqlite3`. More about each is in the docstring of its class, which `RedisStore` and
+`MemcachedStore` have in `webpy.store.redis` and `webpy.store.memcached`.
+
+What a store cannot do (server down, disk full) raises StoreError, what others keep it from `StoreTimeout`, at
+most `timeout_s` later: bounded, so that a handler can answer 503 instead of waiting.
 
 Owns the choice by URL; each kind of store is a module of this package, what they promise is in `base`. The
-framework does not use it; handlers do.
+framework does not use it; handlers and features do.
 """
 
 from __future__ import annotations
@@ -21,31 +32,50 @@ from __future__ import annotations
 import os
 
 from .base import Store, StoreError, StoreTimeout
+from .file import FileStore
 from .memory import MemoryStore
 from .sqlite import SQLiteStore
 
-__all__ = ["MemoryStore", "SQLiteStore", "Store", "StoreError", "StoreTimeout", "open"]
+__all__ = ["FileStore", "MemoryStore", "SQLiteStore", "Store", "StoreError", "StoreTimeout", "open"]
 
 _DEFAULT = "sqlite:///webpy-store.sqlite3"
-_WANTED = "sqlite:///PATH or memory:"
+_WANTED = "sqlite:///PATH, redis://HOST, rediss://HOST, unix:///PATH, memcached://HOST, file:///DIR or memory:"
 
 
 def open(url: str | None = None, *, timeout_s: float = 5.0, durable: bool = False) -> Store:
-    """The store at `url` (see above). Its file is opened at the first use, not here: call it before a fork.
+    """The store at `url` (see above). Nothing is opened or connected to before the first use: call it before a
+    fork, at module level.
 
-    `timeout_s` bounds every operation's wait for other writers; then `StoreTimeout` is raised. `durable` lets
-    a write that has returned survive a power loss also, at the price of an fsync each (see `SQLiteStore`).
+    `timeout_s` bounds every operation's wait, for other writers or for a server's answer; then `StoreTimeout`
+    is raised. `durable` lets a write that has returned survive a power loss also, at the price of an fsync
+    each; with a server that is the server's setting.
 
-    Raises ValueError for a URL it does not know, naming it and what was wanted; FileNotFoundError where the
-    file's directory does not exist; StoreError where the file is a symbolic link or no regular file."""
+    Raises ValueError for a URL it does not know, saying what was wanted; ImportError where the server's extra
+    is not installed, naming it; FileNotFoundError where there is no directory for the file; StoreError where
+    something else is in its place."""
     if url is None:
         url = os.environ.get("WEBPY_STORE") or _DEFAULT
     if url == "memory:":
         return MemoryStore()
-    scheme, colon, rest = url.partition(":")
-    if scheme != "sqlite" or not colon:
-        raise ValueError(f"store {url!r}: unknown scheme {scheme!r}; wanted {_WANTED}")
-    path = rest.removeprefix("///")
+    scheme, slashes, rest = url.partition("://")
+    if slashes and scheme in ("redis", "rediss", "unix"):
+        from .redis import RedisStore
+
+        return RedisStore(url, timeout_s=timeout_s)
+    if slashes and scheme == "memcached":
+        from .memcached import MemcachedStore
+
+        return MemcachedStore(url, timeout_s=timeout_s)
+    if not slashes or scheme not in ("sqlite", "file"):
+        raise ValueError(f"store {_shown(url)}: unknown scheme; wanted {_WANTED}")
+    path = rest.removeprefix("/")
     if path == rest or not path or "?" in path or "#" in path or "\0" in path:
-        raise ValueError(f"store {url!r}: no usable path; wanted {_WANTED}, without parameters")
-    return SQLiteStore(path, timeout_s=timeout_s, durable=durable)
+        raise ValueError(f"store {url!r}: no usable path; wanted {scheme}:///PATH, without parameters")
+    kind = SQLiteStore if scheme == "sqlite" else FileStore
+    return kind(path, timeout_s=timeout_s, durable=durable)
+
+
+def _shown(url: str) -> str:
+    """Without what may be a password."""
+    head, at, tail = url.rpartition("@")
+    return repr(f"{head.partition('://')[0]}://…@{tail}" if at else url)

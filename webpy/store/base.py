@@ -1,12 +1,14 @@
 """What every store promises, whatever keeps it.
 
-Owns the interface and the checks of keys, values and counters. Knows no file, no server and no process. The
-modules beside it implement it; handlers see only this.
+Owns the interface, the checks of keys, values and counters, and when a lifetime ends. Knows no file, no server
+and no process. The modules beside it implement it; handlers see only this.
 """
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from types import TracebackType
@@ -16,11 +18,15 @@ __all__ = ["Store", "StoreError", "StoreTimeout"]
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked (disk full, not a store, no permission); the message names it."""
+    """The store cannot do what was asked (disk full, server down, no permission); the message names it.
+
+    A handler that lets it through answers 500; `raise HTTPError(503) from error` says it better. A write that
+    a server has not confirmed may have been done."""
 
 
 class StoreTimeout(StoreError, TimeoutError):
-    """Others kept the store busy for longer than its `timeout_s`; nothing was changed."""
+    """The store was busy or silent for longer than its `timeout_s`. Nothing was changed, unless it is a server
+    that did not answer."""
 
 
 class Store(MutableMapping[str, bytes]):
@@ -28,21 +34,44 @@ class Store(MutableMapping[str, bytes]):
     change is seen by all once the method has returned. Values may be any bytes-like object and come back as
     bytes.
 
-    Iteration is in the order of the keys' code points, without a lock and without loading all: what changes
-    meanwhile may show or not."""
+    A key may be given a lifetime, `expires_s` in seconds (more than 0; milliseconds count): from its end on
+    the key is absent to every method. A write without `expires_s` makes it last; only `incr` keeps what the
+    key had. Where a lifetime is kept as the time of its end, a clock that is set moves that as well.
+
+    Iteration is in the order of the keys' code points and without a lock: what changes meanwhile may show or
+    not."""
+
+    path: str | None = None
+    """Where on this machine it is kept, absolute: a file or a directory. None: in memory, or elsewhere."""
 
     @abstractmethod
-    def incr(self, key: str, by: int = 1) -> int:
+    def set(self, key: str, value: bytes, *, expires_s: float | None = None) -> None:
+        """As `store[key] = value`, for `expires_s` seconds if given."""
+
+    @abstractmethod
+    def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
         """Adds `by` to the decimal number at `key` (absent: 0); returns the sum, which is kept as ASCII
-        digits.
+        digits. A number that was there keeps its lifetime; `expires_s` is for one that this call makes.
 
         Raises ValueError if the value is no number, OverflowError if the sum does not fit 64 bits; then
         nothing has changed."""
 
     @abstractmethod
-    def cas(self, key: str, expected: bytes | None, new: bytes | None) -> bool:
-        """Compare and set: if the value is `expected` (None: absent), makes it `new` (None: deletes it). Says
-        whether it was."""
+    def cas(self, key: str, expected: bytes | None, new: bytes | None, *, expires_s: float | None = None) -> bool:
+        """Compare and set: if the value is `expected` (None: absent), makes it `new` (None: deletes it), for
+        `expires_s` seconds if given. Says whether it was."""
+
+    @abstractmethod
+    def expires_s(self, key: str) -> float | None:
+        """The seconds that `key` has left, None if it lasts. Raises KeyError if it is absent."""
+
+    @abstractmethod
+    def purge(self) -> int:
+        """Frees what expired keys still occupy; returns how many there were. Writes do it on the way, some
+        each, so no one has to call this; Redis and memcached do it themselves, and this returns 0."""
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        self.set(key, value)
 
     @abstractmethod
     def close(self) -> None:
@@ -81,7 +110,9 @@ class _Values(ValuesView[bytes]):
         return (value for _, value in self._mapping._scan())
 
 
-_COUNTER = re.compile(rb"-?[0-9]{1,19}")
+# As Redis has them: no sign but "-", no leading zeros.
+_COUNTER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+_LONGEST_S = 1e10  # three centuries: nobody means more, and milliseconds of it fit everywhere
 
 
 def check_key(key: object) -> str:
@@ -97,6 +128,33 @@ def check_value(value: Any) -> bytes:
         return bytes(value)
     hint = "; encode it first" if isinstance(value, str) else ""
     raise TypeError(f"store values are bytes, got {type(value).__name__}: {value!r:.60}{hint}")
+
+
+def check_lifetime(expires_s: float | None) -> int | None:
+    """A lifetime in whole milliseconds, at least 1; None for a key that lasts."""
+    if expires_s is None:
+        return None
+    if isinstance(expires_s, bool) or not isinstance(expires_s, int | float):
+        raise TypeError(f"expires_s: got {type(expires_s).__name__}: {expires_s!r:.60}; wanted seconds or None")
+    if not 0 < expires_s <= _LONGEST_S:
+        raise ValueError(f"expires_s: got {expires_s!r}; wanted seconds, more than 0 and at most {_LONGEST_S:g}")
+    return math.ceil(expires_s * 1000)
+
+
+def now_ms() -> int:
+    """Since 1970, for lifetimes of which processes or machines have to know the end."""
+    return time.time_ns() // 1_000_000
+
+
+def end_ms(expires_s: float | None) -> int | None:
+    """The `now_ms()` at which a lifetime that begins now is over: never early. None for a key that lasts."""
+    life_ms = check_lifetime(expires_s)
+    return None if life_ms is None else now_ms() + 1 + life_ms
+
+
+def left_s(end_ms: int) -> float:
+    """How long until then."""
+    return max(end_ms / 1000 - time.time(), 0.0)
 
 
 def add(key: str, value: bytes | None, by: int) -> int:

@@ -1,6 +1,6 @@
 """This process's connections to an SQLite store: lent to one operation at a time, closed before a fork.
 
-Owns waiting, errors and forks. Knows no statement and nothing of the file: that is `file`'s. `sqlite` calls
+Owns waiting, errors and forks. Knows no statement and nothing of the file: that is `sqlitefile`'s. `sqlite` calls
 it.
 
 An operation borrows an idle connection or opens one, so there are as many as operations ever ran at once,
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
 from .base import StoreError, StoreTimeout
-from .file import check, connect
+from .sqlitefile import check, connect
 
 __all__ = ["Connections", "T", "Work"]
 
@@ -192,9 +192,7 @@ def _after_fork_in_child() -> None:
         connections._start_anew()
 
 
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def _close_each(connections: list[sqlite3.Connection]) -> None:

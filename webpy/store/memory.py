@@ -1,107 +1,191 @@
 """A store in this process's memory, for one worker and for tests.
 
-Owns a dict and its lock. What a fork inherits is a copy: processes do not see each other's changes.
+Owns a dict, its lock and the order in which keys expire. What a fork inherits is a copy: processes do not see
+each other's changes.
 """
 
 from __future__ import annotations
 
+import heapq
 import os
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from .base import Store, add, check_key, check_value
+from .base import Store, add, check_key, check_lifetime, check_value
 
 __all__ = ["MemoryStore"]
 
 _ABSENT: Any = object()
+_NEVER = float("inf")
+_PURGED_PER_WRITE = 8
+_SPARE_ENDS = 64
 
 
 class MemoryStore(Store):
-    """`memory:`: for one worker only."""
+    """`memory:`: for one worker only; everything is gone when that ends."""
 
     def __init__(self) -> None:
-        self._data: dict[str, bytes] | None = {}
+        self._data: dict[str, tuple[bytes, float]] | None = {}  # value, and its end on the monotonic clock
+        self._ends: list[tuple[float, str]] = []  # a heap; holds more than is true, never less
         self._lock = threading.Lock()
         _OPEN[id(self)] = self
 
-    def _open(self) -> dict[str, bytes]:
-        if self._data is None:
-            raise ValueError("store memory: is closed")
-        return self._data
+    def __repr__(self) -> str:
+        return "MemoryStore()"
+
+    # The mapping
 
     def __getitem__(self, key: str) -> bytes:
-        return self._open()[check_key(key)]
+        value = self._live(check_key(key))
+        if value is None:
+            raise KeyError(key)
+        return value
 
-    def __setitem__(self, key: str, value: bytes) -> None:
-        with self._lock:
-            self._open()[check_key(key)] = check_value(value)
-
-    def __delitem__(self, key: str) -> None:
-        with self._lock:
-            del self._open()[check_key(key)]
+    def get(self, key: str, default: Any = None) -> Any:
+        value = self._live(check_key(key))
+        return default if value is None else value
 
     def __contains__(self, key: object) -> bool:
-        return key in self._open()
+        return self._live(key) is not None
 
     def __len__(self) -> int:
-        return len(self._open())
+        now = time.monotonic()
+        with self._lock:
+            return sum(end > now for _, end in self._open().values())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._open().copy()))
+        return (key for key, _ in self._scan())
 
     def _scan(self) -> Iterator[tuple[str, bytes]]:
-        return iter(sorted(self._open().copy().items()))
+        now = time.monotonic()
+        with self._lock:
+            pairs = [(key, value) for key, (value, end) in self._open().items() if end > now]
+        return iter(sorted(pairs))
+
+    def set(self, key: str, value: bytes, *, expires_s: float | None = None) -> None:
+        life_ms = check_lifetime(expires_s)
+        with self._lock:
+            self._put(check_key(key), check_value(value), life_ms)
+
+    def __delitem__(self, key: str) -> None:
+        self.pop(key)
 
     def pop(self, key: str, default: Any = _ABSENT) -> Any:
         with self._lock:
-            data = self._open()
-            return data.pop(check_key(key)) if default is _ABSENT else data.pop(check_key(key), default)
+            value = self._live(check_key(key))
+            if value is not None:
+                del self._open()[key]
+                return value
+        if default is _ABSENT:
+            raise KeyError(key)
+        return default
 
     def popitem(self) -> tuple[str, bytes]:
         with self._lock:
-            return self._open().popitem()
+            data = self._open()
+            while data:
+                key, (value, end) = data.popitem()
+                if end > time.monotonic():
+                    return key, value
+        raise KeyError("popitem(): the store is empty")
 
     def setdefault(self, key: str, default: Any = None) -> bytes:
         with self._lock:
-            data = self._open()
-            if check_key(key) not in data:
-                data[key] = check_value(default)
-            return data[key]
+            value = self._live(check_key(key))
+            if value is None:
+                self._put(key, value := check_value(default), None)
+            return value
 
     def update(self, other: Any = (), /, **more: bytes) -> None:
         pairs = {check_key(k): check_value(v) for k, v in dict(other, **more).items()}
         with self._lock:
-            self._open().update(pairs)
+            for key, value in pairs.items():
+                self._put(key, value, None)
 
     def clear(self) -> None:
         with self._lock:
             self._open().clear()
+            self._ends.clear()
 
-    def incr(self, key: str, by: int = 1) -> int:
+    # What a mapping has not
+
+    def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
+        life_ms = check_lifetime(expires_s)
         with self._lock:
-            data = self._open()
-            total = add(key, data.get(check_key(key)), by)
-            data[key] = b"%d" % total
+            value = self._live(check_key(key))
+            total = add(key, value, by)
+            if value is None:
+                self._put(key, b"%d" % total, life_ms)
+            else:
+                data = self._open()
+                data[key] = b"%d" % total, data[key][1]
             return total
 
-    def cas(self, key: str, expected: bytes | None, new: bytes | None) -> bool:
+    def cas(self, key: str, expected: bytes | None, new: bytes | None, *, expires_s: float | None = None) -> bool:
         wanted = None if expected is None else check_value(expected)
         value = None if new is None else check_value(new)
+        life_ms = check_lifetime(expires_s)
         with self._lock:
-            data = self._open()
-            if data.get(check_key(key)) != wanted:
+            if self._live(check_key(key)) != wanted:
                 return False
             if value is not None:
-                data[key] = value
+                self._put(key, value, life_ms)
             elif wanted is not None:
-                del data[key]
+                del self._open()[key]
             return True
+
+    def expires_s(self, key: str) -> float | None:
+        with self._lock:
+            if self._live(check_key(key)) is None:
+                raise KeyError(key)
+            end = self._open()[key][1]
+        return None if end == _NEVER else max(end - time.monotonic(), 0.0)
+
+    def purge(self) -> int:
+        with self._lock:
+            return self._purge(len(self._ends))
 
     def close(self) -> None:
         with self._lock:
             self._data = None
+            self._ends.clear()
+
+    # Under the lock, but for `_live` of a key that is only read
+
+    def _open(self) -> dict[str, tuple[bytes, float]]:
+        if self._data is None:
+            raise ValueError("store memory: is closed")
+        return self._data
+
+    def _live(self, key: Any) -> bytes | None:
+        found = self._open().get(key)
+        return found[0] if found and (found[1] == _NEVER or found[1] > time.monotonic()) else None
+
+    def _put(self, key: str, value: bytes, life_ms: int | None) -> None:
+        data = self._open()
+        end = _NEVER if life_ms is None else time.monotonic() + life_ms / 1000
+        data[key] = value, end
+        if self._ends:
+            self._purge(_PURGED_PER_WRITE)
+        if life_ms is not None:
+            heapq.heappush(self._ends, (end, key))
+            if len(self._ends) > 2 * len(data) + _SPARE_ENDS:  # keys set again and again: a heap of what is true
+                self._ends = [(end, key) for key, (_, end) in data.items() if end != _NEVER]
+                heapq.heapify(self._ends)
+
+    def _purge(self, most: int) -> int:
+        """Looks at the `most` first ends at most."""
+        data, now, gone = self._open(), time.monotonic(), 0
+        while most > 0 and self._ends and self._ends[0][0] <= now:
+            most -= 1
+            end, key = heapq.heappop(self._ends)
+            if key in data and data[key][1] == end:
+                del data[key]
+                gone += 1
+        return gone
 
 
 _OPEN: weakref.WeakValueDictionary[int, MemoryStore] = weakref.WeakValueDictionary()

@@ -1,0 +1,121 @@
+"""This process's connections to a memcached server: lent to one command at a time, closed in a forked child.
+
+Owns who has which connection. Knows no command and no protocol: that is the `pymemcache` package's. `memcached`
+calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import weakref
+from collections.abc import Callable
+from typing import TypeVar
+
+try:
+    from pymemcache.client.base import Client  # type: ignore[import-untyped]
+    from pymemcache.exceptions import MemcacheError  # type: ignore[import-untyped]
+except ImportError as error:
+    raise ImportError("a store in memcached needs the package pymemcache: pip install webpy[memcached]") from error
+
+__all__ = ["Client", "Clients", "MemcacheError"]
+
+T = TypeVar("T")
+
+
+class Clients:
+    """Lends connections to `address`, a host and port or the path of a socket. `timeout_s` bounds the wait for
+    each connection and each answer; `name` is for messages."""
+
+    def __init__(self, name: str, address: tuple[str, int] | str, *, timeout_s: float) -> None:
+        self._name = name
+        self._address = address
+        self._timeout_s = timeout_s
+        self._idle: list[Client] | None = []  # None: closed
+        self._guard = threading.Lock()
+        _EVERY[id(self)] = self
+
+    def run(self, command: Callable[[Client], T]) -> T:
+        """`command` on a connection of its own, once. Raises ValueError when closed, MemcacheError, OSError."""
+        client = self._borrow()
+        try:
+            result = command(client)
+        except BaseException:
+            client.close()
+            raise
+        with self._guard:
+            if self._idle is not None:
+                self._idle.append(client)
+                return result
+        client.close()
+        return result
+
+    def close(self) -> None:
+        with self._guard:
+            idle, self._idle = self._idle, None
+        for client in idle or ():
+            client.close()
+
+    def _borrow(self) -> Client:
+        while True:
+            with self._guard:
+                if self._idle is None:
+                    raise ValueError(f"store {self._name} is closed")
+                if not self._idle:
+                    break
+                client = self._idle.pop()
+            if not _has_ended(client):
+                return client
+            client.close()
+        return self._connect()
+
+    def _connect(self) -> Client:
+        if isinstance(self._address, str):
+            return self._client(self._address)
+        failure: OSError | None = None
+        for *_, address in socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM):
+            client = self._client((str(address[0]), int(address[1])))
+            try:
+                client.version()
+                return client
+            except OSError as error:
+                client.close()
+                failure = failure or error
+            except BaseException:
+                client.close()
+                raise
+        raise failure or OSError(f"no address of {self._address[0]!r}")
+
+    def _client(self, address: tuple[str, int] | str) -> Client:
+        wait_s = self._timeout_s
+        return Client(address, connect_timeout=wait_s, timeout=wait_s, no_delay=True, default_noreply=False)
+
+    def _start_anew(self) -> None:
+        """In a forked child: closing its copies is nothing that the parent's connections notice."""
+        self._guard = threading.Lock()
+        for client in self._idle or ():
+            client.close()
+        if self._idle is not None:
+            self._idle = []
+
+
+def _has_ended(client: Client) -> bool:
+    """The server has closed it (or said what nobody asked for)."""
+    if client.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(client.sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+_EVERY: weakref.WeakValueDictionary[int, Clients] = weakref.WeakValueDictionary()
+
+
+def _after_fork_in_child() -> None:
+    for clients in list(_EVERY.values()):
+        clients._start_anew()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
