@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webpy.headers import HTTPHeaders
-from webpy.negotiation import best, best_encoding, vary, weigh
+from tests.heads import request_of
+from tests.server import ROOT, Server
+from webpy import HTTPError, HTTPHeaders
+from webpy.json import JSONHandler
+from webpy.negotiation import AcceptMixIn, best, best_encoding, vary, weigh
 
 # RFC 9110 section 12.5.1, its last example
 RFC_ACCEPT = "text/*;q=0.3, text/plain;q=0.7, text/plain;format=flowed, text/plain;format=fixed;q=0.4, */*;q=0.5"
@@ -28,7 +34,7 @@ RFC_ACCEPT = "text/*;q=0.3, text/plain;q=0.7, text/plain;format=flowed, text/pla
         ("a;;q=0.5;", [("a", 0.5)]),
         ("a;q=0.3333", [("a", 0.3333)]),
         ("", []),
-        ("a;q=1.1, b;q=-1, c;q=.5, d;q=1.01, e;q=, f;q, g;q=0x1, h;q=nan, i;q=\"1\", j;q=1e0, k", [("k", 1.0)]),
+        ('a;q=1.1, b;q=-1, c;q=.5, d;q=1.01, e;q=, f;q, g;q=0x1, h;q=nan, i;q="1", j;q=1e0, k', [("k", 1.0)]),
         ("a b, c/d/e, /, a/, /b, ä, a=b, ;q=1, (x), k", [("k", 1.0)]),
         ('a;x="open, b', []),
     ],
@@ -37,7 +43,9 @@ def test_weigh(value: str, members: list[tuple[str, float]]) -> None:
     assert weigh(value) == members
 
 
-@pytest.mark.parametrize("value", ['"' * 32000, '"\\' * 16000, "a;" * 16000, 'a;b="\\' * 5000, "a," * 16000, " " * 32000])
+@pytest.mark.parametrize(
+    "value", ['"' * 32000, '"\\' * 16000, "a;" * 16000, 'a;b="\\' * 5000, "a," * 16000, " " * 32000]
+)
 def test_what_a_head_can_hold_is_read_at_once(value: str) -> None:
     began = time.perf_counter()
     weigh(value)
@@ -138,3 +146,54 @@ def test_vary() -> None:
     headers.set("Vary", "*")
     vary(headers, "Accept")
     assert list(headers) == [("Vary", "*")]
+
+
+class Both(AcceptMixIn):
+    def do_get(self) -> Any:
+        return 200, self.accept("application/json", "text/html; charset=utf-8")
+
+
+def answer(cls: type[AcceptMixIn], *fields: str) -> tuple[Any, HTTPHeaders]:
+    handler = cls(request_of("GET", "/", *fields), ())  # type: ignore[arg-type]
+    return handler.respond(), handler.response.headers
+
+
+def test_accept_sets_what_it_chose() -> None:
+    for fields, chosen in (
+        ((), "application/json"),
+        (("Accept: text/html",), "text/html; charset=utf-8"),
+        (("Accept: text/html;q=0.5", "Accept: application/*;q=0.6"), "application/json"),
+    ):
+        result, headers = answer(Both, *fields)
+        assert result == (200, chosen)
+        assert list(headers) == [("Vary", "Accept"), ("Content-Type", chosen)]
+
+
+def test_accept_refuses_with_what_there_is() -> None:
+    with pytest.raises(HTTPError, match="406") as caught:
+        answer(Both, "Accept: image/png")
+    assert caught.value.message == "application/json\ntext/html; charset=utf-8\n"
+    assert dict(caught.value.headers or ()) == {"Vary": "Accept", "Content-Type": "text/plain; charset=utf-8"}
+
+
+def test_it_mixes_with_other_handlers() -> None:
+    class Last(JSONHandler, AcceptMixIn):
+        do_get = Both.do_get
+
+    assert answer(Last, "Accept: text/html")[1]["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_the_example(serve: Callable[..., Server]) -> None:
+    server = serve(ROOT / "examples" / "negotiated.py", "--workers", "2")
+    for _ in range(2):
+        plain = server.get("/weather")
+        assert json.loads(plain.body)["degrees"] == 21 and plain.headers["Content-Type"] == "application/json"
+        page = server.get("/weather", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert "<li>place: Zürich".encode() in page.body and page.headers["Vary"] == "Accept"
+        text = server.get("/weather", headers={"Accept": "text/*;q=0.5, text/plain"})
+        assert (text.body, text.headers["Content-Type"]) == (
+            "place: Zürich\nsky: clear\ndegrees: 21\n".encode(),
+            "text/plain; charset=utf-8",
+        )
+    none = server.get("/weather", headers={"Accept": "image/png"})
+    assert (none.status, none.headers["Vary"], len(none.body.splitlines())) == (406, "Accept", 3)

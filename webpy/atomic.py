@@ -65,9 +65,11 @@ class ResourceLocks:
         """`with locks.write(key):` alone."""
         return _Guard(self, key, True)
 
-    def acquire(self, key: str, exclusive: bool) -> Held:
-        """Waits for the lock. Give what it returns to `release`, in any thread of this process. Raises
-        TimeoutError, naming the key."""
+    def acquire(self, key: str, exclusive: bool, timeout_s: float | None = None) -> Held:
+        """Waits for the lock, at most `timeout_s` if it is given. Give what it returns to `release`, in any
+        thread of this process. Raises TimeoutError, naming the key."""
+        if timeout_s is None:
+            timeout_s = self.timeout_s
         offset = _offset(key)
         with self._mutex:
             table = self._table
@@ -81,7 +83,7 @@ class ResourceLocks:
             resource.waiting += 1
         taken = False
         try:
-            taken = self._wait(resource, queue, exclusive)
+            taken = self._wait(resource, queue, exclusive, timeout_s)
         finally:
             with self._mutex:
                 resource.waiting -= 1
@@ -89,7 +91,7 @@ class ResourceLocks:
                     self._drop(table, resource)
         if not taken:
             use = "writing" if exclusive else "reading"
-            raise TimeoutError(f"resource {key!r}: not free for {use} within {self.timeout_s} s")
+            raise TimeoutError(f"resource {key!r}: not free for {use} within {timeout_s} s")
         return Held(table, resource, exclusive)
 
     def release(self, held: Held) -> None:
@@ -117,10 +119,10 @@ class ResourceLocks:
         if not resource.users:
             del table[resource.offset]
 
-    def _wait(self, resource: _Resource, queue: _Queue, exclusive: bool) -> bool:
+    def _wait(self, resource: _Resource, queue: _Queue, exclusive: bool, timeout_s: float) -> bool:
         """Says whether it got the lock before the timeout."""
         start = time.monotonic()
-        if not queue.turn.acquire(timeout=self.timeout_s):
+        if not queue.turn.acquire(timeout=timeout_s):
             return False
         try:
             with self._mutex:
@@ -128,7 +130,7 @@ class ResourceLocks:
                 try:
                     while not self._try(resource, exclusive):
                         now = time.monotonic()
-                        if now - start >= self.timeout_s:
+                        if now - start >= timeout_s:
                             return False
                         if resource.next and napping_since == start:
                             napping_since = now  # all that is left to wait for is those inside

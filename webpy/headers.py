@@ -20,8 +20,9 @@ class HTTPHeaders:
         # Lower-case name, name, value. A list, as there are few: finding one of 12 takes 0.3 µs, and filling it half
         # of what a dict of lists takes.
         self._fields: list[tuple[str, str, str]] = []
-        for name, value in fields.items() if isinstance(fields, Mapping) else fields:
-            self.add(name, value)
+        if fields:  # most begin empty, and to ask what they are costs more than to make them
+            for name, value in fields.items() if isinstance(fields, Mapping) else fields:
+                self.add(name, value)
 
     def add(self, name: str, value: str) -> None:
         """Add one more field `name`, keeping those that are there."""

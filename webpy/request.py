@@ -21,6 +21,12 @@ class Peer(Protocol):
     @property
     def tls(self) -> object | None: ...
 
+    @property
+    def server_address(self) -> tuple[str, int]: ...
+
+    @property
+    def gone(self) -> bool: ...
+
 
 class Request:
     """One request: its head, its body and who sent it.
@@ -28,8 +34,9 @@ class Request:
     `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it.
     """
 
-    __slots__ = ("_peer", "_stored", "body", "head", "headers", "raw_body", "rfile", "trailers")
+    __slots__ = ("_error_headers", "_peer", "_stored", "body", "head", "headers", "id", "raw_body", "rfile", "trailers")
 
+    _error_headers: HTTPHeaders | None
     head: Head
     headers: HTTPHeaders
     """The request's fields; a copy of this request's own, so that it may be changed."""
@@ -41,6 +48,8 @@ class Request:
     """The body as it arrived, if it was small enough to be kept in memory; empty otherwise."""
     trailers: tuple[tuple[str, str], ...]
     """Trailer fields of a chunked body, names as sent (RFC 9110 section 6.5); never merged into the headers."""
+    id: str
+    """What the error log calls the request; empty, unless a mix-in set it (`webpy.requestid`)."""
 
     def __init__(self, peer: Peer, head: Head) -> None:
         self._peer = peer
@@ -59,6 +68,10 @@ class Request:
             value = self._stored_body() if self._stored else self.raw_body
         elif name == "trailers":
             value = ()
+        elif name == "_error_headers":
+            return None
+        elif name == "id":
+            value = ""
         elif name == "_stored":
             value = False
         else:
@@ -80,6 +93,19 @@ class Request:
         body = stream.read()
         stream.seek(place)
         return body
+
+    @property
+    def error_headers(self) -> HTTPHeaders:
+        """Fields that go with an error too, whoever raised it, unless it has its own: what a handler's `response`
+        holds is not sent then. For mix-ins to fill; empty before."""
+        if self._error_headers is None:
+            self._error_headers = HTTPHeaders()
+        return self._error_headers
+
+    @property
+    def has_error_headers(self) -> bool:
+        """Whether there are any `error_headers`."""
+        return self._error_headers is not None
 
     @property
     def method(self) -> str:
@@ -110,6 +136,20 @@ class Request:
     def client_address(self) -> tuple[str, int]:
         """Host and port of the client; the host of a unix socket is "unix", its port 0."""
         return self._peer.client_address
+
+    @property
+    def client_gone(self) -> bool:
+        """Whether the client has closed the connection, or said that it sends no more: a look at the socket (2 µs).
+
+        For handlers that wait long: the answer may have nobody who reads it. Only while the handler, or the body that
+        it gave, runs.
+        """
+        return self._peer.gone
+
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """Host and port that the client connected to; ("unix", 0) for a unix socket."""
+        return self._peer.server_address
 
     @property
     def tls(self) -> object | None:

@@ -30,7 +30,7 @@ from .supervisor.succession import kept_descriptor
 from .target import Target, TargetError, load_target, loading
 from .worker import Site, WebApplication
 
-__all__ = ["HTTPServer", "serve"]
+__all__ = ["HTTPServer", "serve", "serve_site"]
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PASSED_ON = (signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU)
@@ -41,7 +41,6 @@ def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None =
 
     target, kind: see `target.load_target`; resolve_again: the settings of now, asked for at the start and at reloads.
     """
-    locks = _kept_locks()
 
     def find_site() -> Site:
         with _told():
@@ -51,6 +50,13 @@ def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None =
     def warm_up(found: Target) -> None:
         with _told():
             found.warm_up()
+
+    return serve_site(find_site, resolve_again, target)
+
+
+def serve_site(find_site: Callable[[], Site], resolve_again: Callable[[], Resolved], target: str | None = None) -> int:
+    """Serve a site that is no TARGET, as `serve` does; find_site: called in the zygote, raises LoadError."""
+    locks = _kept_locks()
 
     def configure() -> tuple[Config, WebApplication]:
         resolved = resolve_again()

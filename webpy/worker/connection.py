@@ -6,6 +6,7 @@ Between requests a connection costs this object and its socket: nothing else is 
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .output import Output
 
 __all__ = ["Connection", "Phase"]
+
+_GONE = getattr(select, "POLLRDHUP", select.POLLHUP)
 
 
 class Phase(IntEnum):
@@ -78,6 +81,21 @@ class Connection:
     def tls(self) -> ssl.SSLSocket | None:
         """The socket if it speaks TLS."""
         return self.sock if isinstance(self.sock, ssl.SSLSocket) else None
+
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """The host and port that the client connected to; ("unix", 0) for a unix socket."""
+        address = self.sock.getsockname()
+        return (address[0], address[1]) if isinstance(address, tuple) else ("unix", 0)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has closed the connection, or its half of it: the kernel tells no difference."""
+        if self.phase == Phase.CLOSED:
+            return True
+        poller = select.poll()
+        poller.register(self.fd, _GONE)
+        return bool(poller.poll(0))
 
     def unread(self) -> bool:
         """Whether bytes wait that nobody has read; under TLS that is not looked for."""

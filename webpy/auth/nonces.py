@@ -1,0 +1,118 @@
+"""The nonces of Digest (RFC 7616 sections 3.3 and 5.4): signed instead of remembered, and each count of one used once.
+
+Owns their form, their age and their counts in the store. Knows no request, and no user; `digest` calls it.
+
+A nonce is the time it was made, 18 random bytes, and an HMAC of both and the realm: issuing one stores nothing, so a
+flood of requests without credentials leaves nothing behind. The key is in the store too, so that every worker, before
+and after a reload, knows the others' nonces.
+
+The counts of a nonce lie in the store as long as it is good, from the first right proof with it. As clients use a nonce
+on several connections, they may arrive out of order: the last 128 are a bitmap, as in RFC 4303 section 3.4.3, and older
+ones count as used.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import re
+import secrets
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..store import Store
+
+__all__ = ["Nonces"]
+
+_FORM = re.compile(r"[A-Za-z0-9_-]{56}")
+_RANDOM_BYTES = 18
+_MAC_BYTES = 16
+_KEY_BYTES = 32
+_KEY = "webpy.auth/key"
+_WINDOW = 128
+_COUNTS = struct.Struct(">I16s")  # the highest count, and a bitmap of that and the 127 before
+_MARGIN_S = 60.0  # how far the clocks of two machines with one store may be apart
+_TRIES = 200
+_DEFAULT = "sqlite:///webpy-auth.sqlite3"
+
+
+class Nonces:
+    """Issues nonces and takes their counts.
+
+    store: shared by all workers; by default the one at the URL in the environment's WEBPY_AUTH, or at
+    `sqlite:///webpy-auth.sqlite3`. Its keys begin with "webpy.auth/": whoever can read them can make nonces (no
+    passwords), and whoever clears it lets proofs count once more until their nonces end. lifetime_s: until a client has
+    to come with a new one, which costs it a request but asks nobody for a password. Make it at module level. Raises
+    ValueError for a lifetime that is none."""
+
+    def __init__(self, store: Store | None = None, *, lifetime_s: float = 300.0) -> None:
+        if not 0 < lifetime_s < 1e9:
+            raise ValueError(f"Nonces: got lifetime_s {lifetime_s!r}, wanted seconds, more than 0")
+        self.lifetime_s = lifetime_s
+        self._store = store
+        self._key = b""
+        self._opening = threading.Lock()
+
+    def issue(self, realm: str) -> str:
+        """A new nonce for `realm`."""
+        raw = struct.pack(">Q", int(time.time() * 1000)) + secrets.token_bytes(_RANDOM_BYTES)
+        return base64.urlsafe_b64encode(raw + self._mac(raw, realm)).decode()
+
+    def take(self, nonce: str, realm: str, count: int) -> bool:
+        """Use `count` (1 to 2**32 - 1) of `nonce`: False if it was used, or the nonce is too old or not ours."""
+        if not _FORM.fullmatch(nonce):
+            return False
+        raw = base64.urlsafe_b64decode(nonce)
+        raw, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(raw, realm)):
+            self._key = b""  # the store may have been cleared, and have another by now
+            if not hmac.compare_digest(mac, self._mac(raw, realm)):
+                return False
+        left_s = struct.unpack_from(">Q", raw)[0] / 1000 + self.lifetime_s - time.time()
+        return left_s > 0 and self._count(nonce, count, left_s + _MARGIN_S)
+
+    def _count(self, nonce: str, count: int, keep_s: float) -> bool:
+        store = self._opened()
+        key = f"webpy.auth/nonces/{nonce}"
+        for _ in range(_TRIES):
+            before = store.get(key)
+            highest, bitmap = _COUNTS.unpack(before) if before else (0, b"")
+            seen = int.from_bytes(bitmap, "big")
+            if count > highest:
+                seen = (seen << min(count - highest, _WINDOW) | 1) & (1 << _WINDOW) - 1
+                highest = count
+            else:
+                behind = highest - count
+                if behind >= _WINDOW or seen >> behind & 1:
+                    return False
+                seen |= 1 << behind
+            after = _COUNTS.pack(highest, seen.to_bytes(_WINDOW // 8, "big"))
+            if store.cas(key, before, after, expires_s=keep_s):
+                return True
+        return False  # others were quicker each time; the client comes again with another nonce
+
+    def _mac(self, raw: bytes, realm: str) -> bytes:
+        key = self._key
+        if not key:
+            store = self._opened()
+            key = store.get(_KEY, b"")
+            if not key:
+                made = secrets.token_bytes(_KEY_BYTES)
+                key = made if store.cas(_KEY, None, made) else store.get(_KEY, b"")
+            if len(key) != _KEY_BYTES:
+                raise ValueError(f"store key {_KEY!r}: got {len(key)} bytes, wanted {_KEY_BYTES}")
+            self._key = key
+        return hmac.digest(key, raw + realm.encode(), "sha256")[:_MAC_BYTES]
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            from ..store import open as open_store
+
+            with self._opening:
+                if self._store is None:
+                    self._store = open_store(os.environ.get("WEBPY_AUTH") or _DEFAULT)
+        return self._store

@@ -1,0 +1,115 @@
+"""What a script is told of its request: the meta-variables (RFC 3875 section 4.1) and those that all servers add.
+
+Owns their names and how fields become variables. Reads the request only; no processes.
+
+Values are str as `os.environ` has them: bytes beyond the locale's encoding as surrogates. What has no value is left
+out, but for PATH_INFO and QUERY_STRING, which scripts look for and which are empty then.
+"""
+
+from __future__ import annotations
+
+import os
+from urllib.parse import unquote_to_bytes
+
+from ..request import Request
+from .finding import Found
+
+__all__ = ["INHERITED", "arguments", "meta_variables"]
+
+INHERITED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ")
+"""What scripts get of the server's own environment: nothing that may be a secret."""
+
+#: Fields that no HTTP_ variable is made of. Proxy would become HTTP_PROXY, which clients take for their proxy
+#: (CVE-2016-5385); credentials are the server's (section 4.1.18), and so is the connection.
+_KEPT_BACK = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "keep-alive",
+        "proxy",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def meta_variables(
+    request: Request, found: Found, remote: str, root: bytes, length: int | None, user: str | None
+) -> dict[str, str]:
+    """The variables for a script.
+
+    remote: the URL's path of its directory; root: the directory that PATH_TRANSLATED begins with; length: of the body
+    in bytes, None when the request has none; user: who was authenticated, if somebody was.
+    """
+    host, port = request.server_address
+    variables = {
+        "DOCUMENT_ROOT": os.fsdecode(root),
+        "GATEWAY_INTERFACE": "CGI/1.1",
+        "PATH_INFO": os.fsdecode(found.info),
+        "QUERY_STRING": request.query,
+        "REDIRECT_STATUS": "200",  # php-cgi runs nothing without it
+        "REMOTE_ADDR": request.client_address[0],
+        "REMOTE_HOST": request.client_address[0],
+        "REMOTE_PORT": str(request.client_address[1]),
+        "REQUEST_METHOD": request.method,
+        "REQUEST_SCHEME": request.scheme,
+        "REQUEST_URI": request.resource,
+        "SCRIPT_FILENAME": os.fsdecode(found.path),
+        "SCRIPT_NAME": os.fsdecode(unquote_to_bytes(remote) + found.name),
+        "SERVER_ADDR": host,
+        "SERVER_NAME": _host(request.host) or _bracketed(host),
+        "SERVER_PORT": str(port or (443 if request.tls else 80)),
+        "SERVER_PROTOCOL": request.http_version,
+        "SERVER_SOFTWARE": "webpy",
+    }
+    if found.info:
+        variables["PATH_TRANSLATED"] = os.fsdecode(root + found.info)
+    if length is not None:
+        variables["CONTENT_LENGTH"] = str(length)
+    if request.scheme == "https":
+        variables["HTTPS"] = "on"
+    if user is not None:
+        variables["REMOTE_USER"] = user
+        scheme = (request.head.get("authorization") or "").partition(" ")[0]
+        variables["AUTH_TYPE"] = scheme.capitalize()
+    _add_fields(variables, request)
+    return variables
+
+
+def _add_fields(variables: dict[str, str], request: Request) -> None:
+    for name, value in request.head.fields:
+        low = name.lower()
+        text = os.fsdecode(value.encode("latin-1"))
+        if low == "content-type":
+            variables.setdefault("CONTENT_TYPE", text)
+        # A name with anything else, as an underscore, could pass for another one.
+        elif low not in _KEPT_BACK and low.replace("-", "").isalnum():
+            key = "HTTP_" + low.upper().replace("-", "_")
+            joint = "; " if low == "cookie" else ", "
+            variables[key] = f"{variables[key]}{joint}{text}" if key in variables else text
+
+
+def arguments(request: Request) -> list[bytes]:
+    """The words of an "indexed" query, one without "=" (RFC 3875 section 4.4); none that begins with "-"."""
+    if request.method not in ("GET", "HEAD") or not request.query or "=" in request.query:
+        return []
+    words = [unquote_to_bytes(word) for word in request.query.split("+")]
+    return [] if any(word.startswith(b"-") or b"\0" in word for word in words) else words
+
+
+def _host(authority: str) -> str:
+    """The host of an authority, without its port; an IPv6 address keeps its brackets (section 4.1.14)."""
+    if authority.startswith("["):
+        return authority.partition("]")[0] + "]"
+    return authority.partition(":")[0]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,212 @@
+"""The handler that answers with what a script gives, and the routes of a directory of scripts.
+
+Owns the way of one request: find the script, start it, read its header block, hand its output on; and what of that
+becomes which status.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
+
+from ..errors import HTTPError
+from ..handler import HTTPHandler
+from ..protocol import body_allowed
+from ..response import Result
+from .environment import INHERITED, arguments, meta_variables
+from .finding import Found, find
+from .head import HEAD_BYTES, BadHead, ScriptHead, find_body, parse_head
+from .identity import Identity, identity_of
+from .output import Body, ClientGone, Output, ScriptDied, Silent
+from .spawning import Busy, Job, TooLong, start
+from .stdin import open_body
+
+__all__ = ["CGIHandler", "new"]
+
+_log = logging.getLogger("webpy.cgi")
+
+#: statuses for a script that cannot be started, where it is not 500
+_FAILURES = {errno.EACCES: 403, errno.E2BIG: 431, errno.EAGAIN: 503, errno.ENOMEM: 503}
+
+
+def new(
+    directory: str | os.PathLike[str],
+    remote: str = "/cgi-bin",
+    *,
+    handler: type[CGIHandler] | None = None,
+    **settings: Any,
+) -> dict[str, type[HTTPHandler]]:
+    """Routes for the scripts of `directory`, at the URL's path `remote`.
+
+    handler: a subclass of CGIHandler, for example with a mix-in in front; settings: the attributes of CGIHandler that
+    are to differ, such as `timeout_s=300`. Raises ValueError for a directory that is none, a remote that does not begin
+    with "/" or ends with it, an unknown setting or user, no time.
+    """
+    base = CGIHandler if handler is None else handler
+    unknown = sorted(set(settings) - set(CGIHandler.SETTINGS))
+    if unknown:
+        raise ValueError(f"cgi: got {unknown[0]!r}, wanted one of {', '.join(CGIHandler.SETTINGS)}")
+    if remote and (not remote.startswith("/") or remote.endswith("/")):
+        raise ValueError(f"cgi: got remote {remote!r}, wanted a path such as '/cgi-bin'")
+    if not settings.get("timeout_s", 1.0) > 0:
+        raise ValueError(f"cgi: got timeout_s {settings['timeout_s']!r}, wanted seconds, more than 0")
+    if not os.path.isdir(directory):
+        raise ValueError(f"cgi: got {os.fspath(directory)!r}, wanted a directory")
+    place = {"directory": os.path.abspath(directory), "remote": remote}
+    made = type(base.__name__, (base,), {**settings, **place, "__module__": base.__module__, "__doc__": base.__doc__})
+    return {re.escape(remote) + r"(/[^?]*)?(?:\?.*)?" if remote else r"(/[^?]*)(?:\?.*)?": made}
+
+
+class CGIHandler(HTTPHandler):
+    """Answers every method with the script that the path names; `self.groups[0]` is the path behind `remote`.
+
+    A subclass may override `environ`. The settings are attributes; `new` makes a subclass with those it is given.
+    """
+
+    SETTINGS: ClassVar[tuple[str, ...]] = (
+        "check",
+        "document_root",
+        "environment",
+        "indexed",
+        "most",
+        "timeout_s",
+        "user",
+    )
+
+    directory: str = "."
+    """Where the scripts are: an absolute path."""
+    remote: str = ""
+    """The path of their URLs, up to the "/" before a script's name."""
+    document_root: str | None = None
+    """What PATH_TRANSLATED begins with; None is the directory that `directory` is in."""
+    environment: ClassVar[Mapping[str, str]] = {}
+    """Variables for every script, beside those that CGI has."""
+    timeout_s: float = 60.0
+    """The longest silence: until the header block is whole, then between two pieces of output; `math.inf` is off."""
+    most: int = 64
+    """How many scripts may run at once in one worker."""
+    user: str | None = "nobody"
+    """Who runs the scripts when the worker is root: a user's name; None is root."""
+    indexed: bool = False
+    """Whether a query without "=" becomes the script's arguments (RFC 3875 section 4.4)."""
+    check: bool = False
+    """Whether an exit status other than 0 is a failure even if the script has answered."""
+
+    _identity: ClassVar[Identity | None] = None
+    _found: Found | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls._identity = identity_of(cls.user) if cls.user is not None and os.geteuid() == 0 else None
+
+    def check_continue(self) -> bool | None:
+        self.find()
+        return super().check_continue()
+
+    def respond(self) -> Result:
+        found = self.find()
+        output = self._start(found)
+        try:
+            head, first = self._read_head(output)
+            if not body_allowed(head.status, self.request.method):
+                output.end(check=self.check)
+        except (Silent, ClientGone, ScriptDied, BadHead) as error:
+            output.close()
+            raise self._failure(error) from None
+        except BaseException:
+            output.close()
+            raise
+        for name, value in head.fields:
+            self.response.headers.add(name, value)
+        if not body_allowed(head.status, self.request.method):
+            return head.status, head.reason, iter(())
+        return head.status, head.reason, Body(output, first, head.length, self._failure, check=self.check)
+
+    def find(self) -> Found:
+        """The script that the path names. Raises HTTPError: 403, 404."""
+        if self._found is None:
+            self._found = find(os.fsencode(self.directory), self.groups[0] or "")
+        return self._found
+
+    def environ(self, found: Found, length: int | None) -> dict[str, str]:
+        """The script's environment; length: of the body in bytes, None when the request has none."""
+        root = os.fsencode(self.document_root or os.path.dirname(self.directory))
+        who = getattr(self, "auth", None)
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        told = meta_variables(
+            self.request, found, self.remote, root.rstrip(b"/"), length, who if isinstance(who, str) else None
+        )
+        return {"PATH": os.defpath, **inherited, **self.environment, **told}
+
+    # -- to the script -----------------------------------------------------------------------------------------------
+
+    def _start(self, found: Found) -> Output:
+        request = self.request
+        identity = self._identity if os.geteuid() == 0 else None  # it may have been loaded by root, and not run by it
+        owner = None if identity is None else (identity[0], identity[1])
+        try:
+            with open_body(request, owner) as (stdin, length):
+                words = arguments(request) if self.indexed else []
+                variables = [os.fsencode(f"{name}={value}") for name, value in self.environ(found, length).items()]
+                job = Job(found.path, [found.path, *words], variables, os.path.dirname(found.path), identity)
+                process = start(job, stdin, self.most)
+        except HTTPError:  # the body broke off
+            raise
+        except Busy as error:
+            self._say(" was not started: %s", error, logging.WARNING)
+            raise HTTPError(503, headers={"Retry-After": "1"}) from None
+        except TooLong as error:
+            self._say(" was not started: %s", error, logging.WARNING)
+            raise HTTPError(431) from None
+        except OSError as error:
+            self._say(" cannot be started: %s", error)
+            raise HTTPError(503) from None
+        return Output(process, self.timeout_s, lambda: request.client_gone, lambda line: self._say(": %s", line))
+
+    # -- from the script ---------------------------------------------------------------------------------------------
+
+    def _read_head(self, output: Output) -> tuple[ScriptHead, bytes]:
+        """The script's header block, and what came of its body with it."""
+        data = b""
+        give_up = time.monotonic() + self.timeout_s
+        while (at := find_body(data)) < 0 and len(data) <= HEAD_BYTES:
+            piece = output.read(give_up - time.monotonic())
+            if not piece:
+                self._refuse_end(output)
+            data += piece
+        if not 0 <= at <= HEAD_BYTES:
+            raise BadHead(f"it is longer than {HEAD_BYTES} bytes")
+        return parse_head(data[:at]), data[at:]
+
+    def _refuse_end(self, output: Output) -> NoReturn:
+        """The output ended before its header block did."""
+        failure = output.settle().failure
+        if failure is None:
+            raise ScriptDied(f"{output.describe()} before its header block was whole")
+        at = {"run": "", "user": f" as {self.user}", "directory": " in its directory"}.get(failure.stage, "")
+        hint = ", or its interpreter" if failure.errno == errno.ENOENT else ""
+        self._say(f" cannot be run{at}: %s{hint}", os.strerror(failure.errno))
+        raise HTTPError(_FAILURES.get(failure.errno, 500))
+
+    def _failure(self, error: Exception) -> HTTPError:
+        """What is to be raised for a script that failed; said in the log."""
+        match error:
+            case ClientGone():
+                return HTTPError(499, status_message="Client Closed Request")
+            case Silent():
+                self._say(" gave nothing for %g s, and was ended", self.timeout_s)
+                return HTTPError(504)
+            case BadHead():
+                self._say(" gave a header block that is none: %s", error)
+            case _:
+                self._say(" failed: %s", error)
+        return HTTPError(502)
+
+    def _say(self, text: str, value: object, level: int = logging.ERROR) -> None:
+        name = os.fsdecode(self.find().path)
+        _log.log(level, f"%s{text}", name if name.isprintable() else ascii(name), value)

@@ -1,0 +1,158 @@
+"""Owns conditional requests: whether a request's preconditions let it go on (RFC 9110 section 13), and HTTP dates.
+
+    validators = Validators('"v7"', modified_s)         # None for a resource that does not exist
+    status = evaluate(self.request.method, self.request.headers, validators)
+    if status is not None:                              # 304: send the validators and no body; 412: raise HTTPError
+        ...
+
+Evaluate only what would succeed without conditions: a 404 stays one (RFC 9110 section 13.2.1). A condition that is
+checked and then acted on needs a lock around both, such as `atomic = True`, or two clients may both find theirs true.
+Knows nothing of handlers or files, whoever answers a request calls it.
+"""
+
+from __future__ import annotations
+
+import calendar
+import math
+import re
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .headers import HTTPHeaders
+
+__all__ = ["Validators", "evaluate", "http_date", "parse_http_date", "range_applies"]
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_TIME = r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9]|60)"
+_MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
+_DATE_FORMATS = tuple(
+    re.compile(text, re.ASCII)
+    for text in (
+        rf"(?:{'|'.join(_DAYS)}), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",  # IMF-fixdate
+        rf"(?:{'|'.join(_LONG_DAYS)}), (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",  # RFC 850
+        rf"(?:{'|'.join(_DAYS)}) {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})",  # asctime
+    )
+)
+"""HTTP-date, RFC 9110 section 5.6.7: case-sensitive, and nothing else."""
+
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"')
+"""entity-tag, RFC 9110 section 8.8.3. A comma may be a part of it, so lists are not split at commas."""
+
+
+class Validators(NamedTuple):
+    """What tells one state of a resource from another (RFC 9110 section 8.8).
+
+    etag: the entity tag with its quotes, and with `W/` before it if it is a weak one; modified_s: the time of the last
+    modification in seconds since the epoch, of which the fraction does not count. None where there is none.
+    """
+
+    etag: str | None = None
+    modified_s: float | None = None
+
+
+def evaluate(method: str, headers: HTTPHeaders, validators: Validators | None) -> int | None:
+    """What the request's preconditions come to, in the order of RFC 9110 section 13.2.2.
+
+    method, headers: the request's; validators: of what would be answered or changed now, None if it does not exist.
+    Gives None when the request shall go on, 304 or 412 as the status to answer. If-Range is `range_applies`'s.
+    """
+    is_reading = method in ("GET", "HEAD")
+    if "if-match" in headers:
+        if not _matches(headers.getlist("If-Match"), validators, strongly=True):
+            return 412
+    elif "if-unmodified-since" in headers and _modified_since(headers.getlist("If-Unmodified-Since"), validators):
+        return 412
+    if "if-none-match" in headers:
+        if _matches(headers.getlist("If-None-Match"), validators, strongly=False):
+            return 304 if is_reading else 412
+    elif is_reading and _modified_since(headers.getlist("If-Modified-Since"), validators) is False:
+        return 304
+    return None
+
+
+def range_applies(headers: HTTPHeaders, validators: Validators) -> bool:
+    """Whether a Range field may be followed: there is no If-Range, or it names this very state (RFC 9110 section
+    13.1.5). A date does so only when it is the last modification's and that second is over, as what is written within
+    one second has one date."""
+    values = headers.getlist("If-Range")
+    if not values:
+        return True
+    etag, modified_s = validators
+    value = values[0].strip()
+    if len(values) > 1:
+        return False
+    if value.endswith('"'):
+        return value == etag and _ENTITY_TAG.fullmatch(value) is not None and not value.startswith("W/")
+    since_s = parse_http_date(value)
+    return since_s is not None and modified_s is not None and math.floor(modified_s) == since_s < int(time.time())
+
+
+def _matches(values: list[str], validators: Validators | None, *, strongly: bool) -> bool:
+    """Whether `*` or one of the listed entity tags stands for what is there (RFC 9110 section 8.8.3.2).
+
+    What is no entity tag matches nothing."""
+    if validators is None:
+        return False
+    listed = ", ".join(values).strip()
+    if listed == "*":
+        return True
+    etag = validators.etag
+    if etag is None:
+        return False
+    tags = _ENTITY_TAG.findall(listed)
+    if strongly:
+        return not etag.startswith("W/") and etag in tags
+    return etag.removeprefix("W/") in [tag.removeprefix("W/") for tag in tags]
+
+
+def _modified_since(values: list[str], validators: Validators | None) -> bool | None:
+    """Whether the resource changed after the date; None when that cannot be told and the field is to be ignored."""
+    if len(values) != 1 or validators is None or validators.modified_s is None:
+        return None
+    since_s = parse_http_date(values[0])
+    return None if since_s is None else math.floor(validators.modified_s) > since_s
+
+
+def http_date(seconds: float) -> str:
+    """The date of a time in seconds since the epoch, such as "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7).
+
+    Raises ValueError or OverflowError for a time whose year does not have four digits.
+    """
+    return _date_of_second(math.floor(seconds))
+
+
+@lru_cache(256)
+def _date_of_second(second: int) -> str:
+    year, month, day, hour, minute, sec, weekday, *_ = time.gmtime(second)
+    if not 0 <= year <= 9999:
+        raise ValueError(f"{second} s since the epoch is in the year {year}, wanted one of four digits")
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{sec:02} GMT"
+
+
+@lru_cache(256)
+def parse_http_date(text: str) -> float | None:
+    """The seconds since the epoch of an HTTP-date in any of its three formats, None if it is none.
+
+    A year of two digits is the one of them that is at most 50 years ahead (RFC 9110 section 5.6.7).
+    """
+    for pattern in _DATE_FORMATS:
+        if found := pattern.fullmatch(text.strip(" \t")):
+            break
+    else:
+        return None
+    year, day = int(found["year"]), int(found["day"])
+    month = _MONTHS.index(found["month"]) + 1
+    if len(found["year"]) == 2:
+        this_year = time.gmtime().tm_year
+        year += this_year // 100 * 100
+        if year > this_year + 50:
+            year -= 100
+    if year < 1 or not 1 <= day <= calendar.monthrange(year, month)[1]:
+        return None
+    parts = (year, month, day, int(found["hour"]), int(found["minute"]), int(found["second"]))
+    return float(calendar.timegm(parts))

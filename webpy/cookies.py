@@ -1,0 +1,220 @@
+"""Cookies (RFC 6265 and its successor, draft-ietf-httpbis-rfc6265bis): what clients sent, and what to give them.
+
+    class Theme(webpy.cookies.CookieMixIn):
+        def do_get(self):
+            return 200, self.cookies.get('theme', 'light')     # a mapping of name to value
+
+        def do_put(self):
+            self.set_cookie('theme', 'dark', max_age=365 * 86400)
+            return 204, None
+
+        def do_delete(self):
+            self.delete_cookie('theme')
+            return 204, None
+
+`parse` and `format_cookie` do the same without a handler; `put` adds what `format_cookie` gave to an answer's headers,
+those of an `HTTPError` too, which sends its own headers only.
+
+Options, of `set_cookie` and `format_cookie`: `path` ("/"; None leaves it out, and the browser takes the folder of the
+request), `domain` (None: this host only; else its subdomains too), `max_age` in seconds and `expires` (both None: until
+the browser is closed), `http_only` (True: hidden from scripts), `same_site` ("Lax", "Strict", "None", or None to leave
+it out), `secure` (sent over TLS only; `set_cookie` sets it if the request came so), `partitioned`.
+
+What would break the field, or what browsers would silently drop, raises ValueError: names that are no token, values
+with white space, commas, semicolons, quotes, backslashes or anything but ASCII (`urllib.parse.quote` makes them fit),
+more than 4096 bytes, `SameSite=None` or `Partitioned` without `Secure`, names `__Secure-…` or `__Host-…` without what
+they promise.
+
+Caveats: whatever a client sends, it may have made up: keep secrets in `webpy.session`, not here. Of a name that was
+sent several times the first value counts, which is the one with the longest path. Behind a proxy that ends TLS, say
+`secure=True`. An answer that depends on a cookie should say so to caches: `Vary: Cookie`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from .handler import HTTPHandler
+
+if TYPE_CHECKING:
+    from .headers import HTTPHeaders
+
+__all__ = ["CookieMixIn", "format_cookie", "parse", "put"]
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # cookie-octet, RFC 6265 section 4.1.1
+_PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # path-value
+_LABEL = r"[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?"  # RFC 1123 section 2.1
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_SAME_SITE = ("Lax", "Strict", "None")
+_MOST_BYTES = 4096  # of name and value, and
+_MOST_ATTRIBUTE_BYTES = 1024  # of an attribute's value: browsers ignore what is longer (rfc6265bis section 5.6)
+
+
+def parse(value: str) -> dict[str, str]:
+    """Names and values of a Cookie field (RFC 6265 section 4.2.1), as sent, without quotes around a value.
+
+    Whatever is not name=value is left out; of a name that came several times, the first value counts.
+    """
+    found: dict[str, str] = {}
+    for pair in value.split(";"):
+        name, equals, content = pair.partition("=")
+        name, content = name.strip(" \t"), content.strip(" \t")
+        if len(content) > 1 and content[0] == content[-1] == '"':
+            content = content[1:-1]
+        if equals and name:
+            found.setdefault(name, content)
+    return found
+
+
+def format_cookie(
+    name: str,
+    value: str,
+    *,
+    path: str | None = "/",
+    domain: str | None = None,
+    max_age: int | None = None,
+    expires: datetime.datetime | float | None = None,
+    secure: bool = False,
+    http_only: bool = True,
+    same_site: str | None = "Lax",
+    partitioned: bool = False,
+) -> str:
+    """The value of a Set-Cookie field (RFC 6265 section 4.1).
+
+    max_age: in seconds, 0 deletes the cookie; expires: an aware datetime, or seconds since the epoch.
+    Raises ValueError for what cannot be sent or would be ignored, naming it; TypeError for other types.
+    """
+    _check(name, value, path, domain, same_site)
+    low = name.lower()
+    if low.startswith(("__secure-", "__host-")) and not secure:
+        raise ValueError(f"cookie {name!r}: its prefix wants secure=True")
+    if low.startswith("__host-") and (domain is not None or path != "/"):
+        raise ValueError(f"cookie {name!r}: got domain {domain!r} and path {path!r}, its prefix wants None and '/'")
+    if same_site == "None" and not secure:
+        raise ValueError(f"cookie {name!r}: same_site='None' wants secure=True")
+    if partitioned and not secure:
+        raise ValueError(f"cookie {name!r}: partitioned=True wants secure=True")
+    parts = [f"{name}={value}"]
+    if path is not None:
+        parts.append(f"Path={path}")
+    if domain is not None:
+        parts.append(f"Domain={domain}")
+    if max_age is not None:
+        if isinstance(max_age, bool) or not isinstance(max_age, int):
+            raise TypeError(f"cookie {name!r}: got max_age {max_age!r}, wanted whole seconds")
+        parts.append(f"Max-Age={max(max_age, 0)}")
+    if expires is not None:
+        parts.append(f"Expires={_date(name, expires)}")
+    if secure:
+        parts.append("Secure")
+    if http_only:
+        parts.append("HttpOnly")
+    if same_site is not None:
+        parts.append(f"SameSite={same_site}")
+    if partitioned:
+        parts.append("Partitioned")
+    return "; ".join(parts)
+
+
+def put(headers: HTTPHeaders, cookie: str) -> None:
+    """Add what `format_cookie` gave, instead of an earlier one of the same name, path and domain.
+
+    (RFC 6265 section 4.1.1: no two of the same name in one answer.)
+    """
+    earlier = headers.getlist("Set-Cookie")
+    if earlier:
+        headers.remove("Set-Cookie")
+        for other in earlier:
+            if _identity(other) != _identity(cookie):
+                headers.add("Set-Cookie", other)
+    headers.add("Set-Cookie", cookie)
+
+
+class CookieMixIn(HTTPHandler):
+    """A handler, or put in front of another, with `cookies`, `set_cookie` and `delete_cookie`."""
+
+    _cookies: dict[str, str] | None = None
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """What the client sent, not what this answer sets."""
+        if self._cookies is None:
+            self._cookies = parse("; ".join(self.request.headers.getlist("Cookie")))
+        return self._cookies
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        path: str | None = "/",
+        domain: str | None = None,
+        max_age: int | None = None,
+        expires: datetime.datetime | float | None = None,
+        secure: bool | None = None,
+        http_only: bool = True,
+        same_site: str | None = "Lax",
+        partitioned: bool = False,
+    ) -> None:
+        """Have the client keep a cookie; as `format_cookie`, and `secure` is by default what this request is."""
+        cookie = format_cookie(
+            name,
+            value,
+            path=path,
+            domain=domain,
+            max_age=max_age,
+            expires=expires,
+            secure=self.request.scheme == "https" if secure is None else secure,
+            http_only=http_only,
+            same_site=same_site,
+            partitioned=partitioned,
+        )
+        put(self.response.headers, cookie)
+
+    def delete_cookie(self, name: str, *, path: str | None = "/", domain: str | None = None) -> None:
+        """Have the client forget a cookie that was set with this path and domain."""
+        secure = self.request.scheme == "https" or name.lower().startswith(("__secure-", "__host-"))
+        self.set_cookie(name, "", path=path, domain=domain, max_age=0, expires=0, secure=secure)
+
+
+def _check(name: str, value: str, path: str | None, domain: str | None, same_site: str | None) -> None:
+    for what, given in (("name", name), ("value", value), ("path", path or ""), ("domain", domain or "")):
+        if not isinstance(given, str):
+            raise TypeError(f"a cookie's {what} is str, not {type(given).__name__}: {given!r}")
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"cookie {name!r}: wanted a token as its name")
+    if not _VALUE.fullmatch(value):
+        # the value may be a secret: the message shows only what is wrong in it
+        bad = next(char for char in value if not _VALUE.fullmatch(char))
+        raise ValueError(f"cookie {name!r}: its value holds {bad!r}; make it fit with urllib.parse.quote")
+    if len(name) + len(value) > _MOST_BYTES:
+        raise ValueError(f"cookie {name!r:.60}: got {len(name) + len(value)} bytes, wanted {_MOST_BYTES} at most")
+    if path is not None and not (_PATH.fullmatch(path) and len(path) <= _MOST_ATTRIBUTE_BYTES):
+        raise ValueError(f"cookie {name!r}: got path {path!r:.60}, wanted one that begins with '/', without ';'")
+    if domain is not None and not (_DOMAIN.fullmatch(domain) and len(domain) <= 253):
+        raise ValueError(f"cookie {name!r}: got domain {domain!r:.60}, wanted a host name")
+    if same_site is not None and same_site not in _SAME_SITE:
+        raise ValueError(f"cookie {name!r}: got same_site {same_site!r}, wanted one of {', '.join(_SAME_SITE)}")
+
+
+def _date(name: str, when: datetime.datetime | float) -> str:
+    """IMF-fixdate (RFC 9110 section 5.6.7)."""
+    if isinstance(when, datetime.datetime):
+        if when.tzinfo is None:
+            raise ValueError(f"cookie {name!r}: got expires {when!r} without a time zone")
+        when = when.timestamp()
+    try:
+        return formatdate(when, usegmt=True)
+    except (OverflowError, OSError, ValueError):
+        raise ValueError(f"cookie {name!r}: got expires {when!r}, wanted a date of the years 1 to 9999") from None
+
+
+def _identity(cookie: str) -> tuple[str, frozenset[str]]:
+    """What makes two cookies the same one: name, path and domain (RFC 6265 section 5.3, step 11)."""
+    name, *attributes = cookie.split("; ")
+    return name.partition("=")[0], frozenset(part for part in attributes if part.startswith(("Path=", "Domain=")))

@@ -1,0 +1,116 @@
+"""Owns the opening of what a client asks for: regular files and directories inside a tree, and nothing else.
+
+Links may be followed where they stay inside. That is looked at on the opened descriptor, whose real path the kernel
+tells, so that nobody can change a link between the look and the opening. Needs /proc on Linux. Hard links are files
+like any other, and so is what is mounted inside.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import sys
+
+from ..errors import HTTPError
+
+__all__ = ["Tree", "open_again", "open_found", "refusal"]
+
+# without waiting for a FIFO's writer, and without a terminal becoming ours
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+_STATUSES = {
+    errno.ENOENT: 404,
+    errno.ENOTDIR: 404,
+    errno.ELOOP: 404,
+    errno.ENAMETOOLONG: 404,
+    errno.EINVAL: 404,
+    errno.ENXIO: 404,  # a socket
+    errno.EACCES: 403,
+    errno.EPERM: 403,
+}
+
+
+def refusal(error: OSError) -> HTTPError:
+    """What to answer when a file cannot be opened; raises the error itself if it is the server's own trouble."""
+    status = _STATUSES.get(error.errno or 0)
+    if status is None:
+        raise error
+    return HTTPError(status)
+
+
+def open_again(path: bytes) -> int:
+    """Open what was a regular file a while ago: a descriptor; the caller looks what it is now. Raises OSError."""
+    return os.open(path, _FLAGS)
+
+
+def open_found(path: bytes) -> tuple[int, os.stat_result]:
+    """Open a regular file or a directory: descriptor and status. Raises OSError, ENOENT for what is neither.
+
+    What it is is looked at before, as opening a device or a FIFO may do something, and after, as it may have changed.
+    """
+    _refuse_special(os.stat(path))
+    fd = os.open(path, _FLAGS)
+    try:
+        status = os.fstat(fd)
+        _refuse_special(status)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, status
+
+
+def _refuse_special(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise OSError(errno.ENOENT, "neither a regular file nor a directory")
+
+
+class Tree:
+    """A directory of which anything may be opened that lies inside. May be used by many threads."""
+
+    __slots__ = ("_prefix", "root")
+
+    def __init__(self, root: str | bytes | os.PathLike[str]) -> None:
+        """root: relative to the current directory of now. It need not exist yet, and may be a link."""
+        self.root = os.path.abspath(os.fsencode(root))
+        self._prefix = b""
+
+    def path(self, name: bytes) -> bytes:
+        """The path of a name relative to the root."""
+        return self.root + b"/" + name
+
+    def open(self, path: bytes) -> tuple[int, os.stat_result]:
+        """As `open_found`, and ENOENT for what lies outside."""
+        fd, status = open_found(path)
+        inside = False
+        try:
+            inside = self.holds(fd)
+        finally:
+            if not inside:
+                os.close(fd)
+        if not inside:
+            raise OSError(errno.ENOENT, "outside of the tree")
+        return fd, status
+
+    def holds(self, fd: int) -> bool:
+        """Whether what is open lies inside, or is the root; raises OSError if that cannot be told."""
+        real = _real_path(fd)
+        if self._prefix and real.startswith(self._prefix):
+            return True
+        # the root may be a link that leads elsewhere by now: deployments switch such links
+        self._prefix = os.path.realpath(self.root).rstrip(b"/") + b"/"
+        return (real.rstrip(b"/") + b"/").startswith(self._prefix)
+
+
+if sys.platform == "linux":
+
+    def _real_path(fd: int) -> bytes:
+        """Where the file is now, links resolved."""
+        return os.readlink(b"/proc/self/fd/%d" % fd)
+
+else:
+
+    def _real_path(fd: int) -> bytes:
+        """Where the file is now, links resolved."""
+        return fcntl.fcntl(fd, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")

@@ -1,0 +1,85 @@
+"""Keeps the requests of one session apart on one machine: a lock file beside the store, or a lock in memory.
+
+Owns the file. Knows no session and no store: a name is a str. What it gives is `hold`, as `leases` does for stores
+that are elsewhere. POSIX locks are the kernel's: a killed worker's are free at once (see `webpy.atomic`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from ..atomic import ResourceLocks
+from ..store import StoreError
+
+__all__ = ["FileLocks", "Locks", "MemoryLocks"]
+
+
+class Locks(Protocol):
+    """One at a time for each name."""
+
+    def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
+        """Wait for `name`; what it gives frees it. Raises TimeoutError, StoreError."""
+        ...
+
+
+class MemoryLocks:
+    """For the threads of this process, and those of processes forked from it."""
+
+    def __init__(self) -> None:
+        self._locks = ResourceLocks()
+
+    def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
+        return partial(self._locks.release, self._locks.acquire(name, True, timeout_s))
+
+
+class FileLocks:
+    """For all processes that name the same file; it is made at the first use, with mode 600, and stays."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._locks: ResourceLocks | None = None
+
+    def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
+        locks = self._locks
+        if locks is None:
+            locks = self._locks = _open(self._path)
+        return partial(locks.release, locks.acquire(name, True, timeout_s))
+
+
+# One for each file, whatever its name: closing a descriptor would free all locks of the process on its file, and two
+# ResourceLocks on one file would not keep this process's threads apart. So none is ever closed.
+_OPEN: dict[tuple[int, int], ResourceLocks] = {}
+_opening = threading.Lock()
+
+
+def _open(path: str) -> ResourceLocks:
+    with _opening:
+        try:
+            there = os.lstat(path)
+            known = _OPEN.get((there.st_dev, there.st_ino))
+            if known is not None:
+                return known
+        except FileNotFoundError:
+            pass
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"lock file {path!r}: {error.strerror}") from error
+        opened = os.fstat(fd)
+        if not stat.S_ISREG(opened.st_mode):
+            os.close(fd)
+            raise StoreError(f"lock file {path!r}: wanted a regular file, found {stat.filemode(opened.st_mode)}")
+        return _OPEN.setdefault((opened.st_dev, opened.st_ino), ResourceLocks(fd=fd))
+
+
+def _renew_lock() -> None:
+    global _opening
+    _opening = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)

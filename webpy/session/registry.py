@@ -1,0 +1,44 @@
+"""Which keeper has the sessions of a store: one in each process, so that its threads wait for each other.
+
+Owns the default store and the choice of locks: a file beside a store of this machine, leases in one that is elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .. import store as stores
+from ..store import MemoryStore, Store
+from .keeper import Keeper
+from .leases import Leases
+from .locks import FileLocks, Locks, MemoryLocks
+
+__all__ = ["find_keeper"]
+
+_DEFAULT = "sqlite:///webpy-sessions.sqlite3"
+
+_of_urls: dict[str, Keeper] = {}
+_of_stores: list[tuple[Store, Keeper]] = []  # a mapping is no key of a dict
+
+
+def find_keeper(store: str | Store | None) -> Keeper:
+    """The keeper of a store or its URL; None: the environment's WEBPY_SESSION or the default. Call it before a fork.
+
+    Raises as `webpy.store.open`.
+    """
+    if isinstance(store, Store):
+        if not any(other is store for other, _ in _of_stores):
+            _of_stores.append((store, Keeper(store, _locks_for(store))))
+        return next(keeper for other, keeper in _of_stores if other is store)  # the first, if two threads came at once
+    url = store or os.environ.get("WEBPY_SESSION") or _DEFAULT
+    found = _of_urls.get(url)
+    if found is None:
+        opened = stores.open(url)
+        found = _of_urls.setdefault(url, Keeper(opened, _locks_for(opened)))
+    return found
+
+
+def _locks_for(store: Store) -> Locks:
+    if isinstance(store, MemoryStore):
+        return MemoryLocks()
+    return Leases(store) if store.path is None else FileLocks(store.path + ".lock")
