@@ -15,7 +15,7 @@ pytest.importorskip("multipart", reason="pip install webpy[form]")
 APP = """
 import json
 import webpy
-from webpy import auth, caching, compression, cors, form, negotiation, requestid, session
+from webpy import auth, caching, compression, cors, file, form, negotiation, requestid, session
 from webpy.json import new_error
 
 class Notes(
@@ -50,7 +50,13 @@ class Notes(
             raise webpy.HTTPError(409, headers={'X-Own': 'kept'})
         return 204, None
 
-routes = {'/notes.*': Notes}
+class Files(cors.CORSMixIn, compression.CompressionMixIn, auth.BasicAuthMixIn, file.ModifyPathHandler):
+    cors_origins = ('*',)
+
+    def login(self, user, password):
+        return (user, password) == ('ann', 'secret')
+
+routes = {'/notes.*': Notes, **file.new('files', '/files', modify=True, handler=Files)}
 error_routes = new_error()
 """
 
@@ -62,6 +68,7 @@ ELSEWHERE = {"Origin": "https://a.example"}
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("mixins")
     (folder / "together.py").write_text(APP)
+    (folder / "files").mkdir()
     server = Server("together:routes", "--workers", "2", cwd=folder)
     server.wait_until_listening()
     yield server
@@ -120,3 +127,23 @@ def test_a_preflight_needs_no_login(server: Server) -> None:
     assert preflight.status_code == 204 and "POST" in preflight.headers["Access-Control-Allow-Methods"]
     assert preflight.headers["Access-Control-Allow-Credentials"] == "true"
     assert requests.options(f"{server.url}/notes").status_code == 401
+
+
+def test_files_behind_a_login_compressed_for_other_origins(server: Server) -> None:
+    url, text = f"{server.url}/files/a.txt", "line\n" * 1000
+    assert requests.put(url, data=text).status_code == 401
+    assert not list((server.cwd / "files").iterdir())
+    assert requests.put(url, data=text, auth=ANN, headers=ELSEWHERE).status_code == 201
+    whole = requests.get(url, auth=ANN, headers={**ELSEWHERE, "Accept-Encoding": "gzip"})
+    assert (whole.text, whole.headers["Content-Encoding"]) == (text, "gzip")
+    assert whole.headers["Access-Control-Allow-Origin"] == "*" and whole.headers["ETag"].startswith("W/")
+    for _ in range(4):  # on either worker, from what it remembers too
+        plain = requests.get(url, auth=ANN, headers={"Accept-Encoding": "identity"})
+        assert (plain.text, plain.headers.get("Content-Encoding")) == (text, None)
+        assert requests.get(url).status_code == 401
+    part = requests.get(url, auth=ANN, headers={"Range": "bytes=0-3", "Accept-Encoding": "gzip"})
+    assert (part.status_code, part.text, part.headers.get("Content-Encoding")) == (206, "line", None)
+    held = {"If-None-Match": whole.headers["ETag"], "Accept-Encoding": "gzip"}
+    assert requests.get(url, auth=ANN, headers=held).status_code == 304
+    assert requests.delete(url, auth=ANN, headers={"If-Match": '"other"'}).status_code == 412
+    assert requests.delete(url, auth=ANN).status_code == 204
