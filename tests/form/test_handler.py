@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import types
@@ -25,6 +26,7 @@ from tests.form.forms import (
     upload,
 )
 from tests.heads import request_of
+from tests.server import ROOT
 from webpy import HTTPError, HTTPHandler
 from webpy.form import FormHandler, FormLimits, FormMixIn
 from webpy.form.reading import FormReader
@@ -214,3 +216,9 @@ def test_without_the_parser(monkeypatch: pytest.MonkeyPatch, installed: Any) -> 
     assert post(URLENCODED, b"a=1")[1] == {"a": "1"}
     with pytest.raises(ImportError, match=re.escape("pip install webpy[form]")):
         multipart(field("a", b"1"))
+
+
+def test_that_the_parser_is_missing_is_told_at_once() -> None:
+    code = "import sys; sys.modules['multipart'] = None; import webpy.form"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.count("pip install webpy[form]") == 1
