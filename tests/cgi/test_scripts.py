@@ -303,4 +303,5 @@ def test_root_s_scripts_are_nobody_s(server: Server, add: Add, folder: Path) -> 
     assert server.get("/root/who").body.startswith(b"root\n0\n")
     add("mine", "printf 'Content-Type: a/b\\n\\n'", mode=0o700)
     assert server.get("/cgi-bin/mine").status == 403  # nobody may not
-    server.wait_for("mine cannot be run: Permission denied: nobody must be let into each directory above it, and run it$")
+    why = "nobody must be let into each directory above it, and run it"
+    server.wait_for(f"mine cannot be run: Permission denied: {why}$")
