@@ -115,7 +115,8 @@ def prepare_venv(base: str, say: Say) -> str:
 
 def usable(python: str, names: list[str]) -> list[str]:
     """Of the servers named, those that can be started: nginx by its program, the others by their import."""
-    checks = {name: PEERS[name] for name in names if name in PEERS} | ({"webpy": ["webpy"]} if "webpy" in names else {})
+    modules = PEERS | {"webpy": ["webpy"], "files": ["webpy.file"]}
+    checks = {name: modules[name] for name in names if name in modules}
     code = (
         "import importlib.util as u, json; "
         f"print(json.dumps([n for n, ms in {checks!r}.items() if all(u.find_spec(m) for m in ms)]))"

@@ -39,9 +39,11 @@ def judge(figure: Figure, results: Results) -> Verdict | None:
         return None
 
 
-def _ratio(row: str, metric: str, peer: str, limit: float, *, at_most: bool) -> Callable[[Results], Verdict]:
+def _ratio(
+    row: str, metric: str, peer: str, limit: float, *, at_most: bool, server: str = "webpy"
+) -> Callable[[Results], Verdict]:
     def verdict(results: Results) -> Verdict:
-        own, other = results[row]["webpy"][metric], results[row][peer][metric]
+        own, other = results[row][server][metric], results[row][peer][metric]
         ratio = own / other
         unit = "µs" if metric == "cpu_us" else "/s"
         measured = (
@@ -54,8 +56,8 @@ def _ratio(row: str, metric: str, peer: str, limit: float, *, at_most: bool) -> 
     return verdict
 
 
-def _cpu(row: str, peer: str, limit: float) -> Callable[[Results], Verdict]:
-    return _ratio(row, "cpu_us", peer, limit, at_most=True)
+def _cpu(row: str, peer: str, limit: float, server: str = "webpy") -> Callable[[Results], Verdict]:
+    return _ratio(row, "cpu_us", peer, limit, at_most=True, server=server)
 
 
 def _rate(row: str, peer: str, limit: float) -> Callable[[Results], Verdict]:
@@ -134,8 +136,11 @@ FIGURES: tuple[Figure, ...] = (
     Figure("… of the core does useful work", "≥ 0.85", _useful("beside-compute-1")),
     *_beside("beside-compute-12", "computing 12 ms", 100),
     Figure("… of the core does useful work", "≥ 0.85", _useful("beside-compute-12")),
-    Figure("static 64 KB: CPU", "≤ 1.3 x nginx", _cpu("static-64k", "nginx", 1.3)),
-    Figure("static 1 MB: CPU", "≤ 1.3 x nginx", _cpu("static-1m", "nginx", 1.3)),
+    *(
+        Figure(f"static {title}, {by}: CPU", "≤ 1.3 x nginx", _cpu(f"static-{size}", "nginx", 1.3, server))
+        for size, title in (("64k", "64 KB"), ("1m", "1 MB"))
+        for server, by in (("webpy", "a handler that opens the file"), ("files", "`webpy files`"))
+    ),
     Figure(
         "idle kept-alive connections: private memory each",
         "≤ 2 KB",

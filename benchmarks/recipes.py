@@ -52,13 +52,21 @@ class Recipe:
 
 
 def _webpy(s: Scenario) -> list[str]:
+    return _webpy_command(s, "serve", "benchmarks.apps.webpy_app:routes")
+
+
+def _files(s: Scenario) -> list[str]:
+    return _webpy_command(s, "files", str(s.static.parent))
+
+
+def _webpy_command(s: Scenario, command: str, target: str) -> list[str]:
     tls = ["--certfile", str(s.certfile), "--keyfile", str(s.keyfile)] if s.tls else []
     return [
         s.python,
         "-m",
         "webpy.cli",
-        "serve",
-        "benchmarks.apps.webpy_app:routes",
+        command,
+        target,
         "--bind",
         f"127.0.0.1:{s.port}",
         "--workers",
@@ -194,6 +202,7 @@ def _waitress(s: Scenario) -> list[str]:
 
 RECIPES = {
     "webpy": Recipe(_webpy),
+    "files": Recipe(_files),
     "nginx": Recipe(_nginx),
     "granian": Recipe(_granian, log_is_stdout=True),
     "gunicorn": Recipe(_gunicorn),
@@ -205,6 +214,7 @@ RECIPES = {
 }
 TITLES = {
     "webpy": "**webpy**",
+    "files": "**webpy files**",
     "nginx": "nginx",
     "granian": "granian (WSGI)",
     "gunicorn": "gunicorn (gthread)",

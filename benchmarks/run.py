@@ -73,8 +73,9 @@ def main(given: list[str] | None = None) -> int:
     os.sched_setaffinity(0, {machine.LOAD_CPU})
     began, load_before = time.monotonic(), machine.load_average()
     with tempfile.TemporaryDirectory(prefix="bench-static-") as folder:
-        static = Path(folder)
-        static.chmod(0o755)
+        Path(folder).chmod(0o755)
+        static = Path(folder, "static")  # the path below which all servers have it
+        static.mkdir()
         for name, size in (("1k", 1 << 10), ("64k", 64 << 10), ("1m", 1 << 20), ("4m", 4 << 20)):
             (static / name).write_bytes(os.urandom(size))
         bench = Bench(

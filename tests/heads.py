@@ -21,6 +21,8 @@ class FakePeer:
     """What a request asks of its connection."""
 
     client_address = ("192.0.2.7", 4711)
+    server_address = ("192.0.2.1", 8000)
+    gone = False
     tls: object | None = None
 
 

@@ -22,6 +22,7 @@ COMBINED = re.compile(
     rb' "(?P<request>[^"]*)" (?P<status>\d{3}|killed) (?P<bytes>\d+)'
     rb' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<us>\d+)\n'
 )
+ANSWER = b'HTTP/1.1 200 OK\r\nVary: Accept, "Origin"\r\nx-request-id:  7f-3\r\nX-Request-ID: other\r\nX-Empty:\r\n\r\n'
 HOSTILE = 'x" 200 9\r\n127.0.0.1 - - "forged\\ \x00\x1b[31m\x7f\xe9\xff'
 
 
@@ -162,9 +163,11 @@ def test_every_atom() -> None:
             "x-forwarded-for": "9.9.9.9",
         }
     )
-    atoms = [a for a in ATOMS if a not in ("%%", "%({name}i)s")] + ["%({X-Forwarded-For}i)s", "%%"]
+    fields = ["%({X-Forwarded-For}i)s", "%({X-Request-ID}o)s"]
+    atoms = [a for a in ATOMS if a not in ("%%", "%({name}i)s", "%({name}o)s")] + [*fields, "%%"]
     made = compile_format("\t".join(atoms))
-    line = made.line(b"::1", b"[now]", made.parts(head), 404, 77, 3_045_006)
+    parts = made.answered(made.parts(head), ANSWER)
+    line = made.line(b"::1", b"[now]", parts, 404, 77, 3_045_006)
     got = dict(zip(atoms, line.removesuffix(b"\n").decode().split("\t"), strict=True))
     assert got == {
         "%(h)s": "::1",
@@ -187,8 +190,29 @@ def test_every_atom() -> None:
         "%(L)s": "3.045006",
         "%(p)s": f"<{os.getpid()}>",
         "%({X-Forwarded-For}i)s": "9.9.9.9",
+        "%({X-Request-ID}o)s": "7f-3",
         "%%": "%",
     }
+
+
+def test_fields_of_the_answer() -> None:
+    fields = '%({vary}o)s:%({X-Request-ID}o)s %(s)s "%({x.request-id}o)s" %({x-empty}o)s %({etag}o)s%%'
+    made = compile_format(f"%(m)s:{fields}")
+    assert made.reads_answers
+    parts = made.parts(Head())
+    assert made.line(b"unix", b"", made.answered(parts, ANSWER), 200, 1, 2) == (
+        rb'GET:Accept, \x22Origin\x22:7f-3 200 "-" - -%' + b"\n"
+    )
+    assert made.line(b"unix", b"", parts, 200, 1, 2) == b'GET:-:- 200 "-" - -%\n'  # parts serve the next answer too
+    assert made.bad(b"unix", b"", b"x", 400, 1, 2) == b'-:-:- 400 "-" - -%\n'
+    assert made.lost(b"unix GET / HTTP/1.1", 0.0) == b'GET:-:- killed "-" - -%\n'
+
+
+@pytest.mark.parametrize("name", ["common", "combined", "json", HEAD_TEMPLATE])
+def test_most_formats_read_no_answer(name: str) -> None:
+    made = compile_format(name)
+    parts = made.parts(Head())
+    assert not made.reads_answers and made.answered(parts, ANSWER) == parts
 
 
 @pytest.mark.parametrize("token", ["Basic !!!", "Basic", "Bearer YW5u", "Basic Og=="])
@@ -200,7 +224,8 @@ def test_no_user_name(token: str) -> None:
     "template, names",
     [
         ("%(h)s %(Z)s", "%(Z)s"),
-        ("%(h)s %({x}o)s", "%({x}o)s"),
+        ("%(h)s %({x}e)s", "%({x}e)s"),
+        ("%(h)s %({x y}o)s", "%({x y}o)s"),
         ("%(h)s 5% of", "lone % at character 7"),
         ("%(h)s %(s)d", "lone % at character 6"),
         ("%(h)s %", "lone %"),

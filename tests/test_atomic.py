@@ -99,6 +99,19 @@ def refused(locks: ResourceLocks, key: str, exclusive: bool) -> bool:
     return False
 
 
+def test_a_wait_of_its_own() -> None:
+    locks = ResourceLocks(timeout_s=PATIENCE_S)
+    held = locks.acquire("a", True)
+    with pytest.raises(TimeoutError, match="not free for writing within 0.01 s"):
+        locks.acquire("a", True, 0.01)
+    locks.release(held)
+    with Forked(holder(locks, "a", True)) as other:
+        other.send()
+        assert other.receive() == "held"
+        with pytest.raises(TimeoutError, match="not free for reading within 0 s"):
+            locks.acquire("a", False, 0)
+
+
 def test_a_timeout_leaves_nothing_behind() -> None:
     locks = ResourceLocks(timeout_s=0.05)
     with Forked(holder(locks, "a", False)) as reader:

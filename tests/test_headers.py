@@ -93,3 +93,22 @@ def test_only_text_is_taken(name: object, value: object, bad: str) -> None:
         with pytest.raises(TypeError, match=f"are str, not .*{bad}"):
             take(name, value)  # type: ignore[arg-type]
     assert len(headers) == 0
+
+
+def test_adding_what_is_missing() -> None:
+    headers = HTTPHeaders([("ETag", '"a"'), ("Vary", "Accept"), ("Vary", "Cookie")])
+    more = [("etag", '"b"'), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"), ("vary", "Origin, accept")]
+    headers.add_missing(HTTPHeaders(more))
+    assert list(headers) == [
+        ("ETag", '"a"'),
+        ("vary", "Accept, Cookie, Origin"),
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+    ]
+
+
+def test_adding_a_member_to_a_list() -> None:
+    headers = HTTPHeaders([("Allow", "")])
+    for member in ("GET", "get", "PUT"):
+        headers.add_member("allow", member)
+    assert list(headers) == [("allow", "GET, PUT")]

@@ -34,6 +34,14 @@ def test_the_client_and_its_scheme() -> None:
     assert (request.scheme, request.tls) == ("https", peer.tls)
 
 
+def test_what_it_asks_of_the_connection() -> None:
+    peer = FakePeer()
+    request = Request(peer, head_of())
+    assert (request.server_address, request.client_gone) == (("192.0.2.1", 8000), False)
+    peer.gone = True
+    assert request.client_gone
+
+
 def test_headers_are_the_requests_own() -> None:
     head = head_of("GET", "/", "X-Two: 1", "x-two: 2")
     one, other = Request(FakePeer(), head), Request(FakePeer(), head)
@@ -105,3 +113,10 @@ def test_a_request_has_no_other_attributes() -> None:
         _ = request.form
     with pytest.raises(AttributeError):
         request.form = 1  # type: ignore[attr-defined]
+
+
+def test_what_goes_with_errors_is_empty_until_somebody_fills_it() -> None:
+    request = request_of()
+    assert not request.has_error_headers and request.id == ""
+    request.error_headers.set("X-A", "1")
+    assert request.has_error_headers and list(request.error_headers) == [("X-A", "1")]

@@ -191,11 +191,13 @@ def file_range(stream: Any) -> FileRange | None:
 
     Only streams whose bytes are the file's own: a descriptor may well stand for a compressed file.
     """
-    if isinstance(stream, tempfile._TemporaryFileWrapper):
-        stream = stream.file
-    raw: Any = stream.raw if isinstance(stream, (io.BufferedReader, io.BufferedRandom)) else stream
-    if type(raw) is not io.FileIO:
-        return None
+    raw = stream
+    if type(stream) is not io.FileIO:
+        if isinstance(stream, tempfile._TemporaryFileWrapper):
+            stream = stream.file
+        raw = stream.raw if isinstance(stream, (io.BufferedReader, io.BufferedRandom)) else stream
+        if type(raw) is not io.FileIO:
+            return None
     fd = raw.fileno()
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):

@@ -23,7 +23,8 @@ class HTTPHandler(Answering):
     A method returns (status, body) or (status, reason, body). `self.groups` holds what the route's regex captured,
     `self.request` the request, `self.response.headers` what to send beside the body.
 
-    atomic: one writer, or many readers (GET, HEAD, OPTIONS), of a resource at a time, across all workers.
+    atomic: one writer, or many readers (GET, HEAD, OPTIONS), of a resource (its path) at a time, across all workers,
+    until the method has returned; who waits 30 s in vain is answered with 503.
     stream: start as soon as the head is there; `request.rfile` then reads the body as it arrives.
     """
 

@@ -34,8 +34,9 @@ class Request:
     `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it.
     """
 
-    __slots__ = ("_peer", "_stored", "body", "error_headers", "head", "headers", "id", "raw_body", "rfile", "trailers")
+    __slots__ = ("_error_headers", "_peer", "_stored", "body", "head", "headers", "id", "raw_body", "rfile", "trailers")
 
+    _error_headers: HTTPHeaders | None
     head: Head
     headers: HTTPHeaders
     """The request's fields; a copy of this request's own, so that it may be changed."""
@@ -47,9 +48,6 @@ class Request:
     """The body as it arrived, if it was small enough to be kept in memory; empty otherwise."""
     trailers: tuple[tuple[str, str], ...]
     """Trailer fields of a chunked body, names as sent (RFC 9110 section 6.5); never merged into the headers."""
-    error_headers: HTTPHeaders
-    """Fields that go with an error too, whoever raised it, unless it has its own; what a handler's `response` holds is
-    not sent then. Empty, until a mix-in fills it."""
     id: str
     """What the error log calls the request; empty, unless a mix-in set it (`webpy.requestid`)."""
 
@@ -70,8 +68,8 @@ class Request:
             value = self._stored_body() if self._stored else self.raw_body
         elif name == "trailers":
             value = ()
-        elif name == "error_headers":
-            value = HTTPHeaders()
+        elif name == "_error_headers":
+            return None
         elif name == "id":
             value = ""
         elif name == "_stored":
@@ -95,6 +93,19 @@ class Request:
         body = stream.read()
         stream.seek(place)
         return body
+
+    @property
+    def error_headers(self) -> HTTPHeaders:
+        """Fields that go with an error too, whoever raised it, unless it has its own: what a handler's `response`
+        holds is not sent then. For mix-ins to fill; empty before."""
+        if self._error_headers is None:
+            self._error_headers = HTTPHeaders()
+        return self._error_headers
+
+    @property
+    def has_error_headers(self) -> bool:
+        """Whether there are any `error_headers`."""
+        return self._error_headers is not None
 
     @property
     def method(self) -> str:

@@ -100,7 +100,7 @@ ROWS = (
         _row(
             f"static-{size}",
             f"A file of {title} (64 clients), nginx with sendfile",
-            ("webpy", "nginx"),
+            ("webpy", "files", "nginx"),
             f"/static/{size}",
         )
         for size, title in (("1k", "1 KB"), ("64k", "64 KB"), ("1m", "1 MB"))

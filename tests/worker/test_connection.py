@@ -135,3 +135,24 @@ def test_closing_is_the_last_phase_and_may_come_after_the_peers(pair: tuple[sock
     assert conn.phase == Phase.CLOSED
     assert conn.sock.fileno() == -1
     assert not conn.unread()
+
+
+def test_the_address_that_the_client_connected_to(pair: tuple[socket.socket, socket.socket]) -> None:
+    assert connection(pair[0]).server_address == pair[1].getpeername()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert connection(ours).server_address == ("unix", 0)
+
+
+@pytest.mark.parametrize("end", ["close", "half", "own"])
+def test_whether_the_client_has_gone(pair: tuple[socket.socket, socket.socket], end: str) -> None:
+    conn = connection(pair[0])
+    pair[1].sendall(b"more")
+    assert not conn.gone
+    if end == "close":
+        pair[1].close()
+    elif end == "half":
+        pair[1].shutdown(socket.SHUT_WR)
+    else:
+        conn.close()
+    assert conn.gone

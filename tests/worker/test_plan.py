@@ -184,6 +184,26 @@ def test_atomic_is_one_writer_or_many_readers_of_a_path(
     assert results[0][1] in ((None,) if "first" not in first[1] else (together,))
 
 
+def test_who_waits_too_long_is_told_to_come_again() -> None:
+    locks = ResourceLocks(timeout_s=0.01)
+    plan = planner(Meeting, locks).plan(head_bytes("PUT", "/b"))
+    with locks.write("/b"), pytest.raises(HTTPError) as caught:
+        run(plan)
+    assert caught.value.status == 503 and caught.value.headers and caught.value.headers["Retry-After"] == "1"
+    assert run(plan)[0] == 200
+
+
+def test_a_timeout_of_the_handlers_own_is_its_own() -> None:
+    class Late(HTTPHandler):
+        atomic = True
+
+        def do_get(self) -> Any:
+            raise TimeoutError("of a database")
+
+    with pytest.raises(TimeoutError, match="of a database"):
+        run(planner(Late).plan(head_bytes()))
+
+
 def test_an_atomic_handler_that_raises_lets_the_next_in() -> None:
     class Fails(HTTPHandler):
         atomic = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -51,6 +52,19 @@ def test_a_task_gets_its_arguments_behind_the_line_of_its_thread() -> None:
     pool.put((task, 1, "two"))
     assert done.wait(WAIT_S)
     assert got == [True, True, (1, "two")]
+
+
+def test_an_idle_thread_keeps_nothing_of_its_last_task() -> None:
+    class Body:
+        pass
+
+    pool, _ = make(1)
+    gone = threading.Event()
+    body = Body()
+    weakref.finalize(body, gone.set)
+    pool.put((lambda _line, _body: None, body))
+    del body
+    assert gone.wait(WAIT_S)
 
 
 def test_no_task_waits_while_a_thread_may_be_added() -> None:

@@ -189,7 +189,11 @@ class CGIHandler(HTTPHandler):
         if failure is None:
             raise ScriptDied(f"{output.describe()} before its header block was whole")
         at = {"run": "", "user": f" as {self.user}", "directory": " in its directory"}.get(failure.stage, "")
-        hint = ", or its interpreter" if failure.errno == errno.ENOENT else ""
+        hint = ""
+        if failure.errno == errno.ENOENT:
+            hint = ", or its interpreter"
+        elif failure.errno == errno.EACCES and os.geteuid() == 0 and self.user is not None:
+            hint = f": {self.user} must be let into each directory above it, and run it"
         self._say(f" cannot be run{at}: %s{hint}", os.strerror(failure.errno))
         raise HTTPError(_FAILURES.get(failure.errno, 500))
 

@@ -55,11 +55,6 @@ class Output:
             os.set_blocking(fd, False)
             self._poll.register(fd, select.POLLIN)
 
-    @property
-    def process(self) -> Process:
-        """The script's."""
-        return self._process
-
     def read(self, within_s: float | None = None) -> bytes:
         """The next piece; b"" at the end. Raises Silent if none comes `within_s`, ClientGone, and ScriptDied when its
         spawner did."""

@@ -1,4 +1,4 @@
-"""The command line: `webpy serve`, `check`, `config`, `ctl`.
+"""The command line: `webpy serve`, `files`, `check`, `config`, `ctl`.
 
 Owns words, exit statuses and messages. A command imports what it runs only when it runs, so that `--help` is quick and
 the master of `serve` stays small. Called by the console script `webpy`.
@@ -14,6 +14,7 @@ from .check import check
 from .config import config
 from .ctl import ctl
 from .errors import report_errors
+from .files import files
 from .serve import serve
 
 __all__ = ["main"]
@@ -52,5 +53,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, check, config, ctl):
+for _command in (serve, files, check, config, ctl):
     main.add_command(_command)

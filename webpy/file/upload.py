@@ -72,7 +72,7 @@ def open_new(directory: int, source: IO[bytes]) -> Iterator[int | None]:
 
 
 def _fill(fd: int, source: IO[bytes]) -> None:
-    with open(fd, "wb", buffering=0, closefd=False) as file:
+    with open(fd, "wb", closefd=False) as file:  # buffered: it goes on after a write that took a part only
         shutil.copyfileobj(source, file, _PIECE_BYTES)
     os.fsync(fd)
 

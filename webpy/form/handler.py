@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FormHandler", "FormMixIn"]
 
+_log = logging.getLogger("webpy")
+
 _ACCEPTED = f"{URLENCODED}, {MULTIPART}"
+
+
+@functools.cache
+def _warn_without_parser() -> None:
+    """Tell once, while the application is loaded, rather than with the first form that brings a file."""
+    if importlib.util.find_spec("multipart") is None:
+        _log.warning("forms with files are answered with 500, as they need a parser: pip install webpy[form]")
 
 
 class FormMixIn(HTTPHandler):
@@ -30,6 +42,10 @@ class FormMixIn(HTTPHandler):
     form_only = True
 
     _form: Form | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        _warn_without_parser()
 
     def check_continue(self) -> bool | None:
         """As of `HTTPHandler`; raises HTTPError 400, 413 or 415 for what the head says already."""

@@ -24,7 +24,7 @@ __all__ = ["DEFAULT_FILE", "Resolved", "find_config", "resolve"]
 DEFAULT_FILE = "webpy.toml"
 
 # Variables that are ours and no settings.
-_OTHER_VARIABLES = frozenset({"WEBPY_CONFIG"})
+_OTHER_VARIABLES = frozenset({"WEBPY_AUTH", "WEBPY_CONFIG", "WEBPY_SESSION", "WEBPY_STORE"})  # all but one of features
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,10 @@ def _read(option: Option, given: object, base: Path) -> object:
 
 
 def _shown(option: Option, given: object) -> str:
-    return "a value" if option.secret else repr(given)
+    if option.secret:
+        return "a value"
+    # the command line gives a list of what may be repeated
+    return repr(given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given)
 
 
 def _unknown(source: _Source, name: str) -> str:

@@ -63,6 +63,7 @@ class Core:
         self.log = log
         self.access = access  # None: no access log
         self.http_log = http_log  # a logger that stands for the access log
+        self.plain_log = http_log is None and (access is None or not access.reads_answers)  # writes what plans hold
         self.epoll = select.epoll()
         self.conns: dict[int, Connection] = {}
         self.ready: deque[tuple[int, int]] = deque()  # descriptors and events, to be looked at in order
@@ -90,12 +91,24 @@ class Core:
         self._inbox.append((function, args))
         os.eventfd_write(self._wake_fd, 1)
 
-    def note(self, conn: Connection, plan: Plan, status: int, body_bytes: int, began_s: float, leading: bool) -> None:
+    def note(
+        self,
+        conn: Connection,
+        plan: Plan,
+        status: int,
+        body_bytes: int,
+        began_s: float,
+        leading: bool,
+        answer_head: bytes = b"",
+    ) -> None:
         """Log and count an answer (any thread; leading: the leader)."""
         us = int((_mono() - began_s) * 1e6)
         record = None
         if self.access is not None:
-            record = self.access.line(conn.peer[0], self.clock.stamp, plan.parts, status, body_bytes, us)
+            parts = plan.parts
+            if self.access.reads_answers:
+                parts = self.access.answered(parts, answer_head)
+            record = self.access.line(conn.peer[0], self.clock.stamp, parts, status, body_bytes, us)
         self.count(record, status, us, leading)
 
     def note_from_pool(

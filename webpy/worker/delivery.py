@@ -13,6 +13,7 @@ import time
 from ..answer import Answer, render
 from ..errors import HTTPError
 from ..protocol import REASONS, ProtocolError, encode_head
+from ..request import Request
 from ..supervisor import Line
 from .clock import SERVER, TEXT
 from .connection import Connection, Phase
@@ -71,8 +72,11 @@ class Delivery:
             try:
                 piece = next(source, None)
             except BaseException as error:  # the application's own, an OSError too: the client is not gone
-                if output.sent_bytes or not isinstance(error, HTTPError):  # otherwise the client is told
-                    self._core.log.error("the body of %s broke off", name_of(output.plan), exc_info=error)
+                name = name_of(output.plan, output.request)
+                if not isinstance(error, HTTPError):
+                    self._core.log.error("the body of %s broke off", name, exc_info=error)
+                elif output.sent_bytes:  # otherwise the client is told
+                    self._core.log.error("the body of %s broke off: %s", name, error)
                 self._fail_body(conn, output, error, own)
                 return
             if piece is None:
@@ -110,7 +114,10 @@ class Delivery:
         """The answer has been sent, or never will be: log it and move the connection on."""
         core = self._core
         if output.plan is not None:
-            core.note(conn, output.plan, output.answer.status, output.body_bytes, output.began_s, own is None)
+            answer = output.answer
+            core.note(
+                conn, output.plan, answer.status, output.body_bytes, output.began_s, own is None, answer.head
+            )
         core.lines.end(output)
         if own is None:
             core.count_sent(output.sent_bytes)
@@ -120,7 +127,7 @@ class Delivery:
         try:
             output.finish()
         except Exception:
-            core.log.exception("closing the body of %s", name_of(output.plan))
+            core.log.exception("closing the body of %s", name_of(output.plan, output.request))
         close = output.answer.close
         if broken:
             if own is None:
@@ -146,18 +153,20 @@ class Delivery:
         try:
             output.finish()
         except Exception:
-            self._core.log.exception("closing the body of %s", name_of(plan))
+            self._core.log.exception("closing the body of %s", name_of(plan, output.request))
         status = error.status if isinstance(error, HTTPError) else 500
         result = status, f"{status} - {REASONS.get(status, '')}\n"
-        answer = render(plan.head, None, result, SERVER, self._core.clock.date, output.answer.close)
+        headers = None if output.request is None else output.request.error_headers
+        answer = render(plan.head, headers, result, SERVER, self._core.clock.date, output.answer.close)
         told = Output(answer, plan, output.began_s)
+        told.request = output.request
         told.line, output.line = output.line, None
         self.send(conn, told, own)
 
     def _break_off(self, conn: Connection, output: Output, error: OSError | None, own: Line | None) -> None:
         """Close a connection in the middle of an answer, so that nobody takes it for whole."""
         if error is not None and not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)):
-            self._core.log.error("the answer of %s broke off: %s", name_of(output.plan), error)
+            self._core.log.error("the answer of %s broke off: %s", name_of(output.plan, output.request), error)
         self._conclude(conn, output, own, broken=True)
 
     # -- the leader -------------------------------------------------------------------------------------------------
@@ -293,6 +302,9 @@ class Delivery:
         self._core.watch(conn, select.EPOLLOUT)
 
 
-def name_of(plan: Plan | None) -> str:
+def name_of(plan: Plan | None, request: Request | None) -> str:
     """What an answer is called in the error log."""
-    return "an answer" if plan is None else f"{plan.head.method} {plan.head.resource} ({plan.handler.__qualname__})"
+    if plan is None:
+        return "an answer"
+    name = f"{plan.head.method} {plan.head.resource} ({plan.handler.__qualname__})"
+    return f"{name} [{request.id}]" if request is not None and request.id else name

@@ -103,7 +103,7 @@ class Exchange:
         """
         core = self._core
         draining = core.draining
-        if not plan.plain or (draining and core.closing) or core.http_log is not None:
+        if not plan.plain or (draining and core.closing) or not core.plain_log:
             return False
         prefix = None
         try:
@@ -185,16 +185,19 @@ class Exchange:
         """The error handler and its result for what a handler raised; anything but HTTPError is logged and a 500."""
         if not isinstance(error, HTTPError):
             trace = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
-            self._core.log.error("%s raised", name_of(plan), exc_info=trace)
+            self._core.log.error("%s raised", name_of(plan, request), exc_info=trace)
             error = HTTPError(500)
         try:
             renderer = self._routes.error_handler(request, error)
-            return renderer, renderer.respond()
+            result = renderer.respond()
         except BaseException as again:
             if not isinstance(again, HTTPError):
-                self._core.log.error("the error handler of %s raised", name_of(plan), exc_info=again)
+                self._core.log.error("the error handler of %s raised", name_of(plan, request), exc_info=again)
             renderer = HTTPErrorHandler(request, plan.groups, HTTPError(500))
-            return renderer, renderer.respond()
+            result = renderer.respond()
+        if request.has_error_headers:
+            renderer.response.headers.add_missing(request.error_headers)
+        return renderer, result
 
     def settle(
         self,
@@ -212,39 +215,50 @@ class Exchange:
         closing = closing or core.closing
         response = handler._response
         try:
-            answer = None if closing or not plan.plain else self._render_file(result, response)
+            answer = None if closing or not plan.plain else self._render_shortly(result, response)
             if answer is None:
                 headers = None if response is None else response.headers
                 answer = render(plan.head, headers, result, SERVER, core.clock.date, closing)
             output = Output(answer, plan, began_s)
         except Exception as error:
             trace = None if isinstance(error, BadResult) else error
-            core.log.error("the answer of %s cannot be sent: %s", name_of(plan), error, exc_info=trace)
-            answer = render(plan.head, None, (500, "500 - Internal Server Error\n"), SERVER, core.clock.date, closing)
+            request = handler.request
+            core.log.error("the answer of %s cannot be sent: %s", name_of(plan, request), error, exc_info=trace)
+            result = 500, "500 - Internal Server Error\n"
+            answer = render(plan.head, request.error_headers, result, SERVER, core.clock.date, closing)
             output = Output(answer, plan, began_s)
+        output.request = handler.request
         output.line = line
         self._delivery.send(conn, output, own)
 
     # -- the leader -------------------------------------------------------------------------------------------------
 
-    def _render_file(self, result: Any, response: Response | None) -> Answer | None:
-        """The answer that is a file and nothing special, at a quarter of the cost of `render`; None for others."""
+    def _render_shortly(self, result: Any, response: Response | None) -> Answer | None:
+        """The answer that is text, bytes or a file and nothing special, at a quarter of the cost of `render`; None for
+        others."""
         if type(result) is not tuple or len(result) != 2 or type(result[0]) is not int:
             return None
         status, body = result
-        if type(body) is not io.BufferedReader and type(body) is not io.FileIO:
+        kind = type(body)
+        if kind is not str and kind is not bytes and kind is not io.BufferedReader and kind is not io.FileIO:
             return None
         try:
-            prefix = self._core.clock.prefix(status, False, response)
+            prefix = self._core.clock.prefix(status, kind is str, response)
         except Exception:  # `render` says what is wrong, and closes the file
             return None
-        file = None if prefix is None else file_range(body)
-        if prefix is None or file is None:
+        if prefix is None:
             return None
         answer = Answer(status)
-        answer.head = b"%b%d\r\n\r\n" % (prefix, file.count)
-        answer.file = file
-        answer.owner = body
+        if kind is str or kind is bytes:
+            answer.payload = body.encode() if kind is str else body
+            length = len(answer.payload)
+        else:
+            answer.file = file_range(body)
+            if answer.file is None:
+                return None
+            answer.owner = body
+            length = answer.file.count
+        answer.head = b"%b%d\r\n\r\n" % (prefix, length)
         return answer
 
     def go_on(self, conn: Connection, handler: HTTPHandler | None) -> None:

@@ -107,9 +107,8 @@ class Loop:
         plans_get, begin = core.planner.recent.get, self._reading.begin
         clock, gate, asleep = core.clock, core.gate, core.board.asleep
         lead_try, lead_leave = self._lead.acquire, self._lead.release
-        access = core.access if core.http_log is None else None
-        log_line = access.line if access is not None else None
-        plain_log = core.http_log is None
+        plain_log = core.plain_log
+        log_line = core.access.line if plain_log and core.access is not None else None
         write, latency = core.row.lead.write, core.row.lead.latency
         start, line_peer, line_text = line.start, line.text[:PEER_BYTES], line.text[PEER_BYTES:]
         last_peer = last_plan = None

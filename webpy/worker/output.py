@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..answer import Answer, close_body
 
 if TYPE_CHECKING:
+    from ..request import Request
     from ..supervisor import Line
     from .connection import Connection
     from .plan import Plan
@@ -41,13 +42,14 @@ class Truncated(OSError):
 class Output:
     """One answer being sent: first `pending`, then the file, then what the source gives."""
 
-    __slots__ = ("_pending", "_taken_bytes", "answer", "began_s", "line", "plan", "sent_bytes")
+    __slots__ = ("_pending", "_taken_bytes", "answer", "began_s", "line", "plan", "request", "sent_bytes")
 
     def __init__(self, answer: Answer, plan: Plan | None, began_s: float) -> None:
         """plan: None for the answer to a request that is none, which has been logged already."""
         self.answer = answer
         self.plan = plan
         self.began_s = began_s
+        self.request: Request | None = None  # for what may still go wrong, if a handler gave the answer
         self.line: Line | None = None  # on the board, if its request has one; freed when the answer is over
         self.sent_bytes = 0  # head and framing included
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
+from ..errors import HTTPError
 from ..handler import HTTPHandler
 from ..protocol import Fields, Head, Limits, parse_fields, parse_head
 from ..routes import Groups, Route, RouteTable
@@ -137,8 +138,13 @@ class Planner:
 
         def call(instance: HTTPHandler) -> Any:
             request = instance.request
-            lock = locks.read if request.method in handler.nonatomic else locks.write
-            with lock(unquote(request.path)):  # one resource, however its path is spelled
+            try:  # one resource, however its path is spelled
+                held = locks.acquire(unquote(request.path), request.method not in handler.nonatomic)
+            except TimeoutError:  # others hold it all the time: no fault of the handler's, nor of this request
+                raise HTTPError(503, headers={"Retry-After": "1"}) from None
+            try:
                 return instance.respond()
+            finally:
+                locks.release(held)
 
         return call

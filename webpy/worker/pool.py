@@ -123,4 +123,5 @@ class Pool:
                 return role
             if empty():
                 idle.append(None)
+            task = ()  # an idle thread keeps nobody's request, nor the file its body may be in
             task = get()

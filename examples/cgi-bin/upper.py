@@ -1,0 +1,13 @@
+#!/usr/bin/env python3
+"""Gives the request's body back in capitals; says that it wants one if there is none."""
+
+import os
+import sys
+
+length = int(os.environ.get("CONTENT_LENGTH") or 0)
+body = sys.stdin.buffer.read(length)
+if not body:
+    print("Status: 400 Body Wanted\nContent-Type: text/plain\n\nPOST me some text")
+else:
+    print("Content-Type: text/plain; charset=utf-8\n", flush=True)
+    sys.stdout.buffer.write(body.decode("utf-8", "replace").upper().encode())

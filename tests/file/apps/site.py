@@ -1,0 +1,59 @@
+"""Every kind of handler of webpy.file on one server: of folders in the current one."""
+
+import webpy.file
+from webpy.file.opening import Tree
+
+
+class Icon(webpy.file.FileHandler):
+    filename = "site/one.svg"
+    cache_control = "max-age=60"
+
+
+class Lost(webpy.file.FileHandler):
+    filename = "site/none"
+
+
+class Folder(webpy.file.FileHandler):
+    filename = "site"
+
+
+class Marked(webpy.file.PathHandler):
+    def respond(self):
+        self.response.headers.set("X-Marked", "yes")
+        self.response.headers.set("Vary", "Origin")
+        return super().respond()
+
+
+class OfEach(webpy.file.FileHandler):
+    """Another file for another client."""
+
+    def find(self):
+        self.filename = f"site/{self.request.headers['X-Name']}"
+        return super().find()
+
+
+class OfHost(webpy.file.PathHandler):
+    """Another folder for another client."""
+
+    local = "site"
+
+    def do_get(self):
+        if self.request.headers["X-Name"] == "sub":
+            self.tree = Tree("site/sub")
+        return super().do_get()
+
+
+routes = {
+    "/icon": Icon,
+    "/lost": Lost,
+    "/folder": Folder,
+    **webpy.file.new("site", "/marked", handler=Marked),
+    **webpy.file.new("site", "/both", handler=Marked, precompressed=True),
+    "/mine/(.*)": OfEach,
+    "/host(/.*)": OfHost,
+    **webpy.file.new("site", "/plain", charset=None, types={".TXT": "text/x-notes"}, index_files="start.html"),
+    **webpy.file.new("site", "/packed", precompressed=True, cache_control="public, max-age=3600"),
+    **webpy.file.new("inbox", "/inbox/", modify=True, dir_index=True),
+    **webpy.file.new("elsewhere/current", "/current"),
+    **webpy.file.new("site", dir_index=True),
+}

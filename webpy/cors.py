@@ -1,0 +1,98 @@
+"""Cross-origin requests (the Fetch standard, section 3.2): which other sites' scripts may ask, and read the answers.
+
+    from webpy.cors import CORSMixIn
+
+    class Notes(CORSMixIn):
+        cors_origins = ('https://app.example.org',)
+
+        def do_get(self): ...
+        def do_put(self): ...
+
+The browser's preflights (OPTIONS with Access-Control-Request-Method) are answered before anything else of the handler
+runs: name the mix-in first, so that no login is asked of them, which they cannot give. All other answers, errors too,
+carry the fields that let the allowed origins read them, and `Vary: Origin` where caches have to know.
+
+Options, attributes of the handler:
+
+- `cors_origins`: the origins that may, as browsers send them ("https://app.example.org", "http://localhost:3000": a
+  scheme, a host, no default port, no slash), or `("*",)` for everybody. None by default.
+- `cors_allows(origin)`: override it to decide in another way.
+- `cors_credentials = False`: whether cookies and logins of the other site's user come along, and what they get may be
+  read. Not together with "*": every site could act in the name of every user.
+- `cors_methods`: methods that may be used; those of the handler by default.
+- `cors_headers`: request fields that scripts may set beside the harmless ones: Content-Type (JSON needs it) and
+  Authorization by default.
+- `cors_exposed`: fields of answers that scripts may read beside the harmless ones.
+- `cors_max_age_s = 600`: how long browsers may remember a preflight's answer.
+
+This keeps other sites' scripts from reading, nothing else: a form of another site can still be sent here, and anybody
+without a browser sends what he likes. Answers without a handler get no fields, such as 404 of a path without a route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .handler import HTTPHandler
+from .negotiation import vary
+
+if TYPE_CHECKING:
+    from .request import Request
+    from .response import Result
+    from .routes import Groups
+
+__all__ = ["CORSMixIn"]
+
+
+class CORSMixIn(HTTPHandler):
+    """A handler, and a mix-in for others, that scripts of other origins may use."""
+
+    cors_origins: Collection[str] = ()
+    cors_credentials = False
+    cors_methods: Sequence[str] | None = None
+    cors_headers: Sequence[str] = ("Authorization", "Content-Type")
+    cors_exposed: Sequence[str] = ()
+    cors_max_age_s = 600
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if isinstance(cls.cors_origins, str):
+            raise TypeError(f"{cls.__qualname__}: cors_origins is {cls.cors_origins!r}, wanted a tuple of origins")
+        if cls.cors_credentials and "*" in cls.cors_origins:
+            raise ValueError(f"{cls.__qualname__}: cors_credentials with the origin '*', wanted the origins by name")
+
+    def __init__(self, request: Request, groups: Groups) -> None:
+        super().__init__(request, groups)
+        origin = request.head.get("origin")
+        self._may_read = origin is not None and self.cors_allows(origin)
+        fields = {}
+        for_all = type(self).cors_allows is CORSMixIn.cors_allows and "*" in self.cors_origins
+        if origin is not None and self._may_read:
+            fields["Access-Control-Allow-Origin"] = "*" if for_all else origin
+            if self.cors_credentials:
+                fields["Access-Control-Allow-Credentials"] = "true"
+            if self.cors_exposed:
+                fields["Access-Control-Expose-Headers"] = ", ".join(self.cors_exposed)
+        for headers in (self.response.headers, request.error_headers):
+            for name, value in fields.items():
+                headers.set(name, value)
+            if not for_all:
+                vary(headers, "Origin")
+
+    def cors_allows(self, origin: str) -> bool:
+        """Whether scripts of `origin` may: the field as sent, "null" for an origin that is to stay unknown."""
+        return origin in self.cors_origins or "*" in self.cors_origins
+
+    def respond(self) -> Result:
+        request = self.request
+        is_preflight = request.method == "OPTIONS" and request.head.get("access-control-request-method") is not None
+        if not (is_preflight and self._may_read):
+            return super().respond()
+        headers = self.response.headers
+        methods = self.methods() if self.cors_methods is None else self.cors_methods
+        headers.set("Access-Control-Allow-Methods", ", ".join(methods))
+        if self.cors_headers:
+            headers.set("Access-Control-Allow-Headers", ", ".join(self.cors_headers))
+        headers.set("Access-Control-Max-Age", str(self.cors_max_age_s))
+        return 204, None

@@ -1,0 +1,171 @@
+"""The query of a request as a mapping: `QueryHandler`, and `new(path, handler)` for its routes.
+
+    import webpy as web
+    from webpy import query
+
+    class Search(query.QueryHandler):
+        def do_get(self):
+            word = self.query.get('q', '')          # the last value of a name
+            tags = self.query.getlist('tag')        # all of them, in order
+            return 200, f'{word} {tags}\\n'
+
+    routes = {**query.new('/search', Search)}       # /search, /search?, /search?q=a&tag=b&tag=c
+
+`QueryHandler` is a mix-in too: `class Search(QueryHandler, JSONHandler)`; `new` adds it to a handler that lacks it.
+`QueryMixIn` is another name of it.
+
+Options, attributes of the handler:
+
+- `max_query_fields = 100`: more fields are answered with 400. (The query's length is bounded by `--max-line`.)
+
+What is read: application/x-www-form-urlencoded (WHATWG URL, section 5.1): fields are parted by "&", "+" is a
+space, a name without "=" has the value "", names and values are UTF-8, percent-encoded (RFC 3986 section 2.1).
+A "%" that no two hexadecimal digits follow, and bytes that are no UTF-8, are answered with 400, which says where.
+The method runs with a good query only, and a client that asked (`Expect: 100-continue`) is told before its body.
+
+Caveats: `self.request.query` stays the text as sent, so that the mapping is `self.query`. A value may hold any
+character, U+0000 also. ";" parts nothing. In a route written without `new`, the regex has to match the query as
+well; in one by `new`, what `path` captures is of the path alone. `path` is a regex, as every route's; flags go
+into a group, `(?i:/search)`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from .errors import HTTPError
+from .handler import HTTPHandler
+from .routes import Groups
+
+if TYPE_CHECKING:
+    from .request import Request
+    from .response import Result
+
+__all__ = ["Query", "QueryHandler", "QueryMixIn", "new", "parse"]
+
+_MAX_FIELDS = 100
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_ANY_QUERY = r"(?:\?.*)?"
+
+
+class Query(Mapping[str, str]):
+    """Names to values; `query[name]` is the last value of the name, `getlist(name)` are all, `pairs` all of all."""
+
+    __slots__ = ("_values", "pairs")
+
+    pairs: tuple[tuple[str, str], ...]
+    """Every name and value, in order."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self.pairs = tuple(pairs)
+        self._values: dict[str, list[str]] = {}
+        for name, value in self.pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name][-1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def getlist(self, name: str, default: list[str] | None = None) -> list[str]:
+        """All values of `name` in order, or `default` (an empty list when none is given)."""
+        found = self._values.get(name)
+        if found is None:
+            return [] if default is None else default
+        return list(found)
+
+    def __repr__(self) -> str:
+        return f"Query({list(self.pairs)!r})"
+
+
+def parse(text: str, max_fields: int = _MAX_FIELDS) -> Query:
+    """The mapping of a query as sent, without its "?".
+
+    Raises HTTPError 400 for more than `max_fields` fields, bad percent-encoding, and what is no UTF-8.
+    """
+    bad = _BAD_ESCAPE.search(text)
+    if bad is not None:
+        place = bad.start()
+        raise _bad(f"got {text[place : place + 3]!r} at character {place + 1}, wanted % and two hexadecimal digits")
+    pieces = [piece for piece in text.split("&") if piece]
+    if len(pieces) > max_fields:
+        raise _bad(f"got {len(pieces)} fields, wanted {max_fields} at most")
+    pairs = []
+    for number, piece in enumerate(pieces, 1):
+        name, _, value = piece.partition("=")
+        try:
+            pairs.append((_decoded(name), _decoded(value)))
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise _bad(f"got byte %{byte:02X} in field {number}, wanted UTF-8") from None
+    return Query(pairs)
+
+
+class QueryHandler(HTTPHandler):
+    """A handler, and a mix-in for others, with `self.query`: the request's query as a `Query`."""
+
+    max_query_fields = _MAX_FIELDS
+    _path: re.Pattern[str] | None = None
+    _query: Query | None = None
+
+    def __init__(self, request: Request, groups: Groups) -> None:
+        if self._path is not None and "?" in request.resource:
+            match = self._path.fullmatch(request.path)
+            if match is None:  # the route's own match took some of the query for the path
+                raise HTTPError(404)
+            groups = Groups(match)
+        super().__init__(request, groups)
+
+    @property
+    def query(self) -> Query:
+        """The query; raises HTTPError 400 for one that cannot be read (see `parse`)."""
+        if self._query is None:
+            self._query = parse(self.request.query, self.max_query_fields)
+        return self._query
+
+    def check_continue(self) -> bool | None:
+        _ = self.query  # raises, so that no body is sent in vain
+        return super().check_continue()
+
+    def respond(self) -> Result:
+        if type(self).method_for(self.request.method) is not None:  # else 405, whatever the query
+            _ = self.query
+        return super().respond()
+
+
+QueryMixIn = QueryHandler
+
+
+def new(path: str, handler: type[HTTPHandler]) -> dict[str, type[HTTPHandler]]:
+    """Routes for `path` (a regex) with any query or none; the handler gets `self.query` if it has none yet.
+
+    Raises ValueError for a path that is no regular expression or a handler that is no `webpy.HTTPHandler`.
+    """
+    if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
+        raise ValueError(f"route {path!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
+    regex = f"(?:{path}){_ANY_QUERY}"
+    try:
+        pattern = re.compile(path)
+        re.compile(regex)
+    except (re.error, TypeError) as error:
+        raise ValueError(f"route {path!r}: not a regular expression of a path: {error}") from None
+    bases = (handler,) if issubclass(handler, QueryHandler) else (QueryHandler, handler)
+    # named as the handler: logs name what the application wrote
+    names = {name: getattr(handler, name) for name in ("__module__", "__qualname__", "__doc__")}
+    generated: Any = type(handler.__name__, bases, {**names, "_path": pattern})
+    return {regex: generated}
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
+
+
+def _bad(what: str) -> HTTPError:
+    return HTTPError(400, f"query: {what}\n")
