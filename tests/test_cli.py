@@ -93,7 +93,7 @@ class TestHelp:
         words = " ".join(run(command, "--help").out.split())
         for option in OPTIONS.values():
             assert (f"{option.flag} " in words) is option.ready, option.flag
-        for part in ("--config FILE", "--kind [routes|handler|server]", "--max-body SIZE", "[default: 1M]",
+        for part in ("--config FILE", "--kind [routes|handler|server|stdlib|objects|wsgi]", "--max-body SIZE", "[default: 1M]",
                      "[default: 127.0.0.1:8000]"):  # fmt: skip
             assert part in words
 
@@ -129,7 +129,7 @@ class TestUsage:
             (["check", "a", "b"], "unexpected extra argument (b)"),
             (["serve", "x", "--wokers", "2"], "--workers"),
             (["serve", "x", "--workers"], "requires an argument"),
-            (["serve", "x", "--kind", "wsgi"], "'wsgi' is not one of 'routes', 'handler', 'server'"),
+            (["serve", "x", "--kind", "asgi"], "'asgi' is not one of 'routes', 'handler', 'server', 'stdlib', "),
             (["sreve"], "No such command 'sreve'"),
         ],
     )
@@ -242,6 +242,10 @@ class TestCheck:
             ("routes = {'/': Hello}", "ok: site.py:routes — 1 route (routes)"),
             ("routes = {'/': Hello, '/(.*)': Hello}", "ok: site.py:routes — 2 routes (routes)"),
             ("handler = Hello", "ok: site.py:handler — all paths (handler)"),
+            ("def app(environ, start_response): pass", "ok: site.py:app — all paths (wsgi)"),
+            ("from http.server import SimpleHTTPRequestHandler as handler", "ok: site.py:handler — all paths (stdlib)"),
+            ("class Root:\n    def index(self): return ''\n    index.exposed = True\nroot = Root()",
+             "ok: site.py:root — all paths (objects)"),
             ("server = webpy.HTTPServer(('127.0.0.1', 0), {'/': Hello}, threads=3)",
              "ok: site.py:server — 1 route (server)"),
         ],
@@ -259,7 +263,7 @@ class TestCheck:
         [
             ("routes = {'/(': Hello}", "webpy: site.py:routes: route '/(': not a regular expression"),
             ("routes = {'/': 3}", "webpy: site.py:routes: route '/': got 3, wanted a subclass of webpy.HTTPHandler"),
-            ("def app(environ, start_response): pass", "webpy: site.py:app: is a WSGI application"),
+            ("app = 3", "webpy: site.py:app: got 3 of type int, wanted one of: a dict of regex to handler, "),
             ("1 / 0", "ZeroDivisionError: division by zero"),
             ("routes = {", "SyntaxError: '{' was never closed"),
             ("import sys; sys.exit(0)", "webpy: site.py: called sys.exit(0) while it was imported"),

@@ -15,7 +15,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the top down. A module imports from its own layer and from those below; a new one has to be placed here.
 LAYERS: list[tuple[str, set[str]]] = [
-    ("faces", {"webpy", "webpy.admin", "webpy.cli", "webpy.server", "webpy.target", "webpy.watching"}),
+    (
+        "faces",
+        {
+            "webpy",
+            "webpy.__main__",
+            "webpy.admin",
+            "webpy.cli",
+            "webpy.objects",
+            "webpy.server",
+            "webpy.stdlib",
+            "webpy.target",
+            "webpy.watching",
+        },
+    ),
     (
         "features",
         {
@@ -36,6 +49,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.requestid",
             "webpy.session",
             "webpy.store",
+            "webpy.wsgi",
         },
     ),
     ("worker", {"webpy.worker"}),
@@ -152,12 +166,13 @@ def test_no_import_circles() -> None:
 
 
 def test_the_core_imports_no_feature() -> None:
-    """But the command line may: `webpy files` is one."""
+    """But the command line may, `webpy files` is one, and so may what hosts others' code."""
     features = dict(LAYERS)["features"]
+    may = {*features, "webpy.cli", "webpy.objects", "webpy.stdlib", "webpy.target"}
     wrong = [
         f"{where(module, line)}: imports {target}"
         for module, target, line, _ in ALL
-        if unit(target) in features and unit(module) not in {*features, "webpy.cli"}
+        if unit(target) in features and unit(module) not in may
     ]
     assert not wrong, "\n".join(wrong)
 

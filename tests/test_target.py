@@ -11,7 +11,7 @@ import pytest
 
 import webpy
 from webpy.routes import compile_routes
-from webpy.target import ATTRIBUTES, KINDS, SERVED, Target, TargetError, load_target, loading
+from webpy.target import ATTRIBUTES, KINDS, Target, TargetError, load_target, loading
 
 HANDLER = """
 import webpy
@@ -80,23 +80,17 @@ class TestKinds:
         write("everything.py", ALL)
 
     @pytest.mark.parametrize(
-        ("attribute", "kind"), [("routes", "routes"), ("Hello", "handler"), ("hello", "handler"), ("httpd", "server")]
-    )
+        ("attribute", "kind"),
+        [("routes", "routes"), ("Hello", "handler"), ("hello", "handler"), ("httpd", "server"), ("Standard", "stdlib"),
+         ("app", "wsgi"), ("instance", "wsgi"), ("App", "wsgi"), ("tree", "objects"), ("Tree", "objects"),
+         ("rest", "objects"), ("outer", "objects")],
+    )  # fmt: skip
     @pytest.mark.parametrize("place", ["everything", "everything.py", "./everything.py"])
     def test_served(self, place: str, attribute: str, kind: str) -> None:
         target = load_target(f"{place}:{attribute}")
         assert (target.kind, target.name) == (kind, f"{place}:{attribute}")
         assert target.object is getattr(target.module, attribute)
         assert load_target(f"{place}:{attribute}", kind).kind == kind
-
-    @pytest.mark.parametrize(
-        ("attribute", "kind"),
-        [("Standard", "stdlib"), ("tree", "objects"), ("Tree", "objects"), ("rest", "objects"), ("outer", "objects")],
-    )  # fmt: skip
-    def test_found_but_not_served(self, attribute: str, kind: str) -> None:
-        assert refused(f"everything:{attribute}").message == (
-            f"everything:{attribute}: is {KINDS[kind]} (kind {kind}); this version serves only {', '.join(SERVED)}"
-        )
 
     @pytest.mark.parametrize(
         ("attribute", "words"), [("number", "got 3 of type int"), ("module", "got the module json")]

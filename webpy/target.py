@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-__all__ = ["ATTRIBUTES", "KINDS", "SERVED", "Target", "TargetError", "load_target", "loading"]
+__all__ = ["ATTRIBUTES", "KINDS", "Target", "TargetError", "load_target", "loading"]
 
 # Looked for in this order when TARGET names no attribute.
 ATTRIBUTES = ("routes", "app", "application", "handler", "server", "root")
@@ -30,9 +30,6 @@ KINDS = {
     "objects": "an object with exposed methods",
     "wsgi": "a WSGI application",
 }
-
-# Kinds that this version can serve.
-SERVED = ("routes", "handler", "server", "stdlib", "objects", "wsgi")
 
 _loading = False
 
@@ -58,24 +55,25 @@ class Target:
 
     @property
     def routes(self) -> Mapping[str, Any]:
-        """Its routes, regex to handler; not compiled. A handler alone answers every path."""
-        if self.kind == "server":
-            routes: Mapping[str, Any] = self.object.routes
-            return routes
-        if self.kind == "handler":
-            return {"(/.*)": self.object}
-        if self.kind == "wsgi":
-            from . import wsgi  # what is not served is not imported
+        """Its routes, regex to handler; not compiled. What is not routes itself answers every path."""
+        match self.kind:  # what is not served is not imported
+            case "handler":
+                return {"(/.*)": self.object}
+            case "server":
+                routes: Mapping[str, Any] = self.object.routes
+                return routes
+            case "objects":
+                from .objects import handler as objects
 
-            return wsgi.new(self.object)
-        if self.kind == "stdlib":
-            from .stdlib.handler import new
+                return objects.new(self.object)
+            case "stdlib":
+                from .stdlib import handler as stdlib
 
-            return new(self.object)
-        if self.kind == "objects":
-            from .objects.handler import new
+                return stdlib.new(self.object)
+            case "wsgi":
+                from . import wsgi
 
-            return new(self.object)
+                return wsgi.new(self.object)
         routes = self.object
         return routes
 
@@ -99,7 +97,7 @@ class Target:
                 function()
             except BaseException as error:
                 raise _failure(self.name, error, "in its warm_up()") from None
-        if self.kind == "objects":
+        if "webpy.objects" in sys.modules:  # as TARGET or beside other handlers
             from .objects.generation import begin
 
             begin()
@@ -129,10 +127,6 @@ def load_target(spec: str, kind: str | None = None) -> Target:
         _loading = False
     name = f"{place}:{path}"
     detected = _kind_of(name, found) if kind is None else _checked(name, found, kind)
-    if detected not in SERVED:
-        raise TargetError(
-            f"{name}: is {KINDS[detected]} (kind {detected}); this version serves only {', '.join(SERVED)}"
-        )
     if detected == "server" and found.is_running():
         raise TargetError(f"{name}: the server is started already, wanted one not yet started")
     return Target(detected, found, name, module)

@@ -123,6 +123,7 @@ def test_messages_are_in_the_error_log(both: Pair) -> None:
     server.wait_for("ZeroDivisionError")
 
 
+@pytest.mark.slow
 def test_start_and_stop_happen_once(both: Pair) -> None:
     both.reload()
     both.same("GET", "/")
@@ -131,6 +132,7 @@ def test_start_and_stop_happen_once(both: Pair) -> None:
     assert mine == theirs == ["start early", "plugin start", "start late", "plugin stop", "stop", "exit"]
 
 
+@pytest.mark.slow
 def test_a_failing_start_ends_the_program(pair: Callable[..., Pair], tmp_path: Path) -> None:
     import subprocess
     import sys

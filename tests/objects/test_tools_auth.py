@@ -18,7 +18,7 @@ from webpy.objects.tools.digest import get_ha1_file_htdigest, synthesize_nonce
 
 from .sidebyside import Pair
 
-SCRIPT = '''
+SCRIPT = """
 import os
 
 import cherrypy
@@ -61,7 +61,7 @@ cherrypy.quickstart(Root(), "/", {
     "/hashed": digest(auth_digest.get_ha1_dict({"ann": auth_digest.md5_hex("ann:wonder:secret")})),
     "/filed": digest(auth_digest.get_ha1_file_htdigest(HERE + "/users.htdigest"), accept_charset="ISO-8859-1"),
 })
-'''
+"""
 
 
 def md5(text: str) -> str:
@@ -110,7 +110,13 @@ def test_auth_basic_lets_in_and_refuses(both: Pair) -> None:
 
 def digest(both: Pair, **given: Any) -> dict[str, str]:
     """Credentials for both: the key is the same, so each takes the other's nonces."""
-    value: dict[str, Any] = {"username": "ann", "password": "secret", "realm": "wonder", "uri": "/plain/", "qop": "auth"}
+    value: dict[str, Any] = {
+        "username": "ann",
+        "password": "secret",
+        "realm": "wonder",
+        "uri": "/plain/",
+        "qop": "auth",
+    }
     value |= {"nc": "00000001", "cnonce": "abc", "method": "GET", "nonce": synthesize_nonce("wonder", "k123")} | given
     a1, a2 = md5(f"{value['username']}:{value['realm']}:{value['password']}"), md5(f"{value['method']}:{value['uri']}")
     middle = f"{value['nonce']}:{value['nc']}:{value['cnonce']}:{value['qop']}" if value["qop"] else value["nonce"]

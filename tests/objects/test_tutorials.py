@@ -35,6 +35,7 @@ def test_1_basic(pair: Make) -> None:
         both.same(method, path)
 
 
+@pytest.mark.slow
 def test_2_urls(pair: Make) -> None:
     both = pair(EXAMPLES / "tut02_urls.py")
     assert both.same("GET", "/").status == 200
@@ -52,6 +53,7 @@ def test_3_parameters(pair: Make) -> None:
         assert both.same("GET", path).status in (404, 500)
 
 
+@pytest.mark.slow
 def test_4_form(pair: Make) -> None:
     both = pair(EXAMPLES / "tut04_form.py")
     assert b"<form" in both.same("GET", "/").body

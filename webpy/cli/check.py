@@ -42,7 +42,8 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
         _tls(resolved)
     count = len(found.routes)
     many = "1 route" if count == 1 else f"{count} routes"
-    click.echo(f"ok: {found.name} — {'all paths' if found.kind == 'handler' else many} ({found.kind})")
+    covers = many if found.kind in ("routes", "server") else "all paths"
+    click.echo(f"ok: {found.name} — {covers} ({found.kind})")
     click.echo(f"ok: settings — {_summary(resolved.settings)}")
 
 

@@ -52,9 +52,9 @@ def settings_options(command: _F) -> _F:
 
 def kind_option(command: _F) -> _F:
     """Adds `--kind`: how to serve TARGET."""
-    from ..target import SERVED
+    from ..target import KINDS
 
-    return click.option("--kind", type=click.Choice(SERVED), help="What TARGET is.  [default: found out]")(command)
+    return click.option("--kind", type=click.Choice(list(KINDS)), help="What TARGET is.  [default: found out]")(command)
 
 
 def _option(option: Option) -> Callable[[_F], _F]:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import IO, Any, ClassVar
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import IO, Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from .errors import HTTPError
@@ -15,6 +16,7 @@ from .fields import HeaderElement, HeaderMap
 
 __all__ = ["Entity", "SizedReader", "add_param", "process_urlencoded"]
 
+_MOST_PARAMS = 10_000
 _SPOOLED_BYTES = 64 * 1024  # of a file in memory, before it goes to the disk
 
 
@@ -38,14 +40,14 @@ class Entity:
 
     attempt_charsets: Any = ("utf-8",)
     default_content_type = "application/x-www-form-urlencoded"
-    processors: ClassVar[dict[str, Callable[[Any], None]]] = {}
+    processors: Any = MappingProxyType({})
     part_class: Any = None
     charset: str | None = None
 
     def __init__(
         self, fp: Any, headers: HeaderMap, params: dict[str, Any] | None = None, parts: list[Any] | None = None
     ) -> None:
-        self.processors = self.processors.copy()  # type: ignore[misc] - an application adds to one request's
+        self.processors = dict(self.processors)  # tools add to one request's
         self.fp = fp
         self.headers = headers
         self.params: dict[str, Any] = {} if params is None else params
@@ -136,7 +138,10 @@ def _undecodable(charsets: list[str]) -> HTTPError:
 
 def process_urlencoded(entity: Entity) -> None:
     """Take the parameters of an `application/x-www-form-urlencoded` body."""
-    pairs = [pair.partition(b"=")[::2] for pair in entity.fp.read().replace(b";", b"&").split(b"&") if pair]
+    body = entity.fp.read().replace(b";", b"&")
+    if body.count(b"&") >= _MOST_PARAMS:
+        raise HTTPError(413, f"The form has more than {_MOST_PARAMS} parameters.")
+    pairs = [pair.partition(b"=")[::2] for pair in body.split(b"&") if pair]
     unquoted = [[unquote_to_bytes(half.replace(b"+", b" ")) for half in pair] for pair in pairs]
     for charset in entity.attempt_charsets:
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import logging
 import sys
+from logging.handlers import WatchedFileHandler
 from typing import Any
 
 from .serving import serving
@@ -49,7 +50,7 @@ class Log:
         for logger in (self.error_log, self.access_log):
             logger.setLevel(logging.INFO)
             logger.addHandler(logging.NullHandler())
-        self._files: dict[logging.Logger, logging.FileHandler] = {}
+        self._files: dict[logging.Logger, WatchedFileHandler] = {}
 
     def __call__(self, msg: str = "", context: str = "", severity: int = logging.INFO, traceback: bool = False) -> None:
         """Log a message; context: who says it, in capitals; traceback: with the exception that is being handled."""
@@ -137,8 +138,7 @@ class Log:
     def reopen_files(self) -> None:
         """Open the files anew, after they have been moved away."""
         for handler in self._files.values():
-            with handler.lock or logging._lock:  # type: ignore[attr-defined]
-                handler.close()
+            handler.reopenIfNeeded()
 
     def _file_of(self, logger: logging.Logger) -> str:
         handler = self._files.get(logger)
@@ -150,7 +150,8 @@ class Log:
             logger.removeHandler(handler)
             handler.close()
         if path:
-            handler = logging.FileHandler(path)  # opened for appending: lines of several processes stay whole
+            # appending, so that lines of several processes stay whole; opened anew once it has been moved away
+            handler = WatchedFileHandler(path)
             handler.setFormatter(logging.Formatter("%(message)s"))
             logger.addHandler(handler)
             self._files[logger] = handler

@@ -18,6 +18,7 @@ _BOUNDARY = re.compile("[ -~]{0,200}[!-~]")
 _MOST_PARTS = 1000
 _DEEPEST = 5
 _LINE_BYTES = 1 << 16
+_HEADERS_BYTES = 1 << 14  # of a part
 
 
 class Part(Entity):
@@ -47,7 +48,11 @@ class Part(Entity):
         """The fields of the part that begins here, the empty line behind them included."""
         headers = HeaderMap()
         name = ""
+        left = _HEADERS_BYTES
         while (line := fp.readline(_LINE_BYTES)) != b"\r\n":
+            left -= len(line)
+            if left < 0:
+                raise HTTPError(400, f"A part of the multipart body has headers of more than {_HEADERS_BYTES} bytes.")
             if not line.endswith(b"\r\n"):
                 raise HTTPError(400, "A part of the multipart body has no end of its headers.")
             text = line.decode("latin-1")

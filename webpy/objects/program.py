@@ -30,7 +30,9 @@ class _Program:
     def __init__(self) -> None:
         self._running: webpy_server.HTTPServer | None = None
         self._pid = 0
-        self._asked, self._ask = -1, -1
+        self._asked, self._ask = -1, -1  # a byte in it: to end
+        self._waiter: threading.Thread | None = None
+        self._finishing = threading.RLock()
 
     def start(self) -> None:
         """Call the listeners of `start`, then serve; returns. Raises what a listener raised, once all others have been
@@ -49,29 +51,31 @@ class _Program:
         engine.state = States.STARTED
 
     def _serve(self) -> None:
-        keywords = server.keywords()
-        address = f"unix:{server.socket_file}" if server.socket_file else (server.socket_host, server.socket_port)
-        self._running = webpy_server.HTTPServer(address, new(tree), **keywords)  # type: ignore[arg-type]
+        address: Any = f"unix:{server.socket_file}" if server.socket_file else None
+        running = webpy_server.HTTPServer(
+            address or (server.socket_host or "0.0.0.0", server.socket_port or 0), new(tree), **server.keywords()
+        )
         self._asked, self._ask = os.pipe()  # inherited by the workers, whose pages may end the program
-        self._running.start()
-        threading.Thread(target=self._wait_until_asked, name="webpy-exit", daemon=True).start()
+        running.start()
+        self._running = running
+        self._waiter = threading.Thread(target=self._wait_until_asked, args=(running,), name="webpy-exit", daemon=True)
+        self._waiter.start()
 
-    def _wait_until_asked(self) -> None:
+    def _wait_until_asked(self, running: webpy_server.HTTPServer) -> None:
         os.read(self._asked, 1)
-        running = self._running
-        if running is not None:
-            running.stop()
+        running.stop()
 
     def block(self) -> None:
         """Wait until the server has ended, by `exit` or a signal, and call the listeners of `stop` and `exit`."""
         if loading() or os.getpid() != self._pid:
             return
         try:
-            if self._running is None:
+            running = self._running
+            if running is None:
                 engine.wait(States.EXITING, channel="main")
             else:
-                while self._running.is_running():
-                    self._running.join(_TICK_S)
+                while running.is_running():
+                    running.join(_TICK_S)
                     engine.publish("main")
         except KeyboardInterrupt:
             pass
@@ -80,36 +84,44 @@ class _Program:
     def stop(self) -> None:
         """Stop serving, and call the listeners of `stop`."""
         if os.getpid() != self._pid:
-            self._ask_to_exit()
+            self._ask_to_end()
             return
-        if self._running is not None:
-            self._running.close()
-            self._running = None
-        if engine.state not in (States.STOPPED, States.EXITING):
-            engine.state = States.STOPPING
-            engine.publish("stop")
-            engine.state = States.STOPPED
+        with self._finishing:
+            if self._running is not None:
+                self._running.close()
+                self._running = None
+                self._ask_to_end()  # it has ended: the waiter is to go
+                if self._waiter is not None:
+                    self._waiter.join()
+                os.close(self._asked)
+                os.close(self._ask)
+                self._asked = self._ask = -1
+            if engine.state not in (States.STOPPED, States.EXITING):
+                engine.state = States.STOPPING
+                engine.publish("stop")
+                engine.state = States.STOPPED
 
     def exit(self) -> None:
         """End the program: `block` returns. From a page it is only asked for, and the page's answer is still sent."""
-        if os.getpid() != self._pid or (self._running is not None and self._running.is_running()):
-            self._ask_to_exit()
-        else:
+        if os.getpid() == self._pid:
             self._finish()
+        else:
+            self._ask_to_end()
 
-    def _ask_to_exit(self) -> None:
+    def _ask_to_end(self) -> None:
         if self._ask >= 0:
             os.write(self._ask, b"x")
         else:
             engine.log("exit: a page cannot end `webpy serve`; `webpy ctl stop` does", level=30)
 
     def _finish(self) -> None:
-        if engine.state is not States.EXITING:
-            try:
-                self.stop()
-            finally:
-                engine.state = States.EXITING
-                engine.publish("exit")
+        with self._finishing:
+            if engine.state is not States.EXITING:
+                try:
+                    self.stop()
+                finally:
+                    engine.state = States.EXITING
+                    engine.publish("exit")
 
 
 _TICK_S = 0.5  # between two of `main`

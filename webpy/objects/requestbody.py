@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 from .body import Entity, SizedReader, add_param
 from .errors import HTTPError
@@ -18,7 +19,7 @@ class RequestBody(Entity):
 
     default_content_type = ""
     part_class = Part
-    processors: ClassVar = {**Part.processors, "multipart": process_unknown_multipart}
+    processors: Any = MappingProxyType({**Part.processors, "multipart": process_unknown_multipart})
     maxbytes: int | None = None
     bufsize = 8192
 

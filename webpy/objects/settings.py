@@ -72,7 +72,7 @@ class Server:
             if name in vars(self):
                 found[ours] = getattr(self, name)
         if self.ssl_certificate:
-            found["certfile"] = self.ssl_certificate_chain or self.ssl_certificate
+            found["certfile"] = self.ssl_certificate
             found["keyfile"] = self.ssl_private_key
         return found
 

@@ -88,23 +88,27 @@ def serve_fileobj(
 ) -> Any:
     """Make what an open binary file holds from here on the answer, and give the body. It is closed when it is sent.
 
-    Of a file of the file system Last-Modified, and its ranges, are served; of others neither.
+    Of a file of the file system Last-Modified is told. Ranges are served of what can be sought in.
     """
-    length = None
+    begin = length = None
     try:
         status = os.fstat(fileobj.fileno())
-    except (AttributeError, OSError):  # io.UnsupportedOperation is one
-        pass
-    else:
         if stat.S_ISREG(status.st_mode):
             response.headers["Last-Modified"] = http_date(status.st_mtime)
             validate_since()
-            length = status.st_size
+    except (AttributeError, OSError):  # io.UnsupportedOperation is one
+        pass
+    try:
+        begin = fileobj.tell()
+        length = fileobj.seek(0, os.SEEK_END) - begin
+        fileobj.seek(begin)
+    except (AttributeError, OSError):
+        length = None
     if content_type is not None:
         response.headers["Content-Type"] = content_type
     if disposition is not None:
         response.headers["Content-Disposition"] = _disposition(disposition, name) if name else disposition
-    return _serve(fileobj, length)
+    return _serve(fileobj, length, begin or 0)
 
 
 def serve_download(path: str | os.PathLike[str], name: str | None = None) -> Any:
@@ -134,17 +138,16 @@ def _disposition(kind: str, name: str | None) -> str:
     return said if plain == name or name.isascii() else f"{said}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _serve(file: IO[bytes], length: int | None) -> Any:
+def _serve(file: IO[bytes], length: int | None, begin: int = 0) -> Any:
+    """`length` bytes from `begin` on, where the file is now; None for all there is."""
     headers = response.headers
-    if length is None:
-        response.body = file
-        return response.body
     ranges = None
-    if request.protocol >= (1, 1):
-        headers["Accept-Ranges"] = "bytes"
-        ranges = parse_range(request.headers.get("Range", ""), length)
-    if ranges is None:
+    if length is not None:
+        if request.protocol >= (1, 1):
+            headers["Accept-Ranges"] = "bytes"
+            ranges = parse_range(request.headers.get("Range", ""), length)
         headers["Content-Length"] = length
+    if length is None or ranges is None or (len(ranges) > 1 and not (isinstance(file, io.FileIO) and begin == 0)):
         response.body = file
         return response.body
     if not ranges:
@@ -152,12 +155,13 @@ def _serve(file: IO[bytes], length: int | None) -> Any:
         raise HTTPError(416, "Invalid Range (first-byte-pos greater than Content-Length)")
     response.status = "206 Partial Content"
     if len(ranges) == 1:
+        offset, count = ranges[0]
         headers["Content-Range"] = content_range(ranges[0], length)
-        headers["Content-Length"] = ranges[0][1]
-        response.body = _part(file, *ranges[0])
+        headers["Content-Length"] = count
+        response.body = _part(file, begin + offset, count)
         return response.body
-    whole = file if isinstance(file, io.FileIO) else io.FileIO(os.dup(file.fileno()), "rb")
-    parts = ByteRanges(whole, ranges, length, headers.get("Content-Type", "application/octet-stream"))
+    assert isinstance(file, io.FileIO)
+    parts = ByteRanges(file, ranges, length, headers.get("Content-Type", "application/octet-stream"))
     headers["Content-Type"] = parts.media_type
     headers["Content-Length"] = parts.length
     response.body = parts
