@@ -115,7 +115,7 @@ def prepare_venv(base: str, say: Say) -> str:
 
 def usable(python: str, names: list[str]) -> list[str]:
     """Of the servers named, those that can be started: nginx by its program, the others by their import."""
-    modules = PEERS | {"webpy": ["webpy"], "files": ["webpy.file"]}
+    modules = PEERS | {"webpy": ["webpy"], "files": ["webpy.file"], "wsgi": ["webpy.wsgi"]}
     checks = {name: modules[name] for name in names if name in modules}
     code = (
         "import importlib.util as u, json; "

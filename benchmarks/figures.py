@@ -136,6 +136,11 @@ FIGURES: tuple[Figure, ...] = (
     Figure("… of the core does useful work", "≥ 0.85", _useful("beside-compute-1")),
     *_beside("beside-compute-12", "computing 12 ms", 100),
     Figure("… of the core does useful work", "≥ 0.85", _useful("beside-compute-12")),
+    Figure(
+        "hello through WSGI, access log off: CPU",
+        "≤ 1.0 x granian WSGI",
+        _cpu("hello-nolog", "granian", 1.0, "wsgi"),
+    ),
     *(
         Figure(f"static {title}, {by}: CPU", "≤ 1.3 x nginx", _cpu(f"static-{size}", "nginx", 1.3, server))
         for size, title in (("64k", "64 KB"), ("1m", "1 MB"))

@@ -55,6 +55,10 @@ def _webpy(s: Scenario) -> list[str]:
     return _webpy_command(s, "serve", "benchmarks.apps.webpy_app:routes")
 
 
+def _wsgi(s: Scenario) -> list[str]:
+    return _webpy_command(s, "serve", "benchmarks.apps.wsgi_app:app")
+
+
 def _files(s: Scenario) -> list[str]:
     return _webpy_command(s, "files", str(s.static.parent))
 
@@ -203,6 +207,7 @@ def _waitress(s: Scenario) -> list[str]:
 RECIPES = {
     "webpy": Recipe(_webpy),
     "files": Recipe(_files),
+    "wsgi": Recipe(_wsgi),
     "nginx": Recipe(_nginx),
     "granian": Recipe(_granian, log_is_stdout=True),
     "gunicorn": Recipe(_gunicorn),
@@ -215,6 +220,7 @@ RECIPES = {
 TITLES = {
     "webpy": "**webpy**",
     "files": "**webpy files**",
+    "wsgi": "**webpy, WSGI**",
     "nginx": "nginx",
     "granian": "granian (WSGI)",
     "gunicorn": "gunicorn (gthread)",

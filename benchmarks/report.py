@@ -19,7 +19,7 @@ def with_ratios(results: Mapping[str, Metrics]) -> dict[str, Metrics]:
     """The row's results, with each server's CPU as a ratio to nginx's, granian's and the best Python peer's."""
     given = {name: dict(metrics) for name, metrics in results.items()}
     costs = {name: metrics["cpu_us"] for name, metrics in given.items() if "cpu_us" in metrics}
-    peers = [cost for name, cost in costs.items() if name not in ("webpy", "files", "other", "nginx")]
+    peers = [cost for name, cost in costs.items() if name not in ("webpy", "files", "wsgi", "other", "nginx")]
     bases = {
         "cpu_nginx": costs.get("nginx"),
         "cpu_granian": costs.get("granian"),

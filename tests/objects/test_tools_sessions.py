@@ -78,6 +78,11 @@ class Root:
         raise cherrypy.HTTPError(404)
 
     @cherrypy.expose
+    def unexpected_error(self):
+        cherrypy.session["n"] = 80
+        raise ValueError("a bug")
+
+    @cherrypy.expose
     def redirected(self):
         cherrypy.session["n"] = 50
         raise cherrypy.HTTPRedirect("/")
@@ -111,11 +116,10 @@ class Root:
         seen = [session.pop("a"), session.pop("zz", 5), "b" in session, session.get("q"), session.get("q", 4)]
         seen += [list(session.keys()), list(session.values())]
         del session["b"]
-        for action in (lambda: session["no"], lambda: session.pop("no")):
-            try:
-                action()
-            except KeyError as error:
-                seen.append(repr(error))
+        try:
+            session["no"]
+        except KeyError as error:
+            seen.append(repr(error))
         return repr(seen)
 
     @cherrypy.expose
@@ -139,7 +143,7 @@ class Root:
     @cherrypy.expose
     def file(self):
         cherrypy.session["n"] = 60
-        return open(__file__, "rb")
+        return open(os.path.join(HERE, "kept", "a.txt"), "rb")
 
 
 def on(**options):
@@ -165,27 +169,31 @@ cherrypy.quickstart(Root(), "/", on())
 
 @pytest.fixture(scope="module")
 def both(pair: Callable[..., Pair]) -> Iterator[Pair]:
-    yield pair(SCRIPT, files={"kept/.empty": ""})
+    yield pair(SCRIPT, files={"kept/a.txt": "a file"})
 
 
 JOURNEY = (
     *("/", "/", "/items", "/login", "/", "/untouched", "/", "/clear", "/items", "/", "/expire"),
-    *("/known_error", "/", "/redirected", "/", "/inside", "/", "/generated", "/", "/streamed", "/", "/methods"),
-    *("/told", "/saved_early", "/items", "/file", "/", "/delete", "/", "/regenerate", "/", "/objects", "/objects"),
+    *("/known_error", "/", "/unexpected_error", "/", "/inside", "/", "/generated", "/", "/streamed", "/", "/methods"),
+    *("/told", "/file", "/", "/delete", "/", "/regenerate", "/", "/objects", "/objects"),
 )
 
 
 @pytest.mark.parametrize("mount", ["", "/in_files", "/by_class", "/explicit", "/early", "/brief"])
 def test_a_journey(both: Pair, mount: str) -> None:
     for path in JOURNEY:
-        if path == "/redirected" or path == "/inside":
-            continue
-        both.same("GET", mount + path, session=f"journey{mount}", ignore=["body"] if path == "/file" else [])
+        both.same("GET", mount + path, session=f"journey{mount}")
 
 
-def test_redirects_keep_the_session(both: Pair) -> None:
-    for path in ("/", "/redirected", "/", "/inside", "/"):
+def test_a_redirect_keeps_the_session(both: Pair) -> None:
+    for path in ("/", "/redirected", "/"):
         both.same("GET", path, session="redirects")
+
+
+def test_a_session_that_was_saved_early_can_be_changed_again(both: Pair) -> None:
+    for path in ("/", "/saved_early", "/items"):
+        seen = both.same("GET", path, session="early")  # of sessions in files CherryPy fails
+    assert seen.text == "[('early', 1), ('late', 1), ('n', 1)]"
 
 
 @pytest.mark.parametrize("mount", ["/options", "/from_header", "/bad", "/wrong", "/off"])
@@ -213,14 +221,14 @@ def _cookie(answer: Any) -> str:
     return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
-@pytest.mark.parametrize("mount", ["", "/in_files", "/explicit", "/early"])
+@pytest.mark.parametrize("mount", ["", "/in_files"])
 def test_no_update_is_lost_on_two_workers(both: Pair, mount: str) -> None:
     server = both.webpy.server
     cookie = {"Cookie": _cookie(server.get(f"{mount}/"))}
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: server.get(f"{mount}/slow", headers=cookie).status, range(40)))
-    assert answers == [200] * 40
-    assert server.get(f"{mount}/", headers=cookie).body == b"42"
+        answers = list(pool.map(lambda _: server.get(f"{mount}/slow", headers=cookie).status, range(24)))
+    assert answers == [200] * 24
+    assert server.get(f"{mount}/", headers=cookie).body == b"26"
 
 
 def test_a_new_id_at_login_makes_the_old_one_worthless(both: Pair) -> None:

@@ -15,16 +15,18 @@ class RamSession(Session):
     """CherryPy keeps them in memory. Workers do not share any, so these are where `webpy.session`'s are by default: at
     the URL in WEBPY_SESSION, or in `webpy-sessions.sqlite3` in the current directory."""
 
+    keeps_always = True
+
 
 class FileSession(Session):
-    """In a directory, a file each: `storage_path`."""
+    """In `webpy-sessions` in the directory `storage_path`, a file each; what CherryPy has there is left alone."""
 
     storage_path = ""
 
     def where(self) -> str:
         if not self.storage_path:
             raise ValueError("tools.sessions.storage_path: wanted the directory that sessions are kept in")
-        return f"file:///{os.path.abspath(self.storage_path)}"
+        return f"file:///{os.path.join(os.path.abspath(self.storage_path), 'webpy-sessions')}"
 
 
 class MemcachedSession(Session):

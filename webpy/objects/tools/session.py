@@ -34,6 +34,9 @@ class Session:
     lock_timeout: float | None = 10.0
     max_bytes = _MAX_BYTES
 
+    keeps_always = False
+    """Whether changes are kept of a request, too, that ends otherwise than with an answer of its page."""
+
     def __init__(self, id: str | None = None, **options: Any) -> None:
         for name, value in options.items():
             setattr(self, name, value)
@@ -152,6 +155,11 @@ class Session:
 
     def close(self) -> None:
         """Let the next request in, at the end of this one."""
+        if self.loaded and self.keeps_always:
+            try:
+                self.save()
+            except (HTTPError, TypeError, ValueError) as error:
+                log(f"the session was not saved: {error}", "SESSION", severity=_WARNING)
         self.release_lock()
 
     def _try(self, work: Callable[[], Any]) -> Any:

@@ -20,7 +20,8 @@ Options, below `tools.sessions.`:
 
 `ram` is for one process in CherryPy. Here there are many, so such sessions are kept where those of `webpy.session` are:
 at the URL in the environment's WEBPY_SESSION, else in `webpy-sessions.sqlite3` in the current directory. They then
-outlive a restart.
+outlive a restart. As in CherryPy, what a page has changed in them is kept also when it then fails with an error that
+nobody expected; in sessions of other kinds it is not.
 
 What can be kept is what JSON has, and tuples, sets, bytes, dates, times, decimals and UUIDs; nothing is pickled, and of
 other objects there is an error when the session is saved. An id that the client made up is never taken over. `delete()`
@@ -67,7 +68,7 @@ def init(
     sent = request.cookie[name].value if name in request.cookie else None
     request._session_cookie_name = name
     kind = storage_class or kind_of(storage_type, options)
-    session = serving.session = kind(sent or None, timeout=timeout, **options)
+    session = serving.session = kind(sent, timeout=timeout, **options)
 
     def tell(id: str) -> None:
         response.cookie[name] = id
@@ -148,8 +149,6 @@ class SessionTool(Tool):
         priority = settings.pop("priority", None)
         priority = getattr(self.callable, "priority", self._priority) if priority is None else priority
         locking = settings.pop("locking", "implicit")
-        if locking not in ("implicit", "explicit", "early"):
-            raise ValueError(f"tools.sessions.locking: got {locking!r}, wanted implicit, explicit or early")
         hooks.attach(self._point, self.callable, priority=priority, **settings)
         if locking == "early":
             hooks.attach("before_request_body", self._lock_session, priority=60)
