@@ -41,13 +41,14 @@ class FileWrapper:
             close()
 
 
-def of_head(head: Head, prefix: str, scheme: str) -> Environ:
-    """What the head says. prefix: the path the application is mounted at; scheme: "http" or "https".
+def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> Environ:
+    """What the head says. prefix: the path the application is mounted at; scheme: "http" or "https"; server: host and
+    port that the client connected to, which count if it names none.
 
     The client's address and the body are not in it.
     """
     path, _, query = head.resource.partition("?")
-    name, port = _split(head.host)
+    name, port = _split(head.host) if head.host else (server[0], str(server[1]))
     environ: Environ = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": _unquoted(prefix),
@@ -91,8 +92,8 @@ def _unquoted(path: str) -> str:
 
 
 def _split(authority: str) -> tuple[str, str]:
-    """Host and port of an authority; an HTTP/1.0 request may name none."""
+    """Host and port of an authority."""
     host, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         host, port = authority, ""
-    return host or "localhost", port
+    return host, port

@@ -86,7 +86,7 @@ class WSGIHandler(HTTPHandler):
         if known is not None and known[0] is self.__class__ and known[1] == scheme:
             environ: Environ = known[2].copy()
         else:
-            made = of_head(head, self.prefix, scheme)
+            made = of_head(head, self.prefix, scheme, request.server_address)
             head.kept = (self.__class__, scheme, made)
             environ = made.copy()
         environ["REMOTE_ADDR"], port = request.client_address
