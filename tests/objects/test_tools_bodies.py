@@ -413,6 +413,7 @@ def test_what_is_kept_has_an_age_and_can_be_304(both: Pair) -> None:
     assert both.same("GET", "/kept_tagged", headers=etag, ignore=["age"]).status == 304
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_too_old_for_the_client_is_made_anew(both: Pair) -> None:
     first = both.same("GET", "/kept?old=1", ignore=["age"]).text
     time.sleep(1.1)

@@ -179,7 +179,9 @@ JOURNEY = (
 )
 
 
-@pytest.mark.parametrize("mount", ["", "/in_files", "/by_class", "/explicit", "/early", "/brief"])
+@pytest.mark.parametrize(
+    "mount", ["", "/in_files", pytest.param("/by_class", marks=pytest.mark.slow), "/explicit", "/early", "/brief"]
+)
 def test_a_journey(both: Pair, mount: str) -> None:
     for path in JOURNEY:
         both.same("GET", mount + path, session=f"journey{mount}")

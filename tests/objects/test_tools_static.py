@@ -1,4 +1,4 @@
-"""The tools staticdir and staticfile, and lib.static: the same on CherryPy and on webpy; what must not be sent is not."""
+"""The tools staticdir and staticfile, and lib.static: the same on CherryPy and on webpy, and nothing else leaves."""
 
 from __future__ import annotations
 

@@ -22,8 +22,12 @@ What is different, because there are several processes:
   are workers and after they have ended; not at a reload, and not when a worker is replaced. So what "start" makes
   (a table, a folder) is there once, and connections and threads that it opens are of no use to the workers: open those
   at "start_worker" (once in each worker, before its first page) or "start_thread" (in each thread, likewise).
+- Under `webpy serve` "start" runs in each generation before its workers are forked, as its code is new: a listener that
+  raises keeps a reload from happening, so create what may be there already ("CREATE TABLE IF NOT EXISTS"). "stop" and
+  "exit" run once, when the last worker of the last generation has ended. `quickstart` and `engine.start` only mount
+  there, and the address is `--bind`'s.
 - Globals and attributes of pages are each worker's own. Sessions are shared by all workers, of every kind.
-- `engine.exit()` in a page stops the whole server.
+- `engine.exit()` in a page stops the whole program; not `webpy serve`, which `webpy ctl stop` does.
 
 What is different otherwise:
 
@@ -50,7 +54,9 @@ from . import errors as _cperror  # noqa: F401 - as programs name it
 from . import toolbox as _cptools  # noqa: F401 - as programs name it
 from . import tools as _built_in
 from .config import config
-from .engine import engine, set_engine, set_server
+from .engine import engine
+from .engine import set_engine as _set_engine
+from .engine import set_server as _set_server
 from .errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
 from .exposing import expose, popargs
 from .handler import new
@@ -60,7 +66,8 @@ from .request import Request
 from .response import Response
 from .serving import request, response, serving, session, thread_data
 from .settings import server
-from .toolbox import Tool, default_toolbox
+from .toolbox import Tool
+from .toolbox import default_toolbox as _toolbox
 from .tree import Application, Tree, tree
 from .urls import url
 
@@ -98,8 +105,8 @@ __all__ = [
 
 __version__ = _metadata.version("webpy")
 
-_built_in.register(default_toolbox)
-tools: _Any = default_toolbox
+_built_in.register(_toolbox)
+tools: _Any = _toolbox
 
 
 def _set_log(key: str, value: _Any) -> None:
@@ -115,10 +122,10 @@ def _ignore(key: str, value: _Any) -> None:
     """CherryPy's checker looks for mistakes in its own configuration."""
 
 
-config.namespaces.update(log=_set_log, server=set_server, engine=set_engine, tree=_set_tree, checker=_ignore)
+config.namespaces.update(log=_set_log, server=_set_server, engine=_set_engine, tree=_set_tree, checker=_ignore)
 config.defaults = {
     f"tools.{name}.on": True
     for name in ("log_tracebacks", "log_headers", "trailing_slash", "encode")
-    if name in vars(default_toolbox)
+    if name in vars(_toolbox)
 }
 config.reset()

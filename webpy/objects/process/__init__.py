@@ -2,3 +2,7 @@
 
 `bus` owns the channels that functions subscribe to, `plugins` what many programs do on them.
 """
+
+from . import bus, plugins
+
+__all__ = ["bus", "plugins"]

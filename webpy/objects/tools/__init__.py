@@ -21,54 +21,57 @@ names what differs from CherryPy. Missing: `session_auth`, `xmlrpc`.
 
 from __future__ import annotations
 
-from ..toolbox import ErrorTool, HandlerTool, Tool, Toolbox
-from .accept import accept
-from .autovary import autovary
-from .basic import basic_auth
-from .caching import CachingTool
-from .conditions import validate_etags
-from .digest import digest_auth
-from .encoding import ResponseEncoder, decode
-from .fields import allow, expires, ignore_headers, referer, response_headers
-from .flattening import flatten
-from .gzipping import gzip
-from .jsontools import json_in, json_out
-from .logs import log_hooks, log_request_headers, log_traceback
-from .parameters import convert_params
-from .sessions import SessionTool
-from .static import staticdir, staticfile
-from .urls import proxy, redirect, trailing_slash
+from .. import toolbox as kinds_of_tools
+from . import (
+    accept,
+    autovary,
+    basic,
+    caching,
+    conditions,
+    digest,
+    encoding,
+    fields,
+    flattening,
+    gzipping,
+    jsontools,
+    logs,
+    parameters,
+    sessions,
+    static,
+    urls,
+)
 
 __all__ = ["register"]
 
 
-def register(toolbox: Toolbox) -> None:
+def register(toolbox: kinds_of_tools.Toolbox) -> None:
     """Put the built-in tools into `toolbox`, each at its point and with its priority."""
-    toolbox.allow = Tool("on_start_resource", allow)
-    toolbox.response_headers = Tool("on_start_resource", response_headers)
-    toolbox.accept = Tool("on_start_resource", accept)
-    toolbox.redirect = Tool("on_start_resource", redirect)
-    toolbox.autovary = Tool("on_start_resource", autovary, priority=0)
-    toolbox.proxy = Tool("before_request_body", proxy, priority=30)
-    toolbox.json_in = Tool("before_request_body", json_in, priority=30)
-    toolbox.sessions = SessionTool()
-    toolbox.decode = Tool("before_request_body", decode)
-    toolbox.ignore_headers = Tool("before_request_body", ignore_headers)
-    toolbox.referer = Tool("before_request_body", referer)
-    toolbox.auth_basic = Tool("before_handler", basic_auth, priority=1)
-    toolbox.auth_digest = Tool("before_handler", digest_auth, priority=1)
-    toolbox.params = Tool("before_handler", convert_params, priority=15)
-    toolbox.json_out = Tool("before_handler", json_out, priority=30)
-    toolbox.staticdir = HandlerTool(staticdir)
-    toolbox.staticfile = HandlerTool(staticfile)
-    toolbox.trailing_slash = Tool("before_handler", trailing_slash, priority=60)
-    toolbox.encode = Tool("before_handler", ResponseEncoder, priority=70)
-    toolbox.caching = CachingTool()
-    toolbox.expires = Tool("before_finalize", expires)
-    toolbox.flatten = Tool("before_finalize", flatten)
-    toolbox.etags = Tool("before_finalize", validate_etags, priority=75)
-    toolbox.gzip = Tool("before_finalize", gzip, priority=80)
-    toolbox.err_redirect = ErrorTool(redirect)
-    toolbox.log_tracebacks = Tool("before_error_response", log_traceback)
-    toolbox.log_headers = Tool("before_error_response", log_request_headers)
-    toolbox.log_hooks = Tool("on_end_request", log_hooks, priority=100)
+    tool = kinds_of_tools.Tool
+    toolbox.allow = tool("on_start_resource", fields.allow)
+    toolbox.response_headers = tool("on_start_resource", fields.response_headers)
+    toolbox.accept = tool("on_start_resource", accept.accept)
+    toolbox.redirect = tool("on_start_resource", urls.redirect)
+    toolbox.autovary = tool("on_start_resource", autovary.autovary, priority=0)
+    toolbox.proxy = tool("before_request_body", urls.proxy, priority=30)
+    toolbox.json_in = tool("before_request_body", jsontools.json_in, priority=30)
+    toolbox.sessions = sessions.SessionTool()
+    toolbox.decode = tool("before_request_body", encoding.decode)
+    toolbox.ignore_headers = tool("before_request_body", fields.ignore_headers)
+    toolbox.referer = tool("before_request_body", fields.referer)
+    toolbox.auth_basic = tool("before_handler", basic.basic_auth, priority=1)
+    toolbox.auth_digest = tool("before_handler", digest.digest_auth, priority=1)
+    toolbox.params = tool("before_handler", parameters.convert_params, priority=15)
+    toolbox.json_out = tool("before_handler", jsontools.json_out, priority=30)
+    toolbox.staticdir = kinds_of_tools.HandlerTool(static.staticdir)
+    toolbox.staticfile = kinds_of_tools.HandlerTool(static.staticfile)
+    toolbox.trailing_slash = tool("before_handler", urls.trailing_slash, priority=60)
+    toolbox.encode = tool("before_handler", encoding.ResponseEncoder, priority=70)
+    toolbox.caching = caching.CachingTool()
+    toolbox.expires = tool("before_finalize", fields.expires)
+    toolbox.flatten = tool("before_finalize", flattening.flatten)
+    toolbox.etags = tool("before_finalize", conditions.validate_etags, priority=75)
+    toolbox.gzip = tool("before_finalize", gzipping.gzip, priority=80)
+    toolbox.err_redirect = kinds_of_tools.ErrorTool(urls.redirect)
+    toolbox.log_tracebacks = tool("before_error_response", logs.log_traceback)
+    toolbox.log_headers = tool("before_error_response", logs.log_request_headers)
+    toolbox.log_hooks = tool("on_end_request", logs.log_hooks, priority=100)

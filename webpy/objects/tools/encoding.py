@@ -6,7 +6,6 @@ other, and names what it took in Content-Type. 406: the client takes nothing tha
 
 from __future__ import annotations
 
-import inspect
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -138,5 +137,6 @@ def _encoded(body: Iterable[Any], encoding: str, errors: str) -> Iterator[Any]:
         for piece in body:
             yield piece.encode(encoding, errors) if isinstance(piece, str) else piece
     finally:
-        if inspect.isgenerator(body) or hasattr(body, "close"):
-            body.close()  # type: ignore[attr-defined]
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()

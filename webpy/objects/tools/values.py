@@ -11,7 +11,7 @@ import base64
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 __all__ = ["from_json", "to_json"]
@@ -27,7 +27,7 @@ _TEXT: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
     complex: ("$complex", str, complex),
     uuid.UUID: ("$uuid", str, uuid.UUID),
 }
-_GROUPS: dict[type, str] = {tuple: "$tuple", set: "$set", frozenset: "$frozenset"}
+_GROUPS: dict[type[Collection[Any]], str] = {tuple: "$tuple", set: "$set", frozenset: "$frozenset"}
 _FROM_TEXT = {name: read for name, _, read in _TEXT.values()}
 _FROM_GROUPS: dict[str, Callable[[Any], Any]] = {name: kind for kind, name in _GROUPS.items()}
 
@@ -42,8 +42,8 @@ def to_json(value: Any) -> Any:
         if all(isinstance(name, str) and not name.startswith("$") for name in value):
             return {name: to_json(item) for name, item in value.items()}
         return {"$dict": [[to_json(name), to_json(item)] for name, item in value.items()]}
-    for kind, name in _GROUPS.items():
-        if isinstance(value, kind):
+    for group, name in _GROUPS.items():
+        if isinstance(value, group):
             return {name: [to_json(item) for item in value]}
     for kind, (name, write, _) in _TEXT.items():
         if isinstance(value, kind):
