@@ -42,6 +42,8 @@ cherrypy.config.update({
     "server.socket_host": "127.0.0.1", "server.socket_port": int(port),
     "engine.autoreload.on": False, "checker.on": False,
 })
+of_server = cherrypy.config.namespaces["server"]
+cherrypy.config.namespaces["server"] = lambda key, value: key.startswith("socket_") or of_server(key, value)
 cherrypy._cprequest.Request.show_tracebacks = False  # as webpy, unless the script says something else
 sys.argv[:] = [script]
 runpy.run_path(script, run_name="__main__")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.server import ROOT
 
 from .sidebyside import Pair
 
@@ -134,11 +138,6 @@ def test_start_and_stop_happen_once(both: Pair) -> None:
 
 @pytest.mark.slow
 def test_a_failing_start_ends_the_program(pair: Callable[..., Pair], tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    from tests.server import ROOT
-
     script = tmp_path / "failing.py"
     script.write_text(
         "import webpy.objects as cherrypy\n"

@@ -77,6 +77,7 @@ def encoded(text: str, charset: str = "utf-8") -> str:
     return base64.b64encode(text.encode(charset)).decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["basic", "latin", "broken", "quotes"])
 def test_auth_basic(both: Pair, page: str) -> None:
     for value in (
@@ -102,6 +103,7 @@ def test_auth_basic(both: Pair, page: str) -> None:
         both.same("GET", f"/{page}/", headers={} if value is None else {"Authorization": value})
 
 
+@pytest.mark.slow
 def test_auth_basic_lets_in_and_refuses(both: Pair) -> None:
     assert both.same("GET", "/basic/", headers={"Authorization": "Basic " + encoded("ann:secret")}).text == "hello ann"
     refused = both.same("POST", "/basic/", "a=1")
@@ -128,6 +130,7 @@ def digest(both: Pair, **given: Any) -> dict[str, str]:
     return {"Authorization": "Digest " + ", ".join(parts)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["plain", "hashed", "filed"])
 def test_auth_digest(both: Pair, page: str) -> None:
     for given in (
@@ -159,6 +162,7 @@ def test_auth_digest(both: Pair, page: str) -> None:
     both.same("GET", f"/{page}/")
 
 
+@pytest.mark.slow
 def test_auth_digest_tells_of_an_old_nonce(both: Pair) -> None:
     old = synthesize_nonce("wonder", "k123", 1000)
     assert 'stale="true"' in both.same("GET", "/plain/", headers=digest(both, nonce=old)).fields["www-authenticate"]
@@ -166,12 +170,14 @@ def test_auth_digest_tells_of_an_old_nonce(both: Pair) -> None:
     assert "stale" not in wrong.fields["www-authenticate"]
 
 
+@pytest.mark.slow
 def test_a_bad_digest_is_no_server_error(both: Pair) -> None:
     for given in ({"nonce": "9" * 5000 + ":x"}, {"nonce": "\xb2:x"}, {"qop": "auth-int"}, {"username": "\xff"}):
         _, mine = both.send("GET", "/plain/", headers=digest(both, **given))
         assert mine.status in (400, 401)
 
 
+@pytest.mark.slow
 def test_real_clients(both: Pair) -> None:
     for page in ("plain", "hashed", "filed"):
         session = requests.Session()
@@ -185,6 +191,7 @@ def test_real_clients(both: Pair) -> None:
     assert re.fullmatch(r'Digest realm="wonder", nonce="\d+:[0-9a-f]{32}", algorithm="MD5", qop="auth".*', challenge)
 
 
+@pytest.mark.slow
 @pytest.mark.needs("curl")
 def test_curl(both: Pair) -> None:
     for option, page in (("--basic", "basic"), ("--digest", "plain")):

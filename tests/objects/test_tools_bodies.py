@@ -209,6 +209,12 @@ class Root:
         return "abc" * 100
 
     @cherrypy.expose
+    @tools.caching(delay=600)
+    @tools.etags(autotags=True)
+    def tagged_kept(self):
+        return "abc" * 100
+
+    @cherrypy.expose
     @tools.expires(secs=60)
     def expires(self):
         return "x"
@@ -275,6 +281,16 @@ class Root:
         return "%d" % counted()
 
 
+    @cherrypy.expose
+    @tools.caching(delay=600)
+    def kept_for(self, status="200"):
+        response.headers["Cache-Control"] = "public" if status == "201" else "max-age=9"
+        if status == "503":
+            raise cherrypy.HTTPError(503, "%d" % counted())
+        response.headers["Last-Modified"] = "Sun, 06 Nov 1994 08:49:37 GMT"
+        return "%d" % counted()
+
+
 cherrypy.quickstart(Root(), "/")
 '''
 
@@ -298,6 +314,7 @@ def test_encode(both: Pair) -> None:
 CHARSETS = ["utf-8", "iso-8859-1", "iso-8859-1;q=0.5, utf-8", "us-ascii", "*", "*;q=0", "nonsense", "utf-16", ""]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["text", "latin", "utf16", "raw"])
 @pytest.mark.parametrize("charset", CHARSETS)
 def test_encode_by_the_clients_charsets(both: Pair, page: str, charset: str) -> None:
@@ -311,6 +328,7 @@ def test_a_text_that_cannot_be_in_the_first_charset_is_whole_in_the_next(both: P
     assert (mine.status, mine.body) == (200, b"\xe9b")  # CherryPy has lost the first piece then
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["decoded", "decoded_else", "not_decoded"])
 def test_decode(both: Pair, page: str) -> None:
     for body in ("a=%E9", "a=%C3%A9", b"a=\xe9"):
@@ -326,6 +344,7 @@ CODINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["zipped", "zipped_empty", "zipped_error", "zipped_stream"])
 def test_gzip(both: Pair, page: str) -> None:
     for value in CODINGS:
@@ -349,6 +368,7 @@ def test_flatten(both: Pair) -> None:
     assert both.same("GET", "/flat").text == "abc"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["tagged", "own_tag", "no_tag", "tagged_error", "tagged_zipped"])
 def test_etags(both: Pair, page: str) -> None:
     etag = both.same("GET", f"/{page}").fields.get("etag", '"none"')
@@ -418,3 +438,15 @@ def test_an_answer_that_is_too_old_for_the_client_is_made_anew(both: Pair) -> No
     first = both.same("GET", "/kept?old=1", ignore=["age"]).text
     time.sleep(1.1)
     assert both.same("GET", "/kept?old=1", headers={"Cache-Control": "max-age=0"}, ignore=["age"]).text != first
+
+
+def test_what_is_for_one_client_is_not_kept_for_others(both: Pair) -> None:
+    get = both.webpy.server.get
+    etag = get("/tagged_zipped").headers["ETag"]
+    assert get("/tagged_kept", headers={"If-None-Match": etag}).status == 304
+    assert get("/tagged_kept").status == 200
+    authorized = {"Authorization": "Basic YTpi"}
+    assert get("/kept_for", headers=authorized).body != get("/kept_for").body
+    first = get("/kept_for?status=201", headers=authorized).body
+    assert get("/kept_for?status=201").body == first
+    assert get("/kept_for?status=503").body != get("/kept_for?status=503").body

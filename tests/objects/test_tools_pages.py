@@ -374,7 +374,9 @@ def test_trailing_slash(both: Pair, folder: str, path: str) -> None:
     both.same("GET", f"/{folder}{path}")
 
 
-def test_trailing_slash_of_other_methods(both: Pair) -> None:
+def test_trailing_slash_of_other_methods_and_pages(both: Pair) -> None:
+    for path in ("/only", "/only/", "/only/a", "/only/a/"):
+        both.same("GET", path)
     both.same("POST", "/folder", "a=1", FORM)
     both.same("HEAD", "/folder")
     both.same("GET", "/folder", version="1.0")

@@ -141,6 +141,22 @@ class Root:
         return repr(sorted(cherrypy.session.keys()))
 
     @cherrypy.expose
+    def locked(self):
+        cherrypy.session.acquire_lock()
+        cherrypy.session["n"] = cherrypy.session.get("n", 0) + 1
+        cherrypy.session.release_lock()
+        return "locked and released"
+
+    @cherrypy.expose
+    def leaves(self):
+        cherrypy.session["user"] = None
+        cherrypy.session.regenerate()
+        cherrypy.session.delete()
+        cherrypy.session.delete()
+        cherrypy.session["after"] = 1
+        return "left"
+
+    @cherrypy.expose
     def file(self):
         cherrypy.session["n"] = 60
         return open(os.path.join(HERE, "kept", "a.txt"), "rb")
@@ -172,6 +188,10 @@ def both(pair: Callable[..., Pair]) -> Iterator[Pair]:
     yield pair(SCRIPT, files={"kept/a.txt": "a file"})
 
 
+def _slow(*values: str) -> list[Any]:
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 JOURNEY = (
     *("/", "/", "/items", "/login", "/", "/untouched", "/", "/clear", "/items", "/", "/expire"),
     *("/known_error", "/", "/unexpected_error", "/", "/inside", "/", "/generated", "/", "/streamed", "/", "/methods"),
@@ -179,9 +199,7 @@ JOURNEY = (
 )
 
 
-@pytest.mark.parametrize(
-    "mount", ["", "/in_files", pytest.param("/by_class", marks=pytest.mark.slow), "/explicit", "/early", "/brief"]
-)
+@pytest.mark.parametrize("mount", ["", "/in_files", *_slow("/by_class", "/explicit", "/early", "/brief")])
 def test_a_journey(both: Pair, mount: str) -> None:
     for path in JOURNEY:
         both.same("GET", mount + path, session=f"journey{mount}")
@@ -223,7 +241,7 @@ def _cookie(answer: Any) -> str:
     return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
 
-@pytest.mark.parametrize("mount", ["", "/in_files"])
+@pytest.mark.parametrize("mount", ["", *_slow("/in_files")])
 def test_no_update_is_lost_on_two_workers(both: Pair, mount: str) -> None:
     server = both.webpy.server
     cookie = {"Cookie": _cookie(server.get(f"{mount}/"))}
@@ -247,6 +265,21 @@ def test_a_deleted_session_is_gone_also_when_it_was_touched(both: Pair) -> None:
     cookie = {"Cookie": _cookie(server.get("/"))}
     server.get("/delete", headers=cookie)
     assert server.get("/items", headers=cookie).body == b"[]"
+
+
+def test_a_lock_that_was_released_keeps_what_was_changed(both: Pair) -> None:
+    for path in ("/", "/locked", "/items", "/locked", "/items"):
+        both.same("GET", f"/explicit{path}", session="locked")
+
+
+def test_a_session_that_was_deleted_can_go_on_as_another(both: Pair) -> None:
+    server = both.webpy.server
+    for mount in ("", "/in_files"):
+        first = {"Cookie": _cookie(server.get(f"{mount}/"))}
+        second = {"Cookie": _cookie(server.get(f"{mount}/leaves", headers=first))}
+        assert second != first
+        assert server.get(f"{mount}/items", headers=first).body == b"[]"
+        assert server.get(f"{mount}/items", headers=second).body == b"[('after', 1)]"
 
 
 def test_an_error_that_nobody_expected_lets_the_next_request_in(both: Pair) -> None:

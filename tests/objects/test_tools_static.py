@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,15 @@ class Root:
     one = cherrypy.tools.staticfile.handler(FILES + "/a.txt")
 
 
+class Indexed:
+    @cherrypy.expose
+    def index(self):
+        return "index page"
+
+
+Root.indexed = Indexed()
+
+
 def dir_(**more):
     return {"tools.staticdir." + name: value for name, value in dict(on=True, dir="files", **more).items()}
 
@@ -94,6 +104,8 @@ config = {
     "/": {"tools.staticdir.root": HERE},
     "/static": dir_(index="index.html"),
     "/noindex": dir_(),
+    "/indexed": dir_(index="x.js"),
+    "/indexed/sub": dir_(index="index.html"),
     "/matched": dir_(match=r"\\.txt$", content_types={"txt": "text/x-mine"}),
     "/relative_dir": {**dir_(), "tools.staticdir.root": ""},
     "/deep/er": dir_(),
@@ -124,6 +136,9 @@ FILES: dict[str, str | bytes] = {
 }
 
 
+FOLDERS = ("/noindex", "/matched", "/app/static", "/deep/er", "/tool")
+
+
 @pytest.fixture(scope="module")
 def both(pair: Callable[..., Pair]) -> Iterator[Pair]:
     made = pair(SCRIPT, files=FILES)
@@ -133,7 +148,10 @@ def both(pair: Callable[..., Pair]) -> Iterator[Pair]:
     yield made
 
 
-@pytest.mark.parametrize("folder", ["/static", "/noindex", "/matched", "/app/static", "/deep/er", "/tool"])
+@pytest.mark.parametrize(
+    "folder",
+    ["/static", *(pytest.param(path, marks=pytest.mark.slow) for path in FOLDERS)],
+)
 def test_staticdir(both: Pair, folder: str) -> None:
     for path in (
         *("", "/", "/a.txt", "/a.txt?x=1", "/sub", "/sub/", "/sub/index.html", "/nothing", "/x.js", "/picture.PNG"),
@@ -150,6 +168,8 @@ def test_staticdir_sends_and_refuses(both: Pair) -> None:
     assert both.same("GET", "/static/sub/").text == "<p>sub</p>"
     assert both.same("GET", "/static/../secret.txt").status == 403
     both.same("GET", "/relative_dir/a.txt")
+    for path in ("/indexed", "/indexed/", "/indexed/sub", "/indexed/sub/", "/indexed/sub/sub", "/indexed/nothing"):
+        both.same("GET", path)
 
 
 def test_a_folder_whose_name_only_begins_alike_is_not_inside(both: Pair) -> None:
@@ -187,6 +207,7 @@ def test_serve_file(both: Pair, page: str) -> None:
     both.same("GET", f"/{page}", version="1.0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["static/a.txt", "static/large.bin", "text", "opened", "file"])
 @pytest.mark.parametrize(
     "value", ["bytes=0-3", "bytes=2-", "bytes=-2", "bytes=0-", "bytes=900000-", "bytes=3-1", "bytes=5-900000", ""]
@@ -195,13 +216,20 @@ def test_ranges(both: Pair, page: str, value: str) -> None:
     both.same("GET", f"/{page}", headers={"Range": value})
 
 
+def test_a_range_and_a_date(both: Pair) -> None:
+    assert both.same("GET", "/static/a.txt", headers={"Range": "bytes=0-3"}).text == "hell"
+    assert both.same("GET", "/static/a.txt", headers={"Range": "bytes=90-"}).status == 416
+    date = {"If-Modified-Since": both.same("GET", "/static/a.txt").fields["last-modified"]}
+    assert both.same("GET", "/static/a.txt", headers=date).status == 304
+
+
 def test_ranges_of_several_parts(both: Pair) -> None:
     theirs, mine = both.send("GET", "/static/a.txt", headers={"Range": "bytes=0-1,3-4"})
     for seen in (theirs, mine):
         assert (seen.status, seen.fields["content-length"]) == (206, str(len(seen.body)))
         head = f"Content-Type: {seen.fields['content-type']}\r\n\r\n".encode()
-        parts = email.message_from_bytes(head + seen.body).get_payload()
-        assert [(part["Content-Range"], part.get_payload()) for part in parts] == [  # type: ignore[union-attr]
+        parts: Any = email.message_from_bytes(head + seen.body).get_payload()
+        assert [(part["Content-Range"], part.get_payload()) for part in parts] == [
             ("bytes 0-1/8", "he"),
             ("bytes 3-4/8", "lo"),
         ]
@@ -218,6 +246,7 @@ def test_ranges_of_an_object_in_memory(both: Pair) -> None:
     assert (mine.status, mine.text, mine.fields["content-range"]) == (206, "234", "bytes 2-4/10")  # CherryPy: 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["static/a.txt", "text", "opened", "file"])
 def test_dates(both: Pair, page: str) -> None:
     modified = both.same("GET", f"/{page}").fields["last-modified"]

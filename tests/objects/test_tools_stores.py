@@ -38,7 +38,7 @@ class Root:
     @cherrypy.expose
     def hold(self):
         cherrypy.session["n"] = 0
-        time.sleep(1.5)
+        time.sleep(0.8)
         return "held"
 
     @cherrypy.expose
@@ -90,7 +90,7 @@ def test_sessions_in_memcached(tmp_path: Path) -> None:
     pytest.importorskip("pymemcache")
     with memcached_server() as url:
         host = url.partition("://")[2]
-        with serving(tmp_path / "app", storage_type="memcached", memcached_servers=[host]) as server:
+        with serving(tmp_path / "app", storage_type="memcached", servers=[host]) as server:
             count_up(server)
 
 
@@ -109,15 +109,15 @@ def test_a_server_of_sessions_that_is_down_is_503(tmp_path: Path) -> None:
 
 
 def test_an_unused_session_ends_and_a_busy_one_is_503(tmp_path: Path) -> None:
-    with serving(tmp_path, timeout=0.01, lock_timeout=0.2) as server:
+    with serving(tmp_path, timeout=0.02, lock_timeout=0.1) as server:
         cookie = cookie_of(server.get("/"))
         assert server.get("/", headers=cookie).body == b"2"
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             held = pool.submit(server.get, "/hold", headers=cookie)
-            time.sleep(0.5)
+            time.sleep(0.3)
             assert server.get("/", headers=cookie).status == 503
             assert held.result().body == b"held"
-        time.sleep(0.8)
+        time.sleep(1.4)
         assert server.get("/", headers=cookie).body == b"1"
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.server import ROOT
+from tests.admin.browser import Browser
+from tests.server import ROOT, Server
 
-from .sidebyside import Pair
+from .sidebyside import Pair, multipart
 
 EXAMPLES = ROOT / "examples" / "cherrypy"
 Make = Callable[..., Pair]
@@ -115,6 +117,28 @@ def test_8_ajax(pair: Make) -> None:
     assert both.same("GET", "/static/css/style.css", ignore=("last-modified",)).status == 200
 
 
+@pytest.mark.slow
+@pytest.mark.needs("chromium")
+def test_8_in_a_browser(serve: Callable[..., Server]) -> None:
+    program = (sys.executable, str(EXAMPLES / "tut08_ajax.py"))
+    server = serve("tut08", program=program, bind=None, env={"WEBPY_BIND": "127.0.0.1:0", "WEBPY_WORKERS": "2"})
+    browser = Browser()
+    try:
+        tab = browser.open(f"{server.url}/")
+        tab.eval("document.querySelector('#make input').value = 11")
+        tab.click("#make button")
+        tab.wait("document.querySelector('#the-string').style.display === 'block'")
+        made = tab.eval("document.querySelector('#the-string input').value")
+        assert re.fullmatch("[0-9a-fA-F]{11}", made)
+        assert tab.eval("getComputedStyle(document.body).backgroundColor") == "rgb(173, 216, 230)"
+        assert tab.eval("fetch('/generator', {headers: {Accept: 'text/plain'}}).then(a => a.text())") == made
+        tab.click("#delete")
+        tab.wait("document.querySelector('#the-string').style.display === 'none'")
+        assert tab.troubles() == []
+    finally:
+        browser.close()
+
+
 def rows(folder: Path) -> list[str]:
     with sqlite3.connect(folder / "my.db") as connection:
         return [value for (value,) in connection.execute("SELECT value FROM user_string ORDER BY value")]
@@ -143,3 +167,28 @@ def test_9_database(pair: Make) -> None:
     assert [rows(folder) for folder in both.folders.values()] == [["mine"], ["mine"]]
     assert both.stop() == (0, 0)
     assert [has_table(folder) for folder in both.folders.values()] == [False, False]
+
+
+# The scripts that CherryPy itself is installed with: other people's code, of which only the import line is changed.
+OWN = {
+    "tut04_complex_site": "/ /joke/ /joke /links/ /links/extra/ /links/extra /none",
+    "tut06_default_method": "/ /hendrik /remi /nobody /a/b",
+    "tut07_sessions": "/ / /",
+    "tut09_files": "/ /download /upload",
+    "tut10_http_errors": "/ /error?code=403 /error?code=500 /error?code=402 /error?code=x /messageArg /none",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OWN)
+def test_cherrypys_own_scripts(pair: Make, name: str) -> None:
+    import cherrypy
+
+    folder = Path(cherrypy.__file__).parent / "tutorial"
+    files = [path for path in folder.iterdir() if path.suffix in (".conf", ".html", ".pdf")]
+    both = pair(folder / f"{name}.py", copied=files)
+    for path in OWN[name].split():
+        both.same("GET", path, session="me", ignore=["last-modified"])
+    if name == "tut09_files":
+        body, headers = multipart([("myFile", '; filename="a.txt"\r\nContent-Type: text/plain', b"x" * 5000)])
+        assert "myFile length: 5000" in both.same("POST", "/upload", body, headers).text

@@ -9,8 +9,8 @@
 
     cherrypy.quickstart(Greeter())              # python greeter.py
 
-or, where `root = Greeter()` is in the file, `webpy serve greeter.py:root`. `new(root, "/shop", config)` gives routes, to
-be put beside others. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
+or, where `root = Greeter()` is in the file, `webpy serve greeter.py:root`. `new(root, "/shop", config)` gives routes,
+to be put beside others. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
 
 Pages, dispatch, configuration, hooks, tools and errors are CherryPy's: a test runs scripts on both and compares the
 answers. `server.socket_host`, `.socket_port`, `.socket_file`, `.thread_pool`, `.max_request_body_size` and `.ssl_*` of
@@ -26,7 +26,8 @@ What is different, because there are several processes:
   raises keeps a reload from happening, so create what may be there already ("CREATE TABLE IF NOT EXISTS"). "stop" and
   "exit" run once, when the last worker of the last generation has ended. `quickstart` and `engine.start` only mount
   there, and the address is `--bind`'s.
-- Globals and attributes of pages are each worker's own. Sessions are shared by all workers, of every kind.
+- Globals and attributes of pages are each worker's own, and so is what a page sets by `config.update`. Sessions are
+  shared by all workers, of every kind.
 - `engine.exit()` in a page stops the whole program; not `webpy serve`, which `webpy ctl stop` does.
 
 What is different otherwise:
@@ -47,6 +48,7 @@ What is different otherwise:
 from __future__ import annotations
 
 from importlib import metadata as _metadata
+from types import SimpleNamespace as _SimpleNamespace
 from typing import Any as _Any
 
 from . import dispatch, lib, process
@@ -82,6 +84,7 @@ __all__ = [
     "Response",
     "Tool",
     "Tree",
+    "checker",
     "config",
     "dispatch",
     "engine",
@@ -118,11 +121,15 @@ def _set_tree(key: str, value: _Any) -> None:
         tree.graft(app, script_name)
 
 
-def _ignore(key: str, value: _Any) -> None:
-    """CherryPy's checker looks for mistakes in its own configuration."""
+checker = _SimpleNamespace(on=False)
+"""CherryPy's looks for mistakes in its own configuration; here it takes attributes and does nothing."""
 
 
-config.namespaces.update(log=_set_log, server=_set_server, engine=_set_engine, tree=_set_tree, checker=_ignore)
+def _set_checker(key: str, value: _Any) -> None:
+    setattr(checker, key, value)
+
+
+config.namespaces.update(log=_set_log, server=_set_server, engine=_set_engine, tree=_set_tree, checker=_set_checker)
 config.defaults = {
     f"tools.{name}.on": True
     for name in ("log_tracebacks", "log_headers", "trailing_slash", "encode")

@@ -20,7 +20,15 @@ from .serving import serving
 from .status import valid_status
 from .urls import url
 
-__all__ = ["CherryPyException", "HTTPError", "HTTPRedirect", "InternalRedirect", "NotFound", "clean_headers", "format_exc"]
+__all__ = [
+    "CherryPyException",
+    "HTTPError",
+    "HTTPRedirect",
+    "InternalRedirect",
+    "NotFound",
+    "clean_headers",
+    "format_exc",
+]
 
 
 class CherryPyException(Exception):

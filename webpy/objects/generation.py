@@ -20,6 +20,7 @@ from ..supervisor import LoadError
 from .engine import engine
 from .logs import log
 from .process.bus import ChannelFailures, States
+from .settings import server
 
 __all__ = ["begin"]
 
@@ -33,6 +34,8 @@ def begin() -> None:
         engine.publish("start")
     except ChannelFailures as failures:
         raise LoadError(f"a listener of 'start' raised: {failures}") from failures
+    if server.user is not None or server.group is not None:
+        raise LoadError("DropPrivileges: got it under `webpy serve`, wanted its options --user and --group instead")
     engine.state = States.STARTED
     if engine.listeners["stop"] or engine.listeners["exit"]:
         _keep_for_the_end(os.getppid())

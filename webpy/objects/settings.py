@@ -29,6 +29,9 @@ class Server:
     ssl_certificate_chain: str | None = None
     ssl_private_key: str | None = None
     ssl_module = "builtin"
+    user: str | None = None  # these three by the plugin DropPrivileges
+    group: str | None = None
+    umask: int | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "socket_host" and value == "":
@@ -71,6 +74,10 @@ class Server:
         for name, ours in names.items():
             if name in vars(self):
                 found[ours] = getattr(self, name)
+        if self.user is not None or self.group is not None:
+            found["user"], found["group"] = self.user, self.group
+        if self.umask is not None:
+            found["umask"] = f"{self.umask:o}"
         if self.ssl_certificate:
             found["certfile"] = self.ssl_certificate
             found["keyfile"] = self.ssl_private_key

@@ -34,9 +34,9 @@ class Application:
     namespaces = NamespaceSet()
     config: Any = MappingProxyType({})
 
-    def __init__(self, root: Any, script_name: str = "", config: Source | None = None) -> None:
+    def __init__(self, root: Any, script_name: str | None = "", config: Source | None = None) -> None:
         self.root = root
-        self.script_name = script_name.rstrip("/")
+        self.script_name = (script_name or "").rstrip("/")
         self.log = Log(id(self), log.logger_root)
         self.namespaces = self.namespaces.copy()
         self.namespaces["log"] = self._set_log

@@ -18,11 +18,17 @@ __all__ = [
     "get_ranges",
     "header_elements",
     "parse_query_string",
+    "protocol_from_http",
     "urljoin",
     "valid_status",
 ]
 
 decode_TEXT = decode_text
+
+
+def protocol_from_http(protocol: str) -> tuple[int, int]:
+    """(1, 1) of "HTTP/1.1"."""
+    return int(protocol[5]), int(protocol[7])
 
 
 def get_ranges(headervalue: str | None, content_length: int) -> list[tuple[int, int]] | None:

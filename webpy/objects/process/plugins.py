@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from ..settings import server
 from .bus import Bus
 
-__all__ = ["BackgroundTask", "Monitor", "SimplePlugin"]
+__all__ = ["BackgroundTask", "Daemonizer", "DropPrivileges", "Monitor", "PIDFile", "SimplePlugin"]
 
 
 class SimplePlugin:
@@ -101,3 +104,61 @@ class Monitor(SimplePlugin):
         """Begin anew."""
         self.stop()
         self.start()
+
+
+class PIDFile(SimplePlugin):
+    """Keeps the program's pid in a file from `start` to `exit`."""
+
+    def __init__(self, bus: Bus, pidfile: str) -> None:
+        super().__init__(bus)
+        self.pidfile = pidfile
+
+    def start(self) -> None:
+        """Write it."""
+        Path(self.pidfile).write_text(f"{os.getpid()}\n")
+
+    start.priority = 70  # type: ignore[attr-defined]
+
+    def exit(self) -> None:
+        """Remove it."""
+        Path(self.pidfile).unlink(missing_ok=True)
+
+
+class DropPrivileges(SimplePlugin):
+    """Has the server run as another user once it has its address; names or numbers.
+
+    For a program's own server; `webpy serve` takes `--user`, `--group` and `--umask`, and does not start with this.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        umask: int | None = None,
+        uid: int | str | None = None,
+        gid: int | str | None = None,
+    ) -> None:
+        super().__init__(bus)
+        self.umask = umask
+        self.uid = uid
+        self.gid = gid
+
+    def start(self) -> None:
+        """Tell the server."""
+        server.user = None if self.uid is None else str(self.uid)
+        server.group = None if self.gid is None else str(self.gid)
+        server.umask = self.umask
+
+    start.priority = 77  # type: ignore[attr-defined]
+
+
+class Daemonizer(SimplePlugin):
+    """Does nothing but say so: a service manager, or `nohup`, puts a program into the background."""
+
+    def __init__(self, bus: Bus, stdin: str = "", stdout: str = "", stderr: str = "") -> None:
+        super().__init__(bus)
+
+    def start(self) -> None:
+        """Say so."""
+        self.bus.log("Daemonizer: the program stays in the foreground, as service managers want it", level=30)
+
+    start.priority = 65  # type: ignore[attr-defined]

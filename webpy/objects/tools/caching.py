@@ -6,8 +6,10 @@
 
 An answer to GET is kept for `delay` seconds (600), one for each URL, query, and value of the fields that its Vary
 names; other methods drop what is kept of their URL. Kept answers have an Age. `Pragma: no-cache` and `Cache-Control:
-no-cache` or `max-age=…` of the request are followed; not kept is what says `no-store` or `Pragma: no-cache`. Cookies
-are never kept.
+no-cache` or `max-age=…` of the request are followed. Not kept are answers that say `no-store` or `Pragma: no-cache`,
+parts and what conditions came to (206, 304, 412…), errors from 500, and what somebody got by his password, unless it
+says `Cache-Control: public`: the last two are kept by CherryPy. Cookies are never kept; but a page that depends on the
+session is the same for all once it is.
 
 Options: `delay`; `maxobj_size = 100000` bytes of an answer; `invalid_methods`; `store`, a URL of `webpy.store`;
 `cache_class`: `StoreCache`, which all workers share (by default at the URL in the environment's WEBPY_CACHE, or
@@ -31,6 +33,7 @@ from .conditions import validate_since
 __all__ = ["CachingTool", "get", "tee_output"]
 
 _BEHIND_OTHERS = 90  # those that refuse a request, or change what the page handler is
+_FOR_ONE_REQUEST = (206, 304, 406, 412, 416)  # answers to what a request says beside its URL
 _caches: dict[Any, Cache] = {}
 
 
@@ -85,12 +88,19 @@ def _longest_age(delay: float) -> float | None:
 
 def tee_output() -> None:
     """Keep the answer as it is sent. A hook of before_finalize."""
-    if "no-store" in request.headers.values("Cache-Control"):
-        return
+    if _may_be_kept():
+        response.body = _kept(response.body, request._caching)
+
+
+def _may_be_kept() -> bool:
     headers = response.headers
-    if "no-cache" in headers.values("Pragma") or "no-store" in headers.values("Cache-Control"):
-        return
-    response.body = _kept(response.body, request._caching)
+    said = headers.values("Cache-Control")
+    if "no-cache" in headers.values("Pragma") or "no-store" in [*said, *request.headers.values("Cache-Control")]:
+        return False
+    if "Authorization" in request.headers and "public" not in said:  # RFC 9111 section 3.5
+        return False
+    status = valid_status(response.status)[0]
+    return status < 500 and status not in _FOR_ONE_REQUEST
 
 
 def _kept(body: Iterable[bytes], cache: Cache) -> Iterator[bytes]:
@@ -108,7 +118,7 @@ def _kept(body: Iterable[bytes], cache: Cache) -> Iterator[bytes]:
         close = getattr(body, "close", None)
         if close is not None:
             close()
-    if pieces is not None and response.time is not None:
+    if pieces is not None and cache.delay > 0:
         code, reason, _ = valid_status(response.status)
         fields = {
             name: value.decode("latin-1") if isinstance(value, bytes) else str(value)

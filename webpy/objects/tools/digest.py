@@ -160,8 +160,7 @@ def digest_auth(realm: str, get_ha1: GetHA1, key: str, debug: bool = False, acce
             raise HTTPError(400, _UNREADABLE) from None
         if given.validate_nonce(realm, key):
             ha1 = get_ha1(realm, given.username)
-            right = same(given.request_digest(ha1 or md5_hex("")), given.response) and ha1 is not None
-            if right and given.realm == realm:
+            if same(given.request_digest(ha1 or md5_hex("")), given.response) and ha1 is not None:
                 stale = given.is_nonce_stale()
                 if not stale:
                     request.login = given.username

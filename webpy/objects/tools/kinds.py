@@ -30,14 +30,14 @@ class FileSession(Session):
 
 
 class MemcachedSession(Session):
-    """In a memcached server, one of `memcached_servers`: as "host:port" or a pair."""
+    """In a memcached server, one of `servers`: as "host:port" or a pair."""
 
-    memcached_servers: Any = ("localhost:11211",)
+    servers: Any = ("localhost:11211",)
 
     def where(self) -> str:
-        servers = [self.memcached_servers] if isinstance(self.memcached_servers, str) else list(self.memcached_servers)
+        servers = [self.servers] if isinstance(self.servers, str) else list(self.servers)
         if len(servers) != 1:
-            raise ValueError(f"tools.sessions.memcached_servers: got {len(servers)}, wanted one")
+            raise ValueError(f"tools.sessions.servers: got {len(servers)}, wanted one memcached server")
         server = servers[0]
         return f"memcached://{server if isinstance(server, str) else '{}:{}'.format(*server)}"
 

@@ -88,11 +88,18 @@ class Session:
         self.locked = True
 
     def release_lock(self) -> None:
-        """Let the next request in. What was not saved is lost, unless it is touched again and saved."""
+        """Let the next request in, with what was changed saved; as `save`."""
+        if self.loaded:
+            self.save()
+        else:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Let the next request in, and forget what was not saved."""
         if self._open is not None and self._open.loaded is not None:
             self._keeper.drop(self._open)
             self._open = None
-        self.locked = False
+        self.loaded = self.locked = False
 
     def load(self) -> None:
         """Read what is kept, as the first touch does."""
@@ -112,10 +119,8 @@ class Session:
         Raises HTTPError 503 if it cannot be done; TypeError, ValueError for what cannot be kept.
         """
         opened = self._open
-        if opened is None:
-            return
-        if not self.loaded:
-            self.release_lock()
+        if opened is None or not self.loaded:
+            self._drop()
             return
         try:
             opened[_NAME] = to_json(self._data)
@@ -129,7 +134,7 @@ class Session:
         self.acquire_lock()
         opened, self._open = self._open, None
         assert opened is not None
-        if not opened.new:
+        if opened.loaded is not None:
             opened.invalidate()
             self._try(lambda: self._keeper.save(opened, self._terms))
         self._data, self.loaded, self.locked = {}, False, False
@@ -160,7 +165,7 @@ class Session:
                 self.save()
             except (HTTPError, TypeError, ValueError) as error:
                 log(f"the session was not saved: {error}", "SESSION", severity=_WARNING)
-        self.release_lock()
+        self._drop()
 
     def _try(self, work: Callable[[], Any]) -> Any:
         try:

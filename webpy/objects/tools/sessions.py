@@ -9,9 +9,10 @@
 
 Options, below `tools.sessions.`:
 
-- `storage_type`: `ram`, `file`, `memcached`, or a URL of `webpy.store` such as `redis://localhost`; or `storage_class`,
-  a subclass of `Session`; or `store`, a `webpy.store.Store`. `file` wants `storage_path`, a directory; `memcached`
-  takes `memcached_servers`, a list of one: `["127.0.0.1:11211"]`.
+- `storage_class`, of `lib.sessions`: `RamSession`; `FileSession`, which wants `storage_path`, a directory; or
+  `MemcachedSession`, which takes `servers`, a list of one, `["localhost:11211"]`. `storage_type` names them `ram`,
+  `file` and `memcached`, and also takes a URL of `webpy.store`, such as `redis://localhost`. A `webpy.store.Store`
+  is given as `store`.
 - `timeout`: the minutes that an unused session lasts, and its cookie: 60.
 - `name`, `path`, `path_header`, `domain`, `secure`, `httponly`: of the cookie, `session_id` and `/`; `persistent`:
   False has the cookie end with the browser.
