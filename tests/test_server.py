@@ -215,6 +215,17 @@ print('mine')
     assert (status, out) == (0, "mine\n"), err
 
 
+def test_a_signal_that_comes_while_it_starts_ends_nobody(programs: Any) -> None:
+    program = programs("""
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGHUP))
+httpd.start()
+print(bool(get()))
+httpd.close()
+""")
+    status, out, err = program.end()
+    assert (status, out) == (0, "True\n"), err
+
+
 def test_when_the_program_is_killed_the_server_ends(programs: Any) -> None:
     program = programs("""
 httpd.start()

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from .atomic import ResourceLocks
 from .errors import HTTPErrorHandler
@@ -217,25 +217,37 @@ class HTTPServer:
         self._listeners = open_listeners(config.binds, config.backlog, Identity.of(config))
         stop_reader, self._stop_fd = os.pipe()
         configure = self._configure(ResourceLocks())
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                os.close(self._stop_fd)
-                os.setsid()  # the terminal's signals are for the program, which passes them on
-                sockets = [listener.socket for listener in self._listeners]
-                status = Supervisor(configure).run(sockets, stop_fd=stop_reader)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(status)
-        os.close(stop_reader)
-        for listener in self._listeners:
-            listener.socket.close()
-        self._master_pid = pid
-        self._waiter = threading.Thread(target=self._wait, args=(pid,), name="webpy")
-        self._waiter.start()
-        self._take_signals()
+        # One that comes before `_take_signals` waits for it: it would end this program, and the server go on.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {*_STOP_SIGNALS, *_PASSED_ON})
+        try:
+            pid = os.fork()
+            if pid == 0:
+                for number in _PASSED_ON:  # until the supervisor takes them: there is nothing to reload yet
+                    signal.signal(number, signal.SIG_IGN)
+                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+                self._be_the_master(configure, stop_reader)
+            os.close(stop_reader)
+            for listener in self._listeners:
+                listener.socket.close()
+            self._master_pid = pid
+            self._waiter = threading.Thread(target=self._wait, args=(pid,), name="webpy")
+            self._waiter.start()
+            self._take_signals()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+
+    def _be_the_master(self, configure: Callable[[], tuple[Config, WebApplication]], stop_reader: int) -> NoReturn:
+        """Serve until stopped, and end this process (the fork)."""
+        status = 1
+        try:
+            os.close(self._stop_fd)
+            os.setsid()  # the terminal's signals are for the program, which passes them on
+            sockets = [listener.socket for listener in self._listeners]
+            status = Supervisor(configure).run(sockets, stop_fd=stop_reader)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop gracefully, and wait for the end, at most `timeout` seconds."""

@@ -1,6 +1,6 @@
 """Owns the values of a configuration file: Python expressions of literals, names of modules, attributes and calls.
 
-The file is the operator's own, as trusted as code.
+The file is the operator's own, as trusted as code. `cherrypy` in it is `webpy.objects`, as in the program.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 __all__ = ["attribute", "evaluate"]
 
+_CHERRYPY = "webpy.objects"
+
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 
 
@@ -24,6 +26,8 @@ def evaluate(text: str) -> Any:
 def attribute(name: str) -> Any:
     """What a dotted name such as `package.module.function` names. Raises ImportError or AttributeError."""
     module, _, last = name.rpartition(".")
+    if module.partition(".")[0] == "cherrypy":
+        module = _CHERRYPY + module.removeprefix("cherrypy")
     return getattr(importlib.import_module(module), last)
 
 
@@ -57,7 +61,7 @@ def _value(node: ast.expr) -> Any:
 
 def _named(name: str) -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(_CHERRYPY if name == "cherrypy" else name)
     except ImportError:
         if hasattr(builtins, name):
             return getattr(builtins, name)

@@ -24,7 +24,7 @@ __all__ = ["DEFAULT_FILE", "Resolved", "find_config", "resolve"]
 DEFAULT_FILE = "webpy.toml"
 
 # Variables that are ours and no settings.
-_OTHER_VARIABLES = frozenset({"WEBPY_AUTH", "WEBPY_CONFIG", "WEBPY_SESSION", "WEBPY_STORE"})  # all but one of features
+_OTHER_VARIABLES = frozenset({"WEBPY_CONFIG", "WEBPY_AUTH", "WEBPY_CACHE", "WEBPY_SESSION", "WEBPY_STORE"})
 
 
 @dataclass(frozen=True, slots=True)
