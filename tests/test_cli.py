@@ -256,7 +256,7 @@ class TestCheck:
         assert (result.status, result.err) == (0, "")
         first, second = result.out.splitlines()
         assert first == wanted and second.startswith("ok: settings — 127.0.0.1:") and "2 workers" in second
-        assert ("3 threads" in second) is ("server" in lines)
+        assert ("3 threads" in second) is ("HTTPServer" in lines)
 
     @pytest.mark.parametrize(
         ("text", "words"),
