@@ -378,7 +378,8 @@ class TestNames:
         assert problems({"max_bodies": "1"}) == ("--max-bodies: no option of this name, did you mean --max-body?",)
 
     def test_unknown_variables_are_warnings(self) -> None:
-        known = dict.fromkeys(("WEBPY_AUTH", "WEBPY_CACHE", "WEBPY_CONFIG", "WEBPY_SESSION", "WEBPY_STORE", "OTHER"), "x")
+        names = "WEBPY_AUTH", "WEBPY_CACHE", "WEBPY_CONFIG", "WEBPY_SESSION", "WEBPY_STORE", "OTHER"
+        known = dict.fromkeys(names, "x")
         resolved = resolve({}, {"WEBPY_WORKRS": "2", "WEBPY_ZZZ": "", **known})
         assert resolved.warnings == (
             "WEBPY_WORKRS: no setting of this name, did you mean WEBPY_WORKERS?",
