@@ -191,7 +191,8 @@ class _Take:
         if self._child.stacks_fd == self._fd:  # else it was closed, and may be another's by now
             self._loop.forget(self._fd)
         self._ended()
-        text = self._data.replace(_END, b"").decode("utf-8", "backslashreplace")
+        dump = self._data.partition(_END)[0]  # asked again, it may have answered twice
+        text = dump.decode("utf-8", "backslashreplace")
         text = _OWN_FRAMES.sub("", text).rstrip()
         if not text:
             text = f"(no stacks: the process did not answer within {LIMIT_S:g} s)"

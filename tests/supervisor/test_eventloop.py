@@ -87,18 +87,23 @@ def test_a_stop_before_it_runs_holds() -> None:
 
 
 def in_a_child_that_is_stopped(live: Callable[[], None], at_s: float, for_s: float) -> None:
-    """Run `live` in a process that is stopped at some moment; what it asserts is its exit status."""
+    """Run `live` in a process that is stopped some time after it began; what it asserts is its exit status."""
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             eventloop._GAP_S = 0.3
+            os.write(writer, b"x")
             live()
             status = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(status)
+    os.read(reader, 1)
+    os.close(reader)
+    os.close(writer)
     time.sleep(at_s)
     os.kill(pid, signal.SIGSTOP)
     time.sleep(for_s)

@@ -62,12 +62,13 @@ class FileHandler(HTTPHandler):
     precompressed: ClassVar[bool] = False
 
     _known: ClassVar[dict[tuple[object, str], Known]] = {}
-    _remembers: ClassVar[bool] = True
+    #: whether what was found for a resource is what it is for every client, and may be sent again within a second
+    remembers: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls._known = {}
-        cls._remembers = cls.find is FileHandler.find  # who looks in another way may find another file for each client
+        cls.remembers = cls.find is FileHandler.find  # who looks in another way may find another file for each client
 
     def do_get(self) -> Result:
         """The file: 200, 206 or 304."""
@@ -90,7 +91,7 @@ class FileHandler(HTTPHandler):
     def find(self) -> Result:
         """Look for what the request names and answer. Raises HTTPError, or OSError where nothing can be opened."""
         path = os.path.abspath(os.fsencode(self.filename))
-        return self._send(path, *self._open(path))
+        return self.send(path, *self.open(path))
 
     @property
     def _origin(self) -> object:
@@ -109,17 +110,21 @@ class FileHandler(HTTPHandler):
         os.close(fd)
         return None
 
-    def _open(self, path: bytes) -> tuple[int, os.stat_result]:
+    def content_type(self, path: str) -> str:
+        """The Content-Type of the file at `path`."""
+        return media_type(path, self.charset, self.types)
+
+    def open(self, path: bytes) -> tuple[int, os.stat_result]:
         """Descriptor and status of the regular file or directory at `path`; raises OSError."""
         return open_found(path)
 
-    def _send(self, path: bytes, fd: int, status: os.stat_result) -> Result:
+    def send(self, path: bytes, fd: int, status: os.stat_result) -> Result:
         """Answer with the file that is open, or a sibling."""
         coding, varies = None, False
         if stat.S_ISDIR(status.st_mode):
             os.close(fd)
             raise HTTPError(404)
-        content_type = media_type(os.fsdecode(path), self.charset, self.types)
+        content_type = self.content_type(os.fsdecode(path))
         if self.precompressed:
             accepted = ", ".join(self.request.headers.getlist("Accept-Encoding")) or None
             coding, sibling, varies = choose(path, status, accepted)
@@ -134,7 +139,7 @@ class FileHandler(HTTPHandler):
         except BaseException:
             shape.close()
             raise
-        if self._remembers and not self.precompressed:
+        if self.remembers and not self.precompressed:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             until_s = time.monotonic() + _KNOWN_S
@@ -144,7 +149,7 @@ class FileHandler(HTTPHandler):
 
     def _instead(self, fd: int, path: bytes) -> tuple[int, os.stat_result]:
         """Open another regular file in place of one; raises OSError, and the one is still open then."""
-        other, status = self._open(path)
+        other, status = self.open(path)
         if stat.S_ISDIR(status.st_mode):
             os.close(other)
             raise OSError(errno.EISDIR, "became a directory")
@@ -169,7 +174,7 @@ class PathHandler(FileHandler):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.tree = Tree(cls.local)
-        cls._remembers = cls.find is PathHandler.find and cls.below is PathHandler.below
+        cls.remembers = cls.find is PathHandler.find and cls.below is PathHandler.below
 
     @property
     def below(self) -> str:
@@ -181,27 +186,27 @@ class PathHandler(FileHandler):
         """Look for what the request names and answer. Raises HTTPError, or OSError where nothing can be opened."""
         below = self.below
         if not below:
-            return self._to_the_slash()
+            return self.to_the_slash()
         name = local_name(below)
         if name is None:
             raise HTTPError(404)
         if not name or name.endswith(b"/"):
             return self._directory(name)
         path = self.tree.path(name)
-        fd, status = self._open(path)
+        fd, status = self.open(path)
         if stat.S_ISDIR(status.st_mode):
             os.close(fd)
-            return self._to_the_slash()
-        return self._send(path, fd, status)
+            return self.to_the_slash()
+        return self.send(path, fd, status)
 
     @property
     def _origin(self) -> object:
         return self.tree
 
-    def _open(self, path: bytes) -> tuple[int, os.stat_result]:
+    def open(self, path: bytes) -> tuple[int, os.stat_result]:
         return self.tree.open(path)
 
-    def _to_the_slash(self) -> Result:
+    def to_the_slash(self) -> Result:
         """Relative links in a directory's page need it."""
         path, mark, query = self.request.resource.partition("?")
         # one slash first, and no backslash: what browsers take for a host begins with two of either
@@ -213,13 +218,13 @@ class PathHandler(FileHandler):
         for index in self.index_files:
             path = self.tree.path(name + os.fsencode(index))
             try:
-                fd, status = self._open(path)
+                fd, status = self.open(path)
             except FileNotFoundError:
                 continue
             if not stat.S_ISDIR(status.st_mode):
-                return self._send(path, fd, status)
+                return self.send(path, fd, status)
             os.close(fd)
-        fd, status = self._open(self.tree.path(name))
+        fd, status = self.open(self.tree.path(name))
         try:
             if not stat.S_ISDIR(status.st_mode):
                 raise HTTPError(404)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import html
 import os
 import urllib.parse
-from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..errors import HTTPError, HTTPErrorHandler
 from ..file import FileHandler, PathHandler
@@ -41,7 +40,7 @@ class FolderHandler(PathHandler):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls._remembers = cls.find is FolderHandler.find  # which asks for nothing but the resource
+        cls.remembers = cls.find is FolderHandler.find  # which asks for nothing but the resource
 
     def respond(self) -> Result:
         """501 for methods other than GET and HEAD, and POST to a script."""
@@ -70,7 +69,7 @@ class FolderHandler(PathHandler):
         try:
             if os.path.isdir(path):
                 if not urllib.parse.urlsplit(resource).path.endswith("/"):
-                    return self._to_the_slash()
+                    return self.to_the_slash()
                 index = standard.index(path, self.index_files)
                 if index is None:
                     return self._list(standard, path)
@@ -78,13 +77,12 @@ class FolderHandler(PathHandler):
             if path.endswith("/") or "\0" in path:
                 raise HTTPError(404, status_message="File not found")
             name = os.fsencode(path)
-            fd, status = self._open(name)
+            fd, status = self.open(name)
         except (OSError, UnicodeError) as error:
             if isinstance(error, OSError):
                 refusal(error)  # raises what is this server's own trouble
             raise HTTPError(404, status_message="File not found") from None
-        self.types = _Only(standard.guess_type(path))  # type: ignore[misc]
-        return self._send(name, fd, status)
+        return self.send(name, fd, status)
 
     def _script(self) -> tuple[str, str] | None:
         try:
@@ -92,8 +90,13 @@ class FolderHandler(PathHandler):
         except IndexError:
             raise HTTPError(404, status_message="File not found") from None
 
-    def _open(self, path: bytes) -> tuple[int, os.stat_result]:
-        return FileHandler._open(self, path)
+    def open(self, path: bytes) -> tuple[int, os.stat_result]:
+        """Whatever it is a link to."""
+        return FileHandler.open(self, path)
+
+    def content_type(self, path: str) -> str:
+        """The standard library's, whatever Python's version says."""
+        return str(_Standard(os.fspath(self.local), "/").guess_type(path))
 
     def _list(self, standard: _Standard, path: str) -> Result:
         page = standard.list_directory(path)
@@ -125,22 +128,6 @@ class _Standard(SimpleHTTPRequestHandler):
     def end_headers(self) -> None: ...
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None: ...
-
-
-class _Only(Mapping[str, str]):
-    """One type for whatever ending."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-
-    def __getitem__(self, ending: str) -> str:
-        return self._kind
-
-    def __iter__(self) -> Any:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0
 
 
 class ErrorPage(HTTPErrorHandler):
