@@ -6,11 +6,13 @@ import contextlib
 import http.client
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 import webpy.wsgi
 from tests.server import Server
@@ -247,4 +249,22 @@ def test_served_as_a_target(serve: Callable[..., Server], spelled: Callable[[Pat
     alone.write_text("def app(environ, start):\n    start('200 OK', [])\n    return [environ['PATH_INFO'].encode()]\n")
     server = serve(spelled(alone), "--workers", "1")
     assert server.get("/a/b").body == b"/a/b"
+    assert server.stop() == 0
+
+
+def test_under_tls(serve: Callable[..., Server], tmp_path: Path) -> None:
+    authority = trustme.CA()
+    pem = tmp_path / "pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
+    server = serve(CORNERS, "--workers", "1", "--certfile", str(pem), "--keyfile", str(pem))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with contextlib.closing(http.client.HTTPSConnection(*server.address, context=context, timeout=10)) as client:
+        for _ in range(3):  # the third time from what the worker remembers of the head
+            client.request("GET", f"{AT}/environment", headers={"Host": "shop.example"})
+            told = json.loads(client.getresponse().read())
+            assert told["wsgi.url_scheme"] == "https"
+            assert (told["SERVER_NAME"], told["SERVER_PORT"]) == ("shop.example", "443")
+        client.request("GET", f"{AT}/file")
+        assert client.getresponse().read() == CORNERS.read_bytes()
     assert server.stop() == 0
