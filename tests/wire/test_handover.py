@@ -20,6 +20,8 @@ from .client import Client, get, until
 
 Start = Callable[..., Server]
 
+pytestmark = pytest.mark.slow  # whole reloads, under load
+
 RELOADS = 2
 
 

@@ -18,6 +18,8 @@ from tests.server import Server
 from .client import Client, get
 from .conftest import Log
 
+pytestmark = pytest.mark.slow  # time limits are waited for
+
 LIMIT_S = 0.5
 LATEST_S = 6.0
 LARGE_BYTES = 3 << 20  # of apps/framework.py's large bodies
