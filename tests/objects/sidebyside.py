@@ -178,7 +178,7 @@ class Pair:
                 (place / path).parent.mkdir(parents=True, exist_ok=True)
                 (place / path).write_bytes(content.encode() if isinstance(content, str) else content)
             for path in copied:
-                (shutil.copytree if path.is_dir() else shutil.copy)(path, place / path.name)
+                (shutil.copytree if path.is_dir() else shutil.copy2)(path, place / path.name)
         (folder / "launcher.py").write_text(LAUNCHER)
         port = _free_port()
         theirs = Server(

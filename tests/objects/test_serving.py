@@ -213,7 +213,8 @@ def test_hooks_are_called_in_the_same_order(both: Pair, method: str, path: str) 
 
 def test_a_path_without_an_application(both: Pair) -> None:
     both.same("GET", "/bare")
-    both.same("GET", "/nothing", ignore=["body", "content-type", "content-length"])  # CherryPy has an empty body
+    # CherryPy ends the connection after it, webpy says how long it is
+    assert both.same("GET", "/nothing", ignore=["content-length"]).body == b""
 
 
 def test_requests_at_once_are_kept_apart(both: Pair) -> None:

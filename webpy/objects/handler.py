@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from ..errors import HTTPError
 from ..handler import HTTPHandler
 from ..protocol import REASONS
 from ..response import Response as PlainResponse
@@ -84,7 +83,7 @@ class ObjectsHandler(HTTPHandler):
         script_name = self.tree.script_name(path)
         app = None if script_name is None else self.tree.apps[script_name]
         if not isinstance(app, Application):
-            raise HTTPError(404)
+            return 404, b""
         encoding = app.find_config(path[len(app.script_name) :], "request.uri_encoding", "utf-8")
         path, query = _recoded(path, encoding), _recoded(query, encoding)
         try:
