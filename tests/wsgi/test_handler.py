@@ -25,6 +25,7 @@ CORNERS = APPS / "corners.py"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(CORNERS, "--workers", "2", "--max-body", "2M", cwd=tmp_path_factory.mktemp("wsgi"))
     server.wait_until_listening()
+    server.wait_for(r"worker \d+ gen 1 .* is ready", count=2)
     yield server
     server.kill()
 
