@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import re
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -233,6 +234,19 @@ def test_http_1_0_without_host(server: Server) -> None:
     host, port = server.address
     assert (told["SERVER_NAME"], told["SERVER_PORT"], told["SERVER_PROTOCOL"]) == (host, str(port), "HTTP/1.0")
     assert "HTTP_HOST" not in told
+
+
+def test_without_a_host_it_is_the_address_that_the_client_came_to(serve: Callable[..., Server]) -> None:
+    server = serve(CORNERS, "--workers", "1", "--bind", "127.0.0.1:0")
+    server.wait_for("worker 0 gen 1 .* is ready")
+    told = re.findall(r"listening on http://127.0.0.1:(\d+)", "\n".join(server.errors))
+    assert len(told) == 2
+    for port in told * 3:  # one head, which comes again and again
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=10) as sock:
+            sock.sendall(f"GET {AT}/environment HTTP/1.0\r\n\r\n".encode())
+            body = b"".join(iter(lambda sock=sock: sock.recv(65536), b"")).partition(b"\r\n\r\n")[2]
+        assert json.loads(body)["SERVER_PORT"] == port
+    assert server.stop() == 0
 
 
 def test_what_new_refuses() -> None:

@@ -87,7 +87,8 @@ class WSGIHandler(HTTPHandler):
             environ: Environ = known[2].copy()
         else:
             made = of_head(head, self.prefix, scheme, request.server_address)
-            head.kept = (self.__class__, scheme, made)
+            if head.host:  # else it says which address this client connected to
+                head.kept = (self.__class__, scheme, made)
             environ = made.copy()
         environ["REMOTE_ADDR"], port = request.client_address
         environ["REMOTE_PORT"] = str(port)
