@@ -123,6 +123,23 @@ def test_taking_them_does_no_harm(nursery: Nursery) -> None:
         assert nursery.take(child).count("Thread 0x") == 4
 
 
+def answer_twice() -> None:
+    once = signal.getsignal(ASK_SIGNAL)
+    assert callable(once)
+
+    def twice(number: int, frame: object) -> None:
+        for _ in range(2):
+            once(number, frame)
+
+    signal.signal(ASK_SIGNAL, twice)
+
+
+def test_an_answer_that_comes_twice_is_one(nursery: Nursery) -> None:
+    child = nursery.bear(answer_twice)
+    for _ in range(30):
+        assert nursery.take(child).count("Current thread 0x") == 1
+
+
 def test_many_askers_one_dump(nursery: Nursery) -> None:
     child = nursery.bear(wait_on_threads)
     nursery.stacks.take(child, nursery.told.append)

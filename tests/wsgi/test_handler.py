@@ -98,6 +98,22 @@ def test_the_same_head_again_gets_an_environment_of_its_own(server: Server) -> N
         assert json.loads(client.getresponse().read())["REMOTE_PORT"] not in ports
 
 
+def test_what_an_application_puts_into_its_environment_stays_there(server: Server) -> None:
+    with contextlib.closing(server.client()) as client:
+        for _ in range(4):
+            client.request("GET", f"{AT}/marked")
+            assert client.getresponse().read() == b"clean"
+
+
+def test_fields_that_come_twice_are_one(server: Server) -> None:
+    fields = "Cookie: a=1\r\nX-Twice: 1\r\ncookie: b=2\r\nx-twice: 2\r\nConnection: close\r\n"
+    with server.connect() as sock:
+        sock.sendall(f"GET {AT}/environment HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
+        body = b"".join(iter(lambda: sock.recv(65536), b"")).partition(b"\r\n\r\n")[2]
+    told = json.loads(body)
+    assert (told["HTTP_COOKIE"], told["HTTP_X_TWICE"]) == ("a=1; b=2", "1,2")
+
+
 def test_paths_of_a_mount(server: Server) -> None:
     assert json.loads(server.get(AT).body)["PATH_INFO"] == ""
     assert json.loads(server.get(f"{AT}?x").body)["QUERY_STRING"] == "x"

@@ -94,6 +94,22 @@ class Settings:
     max_headers: int = _option(kinds.size(1), 32 << 10, _LIMITS, "Largest head of a request; above it 431.")
     max_fields: int = _option(kinds.count(1), 100, _LIMITS, "Most header fields; above it 431.")
     max_body: int = _option(kinds.size(1), 1 << 20, _LIMITS, "Largest request body; above it 413.")
+    max_connections: int | str = _option(
+        kinds.count(1, auto=True),
+        "auto",
+        _LIMITS,
+        "Most connections of a worker; at this number the longest idle one is closed for a new one."
+        " auto: what the limit of open files (RLIMIT_NOFILE) leaves room for.",
+    )
+    max_connections_per_client: int = _option(
+        kinds.count(0), 0, _LIMITS, "Most connections of one client address (IPv6: /64) to a worker; 0 is off."
+    )
+    min_body_rate: int = _option(
+        kinds.size(0),
+        240,
+        _LIMITS,
+        "Slowest body in bytes a second, after 10 s; below it 408, or the answer is cut off. 0 is off.",
+    )
     max_requests: int = _option(kinds.count(0), 0, _LIMITS, "Replace a worker after so many requests; 0 is off.", off=0)
     max_requests_jitter: int = _option(kinds.count(0), 0, _LIMITS, "Vary max-requests by up to so many.", off=0)
     max_lifetime: float = _option(kinds.seconds(), 0.0, _LIMITS, "Replace a worker of this age (s); 0 is off.", off=0.0)
@@ -112,7 +128,14 @@ class Settings:
     access_format: str = _option(
         kinds.access_format("common", "combined", "json"), "combined", _LOGS, "Form of the access log's lines."
     )
+    log_full: str = _option(
+        kinds.choice("drop", "wait"),
+        "drop",
+        _LOGS,
+        "When the access log takes no more lines: drop and count them, or let workers wait.",
+    )
     error_log: str = _option(kinds.path("-"), "-", _LOGS, "What goes wrong and what the server does; - is stderr.")
+    error_format: str = _option(kinds.choice("text", "json"), "text", _LOGS, "Form of the error log's lines.")
     log_level: str = _option(
         kinds.choice("debug", "info", "warning", "error", "critical"), "info", _LOGS, "Least level of the error log."
     )

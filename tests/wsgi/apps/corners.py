@@ -233,6 +233,12 @@ def endless(environ, start_response):
     return Closing("endless", pieces())
 
 
+def marked(environ, start_response):
+    start_response("200 OK", TEXT)
+    before, environ["test.mark"] = environ.get("test.mark", "clean"), "marked"
+    return [before.encode()]
+
+
 def who(environ, start_response):
     start_response("200 OK", TEXT)
     return [b"%d" % os.getpid()]
