@@ -102,7 +102,8 @@ class TestHelp:
             if isinstance(command, click.Group):
                 continue  # ctl: about a server that runs
             names = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
-            assert names == {*OPTIONS, "config"} | ({"kind"} if name != "files" else set())  # which has no TARGET
+            kind = {"kind"} if name != "files" else set()  # which has no TARGET
+            assert names == {*OPTIONS, "config", "host", "port"} | kind
 
     def test_version(self) -> None:
         result = webpy("--version")
@@ -233,6 +234,39 @@ class TestGiven:
             settings = given.resolve().settings
             assert settings.chdir == str(folder / "app") and settings.workers == 2
             os.chdir("/")
+
+
+class TestHabits:
+    """-b, -w, --host and --port are what people type who know other servers."""
+
+    @pytest.mark.parametrize(
+        ("arguments", "bind"),
+        [
+            (("-b", "8001"), "127.0.0.1:8001"),
+            (("--port", "8001"), "127.0.0.1:8001"),
+            (("--host", "::1"), "[::1]:8000"),
+            (("--host", "0.0.0.0", "--port", "0"), "0.0.0.0:0"),
+        ],
+    )
+    def test_addresses(self, arguments: tuple[str, ...], bind: str) -> None:
+        for name in ("serve", "files", "check", "config"):
+            assert "-w, --workers" in webpy(name, "--help").out
+        result = webpy("config", "-w", "3", *arguments)
+        assert re.search(rf'^bind = \["{re.escape(bind)}"\] +# command line$', result.out, re.MULTILINE)
+        assert re.search(r"^workers = 3 +# command line$", result.out, re.MULTILINE)
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (("--port", "http"), "--port: got 'http', wanted a port of 0 to 65535"),
+            (("--port", "70000"), "--port: got '70000', wanted a port of 0 to 65535"),
+            (("--host", "a:80"), "--host: got 'a:80', wanted a host name or an address, without a port"),
+            (("--port", "1", "-b", "a:2"), "--port: given beside --bind, wanted either --bind or --host and --port"),
+        ],
+    )
+    def test_mistakes(self, arguments: tuple[str, ...], words: str) -> None:
+        result = webpy("config", *arguments)
+        assert (result.status, result.err) == (2, f"webpy: {words}\n")
 
 
 class TestCheck:

@@ -153,6 +153,7 @@ GOOD = [
     ("bind", "[::1]:80", ("[::1]:80",)),
     ("bind", "unix:/tmp/a.sock", ("unix:/tmp/a.sock",)),
     ("bind", "fd:3", ("fd:3",)),
+    ("bind", "8000", ("127.0.0.1:8000",)),
     ("bind", "127.0.0.1:1, [::]:2,unix:/tmp/s", ("127.0.0.1:1", "[::]:2", "unix:/tmp/s")),
     ("bind", "127.0.0.1:0,127.0.0.1:0", ("127.0.0.1:0", "127.0.0.1:0")),
     ("reload", "no", False),
@@ -193,7 +194,7 @@ BAD = [
     ("umask", "0888", "an octal mask of 000 to 777, such as 022"),
     ("umask", "1777", "an octal mask of 000 to 777, such as 022"),
     ("bind", "localhost", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
-    ("bind", "8000", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
+    ("bind", "80000", "a port of 0 to 65535"),
     ("bind", "::1:80", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
     ("bind", "http://a:80", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
     ("bind", "[a]:80", "an IPv6 address between the brackets"),
@@ -327,7 +328,8 @@ class TestFile:
             "webpy.toml:1: worker: no setting of this name, did you mean workers?",
             "webpy.toml:2: max-body: no setting of this name, did you mean max_body?",
             "webpy.toml:3: zzz: no setting of this name",
-            "webpy.toml:5: server: no setting of this name, did you mean user?",
+            "webpy.toml:5: server: no setting of this name, "
+            "got a table, but settings stand at the top level: write the keys of [server] without it",
         )
 
     def test_all_mistakes_at_once(self, tmp_path: Path) -> None:
@@ -361,6 +363,40 @@ class TestFile:
         (problem,) = problems({}, {}, toml(tmp_path, "config = 'x'"), base=tmp_path)
         assert problem == "webpy.toml:1: config: only --config and WEBPY_CONFIG name the settings file"
 
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("port = 80", 'write bind = "127.0.0.1:80"'),
+            ("host = 'a'", 'write bind = "a:8000"'),
+            ("host = '::1'", 'write bind = "[::1]:8000"'),
+            ("listen = 'a:1'", 'write bind = "a:1"'),
+            ("port = [1]", 'write bind = "HOST:PORT"'),
+            ("loglevel = 'info'", "write log_level"),
+        ],
+    )
+    def test_names_of_other_servers_say_what_to_write(self, tmp_path: Path, line: str, words: str) -> None:
+        name = line.partition(" ")[0]
+        assert problems({}, {}, toml(tmp_path, line), base=tmp_path) == (
+            f"webpy.toml:1: {name}: no setting of this name, {words}",
+        )
+
+    def test_a_project_file_counts_where_there_is_no_other(self, tmp_path: Path) -> None:
+        project = tmp_path / "pyproject.toml"
+        project.write_text("[project]\nworkers = 'x'\n")
+        assert find_config(None, {}, tmp_path) is None
+        ours = "[tool.webpy]\nworkers = 3\nzzz = 1\n"
+        project.write_text(f"[project]\nworkers = 'x'\n\n{ours}[tool.other]\nbacklog = 1\n")
+        assert find_config(None, {}, tmp_path) == project
+        assert problems({}, {}, project, base=tmp_path) == ("pyproject.toml:6: zzz: no setting of this name",)
+        project.write_text("[tool.webpy]\nworkers = 3\n")
+        found = resolve({}, {}, project, base=tmp_path)
+        assert (found.settings.workers, found.sources["workers"]) == (3, "pyproject.toml:2")
+        assert find_config(None, {}, tmp_path) != toml(tmp_path, "") == find_config(None, {}, tmp_path)
+        project.write_text("[tool.webpy\n")
+        assert find_config(None, {}, tmp_path) == tmp_path / "webpy.toml"
+        (tmp_path / "webpy.toml").unlink()
+        assert find_config(None, {}, tmp_path) is None
+
     def test_find_config(self, tmp_path: Path) -> None:
         assert find_config(None, {}, tmp_path) is None
         file = toml(tmp_path, "")
@@ -373,6 +409,31 @@ class TestFile:
             find_config("gone.toml", {}, tmp_path)
         with pytest.raises(SettingsError, match=r"^WEBPY_CONFIG: got '\.', is a folder$"):
             find_config(None, {"WEBPY_CONFIG": "."}, tmp_path)
+
+
+class TestPlatform:
+    """PORT and WEB_CONCURRENCY are what a platform wishes: every word of the user's own counts more."""
+
+    def test_they_count_less_than_all_others(self, tmp_path: Path) -> None:
+        platform = {"PORT": "5000", "WEB_CONCURRENCY": "3"}
+        found = resolve({}, platform)
+        assert (found.settings.bind, found.settings.workers) == (("0.0.0.0:5000",), 3)
+        assert (found.sources["bind"], found.sources["workers"]) == ("PORT", "WEB_CONCURRENCY")
+        file = toml(tmp_path, "workers = 4")
+        for found in (
+            resolve({"workers": 4}, platform),
+            resolve({}, {**platform, "WEBPY_WORKERS": "4"}),
+            resolve({}, platform, file),
+            resolve(keywords={"workers": 4}, environ=platform),
+        ):
+            assert found.settings.workers == 4
+
+    def test_mistakes_name_the_variable_unless_overruled(self) -> None:
+        assert problems({}, {"PORT": "tcp://10.0.0.1:80", "WEB_CONCURRENCY": "many"}) == (
+            "PORT: got 'tcp://10.0.0.1:80', wanted HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N",
+            "WEB_CONCURRENCY: got 'many', wanted a whole number of 1 or more, or auto",
+        )
+        assert resolve({"bind": "a:1", "workers": "1"}, {"PORT": "x", "WEB_CONCURRENCY": "x"}).settings.workers == 1
 
 
 class TestNames:

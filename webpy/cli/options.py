@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
-from ..settings import OPTIONS, Option, Resolved, find_config, resolve
+from ..settings import OPTIONS, Option, Resolved, SettingsError, find_config, resolve
+from ..settings.habits import bind_of
 from ..settings.listing import shown_default
 
 __all__ = ["Given", "kind_option", "settings_options"]
@@ -30,8 +31,16 @@ class Given:
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Given:
-        """Takes the settings' values out of a click command's arguments."""
-        config = arguments.pop("config")
+        """Takes the settings' values out of a click command's arguments.
+
+        Raises SettingsError when --host or --port contradict --bind.
+        """
+        config, host, port = arguments.pop("config"), arguments.pop("host", None), arguments.pop("port", None)
+        if host is not None or port is not None:
+            if arguments.get("bind"):
+                given = "--port" if port is not None else "--host"
+                raise SettingsError(f"{given}: given beside --bind, wanted either --bind or --host and --port")
+            arguments["bind"] = (bind_of(host, port),)
         values = {name: value for name, value in arguments.items() if name in OPTIONS and value not in (None, ())}
         return cls(values, config, Path.cwd())
 
@@ -42,12 +51,13 @@ class Given:
 
 
 def settings_options(command: _F) -> _F:
-    """Adds `--config` and an option for each setting."""
+    """Adds `--config`, an option for each setting, and `--host` and `--port`, which are another way to say `--bind`."""
     for option in reversed(OPTIONS.values()):
         command = _option(option)(command)
-    return click.option("--config", metavar="FILE", help="Settings file.  [default: webpy.toml, if there is one]")(
-        command
-    )
+    command = click.option("--port", metavar="N", help="The same as --bind HOST:N.")(command)
+    command = click.option("--host", metavar="HOST", help="The same as --bind HOST:N.")(command)
+    default = "[default: webpy.toml, else [tool.webpy] of pyproject.toml]"
+    return click.option("--config", metavar="FILE", help=f"Settings file.  {default}")(command)
 
 
 def kind_option(command: _F) -> _F:
@@ -64,4 +74,5 @@ def _option(option: Option) -> Callable[[_F], _F]:
     default = shown_default(option)
     text = f"{option.help}  [default: {default}]" if default else option.help
     metavar = option.kind.metavar
-    return click.option(option.flag, metavar=metavar, multiple=option.kind.many, help=text, hidden=hidden)
+    names = (option.flag, option.short) if option.short else (option.flag,)
+    return click.option(*names, metavar=metavar, multiple=option.kind.many, help=text, hidden=hidden)

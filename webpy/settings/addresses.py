@@ -23,6 +23,8 @@ def _address(given: object) -> str:
     if not isinstance(given, str) or re.search(r"[\x00-\x20\x7f]", given.strip()):
         raise Refused
     given = given.strip()
+    if re.fullmatch(r"[0-9]+", given, re.ASCII):  # a port alone is this machine's own
+        given = f"127.0.0.1:{given}"
     if given.startswith("unix:"):
         name = os.path.expanduser(given[5:])
         if not name:

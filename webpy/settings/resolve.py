@@ -1,7 +1,8 @@
 """Merges the sources of settings and remembers where each value came from.
 
 Precedence: command line, environment, file, keywords of `HTTPServer` (the program's own wishes, which whoever runs it
-may overrule), default. Reads the file and nothing else; called at start, by `HTTPServer`, and at every reload.
+may overrule), the platform's PORT and WEB_CONCURRENCY, default. Reads the file and nothing else; called at start, by
+`HTTPServer`, and at every reload.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .checks import problems_of, warnings_of
 from .errors import SettingsError
+from .habits import from_platform, hint
 from .kinds import Refused
 from .schema import OPTIONS, Option, Settings
 
-__all__ = ["DEFAULT_FILE", "Resolved", "find_config", "resolve"]
+__all__ = ["DEFAULT_FILE", "PROJECT_FILE", "Resolved", "find_config", "resolve"]
 
 DEFAULT_FILE = "webpy.toml"
+PROJECT_FILE = "pyproject.toml"
+_PROJECT_TABLE = "[tool.webpy]"
 
 # Variables that are ours and no settings.
 _OTHER_VARIABLES = frozenset({"WEBPY_CONFIG", "WEBPY_AUTH", "WEBPY_CACHE", "WEBPY_SESSION", "WEBPY_STORE"})
@@ -78,11 +82,14 @@ def resolve(
     sources = [_keywords(keywords or {})]
     if file is not None:
         sources.append(_file(file, base))
-    return _merge([*sources, variables, command_line], warnings, file, base)
+    sources += [variables, command_line]
+    named = {name for source in sources for name, value in source.values.items() if value is not None}
+    return _merge([_platform(environ or {}, named), *sources], warnings, file, base)
 
 
 def find_config(named: str | None, environ: Mapping[str, str], base: Path) -> Path | None:
-    """The settings file to read: the one named (`--config`, WEBPY_CONFIG), else `webpy.toml` in `base` if it is there.
+    """The settings file to read: the one named (`--config`, WEBPY_CONFIG), else `webpy.toml` in `base` if it is there,
+    else a `pyproject.toml` with a table [tool.webpy].
 
     Raises SettingsError when the one named is not there.
     """
@@ -94,7 +101,20 @@ def find_config(named: str | None, environ: Mapping[str, str], base: Path) -> Pa
                 raise SettingsError(f"{label}: got {name!r}, {problem}")
             return path
     path = base / DEFAULT_FILE
-    return path if path.is_file() else None
+    if path.is_file():
+        return path
+    path = base / PROJECT_FILE
+    return path if _has_table(path) else None
+
+
+def _has_table(path: Path) -> bool:
+    """Whether a pyproject.toml is meant for us too. One that cannot be read is somebody else's trouble."""
+    try:
+        tables = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except (OSError, ValueError):
+        return False
+    tools = tables.get("tool")
+    return isinstance(tools, dict) and "webpy" in tools
 
 
 def _flag(name: str) -> str:
@@ -110,6 +130,13 @@ def _settled(resolved: Resolved) -> _Source:
     return _Source(given, resolved.labels.__getitem__, resolved.sources.__getitem__, "setting", parsed=True)
 
 
+def _platform(environ: Mapping[str, str], named: Collection[str]) -> _Source:
+    """What the platform's own variables say of settings that no other source names."""
+    found = {name: given for name, given in from_platform(environ).items() if name not in named}
+    values = {name: value for name, (_, value) in found.items()}
+    return _Source(values, lambda name: found[name][0], lambda name: found[name][0], "variable")
+
+
 def _environment(environ: Mapping[str, str], warnings: list[str]) -> _Source:
     values = {}
     for variable, value in environ.items():
@@ -121,8 +148,8 @@ def _environment(environ: Mapping[str, str], warnings: list[str]) -> _Source:
                 values[name] = value
         else:
             near = _nearest(name, list(OPTIONS))
-            hint = f", did you mean {OPTIONS[near].variable}?" if near is not None else ""
-            warnings.append(f"{variable}: no setting of this name{hint}")
+            meant = f", did you mean {OPTIONS[near].variable}?" if near is not None else ""
+            warnings.append(f"{variable}: no setting of this name{meant}")
     return _Source(values, lambda name: "WEBPY_" + name.upper(), lambda name: "WEBPY_" + name.upper(), "variable")
 
 
@@ -137,6 +164,8 @@ def _file(file: Path, base: Path) -> _Source:
         raise SettingsError(f"{shown}: not UTF-8: {error.reason} at byte {error.start}") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{shown}: not TOML: {error}") from None
+    if file.name == PROJECT_FILE:
+        values, text = _project_table(values, text, shown)
 
     def place(name: str) -> str:
         """`webpy.toml:12`. A TOML reader keeps no lines, so look for the one line that can be the key's."""
@@ -146,6 +175,20 @@ def _file(file: Path, base: Path) -> _Source:
         return f"{shown}:{text.count(chr(10), 0, found[0]) + 1}" if len(found) == 1 else shown
 
     return _Source(values, lambda name: f"{place(name)}: {name}", place, "setting")
+
+
+def _project_table(values: dict[str, Any], text: str, shown: str) -> tuple[dict[str, Any], str]:
+    """The settings of a pyproject.toml, and its text with what is not theirs blanked out, so that lines count on."""
+    tools = values.get("tool", {})
+    table = tools.get("webpy", {}) if isinstance(tools, dict) else {}
+    if not isinstance(table, dict):
+        raise SettingsError(f"{shown}: got tool.webpy = {table!r}, wanted a table {_PROJECT_TABLE}")
+    lines, ours = [], False
+    for line in text.splitlines():
+        if line.lstrip().startswith("["):
+            ours = line.split("#")[0].replace(" ", "").rstrip() == _PROJECT_TABLE
+        lines.append(line if ours else "")
+    return table, "\n".join(lines)
 
 
 def _merge(sources: list[_Source], warnings: list[str], file: Path | None, base: Path) -> Resolved:
@@ -160,7 +203,7 @@ def _merge(sources: list[_Source], warnings: list[str], file: Path | None, base:
                 continue
             option = OPTIONS.get(name)
             if option is None:
-                problems.append(_unknown(source, name))
+                problems.append(_unknown(source, name, given))
                 continue
             label = source.label(name)
             try:
@@ -196,15 +239,15 @@ def _shown(option: Option, given: object) -> str:
     return repr(given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given)
 
 
-def _unknown(source: _Source, name: str) -> str:
+def _unknown(source: _Source, name: str, given: object) -> str:
     label = source.label(name)
     if name == "config":
         return f"{label}: only --config and WEBPY_CONFIG name the settings file"
+    if instead := hint(name, given):
+        return f"{label}: no {source.what} of this name, {instead}"
     near = _nearest(name.replace("-", "_").lower(), list(OPTIONS))
-    hint = ""
-    if near is not None:
-        hint = f", did you mean {_flag(near) if label.startswith('--') else near}?"
-    return f"{label}: no {source.what} of this name{hint}"
+    meant = f", did you mean {_flag(near) if label.startswith('--') else near}?" if near is not None else ""
+    return f"{label}: no {source.what} of this name{meant}"
 
 
 def _nearest(name: str, known: list[str]) -> str | None:

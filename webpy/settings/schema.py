@@ -22,7 +22,7 @@ NOT_IN_THIS_VERSION: frozenset[str] = frozenset({"forwarded_allow_ips", "proxy_p
 @dataclass(frozen=True, slots=True)
 class Option:
     """What is known of one setting. `off` is the value that means nothing is done, allowed where the setting is not
-    in this version; `secret` values are never shown."""
+    in this version; `secret` values are never shown; `short` is a one-letter option, such as -b, or nothing."""
 
     name: str
     default: object
@@ -31,6 +31,7 @@ class Option:
     group: str
     off: object
     secret: bool
+    short: str
 
     @property
     def flag(self) -> str:
@@ -47,8 +48,8 @@ class Option:
         return self.name not in NOT_IN_THIS_VERSION
 
 
-def _option(kind: Kind, default: object, group: str, help: str, *, off: object = None, secret: bool = False) -> Any:
-    metadata = {"kind": kind, "group": group, "help": help, "off": off, "secret": secret}
+def _option(kind: Kind, default: object, group: str, help: str, **rest: Any) -> Any:
+    metadata = {"kind": kind, "group": group, "help": help, "off": None, "secret": False, "short": "", **rest}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -64,7 +65,9 @@ class Settings:
         addresses.addresses(),
         ("127.0.0.1:8000",),
         _LISTEN,
-        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; repeatable. Port 0 picks a free one, the log says which.",
+        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; repeatable. A port alone is on 127.0.0.1; port 0 picks a free one,"
+        " the log says which.",
+        short="-b",
     )
     backlog: int = _option(kinds.count(1, 2**31 - 1), 2048, _LISTEN, "Connections that may wait to be accepted.")
     forwarded_allow_ips: tuple[str, ...] = _option(
@@ -72,7 +75,11 @@ class Settings:
     )
     proxy_protocol: bool = _option(kinds.flag(), False, _LISTEN, "Expect the PROXY protocol.", off=False)
     workers: int | str = _option(
-        kinds.count(1, 1024, auto=True), "auto", _PROCESSES, "Worker processes; auto: one for each CPU it may use."
+        kinds.count(1, 1024, auto=True),
+        "auto",
+        _PROCESSES,
+        "Worker processes; auto: one for each CPU it may use.",
+        short="-w",
     )
     threads: int = _option(kinds.count(1, 4096), 32, _PROCESSES, "Most threads a worker may run handlers on.")
     keepalive: float = _option(kinds.seconds(), 75.0, _TIMES, "Close a connection idle for so long.")
