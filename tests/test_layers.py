@@ -26,6 +26,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.server",
             "webpy.stdlib",
             "webpy.target",
+            "webpy.targetspec",
             "webpy.watching",
         },
     ),
@@ -58,6 +59,7 @@ LAYERS: list[tuple[str, set[str]]] = [
         "framework",
         {
             "webpy.answer",
+            "webpy.coroutines",
             "webpy.atomic",
             "webpy.errors",
             "webpy.handler",

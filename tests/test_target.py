@@ -82,7 +82,7 @@ class TestKinds:
     @pytest.mark.parametrize(
         ("attribute", "kind"),
         [("routes", "routes"), ("Hello", "handler"), ("hello", "handler"), ("httpd", "server"), ("Standard", "stdlib"),
-         ("app", "wsgi"), ("instance", "wsgi"), ("App", "wsgi"), ("tree", "objects"), ("Tree", "objects"),
+         ("app", "wsgi"), ("instance", "wsgi"), ("tree", "objects"), ("Tree", "objects"),
          ("rest", "objects"), ("outer", "objects")],
     )  # fmt: skip
     @pytest.mark.parametrize("place", ["everything", "everything.py", "./everything.py"])
@@ -136,6 +136,120 @@ def test_webpys_own_handler_class_can_be_served() -> None:
     assert load_target("imported").object is webpy.HTTPHandler
 
 
+ASYNC = """
+import functools, webpy
+async def bare(scope, receive, send): pass
+class Application:
+    async def __call__(self, scope, receive, send): pass
+starlette = Application()
+partial = functools.partial(bare)
+class Handler(webpy.HTTPHandler):
+    async def do_get(self): return 200, b""
+routes = {"/": Handler}
+from http.server import BaseHTTPRequestHandler
+class Standard(BaseHTTPRequestHandler):
+    async def do_GET(self): pass
+"""
+
+
+class TestCoroutines:
+    """What would load and then answer 500 to every request is refused at once, by name."""
+
+    @pytest.mark.parametrize("kind", [None, "wsgi"])
+    @pytest.mark.parametrize("attribute", ["bare", "starlette", "partial"])
+    def test_asgi(self, attribute: str, kind: str | None) -> None:
+        write("site.py", ASYNC)
+        message = refused(f"site.py:{attribute}", kind).message
+        assert message.startswith(f"site.py:{attribute}: got ")
+        assert message.endswith(", an ASGI application: this version serves WSGI, not ASGI")
+
+    @pytest.mark.parametrize("attribute", ["routes", "Handler"])
+    def test_handlers(self, attribute: str) -> None:
+        write("site.py", ASYNC)
+        with pytest.raises(ValueError, match=r"Handler\.do_get is an async def, wanted def"):
+            compile_routes(load_target(f"site.py:{attribute}").routes)
+
+    def test_handlers_of_the_standard_library(self) -> None:
+        write("site.py", ASYNC)
+        with pytest.raises(TargetError, match=r"site\.py:Standard: its do_GET is an async def, wanted def"):
+            _ = load_target("site.py:Standard").routes
+
+
+FACTORIES = """
+made = []
+def create_app(name="plain", *, debug=False):
+    made.append((name, debug))
+    def application(environ, start_response): pass
+    application.name = name, debug
+    return application
+def broken(): raise RuntimeError("no database")
+def number(): return 3
+async def slow(): pass
+class Sub: create_app = staticmethod(create_app)
+def application(environ, start_response): pass
+class Classic:
+    def __init__(self, environ, start_response): pass
+class Callable:
+    def __call__(self, environ, start_response): pass
+def anything(*args): pass
+builtin = dict.fromkeys
+"""
+
+
+class TestFactories:
+    @pytest.fixture(autouse=True)
+    def module(self) -> None:
+        write("site.py", FACTORIES)
+
+    @pytest.mark.parametrize(
+        ("call", "made"),
+        [
+            ("create_app()", ("plain", False)),
+            ("create_app('a:b', debug=True)", ("a:b", True)),
+            ('create_app(name="x/y(z)")', ("x/y(z)", False)),
+            ("Sub.create_app( )", ("plain", False)),
+        ],
+    )
+    def test_called_once(self, call: str, made: object) -> None:
+        target = load_target(f"site.py:{call}")
+        assert (target.kind, target.object.name, target.module.made) == ("wsgi", made, [made])
+        assert target.name == f"site.py:{call.partition('(')[0]}()"
+
+    @pytest.mark.parametrize(
+        ("call", "words"),
+        [
+            ("create_app(1, 2, 3)", "site.py:create_app(): wrong arguments: too many positional arguments"),
+            ("create_app(x=1)", "site.py:create_app(): wrong arguments: got an unexpected keyword argument 'x'"),
+            ("create_app(os.sep)", "site.py:create_app(os.sep): got '(os.sep)', wanted literal arguments, such as "),
+            ("create_app()()", "site.py:create_app()(): got '()()', wanted literal arguments"),
+            ("create_app(*'ab')", "site.py:create_app(*'ab'): got \"(*'ab')\", wanted literal arguments"),
+            ("create_app(**{'a': 1})", "site.py:create_app(**{'a': 1}): got "),
+            ("create_app(", "site.py:create_app(: got 'create_app(' after the colon"),
+            ("made()", "site.py:made(): got [] of type list, wanted a function to call"),
+            ("slow()", "site.py:slow(): slow is an async def, wanted a plain function"),
+            ("Callable", "site.py:Callable: got the class webpy_target_site.Callable, which takes no environ and "),
+            ("number()", "site.py:number(): got 3 of type int, wanted one of: "),
+            ("gone()", "site.py:gone(): no attribute 'gone'"),
+        ],
+    )
+    def test_wrong_calls(self, call: str, words: str) -> None:
+        assert refused(f"site.py:{call}").message.startswith(words)
+
+    def test_what_it_raises_is_shown(self) -> None:
+        error = refused("site.py:broken()")
+        assert error.message == "site.py:broken(): RuntimeError while it was called"
+        assert error.traceback.endswith("RuntimeError: no database\n") and "target.py" not in error.traceback
+
+    @pytest.mark.parametrize("kind", [None, "wsgi"])
+    def test_one_that_is_not_called_is_told_how(self, kind: str | None) -> None:
+        message = refused("site.py:create_app", kind).message
+        assert message.endswith("; if it makes the application, write site.py:create_app()")
+
+    @pytest.mark.parametrize("attribute", ["application", "Classic", "anything", "builtin"])
+    def test_what_takes_two_arguments_is_an_application(self, attribute: str) -> None:
+        assert load_target(f"site.py:{attribute}").kind == "wsgi"
+
+
 class TestAttribute:
     @pytest.mark.parametrize("first", range(len(ATTRIBUTES)))
     def test_the_first_that_exists(self, first: int) -> None:
@@ -173,7 +287,7 @@ class TestAttribute:
     def test_no_place(self, spec: str) -> None:
         assert "wanted package.module:attribute or path/to/file.py:attribute" in refused(spec).message
 
-    @pytest.mark.parametrize("spec", ["m.py:a b", "m.py:a()", "m.py:3", "m.py:.a"])
+    @pytest.mark.parametrize("spec", ["m.py:a b", "m.py:a b()", "m.py:3", "m.py:.a"])
     def test_no_name(self, spec: str) -> None:
         assert "after the colon, wanted the name of an attribute" in refused(spec).message
 

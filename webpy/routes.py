@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .coroutines import coroutine_method
 from .errors import HTTPError, HTTPErrorHandler, compile_error_routes
 from .handler import HTTPHandler
 
@@ -133,6 +134,9 @@ def compile_routes(
     for regex, handler in routes.items():
         if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
             raise ValueError(f"route {regex!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
+        if name := coroutine_method(handler, "do_", "check_continue", "get_body", "decode", "encode", "respond"):
+            where = f"{handler.__qualname__}.{name}"
+            raise ValueError(f"route {regex!r}: {where} is an async def, wanted def: this version runs no coroutines")
         try:
             compiled.append(Route(regex, handler))
         except (re.error, TypeError) as error:

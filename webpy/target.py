@@ -1,7 +1,8 @@
 """Loads TARGET, what the user asks to be served, and says what it is.
 
-`package.module:attribute` or `path/to/file.py:attribute`; the attribute decides the kind. Knows nothing of settings,
-sockets and processes. Called in the zygote of each generation and by `webpy check`, never in the master.
+The attribute that `targetspec` reads from TARGET decides the kind, or what it gives when TARGET calls it as a factory.
+Knows nothing of settings, sockets and processes. Called in the zygote of each generation and by `webpy check`, never
+in the master.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
+
+from .coroutines import coroutine_method, is_asgi
+from .targetspec import BadSpec, Spec, parse_spec
 
 __all__ = ["ATTRIBUTES", "KINDS", "Target", "TargetError", "load_target", "loading"]
 
@@ -69,6 +73,8 @@ class Target:
             case "stdlib":
                 from .stdlib import handler as stdlib
 
+                if method := coroutine_method(self.object, "do_", "handle"):
+                    raise TargetError(f"{self.name}: its {method} is an async def, wanted def")
                 return stdlib.new(self.object)
             case "wsgi":
                 from . import wsgi
@@ -117,32 +123,47 @@ def load_target(spec: str, kind: str | None = None) -> Target:
     global _loading
     if kind is not None and kind not in KINDS:
         raise TargetError(f"kind: got {kind!r}, wanted one of {', '.join(KINDS)}")
-    place, attribute = _split(spec)
+    try:
+        wanted = parse_spec(spec)
+    except BadSpec as error:
+        raise TargetError(str(error)) from None
+    place = wanted.place
     _loading = True
     try:
         is_file = place.endswith(".py") or "/" in place
         module = _load_file(spec, Path(place)) if is_file else _load_module(spec, place)
-        found, path = _find(spec, place, module, attribute)
+        found, path = _find(spec, place, module, wanted.attribute)
+        if wanted.call is not None:
+            found = _called(wanted, found)
     finally:
         _loading = False
-    name = f"{place}:{path}"
+    name = f"{place}:{path}" if wanted.call is None else wanted.name
     detected = _kind_of(name, found) if kind is None else _checked(name, found, kind)
     if detected == "server" and found.is_running():
         raise TargetError(f"{name}: the server is started already, wanted one not yet started")
     return Target(detected, found, name, module)
 
 
-def _split(spec: str) -> tuple[str, str | None]:
-    place, colon, attribute = spec.rpartition(":")
-    if not colon or "/" in attribute:  # a colon before a slash belongs to a folder's name
-        place, attribute = spec, ""
-    if not place:
-        raise TargetError(f"target: got {spec!r}, wanted package.module:attribute or path/to/file.py:attribute")
-    if not attribute:
-        return place, None
-    if not all(part.isidentifier() for part in attribute.split(".")):
-        raise TargetError(f"{spec}: got {attribute!r} after the colon, wanted the name of an attribute")
-    return place, attribute
+def _called(spec: Spec, factory: Any) -> Any:
+    """What the factory gives for the arguments that TARGET holds."""
+    import inspect
+
+    assert spec.call is not None
+    positional, named = spec.call
+    if not callable(factory):
+        raise TargetError(f"{spec.name}: got {_described(factory)}, wanted a function to call")
+    if inspect.iscoroutinefunction(factory):
+        raise TargetError(f"{spec.name}: {spec.attribute} is an async def, wanted a plain function")
+    try:
+        inspect.signature(factory).bind(*positional, **named)
+    except TypeError as error:
+        raise TargetError(f"{spec.name}: wrong arguments: {error}") from None
+    except ValueError:
+        pass  # something built in, whose arguments nobody knows before the call
+    try:
+        return factory(*positional, **named)
+    except BaseException as error:
+        raise _failure(spec.name, error, "while it was called") from None
 
 
 def _load_file(spec: str, path: Path) -> ModuleType:
@@ -292,6 +313,13 @@ def _candidates(place: str, module: ModuleType, wanted: str = "") -> str:
 
 def _kind_of(name: str, found: Any) -> str:
     kind = _detect(found)
+    if kind is None and is_asgi(found):
+        raise TargetError(f"{name}: got {_described(found)}, an ASGI application: this version serves WSGI, not ASGI")
+    if kind is None and _is_factory(found):
+        raise TargetError(
+            f"{name}: got {_described(found)}, which takes no environ and start_response as a WSGI application does; "
+            f"if it makes the application, write {name}()"
+        )
     if kind is None:
         wanted = ", ".join(KINDS.values())
         raise TargetError(f"{name}: got {_described(found)}, wanted one of: {wanted}")
@@ -319,7 +347,22 @@ def _detect(found: Any) -> str | None:
         return None
     if _exposes(found):
         return "objects"
-    return "wsgi" if callable(found) else None
+    return "wsgi" if callable(found) and not is_asgi(found) and not _is_factory(found) else None
+
+
+def _is_factory(found: Any) -> bool:
+    """Whether it can be called, but not with the two arguments of a WSGI application (PEP 3333)."""
+    import inspect
+
+    if not callable(found):
+        return False
+    try:
+        inspect.signature(found).bind({}, None)
+    except TypeError:
+        return True
+    except ValueError:  # something built in, whose arguments nobody knows
+        return False
+    return False
 
 
 def _exposes(found: Any) -> bool:
@@ -335,6 +378,8 @@ def _exposes(found: Any) -> bool:
 
 def _checked(name: str, found: Any, kind: str) -> str:
     detected = _detect(found)
+    if detected is None and callable(found):
+        _kind_of(name, found)  # raises: its words say more
     fits = detected == kind or (kind == "wsgi" and callable(found)) or (kind == "objects" and detected == "wsgi")
     if not fits:
         raise TargetError(f"{name}: got {_described(found)}, wanted {KINDS[kind]} (kind {kind})")
