@@ -6,7 +6,7 @@ curl -sH 'Accept-Encoding: gzip' http://127.0.0.1:8000/table | wc -c
 curl --compressed http://127.0.0.1:8000/count/5
 curl -sI -H 'Accept-Encoding: gzip' http://127.0.0.1:8000/source
 
-With `pip install webpy[compression]` it is zstd or br for clients that take them.
+With `pip install 'webpy[compression]'` it is zstd or br for clients that take them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A name and a password in front of a handler: Basic, with the users in a file.
 
-htpasswd -cbs users.htpasswd ann sesame      (-B instead of -s, and `pip install webpy[auth]`, for bcrypt)
+htpasswd -cbs users.htpasswd ann sesame      (-B instead of -s, and `pip install 'webpy[auth]'`, for bcrypt)
 webpy serve examples/login_basic.py
 
 curl -i http://127.0.0.1:8000/                 401, and how to log in

@@ -7,7 +7,7 @@ Open http://127.0.0.1:8000/ in a browser, or:
 curl -F title=Holiday -F files=@one.jpg -F files=@two.jpg http://127.0.0.1:8000/
 curl -OJ http://127.0.0.1:8000/files/0123456789abcdef   a file, always as a download, never as a page of this site
 
-Needs the parser of multipart forms: pip install webpy[form]
+Needs the parser of multipart forms: pip install 'webpy[form]'
 """
 
 from __future__ import annotations

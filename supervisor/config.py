@@ -80,6 +80,10 @@ class Config:
     """Private memory of a worker above which it is replaced."""
     control: str = "off"
     """PATH of the control socket, "auto" for one in the runtime directory named by pid, or "off"."""
+    target: str = ""
+    """What is served, in words for lists of running servers."""
+    awaits_fix: bool = False
+    """Whether a first load that fails is tried again at the next request for a reload; otherwise the master ends."""
     sidecars: tuple[Sidecar, ...] = ()
 
     def keep(self) -> dict[str, Any]:

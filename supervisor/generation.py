@@ -79,6 +79,11 @@ class Generation:
         return self._zygote is not None and self._zygote.state is ChildState.READY
 
     @property
+    def loading(self) -> bool:
+        """Whether its application is being loaded for the first time."""
+        return not self._proved and not self._closed
+
+    @property
     def zygote(self) -> Child | None:
         return self._zygote
 

@@ -91,6 +91,10 @@ class Reloads:
         """Of the generation that came last, whether it serves or not."""
         return self._number
 
+    def count_from(self, number: int) -> None:
+        """Number the next generation after `number`, which was loaded without a reload."""
+        self._number = number
+
     def keep(self) -> dict[str, Any]:
         """Give the number and the last verdict as JSON takes it, for the program that replaces the master's."""
         return {"number": self._number, "last": None if self.last is None else asdict(self.last)}

@@ -82,7 +82,6 @@ class Resources:
         if not self._given:
             self.listeners = open_listeners(config.binds, config.backlog, identity)
         self.side_listeners = open_listeners(_side_binds(config), config.backlog, identity)
-        self._say_addresses(self.listeners, config)
         self._say_side_addresses(self.side_listeners, config)
         return Basis(config, application, identity, self.listeners, self.side_listeners)
 
@@ -106,6 +105,10 @@ class Resources:
             _close_those_not_in(self.side_listeners, beside)
             raise
         return Basis(config, application, identity, listeners, beside)
+
+    def say_addresses(self, config: Config) -> None:
+        """Log where the server listens, once there is something that answers."""
+        self._say_addresses(self.listeners, config)
 
     def settle(self, basis: Basis) -> None:
         """`basis` is in force: close what it does not name."""

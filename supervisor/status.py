@@ -3,7 +3,7 @@
 Pure reading of the board and of the master's objects; knows nothing of who asks nor how it is shown. Called in the
 master by the command `status`, whose reply holds it under "status". Times are seconds, sizes bytes:
 
-{"name": "webpy", "pid": 4711, "started_at": 1760000000, "uptime_s": 86400.5,
+{"name": "webpy", "target": "app.py", "pid": 4711, "started_at": 1760000000, "uptime_s": 86400.5,
  "stage": "running",            # "starting", "running", "delaying" (shutdown-delay), "stopping", "killing"
  "generation": 3, "wanted": 2, "listeners": ["127.0.0.1:8000", "unix:/run/x"],
  "reload": {"phase": "idle",    # "idle", "waiting", "booting", "rolling", "proving", "undoing"
@@ -67,6 +67,7 @@ def snapshot(master: Supervisor) -> dict[str, Any]:
     latency = _latency([board.totals_latency, *_latencies(rows)])
     return {
         "name": config.name,
+        "target": config.target,
         "pid": cells[MasterCell.PID],
         "started_at": cells[MasterCell.STARTED_AT_S],
         "uptime_s": uptime_s,

@@ -28,6 +28,7 @@ from .drainer import Drainer
 from .ending import Ending, Stage
 from .eventloop import EventLoop
 from .events import Events
+from .firstload import FirstLoad
 from .fleet import Fleet, Worker, capacity, rows_for
 from .generation import Generation, Services
 from .inventory import take_up
@@ -82,6 +83,7 @@ class Supervisor:
     stacks: Stacks
     fleet: Fleet
     reloads: Reloads
+    first_load: FirstLoad
     warden: Warden
     resources: Resources
     sidecars: Sidecars
@@ -145,6 +147,7 @@ class Supervisor:
         self.fleet.wanted = config.workers
         self.services.events.add("start", "started", pid=os.getpid())
         self.control.listen(config.control, config.name)
+        self._errors.say("info", f"loading {config.target or 'the application'}")
         self.current.boot()
         self.sidecars.apply(basis)
 
@@ -156,6 +159,7 @@ class Supervisor:
         self.stacks = Stacks(self._loop)
         self.fleet = Fleet(self.services, self.stacks, self)
         self.reloads = Reloads(self._loop, self.fleet, self, self._errors.say)
+        self.first_load = FirstLoad(self)
         self.warden = Warden(self.services, self.fleet, self.stacks, lambda: self.reloads.phase is not Phase.IDLE)
         self.warden.start()
         self.sidecars = Sidecars(self.services, self.control.serve)
@@ -241,6 +245,9 @@ class Supervisor:
 
     def reload(self, asker: Asker | None = None) -> str:
         """Replace settings, code and workers; `asker` is given the verdict. Says why not, if it cannot be now."""
+        if self.ending.running and self.first_load.pending:
+            self.first_load.request(asker)
+            return ""
         if not self.ending.running or self.fleet.target is None:
             why = f"no reload now: {self.ending.stage.value if self.fleet.target is not None else 'starting'}"
             self._errors.say("warning", why)
@@ -290,11 +297,15 @@ class Supervisor:
         if self.fleet.target is None:
             self.fleet.target = generation
             self.services.board.master[MasterCell.GENERATION] = generation.number
+            self.first_load.succeeded(generation)
+            self.resources.say_addresses(generation.config)
         self.reloads.zygote_ready(generation)
         self.fleet.reconcile()
 
     def generation_failed(self, generation: Generation, verdict: str) -> None:
-        if self.fleet.target is None:
+        if self.fleet.target is None and generation.config.awaits_fix and self.ending.running:
+            self.first_load.failed(generation, verdict)
+        elif self.fleet.target is None:
             self._fail(verdict)
         else:
             self._errors.say("debug", verdict)
@@ -335,9 +346,10 @@ class Supervisor:
 
     def prepare(self, number: int) -> Generation:
         self.notify.reloading(f"loading generation {number}")
-        return Generation(number, self.resources.renew(self._check), self.services, self)
+        return Generation(number, self.resources.renew(self.check), self.services, self)
 
-    def _check(self, config: Config) -> None:
+    def check(self, config: Config) -> None:
+        """Raise SettingsError if a running server cannot take on these settings."""
         most = {"workers": capacity(self.services.board), "threads": self.services.board.threads}
         for name, limit in most.items():
             if getattr(config, name) > limit:
@@ -347,11 +359,15 @@ class Supervisor:
             text = f"pidfile is {config.pidfile!r}: it stays {self.current.config.pidfile!r} until a restart"
             self._errors.say("warning", text)
 
-    def commit(self, new: Generation) -> None:
+    def install(self, new: Generation) -> None:
+        """Have the settings of `new` in force, and it as the current generation."""
         self.resources.settle(new.basis)
         self.sidecars.apply(new.basis)
         self.control.listen(new.config.control, new.config.name)
         self.current = new
+
+    def commit(self, new: Generation) -> None:
+        self.install(new)
         self.notify.ready(f"generation {new.number} serves")
         self.services.board.master[MasterCell.GENERATION] = new.number
         self.services.board.master[MasterCell.RELOADS] += 1

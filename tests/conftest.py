@@ -109,10 +109,12 @@ def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
     servers: list[Server] = []
     request.node._servers = servers
 
-    def start(target: str | Path, *options: str, **keywords: object) -> Server:
+    def start(target: str | Path, *options: str, loads: bool = True, **keywords: object) -> Server:
+        """loads: whether the application will load, and the server say where it listens."""
         server = Server(target, *options, cwd=tmp_path, **keywords)  # type: ignore[arg-type]
         servers.append(server)
-        server.wait_until_listening()
+        if loads:
+            server.wait_until_listening()
         return server
 
     yield start

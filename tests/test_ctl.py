@@ -138,12 +138,15 @@ def test_no_server(run: Run, runtime: Path, tmp_path: Path) -> None:
 
 
 def test_two_servers(start: Start, run: Run, runtime: Path) -> None:
-    first, second = start(), start()
+    first, second = start(config={"target": "echo.py"}), start(config={"target": "echo.py"})
     result = run("ctl", "stop")
     assert result.status == 2 and not result.out
     head, *paths = result.err.splitlines()
     assert head == "webpy: 2 servers are running, say which:"
-    wanted = [f"  --control {runtime}/{served.process.pid}.sock" for served in (first, second)]
+    wanted = [
+        f"  --control {runtime}/{pid}.sock  pid {pid}, {host}:{port}, echo.py"
+        for pid, (host, port) in ((served.process.pid, served.address) for served in (first, second))
+    ]
     assert sorted(paths) == sorted(wanted)
     assert run("ctl", "--control", f"{runtime}/{second.process.pid}.sock", "stop").status == 0
     assert second.wait() == 0
@@ -213,4 +216,4 @@ def test_top_wants_a_terminal_and_rich(run: Run, start: Start, monkeypatch: pyte
     for name in [name for name in sys.modules if name.partition(".")[0] == "rich" or name.startswith("webpy.cli.top")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rich", None)
-    assert run("ctl", "top") == Result(2, "", "webpy: top needs rich: pip install webpy[top]\n")
+    assert run("ctl", "top") == Result(2, "", "webpy: top needs rich: pip install 'webpy[top]'\n")

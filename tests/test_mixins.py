@@ -10,7 +10,7 @@ import requests
 
 from tests.server import Server
 
-pytest.importorskip("multipart", reason="pip install webpy[form]")
+pytest.importorskip("multipart", reason="pip install 'webpy[form]'")
 
 APP = """
 import json

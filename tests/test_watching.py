@@ -79,5 +79,40 @@ def test_without_watchfiles_the_message_says_what_to_install(tmp_path: Path) -> 
         check=False,
     )
     assert done.returncode == 2
-    assert "--reload: watchfiles is not installed: pip install webpy[reload]" in done.stderr
+    assert "--reload: watchfiles is not installed: pip install 'webpy[reload]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_first_load_that_fails_waits_for_a_fix(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "text.py").write_text("TEXT = = 'wrong'")
+    served = serve("app.py", "--reload", "--workers", "1", loads=False)
+    served.wait_for("SyntaxError")
+    served.wait_for("waiting for a change of the sources")
+    served.wait_for(r"watcher \[\d+\] is ready")
+    (tmp_path / "text.py").write_text("TEXT = 'still' 'wrong' 1")
+    served.wait_for("loading the application again: generation 2")
+    served.wait_for("waiting for a change of the sources", count=2)
+    assert not [line for line in served.errors if "listening on" in line]
+    (tmp_path / "text.py").write_text("TEXT = 'one'")
+    served.wait_for(r"worker 0 gen \d+ \[\d+\] is ready")
+    served.wait_until_listening()
+    assert served.get("/").body == b"one"
+    (tmp_path / "text.py").write_text("TEXT = 'two'")
+    served.wait_for(r"reload done: generation \d+ serves")
+    assert served.get("/").body == b"two"
+    assert served.stop() == 0
+
+
+def test_it_can_be_stopped_while_it_waits_for_a_fix(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import gone_for_good")
+    served = serve("app.py", "--reload", loads=False)
+    served.wait_for("waiting for a change of the sources")
+    assert served.stop() == 0
+
+
+def test_without_reload_a_first_load_that_fails_ends_it(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("import gone_for_good")
+    served = serve("app.py", loads=False)
+    assert served.wait() == 3
+    assert not [line for line in served.errors if "listening on" in line]

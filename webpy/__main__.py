@@ -1,5 +1,5 @@
-"""`python -m webpy`: `python -m http.server` on every core. The folder is `webpy.stdlib.folder`; here are words and
-addresses.
+"""`python -m webpy`: `python -m http.server` on every core, and `python -m webpy serve …`: the command `webpy`. The
+folder is `webpy.stdlib.folder`; here are words and addresses.
 
 As it does, this serves everything there is in the folder, hidden files too, and what links lead to. `webpy files` is
 for the world.
@@ -53,6 +53,8 @@ def main(
 ) -> None:
     """Serve a directory on PORT (8000, 0 for any), as `python -m http.server` does, on every core.
 
+    With the name of a command of `webpy` in place of PORT, such as serve, it is that command.
+
     Settings come from the environment, such as WEBPY_WORKERS=2, and from a file that WEBPY_CONFIG names.
     """
     if tls_key is not None and tls_cert is None:
@@ -74,7 +76,10 @@ def main(
 
         from .server import serve_site
 
-        sys.exit(serve_site(lambda: _site(directory, cgi, protocol == "HTTP/1.0"), settings))
+        def site() -> Site:
+            return _site(directory, cgi, protocol == "HTTP/1.0")
+
+        sys.exit(serve_site(site, settings, f"directory {directory}"))
 
 
 def _site(directory: str, cgi: bool, closes: bool) -> Site:
@@ -130,5 +135,13 @@ def _tell(host: str, port: int, scheme: str) -> None:
     print(f"Serving {scheme.upper()} on {host} port {port} ({url}) ...", flush=True)
 
 
-if __name__ == "__main__":
+def _run() -> None:
+    from .cli import main as commands
+
+    if sys.argv[1:2] and sys.argv[1] in commands.commands:
+        commands(prog_name="python -m webpy")
     main(prog_name="python -m webpy")
+
+
+if __name__ == "__main__":
+    _run()

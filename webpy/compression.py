@@ -7,7 +7,7 @@
             self.response.headers.set('Content-Type', 'text/csv')
             return 200, rows()                  # str, bytes, a file, a stream, an iterable of bytes
 
-gzip is always there; zstd and br with `pip install webpy[compression]`. The client's weights choose, and the order of
+gzip is always there; zstd and br with `pip install 'webpy[compression]'`. The client's weights choose, and the order of
 `compression_codings` among equals. Text and bytes are compressed whole and sent only if that is smaller. Files and
 iterables are compressed as they are sent, in pieces of 64 KB and without a Content-Length; each piece of an iterable
 leaves at once.

@@ -55,7 +55,8 @@ def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None =
 
 
 def serve_site(find_site: Callable[[], Site], resolve_again: Callable[[], Resolved], target: str | None = None) -> int:
-    """Serve a site that is no TARGET, as `serve` does; find_site: called in the zygote, raises LoadError."""
+    """Serve a site that is no TARGET, as `serve` does; find_site: called in the zygote, raises LoadError; target: what
+    it is, in words."""
     locks = _kept_locks()
 
     def configure() -> tuple[Config, WebApplication]:
@@ -92,7 +93,7 @@ _LEAST_HEARTBEAT_S = 2.0  # an idle worker's loop sleeps for 1 s
 
 
 def _config_of(resolved: Resolved, target: str | None = None) -> Config:
-    """The supervisor's settings; target: what `--reload` watches beside the current folder."""
+    """The supervisor's settings; target: what is served, which `--reload` watches beside the current folder."""
     settings = resolved.settings
     return Config(
         binds=settings.bind,
@@ -120,6 +121,8 @@ def _config_of(resolved: Resolved, target: str | None = None) -> Config:
         max_lifetime_s=settings.max_lifetime,
         max_memory_bytes=settings.max_memory,
         control=settings.control or "auto",
+        target=target or os.path.basename(sys.argv[0]),
+        awaits_fix=settings.reload,
         sidecars=tuple(_sidecars(resolved, target)),
     )
 

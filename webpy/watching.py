@@ -33,7 +33,7 @@ _SHOWN = 3
 def sidecar(resolved: Resolved, target: str | None) -> Sidecar:
     """The sidecar that watches. Raises SettingsError when watchfiles is not installed."""
     if not _installed():
-        raise SettingsError([f"{resolved.labels['reload']}: watchfiles is not installed: pip install webpy[reload]"])
+        raise SettingsError([f"{resolved.labels['reload']}: watchfiles is not installed: pip install 'webpy[reload]'"])
     folders = sorted(_folders(resolved, target))
     settings_file = resolved.file
     return Sidecar(

@@ -1,6 +1,6 @@
 """A form, with a file: after "BaseHTTPServer" of Python Module of the Week, where `cgi.FieldStorage` read it.
 
-    python examples/stdlib/post.py          # needs pip install webpy[form]
+    python examples/stdlib/post.py          # needs pip install 'webpy[form]'
 
     curl http://localhost:8080/ -F name=dhellmann -F foo=bar -F datafile=@examples/stdlib/post.py
     curl http://localhost:8080/ -d name=me -d colour=red -d colour=blue

@@ -115,7 +115,7 @@ def test_bad_files_of_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         auth.htpasswd(tmp_path / "none")
     path.write_text("ann:$2y$05$" + "a" * 53 + "\n")
     monkeypatch.setitem(sys.modules, "bcrypt", None)
-    with pytest.raises(ImportError, match=re.escape("pip install webpy[auth]")):
+    with pytest.raises(ImportError, match=re.escape("pip install 'webpy[auth]'")):
         auth.htpasswd(path)
     path.write_text(f"ann:{sha('sesame')}\n")
     assert auth.htpasswd(path).check("ann", "sesame"), "which needs no bcrypt"

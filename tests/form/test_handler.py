@@ -32,7 +32,7 @@ from webpy.form import FormHandler, FormLimits, FormMixIn
 from webpy.form.reading import FormReader
 from webpy.routes import compile_routes
 
-pytest.importorskip("multipart", reason="pip install webpy[form]")
+pytest.importorskip("multipart", reason="pip install 'webpy[form]'")
 
 
 class TestOtherTypes:
@@ -214,11 +214,11 @@ def test_without_the_parser(monkeypatch: pytest.MonkeyPatch, installed: Any) -> 
     """Or with another package of its name."""
     monkeypatch.setitem(sys.modules, "multipart", installed)
     assert post(URLENCODED, b"a=1")[1] == {"a": "1"}
-    with pytest.raises(ImportError, match=re.escape("pip install webpy[form]")):
+    with pytest.raises(ImportError, match=re.escape("pip install 'webpy[form]'")):
         multipart(field("a", b"1"))
 
 
 def test_that_the_parser_is_missing_is_told_at_once() -> None:
     code = "import sys; sys.modules['multipart'] = None; import webpy.form"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stderr.count("pip install webpy[form]") == 1
+    assert done.stderr.count("pip install 'webpy[form]'") == 1

@@ -16,7 +16,7 @@ from webpy.form import FormHandler
 from webpy.form.grammar import known_charset
 from webpy.form.reading import FormReader
 
-pytest.importorskip("multipart", reason="pip install webpy[form]")
+pytest.importorskip("multipart", reason="pip install 'webpy[form]'")
 
 
 def test_fields_and_files() -> None:

@@ -21,7 +21,7 @@ from tests.admin.browser import Browser
 from tests.form.forms import field, parts, upload
 from tests.server import ROOT, Server
 
-pytest.importorskip("multipart", reason="pip install webpy[form]")
+pytest.importorskip("multipart", reason="pip install 'webpy[form]'")
 
 APP = '''
 import hashlib, json

@@ -293,3 +293,17 @@ def test_mistakes(arguments: list[str], status: int, words: str, tmp_path: Path)
         )
     assert (done.returncode, done.stdout) == (status, "")
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_name_of_a_command_is_that_command(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def app(environ, start_response): ...")
+    done = subprocess.run(
+        [sys.executable, "-m", "webpy", "check", "app.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[:1]) == (0, ["ok: app.py:app — all paths (wsgi)"])

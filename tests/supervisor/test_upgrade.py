@@ -332,7 +332,7 @@ def test_not_during_a_reload(master: Make) -> None:
 
 def test_not_while_starting(master: Make) -> None:
     served = master(load_s=0.5).start()
-    served.wait_for("listening on")
+    served.wait_for("loading the application")
     usr2(served)
     served.wait_for("no upgrade now: starting")
     served.wait_for("worker 0 gen 1 .* is ready")

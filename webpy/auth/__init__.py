@@ -16,7 +16,7 @@ credentials, and no body is asked of a client that waits with it (`Expect: 100-c
 - `BasicAuthHandler`: `login(user, password)` (RFC 7617, UTF-8). Only under TLS: the password is there to be read.
 - `DigestAuthHandler`: `password(user)`, `ha1(user, algorithm)` or `users = htdigest(path)` (RFC 7616, `qop=auth`).
 - `TokenAuthHandler`: `token(token)` (Bearer, RFC 6750). Compare with `same`, which takes the same time for all.
-- `htpasswd(path)`: bcrypt (`pip install webpy[auth]`) and {SHA}; `htdigest(path)`: MD5 and SHA-256. A changed file is
+- `htpasswd(path)`: bcrypt (`pip install 'webpy[auth]'`) and {SHA}; `htdigest(path)`: MD5 and SHA-256. A changed file is
   read again at the next request. Write it whole and rename it: a broken one answers 500 until it is mended.
 
 Options, as attributes of the handler: `realm`; `users`; of Digest `algorithms` and `nonces`, a `Nonces(store,

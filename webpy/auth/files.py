@@ -2,7 +2,7 @@
 
 Owns their form, their hashes and when they are read. Knows no request; the schemes ask it.
 
-    htpasswd -cB site.htpasswd ann          bcrypt (pip install webpy[auth]); -s for {SHA}
+    htpasswd -cB site.htpasswd ann          bcrypt (pip install 'webpy[auth]'); -s for {SHA}
     htdigest -c site.htdigest "my notes" ann
 
 An MD5 line of htdigest has 32 hexadecimal digits; one of 64, as lighttpd has them, is SHA-256. Every check looks at the
@@ -196,7 +196,7 @@ def _bcrypt() -> ModuleType:
     try:
         import bcrypt
     except ImportError as error:
-        raise ImportError("bcrypt hashes need the package bcrypt: pip install webpy[auth]") from error
+        raise ImportError("bcrypt hashes need the package bcrypt: pip install 'webpy[auth]'") from error
     return bcrypt
 
 

@@ -23,6 +23,7 @@ __all__ = ["ctl"]
 
 _FAILED = 1
 _NO_SERVER = 2
+_LIST_S = 2.0  # for each of several servers to say what it is
 _ANSWER_S = 10.0  # for what the master answers at once, and a busy machine
 
 
@@ -62,7 +63,7 @@ def top(control: str | None) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rich":
             raise
-        _end("top needs rich: pip install webpy[top]", _NO_SERVER)
+        _end("top needs rich: pip install 'webpy[top]'", _NO_SERVER)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         _end("top wants a terminal; `webpy ctl status` does without", _NO_SERVER)
     from ..supervisor.client import ControlError
@@ -173,9 +174,21 @@ def _find(control: str | None) -> str:
     if not found:
         _end("no server of yours is running here; of another user's, --control PATH names the socket", _NO_SERVER)
     if len(found) > 1:
-        several = "".join(f"\n  --control {path}" for path in found)
+        several = "".join(f"\n  --control {path}  {_described(path)}".rstrip() for path in found)
         _end(f"{len(found)} servers are running, say which:{several}", _NO_SERVER)
     return found[0]
+
+
+def _described(path: str) -> str:
+    """The pid, addresses and TARGET of the server behind a control socket, if it says so soon."""
+    from ..supervisor.client import ControlClient, ControlError
+
+    try:
+        with ControlClient(path) as client:
+            told = client.ask("status", _LIST_S)["status"]
+    except (ControlError, TimeoutError, KeyError):
+        return "(does not answer)"
+    return one_line(f"pid {told['pid']}, {', '.join(told['listeners']) or 'no address'}, {told.get('target', '')}")
 
 
 def _setting() -> str | None:

@@ -39,7 +39,7 @@ def files(directory: str, **arguments: Any) -> None:
 
     from ..server import serve_site
 
-    sys.exit(serve_site(lambda: _site(directory), given.resolve))
+    sys.exit(serve_site(lambda: _site(directory), given.resolve, f"files {directory}"))
 
 
 def _problem(directory: str) -> str | None:

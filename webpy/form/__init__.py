@@ -34,7 +34,7 @@ Caveats: `--max-body` (1M) bounds the whole request first, so uploads need it ra
 `filename` is what the client says, less any folders and control characters; it may be of any length, stand for a file
 that exists, or be empty. `type` is what the client says too. `filename*` is ignored, as RFC 7578 section 4.2 wants it.
 `Content-Transfer-Encoding` is not undone (section 4.7). A handler that keeps a file for later copies it. Multipart
-needs the parser `multipart`: pip install webpy[form].
+needs the parser `multipart`: pip install 'webpy[form]'.
 
 `handler` has the handlers, `reading` the way from bytes to a form, `grammar` what its headers and text may look like,
 `values` what a form is. (RFC 7578; RFC 2046 section 5.1; WHATWG URL, section 5.1.)

@@ -28,7 +28,7 @@ _ACCEPTED = f"{URLENCODED}, {MULTIPART}"
 def _warn_without_parser() -> None:
     """Tell once, while the application is loaded, rather than with the first form that brings a file."""
     if importlib.util.find_spec("multipart") is None:
-        _log.warning("forms with files are answered with 500, as they need a parser: pip install webpy[form]")
+        _log.warning("forms with files are answered with 500, as they need a parser: pip install 'webpy[form]'")
 
 
 class FormMixIn(HTTPHandler):

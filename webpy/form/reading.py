@@ -239,7 +239,7 @@ def _library() -> Any:
     try:
         import multipart  # type: ignore[import-untyped]
     except ImportError:
-        raise ImportError(f"{MULTIPART} needs a parser: pip install webpy[form]") from None
+        raise ImportError(f"{MULTIPART} needs a parser: pip install 'webpy[form]'") from None
     if not hasattr(multipart, "PushMultipartParser"):
-        raise ImportError(f"{multipart.__file__} is not the parser {MULTIPART} needs: pip install webpy[form]")
+        raise ImportError(f"{multipart.__file__} is not the parser {MULTIPART} needs: pip install 'webpy[form]'")
     return multipart

@@ -18,7 +18,7 @@ try:
     from pymemcache.client.base import Client  # type: ignore[import-untyped]
     from pymemcache.exceptions import MemcacheError  # type: ignore[import-untyped]
 except ImportError as error:
-    raise ImportError("a store in memcached needs the package pymemcache: pip install webpy[memcached]") from error
+    raise ImportError("a store in memcached needs the package pymemcache: pip install 'webpy[memcached]'") from error
 
 __all__ = ["Client", "Clients", "MemcacheError"]
 

@@ -18,7 +18,7 @@ try:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError as error:
-    raise ImportError("a store in Redis needs the package redis: pip install webpy[redis]") from error
+    raise ImportError("a store in Redis needs the package redis: pip install 'webpy[redis]'") from error
 
 __all__ = ["RedisStore"]
 
