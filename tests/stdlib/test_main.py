@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.server import Server
+from tests.server import ROOT, Server
 
 MAIN = [sys.executable, "-m", "webpy"]
 Pair = tuple[tuple[str, int], tuple[str, int]]  # the real one's address, and ours
