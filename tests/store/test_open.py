@@ -119,4 +119,4 @@ def test_an_extra_that_is_missing_is_named(url: str, package: str) -> None:
         f"webpy.store.open('memory:')['a'] = b'1'\ntry: webpy.store.open({url!r})\nexcept ImportError as e: print(e)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert f"pip install webpy[{'redis' if package == 'redis' else 'memcached'}]" in said
+    assert f"pip install 'webpy[{'redis' if package == 'redis' else 'memcached'}]'" in said
