@@ -26,10 +26,19 @@ class HTTPHandler(Answering):
     atomic: one writer, or many readers (GET, HEAD, OPTIONS), of a resource (its path) at a time, across all workers,
     until the method has returned; who waits 30 s in vain is answered with 503.
     stream: start as soon as the head is there; `request.rfile` then reads the body as it arrives.
+    decodes_path: the handler percent-decodes the path to find what it answers with, as a host of files or of WSGI
+    applications does; beside other routes it then gets no path that another route has under another spelling, and none
+    with an escaped "/" or NUL.
+    any_method: the handler answers methods beside those that `methods()` names, as an application of WSGI may; then no
+    method counts as unknown.
     """
 
     atomic = False
     stream = False
+    decodes_path = False
+    any_method = False
+    #: whether some handler of the server answers the request's method; the worker says when none does
+    is_method_known = True
     #: methods that `atomic` lets run side by side (the safe ones, RFC 9110 section 9.2.1)
     nonatomic = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -101,7 +110,10 @@ class HTTPHandler(Answering):
         return (*status, self.encode(body))
 
     def not_allowed(self) -> HTTPError:
-        """405 with the methods there are (RFC 9110 section 15.5.6)."""
+        """405 with the methods there are (RFC 9110 section 15.5.6); 501 for a method that no handler of the server
+        answers (section 15.6.2)."""
+        if not self.is_method_known:
+            return HTTPError(501)
         error = HTTPError(405)
         self.response.headers.set("Allow", ", ".join(self.methods()))
         error.headers = self.response.headers

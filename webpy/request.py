@@ -113,13 +113,19 @@ class Request:
         return self.head.method
 
     @property
+    def target(self) -> str:
+        """The request target as the client sent it: for logs, and for what was computed over it. Decide by `path`."""
+        return self.head.target
+
+    @property
     def resource(self) -> str:
-        """Path and query as the client sent them, such as "/notes/a%20b?x=1"; "*" for `OPTIONS *`."""
+        """Path in normal form and query as sent, such as "/notes/a%20b?x=1"; "*" for `OPTIONS *`."""
         return self.head.resource
 
     @property
     def path(self) -> str:
-        """The resource up to its query, as sent (not percent-decoded)."""
+        """The resource up to its query, in normal form (RFC 3986 section 6.2.2): escaped letters, digits and -._~ are
+        decoded, other escapes have upper-case digits and stay, and there are no empty or dot segments."""
         return self.head.resource.partition("?")[0]
 
     @property

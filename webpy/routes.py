@@ -1,5 +1,9 @@
 """Owns the route table: which handler answers a resource, and how its method is called. No sockets, no threads.
 
+A resource comes with its path in normal form (protocol/path.py), and routes see that and nothing else. A handler that
+decodes the path (`decodes_path`) could still reach by `%40` what another route guards as `@`: it gets a resource only
+if no other route takes that under another spelling.
+
 The worker resolves a request once per distinct head and keeps what `RouteTable.resolve` gave.
 """
 
@@ -12,14 +16,19 @@ from typing import TYPE_CHECKING, Any
 from .coroutines import coroutine_method
 from .errors import HTTPError, HTTPErrorHandler, compile_error_routes
 from .handler import HTTPHandler
+from .protocol import ProtocolError
+from .protocol.path import decoded, escaped, hides_separator, normal_path
 
 if TYPE_CHECKING:
     from .request import Request
 
-__all__ = ["Groups", "Route", "RouteTable", "compile_routes"]
+__all__ = ["STANDARD_METHODS", "Groups", "Route", "RouteTable", "compile_routes", "mount_point"]
 
 _LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*(?![*+?{])")
 """What a regex begins with that stands for itself; a character that a quantifier follows does not."""
+
+STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"})
+"""RFC 9110 section 9.3 but for CONNECT, which is refused earlier, and RFC 5789."""
 
 Handler = type[HTTPHandler]
 Routes = Mapping[str, Handler]
@@ -50,12 +59,13 @@ _NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]
 class Route:
     """One regex and its handler."""
 
-    __slots__ = ("handler", "match", "regex", "telling_segments")
+    __slots__ = ("decodes", "handler", "match", "regex", "telling_segments")
 
     def __init__(self, regex: str, handler: Handler) -> None:
         self.regex = regex
         self.handler = handler
         self.match = re.compile(regex).fullmatch
+        self.decodes = False  # the handler decodes paths, and there are other routes
         #: how many of a path's segments tell apart what is done there; 0 where the route is one resource, or of a kind
         self.telling_segments = self._stands_for_many()
 
@@ -83,7 +93,7 @@ class Route:
 
 class _NotFound(HTTPHandler):
     def respond(self) -> Any:
-        raise HTTPError(404)
+        raise HTTPError(404 if self.is_method_known else 501)
 
     check_continue = respond
 
@@ -98,7 +108,7 @@ class _Server(HTTPHandler):
 class RouteTable:
     """Routes in the order given, the first match wins; and the error routes."""
 
-    __slots__ = ("_error_routes", "not_found", "routes", "server")
+    __slots__ = ("_error_routes", "_methods", "not_found", "routes", "server")
 
     def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
         self.routes = routes
@@ -106,14 +116,43 @@ class RouteTable:
         self.not_found.telling_segments = 0  # whatever the path, it does the same: nothing to be told apart
         self.server = Route(r"\*", _Server)
         self._error_routes = error_routes
+        handlers = [route.handler for route in routes]
+        self._methods: frozenset[str] | None = None  # any
+        if not any(handler.any_method for handler in handlers):
+            self._methods = STANDARD_METHODS.union(*(handler.methods() for handler in handlers))
+        for route in routes:
+            route.decodes = len(routes) > 1 and route.handler.decodes_path
+
+    def knows(self, method: str) -> bool:
+        """Whether `method` is a standard one, or some handler answers it."""
+        return self._methods is None or method in self._methods
 
     def resolve(self, resource: str) -> tuple[Route, Groups]:
-        """The route that answers `resource` (path and query), or one that answers 404, and what it captured."""
+        """The route that answers `resource` (path in normal form, and query), or one that answers 404, and what it
+        captured."""
         for route in self.routes:
             match = route.match(resource)
             if match is not None:
+                if route.decodes and not self._is_alone(route, resource):
+                    return self.not_found, _NO_GROUPS
                 return route, Groups(match) if match.re.groups else _NO_GROUPS
         return (self.server if resource == "*" else self.not_found), _NO_GROUPS
+
+    def _is_alone(self, route: Route, resource: str) -> bool:
+        """Whether the path that the handler of `route` decodes is of no other route, however it is spelled and without
+        its query; and whether `route` itself takes it decoded."""
+        path, mark, query = resource.partition("?")
+        if hides_separator(path):
+            return False
+        plain, rest = decoded(path), mark + query
+        for spelling in {path, plain, escaped(path)}:
+            for asked in {spelling, spelling + rest}:
+                if asked != resource and self._first(asked) not in (route, None):
+                    return False
+        return plain == path or route.match(plain + rest) is not None
+
+    def _first(self, resource: str) -> Route | None:
+        return next((route for route in self.routes if route.match(resource)), None)
 
     def error_handler(self, request: Request, error: HTTPError) -> HTTPErrorHandler:
         """The handler that renders `error`: of the first error route whose regex matches its status."""
@@ -142,3 +181,12 @@ def compile_routes(
         except (re.error, TypeError) as error:
             raise ValueError(f"route {regex!r}: not a regular expression: {error}") from None
     return RouteTable(compiled, compile_error_routes(error_routes))
+
+
+def mount_point(path: str) -> str:
+    """The path that something is mounted at, in the normal form that routes see, without a slash at its end; raises
+    ValueError for one that has none. path: percent-encoded and beginning with "/", or empty."""
+    try:
+        return normal_path(path).rstrip("/") if path else ""
+    except ProtocolError as error:
+        raise ValueError(f"remote: got {path!r}: {error}") from None

@@ -155,9 +155,9 @@ def test_find_head_gives_the_end_or_minus_one() -> None:
         (b"GET / HTTP/1.1\r\nX : y\r\n", 400),
         (b"GET / HTTP/1.1\r\nX: y\n", 400),
         (b"GET / HTTP/1.1\r\n X: y\r\n", 400),
-        (b"G" * 8193, 414),
+        (b"G" * 8193, 501),
         (b"G" * 8192 + b"\r", None),
-        (b"G" * 8192 + b"\rG", 414),
+        (b"G" * 8192 + b"\rG", 501),
     ],
 )
 def test_refused_before_the_head_is_whole(raw: bytes, status: int | None) -> None:

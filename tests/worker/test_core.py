@@ -227,10 +227,10 @@ def test_a_logger_may_stand_for_the_access_log(rig: Make, leading: bool) -> None
     log.addHandler(handler)
     parts = rig(http_log=log, access_log="off")
     conn, _ = parts.connection()
-    parts.core.note(conn, parts.planner.plan(head_bytes("GET", "/100%")), 200, 1, 0.0, leading)
+    parts.core.note(conn, parts.planner.plan(head_bytes("GET", "/?100%")), 200, 1, 0.0, leading)
     assert records(parts.row) == []
     (line,) = lines
-    assert line.endswith('"GET /100% HTTP/1.1" 200 1')
+    assert line.endswith('"GET /?100% HTTP/1.1" 200 1')
 
 
 # -- the end ----------------------------------------------------------------------------------------------------------

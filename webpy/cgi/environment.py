@@ -60,7 +60,7 @@ def meta_variables(
         "REMOTE_PORT": str(request.client_address[1]),
         "REQUEST_METHOD": request.method,
         "REQUEST_SCHEME": request.scheme,
-        "REQUEST_URI": request.resource,
+        "REQUEST_URI": request.target,
         "SCRIPT_FILENAME": os.fsdecode(found.path),
         "SCRIPT_NAME": os.fsdecode(unquote_to_bytes(remote) + found.name),
         "SERVER_ADDR": host,

@@ -18,6 +18,7 @@ from ..errors import HTTPError
 from ..handler import HTTPHandler
 from ..protocol import body_allowed
 from ..response import Result
+from ..routes import mount_point
 from .environment import INHERITED, arguments, meta_variables
 from .finding import Found, find
 from .head import HEAD_BYTES, BadHead, ScriptHead, find_body, parse_head
@@ -57,6 +58,7 @@ def new(
         raise ValueError(f"cgi: got timeout_s {settings['timeout_s']!r}, wanted seconds, more than 0")
     if not os.path.isdir(directory):
         raise ValueError(f"cgi: got {os.fspath(directory)!r}, wanted a directory")
+    remote = mount_point(remote)
     place = {"directory": os.path.abspath(directory), "remote": remote}
     made = type(base.__name__, (base,), {**settings, **place, "__module__": base.__module__, "__doc__": base.__doc__})
     return {re.escape(remote) + r"(/[^?]*)?(?:\?.*)?" if remote else r"(/[^?]*)(?:\?.*)?": made}
@@ -77,6 +79,9 @@ class CGIHandler(HTTPHandler):
         "timeout_s",
         "user",
     )
+
+    decodes_path = True
+    any_method = True
 
     directory: str = "."
     """Where the scripts are: an absolute path."""
@@ -207,9 +212,10 @@ class CGIHandler(HTTPHandler):
                 return HTTPError(504)
             case BadHead():
                 self._say(" gave a header block that is none: %s", error)
+                return HTTPError(502)
             case _:
                 self._say(" failed: %s", error)
-        return HTTPError(502)
+                return HTTPError(500)
 
     def _say(self, text: str, value: object, level: int = logging.ERROR) -> None:
         name = os.fsdecode(self.find().path)

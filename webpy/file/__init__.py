@@ -35,6 +35,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..routes import mount_point
 from .handlers import FileHandler, PathHandler
 from .modifying import ModifyPathHandler
 
@@ -62,6 +63,7 @@ def new(
     remote = remote.rstrip("/")
     if remote and (remote[0] != "/" or re.search(r"[^\x21-\x7e]|[?#]|//", remote)):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/docs', percent-encoded")
+    remote = mount_point(remote)
     base = handler or (ModifyPathHandler if modify else PathHandler)
     if modify and not issubclass(base, ModifyPathHandler):
         raise ValueError(f"modify: {base.__qualname__} is no ModifyPathHandler")

@@ -169,6 +169,7 @@ class PathHandler(FileHandler):
     index_files: ClassVar[Sequence[str]] = ("index.html",)
     dir_index: ClassVar[bool] = False
 
+    decodes_path = True
     tree: ClassVar[Tree] = Tree(".")
 
     def __init_subclass__(cls) -> None:
@@ -178,7 +179,7 @@ class PathHandler(FileHandler):
 
     @property
     def below(self) -> str:
-        """The path below the directory as the client sent it: "/a/b.txt", or "" for the directory without a slash."""
+        """The path below the directory, percent-encoded: "/a/b.txt", or "" for the directory without a slash."""
         group = self.groups[0] if self.groups else self.request.path
         return (group or "").partition("?")[0]
 
@@ -209,8 +210,8 @@ class PathHandler(FileHandler):
     def to_the_slash(self) -> Result:
         """Relative links in a directory's page need it."""
         path, mark, query = self.request.resource.partition("?")
-        # one slash first, and no backslash: what browsers take for a host begins with two of either
-        self.response.headers.set("Location", f"/{path.lstrip('/')}/{mark}{query}".replace("\\", "%5C"))
+        # one slash first, and no raw backslash: what browsers take for a host begins with two of either
+        self.response.headers.set("Location", f"{path}/{mark}{query}".replace("\\", "%5C"))
         return 301, None
 
     def _directory(self, name: bytes) -> Result:

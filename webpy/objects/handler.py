@@ -15,6 +15,7 @@ from ..handler import HTTPHandler
 from ..protocol import REASONS
 from ..response import Response as PlainResponse
 from ..response import Result
+from ..routes import mount_point
 from ..wsgi import new as new_wsgi
 from .config import Source
 from .errors import InternalRedirect
@@ -41,6 +42,7 @@ def new(root: Any, remote: str = "", config: Source | None = None) -> dict[str, 
     """
     if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/shop', without a slash at its end")
+    remote = mount_point(remote)
     if isinstance(root, Tree):
         served = root
     else:
@@ -69,6 +71,8 @@ class ObjectsHandler(HTTPHandler):
     """Answers any method by the application whose path it is; made by `new`."""
 
     tree: Tree
+    decodes_path = True
+    any_method = True
 
     @classmethod
     def methods(cls) -> list[str]:

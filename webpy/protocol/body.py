@@ -74,11 +74,14 @@ _AFTER_FIXED = NEXT[State.FIXED, Event.FILLED]
 
 _plain_chunk_line = PLAIN_CHUNK_LINE.match
 
+_FRAMING = frozenset(("content-length", "transfer-encoding"))
+"""Trailers that are refused: whoever takes one for the head's sees another message."""
+
 # RFC 9110 section 6.5.1: framing, routing, request modifiers, authentication, content format.
 _NOT_IN_TRAILERS = frozenset(
     (
-        *("connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer"),
-        *("transfer-encoding", "upgrade", "cache-control", "expect", "max-forwards", "range"),
+        *("connection", "host", "keep-alive", "proxy-connection", "te", "trailer"),
+        *("upgrade", "cache-control", "expect", "max-forwards", "range"),
         *("authorization", "cookie", "proxy-authorization"),
         *("content-encoding", "content-range", "content-type"),
     )
@@ -91,8 +94,9 @@ class BodyReader:
     """Reads the body of one request.
 
     state: where it stands. complete: the whole body has been fed. excess: what was fed after its end (the
-    next request). trailers: names and values of the trailer fields of a chunked body, once complete. Raises
-    ProtocolError 413 at once if the head announces more than limits.body_bytes.
+    next request). trailers: names and values of the trailer fields of a chunked body, once complete, but for
+    those that may not be trailers. Raises ProtocolError 413 at once if the head announces more than
+    limits.body_bytes.
     """
 
     __slots__ = (
@@ -243,7 +247,7 @@ class BodyReader:
             return at + 2
         end = data.find(b"\r\n\r\n", at + max(seen - 3, 0)) + 4
         if 3 < end <= at + limits.head_bytes:
-            self.trailers = _check_trailers(split_fields(data[at:end], limits))
+            self.trailers = _kept_trailers(split_fields(data[at:end], limits))
             self.state = _AFTER_TRAILERS
             return end
         refuse_lines(data[at : at + limits.head_bytes], limits, 0, seen)
@@ -271,9 +275,10 @@ def _check_extension(extension: bytes) -> None:
         at = match.end()
 
 
-def _check_trailers(trailers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Raise if a trailer is a field that has no business behind the body."""
+def _kept_trailers(trailers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The trailers without fields that have no business behind the body, which RFC 9110 section 6.5.1 has recipients
+    ignore; raises if one speaks of framing."""
     for name, _ in trailers:
-        if name.lower() in _NOT_IN_TRAILERS:
+        if name.lower() in _FRAMING:
             raise ProtocolError(400, f"{name[:60]} in the trailers")
-    return trailers
+    return tuple([pair for pair in trailers if pair[0].lower() not in _NOT_IN_TRAILERS])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from .errors import ProtocolError, show
-from .grammar import FIELD_LINE, FIELD_LINES, TEXT, TOKEN
+from .grammar import CODING, FIELD_LINE, FIELD_LINES, TEXT, TOKEN
 from .limits import Limits
 from .line import is_host
 
@@ -86,7 +86,7 @@ def parse_fields(block: bytes, limits: Limits) -> Fields:
             raise ProtocolError(400, f"Content-Length of {show(length)}, {wanted}")
         size = int(length)
     if coding is not None and coding.lower() != "chunked":
-        raise ProtocolError(400, f"Transfer-Encoding of {show(coding)}, and only chunked is known")
+        _refuse_coding(coding)
     return Fields(pairs, first, host, size, coding is not None, first.get("connection"), first.get("expect"))
 
 
@@ -122,11 +122,21 @@ def _first_of_each(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
         key = name.lower()
         if key not in first:
             first[key] = value
-        elif key in ("host", "content-length", "transfer-encoding"):
+        elif key in ("host", "content-length"):
             raise ProtocolError(400, f"more than one {show(name)} field")
-        elif key in ("connection", "expect"):
+        elif key in ("connection", "expect", "transfer-encoding"):
             first[key] += ", " + value
     return first
+
+
+def _refuse_coding(value: str) -> NoReturn:
+    """Raise 501 for codings that are not known and end in chunked, so that the body's end could be told; 400 for all
+    others (RFC 9112 sections 6.1 and 6.3)."""
+    *others, last = [member.strip(" \t") for member in value.lower().split(",")]
+    well_formed = last == "chunked" and all(CODING.fullmatch(other) and other != "chunked" for other in others)
+    raise ProtocolError(
+        501 if well_formed else 400, f"Transfer-Encoding of {show(value)}, and only chunked is known"
+    )
 
 
 def _refuse_fields(block: bytes, limits: Limits) -> NoReturn:

@@ -14,6 +14,7 @@ import re
 __all__ = [
     "CHUNK_EXTENSION",
     "CHUNK_LINE",
+    "CODING",
     "CONTROL",
     "FIELD_LINE",
     "FIELD_LINES",
@@ -30,6 +31,9 @@ _TCHAR = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
 
 TOKEN = re.compile(rf"[{_TCHAR}]++")
 """token, RFC 9110 section 5.6.2: methods and field names."""
+
+CODING = re.compile(rf"[{_TCHAR}]++(?:[ \t]*;[ \t]*[{_TCHAR}]++=[{_TCHAR}]++)*")
+"""transfer-coding, RFC 9112 section 7, but for parameters with quoted strings."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What a field value or a reason phrase never holds, RFC 9110 section 5.5: any control but HTAB. obs-text is

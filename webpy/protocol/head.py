@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from .errors import ProtocolError, show
 from .fields import Fields, parse_fields, refuse_lines
-from .grammar import NOT_IN_REQUEST_LINE
+from .grammar import NOT_IN_REQUEST_LINE, TOKEN
 from .limits import Limits
 from .line import parse_line, resource_of
 
@@ -48,12 +48,12 @@ def find_head(buffer: bytes | bytearray, limits: Limits, start: int = 0) -> int:
 class Head:
     """A request head. Treat it as immutable: it may be shared between requests.
 
-    method: as sent. target: as sent. resource: path and query in origin-form, or `*`. minor: 0 or 1. fields:
-    names as sent and stripped values (latin-1), in order. host: authority asked for, '' if an HTTP/1.0
-    request names none. content_length: None if not sent. chunked: the body is chunked. keep_alive: the peer
-    wants the connection kept. expect_continue: it waits for 100 before it sends its body. line: the request
-    line without CRLF. kept: what a handler worked out from this head alone and keeps with it, None at first;
-    a head that comes again and again is parsed once.
+    method: as sent. target: as sent. resource: path in normal form (path.py) and query as sent, or `*`.
+    minor: 0 or 1. fields: names as sent and stripped values (latin-1), in order. host: authority asked for, ''
+    if an HTTP/1.0 request names none. content_length: None if not sent. chunked: the body is chunked.
+    keep_alive: the peer wants the connection kept. expect_continue: it waits for 100 before it sends its
+    body. line: the request line without CRLF. kept: what a handler worked out from this head alone and keeps
+    with it, None at first; a head that comes again and again is parsed once.
     """
 
     __slots__ = (
@@ -75,7 +75,17 @@ class Head:
     def __init__(self, line: bytes, fields: Fields) -> None:
         method, target, minor = parse_line(line)
         host = fields.host
-        if target[0] == "/":
+        # Nearly all targets are in normal form already; `in` finds that out in 0.1 us, any regex takes longer.
+        if (
+            target[0] == "/"
+            and "%" not in target
+            and "//" not in target
+            and "/." not in target
+            and "\\" not in target
+            and '"' not in target
+            and "<" not in target
+            and ">" not in target
+        ):
             resource = target
         else:
             resource, authority = resource_of(method, target)
@@ -169,12 +179,15 @@ def _refuse_start(seen: bytes | bytearray, limits: Limits, start: int) -> None:
         if NOT_IN_REQUEST_LINE.search(line, max(start - first, 0), limits.line_bytes):
             raise ProtocolError(400, f"malformed request line {show(line.decode('latin-1'))}")
         if len(line) > limits.line_bytes and line[limits.line_bytes :] != b"\r":
+            method = bytes(line[: limits.line_bytes]).decode("latin-1")
+            if " " not in method:  # RFC 9112 section 3: 414 is for long targets
+                status = 501 if TOKEN.fullmatch(method) else 400
+                raise ProtocolError(status, f"the method {show(method)} is longer than {limits.line_bytes} bytes")
             raise ProtocolError(414, f"the request line is longer than {limits.line_bytes} bytes")
         if newline < 0:
             return
         if not line.endswith(b"\r"):
             raise ProtocolError(400, "a bare LF in the request line")
         method, target, _ = parse_line(bytes(line[:-1]))
-        if target[0] != "/":
-            resource_of(method, target)
+        resource_of(method, target)
     refuse_lines(seen, limits, newline + 1, start)

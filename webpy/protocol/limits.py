@@ -16,7 +16,7 @@ class Limits:
     """Upper bounds, each inclusive. What goes over is refused with the status named beside it."""
 
     line_bytes: int = 8192
-    """Request line without its CRLF: 414."""
+    """Request line without its CRLF: 414, or 501 if the method alone takes it all."""
     head_bytes: int = 32768
     """Whole head, its last CRLF included, and, apart from it, the trailers of one body: 431."""
     fields: int = 100

@@ -1,8 +1,8 @@
 """Request lines and what stands in them: method, target in its four forms, version, authority (RFC 9112
 section 3).
 
-Owns their syntax and the refusals of one line. Must not know field blocks. Called by head.py, and by
-fields.py for the Host.
+Owns their syntax and the refusals of one line; a path's normal form is path.py's. Must not know field
+blocks. Called by head.py, and by fields.py for the Host.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from ipaddress import IPv6Address
 
 from .errors import ProtocolError, show
 from .grammar import HOST, TOKEN, VERSION, VERSIONS_SERVED
+from .path import normal_path
 
 __all__ = ["is_host", "parse_line", "resource_of"]
 
@@ -44,7 +45,10 @@ def parse_line(line: bytes) -> tuple[str, str, int]:
 
 
 def resource_of(method: str, target: str) -> tuple[str, str]:
-    """Resource and authority of a target that is not in origin-form (RFC 9112 section 3.2)."""
+    """Resource (path in normal form, and query as sent) and authority of a target (RFC 9112 section 3.2); the
+    authority is empty in origin-form."""
+    if target[0] == "/":
+        return _normal(target), ""
     if target == "*":
         if method != "OPTIONS":
             raise ProtocolError(400, f"the target * is for OPTIONS, not for {show(method)}")
@@ -62,7 +66,12 @@ def resource_of(method: str, target: str) -> tuple[str, str]:
         raise ProtocolError(400, f"malformed authority {show(authority)} in the request target")
     if not resource:
         return ("*" if method == "OPTIONS" else "/"), authority  # RFC 9112 section 3.2.4
-    return (resource if resource[0] == "/" else "/" + resource), authority
+    return _normal(resource if resource[0] == "/" else "/" + resource), authority
+
+
+def _normal(resource: str) -> str:
+    path, mark, query = resource.partition("?")
+    return normal_path(path) + mark + query
 
 
 @lru_cache(maxsize=256)

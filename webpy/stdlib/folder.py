@@ -34,6 +34,7 @@ def folder(directory: str, *, cgi: bool = False, closes: bool = False) -> Site:
 class FolderHandler(PathHandler):
     """Sends the files of `local`, hidden ones and what links lead to as well."""
 
+    any_method = True
     index_files = ("index.html", "index.htm")
     cgi: ClassVar[bool] = False
     closes: ClassVar[bool] = False
@@ -62,8 +63,6 @@ class FolderHandler(PathHandler):
     def find(self) -> Result:
         """The file, the page of a directory or the way to it; raises HTTPError 404."""
         resource = self.request.resource
-        if resource.startswith("//"):
-            resource = "/" + resource.lstrip("/")
         standard = _Standard(os.fspath(self.local), resource)
         path = standard.translate_path(resource)
         try:

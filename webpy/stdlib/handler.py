@@ -63,6 +63,8 @@ class Server:
 class StdlibHandler(HTTPHandler):
     """Answers any method by what `answer` does on a connection; made by `routes_of`."""
 
+    decodes_path = True  # not by itself, but SimpleHTTPRequestHandler does
+    any_method = True
     answer: Callable[..., object]
     kind: Any
     server: Any
@@ -123,9 +125,10 @@ class StdlibHandler(HTTPHandler):
         return server
 
     def _head(self, expecting: bool) -> bytes:
-        """The request's head as it came, but for the framing of a body that has been decoded."""
+        """The request's head as it came, but for the path, which is in normal form, and the framing of a body that has
+        been decoded."""
         head = self.request.head
-        lines = [head.line.decode("latin-1")]
+        lines = [f"{head.method} {head.resource} HTTP/1.{head.minor}"]
         for name, value in head.fields:
             low = name.lower()
             if low == "transfer-encoding":

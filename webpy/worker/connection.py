@@ -42,6 +42,7 @@ class Connection:
     """One client: its socket and where its exchange stands."""
 
     __slots__ = (
+        "_server_address",
         "buffer",
         "client_address",
         "fd",
@@ -85,8 +86,12 @@ class Connection:
     @property
     def server_address(self) -> tuple[str, int]:
         """The host and port that the client connected to; ("unix", 0) for a unix socket."""
-        address = self.sock.getsockname()
-        return (address[0], address[1]) if isinstance(address, tuple) else ("unix", 0)
+        try:
+            return self._server_address
+        except AttributeError:  # WSGI and CGI ask for each request, others never
+            name = self.sock.getsockname()
+            self._server_address: tuple[str, int] = (name[0], name[1]) if isinstance(name, tuple) else ("unix", 0)
+            return self._server_address
 
     @property
     def gone(self) -> bool:

@@ -160,6 +160,7 @@ class Exchange:
         try:
             handler = plan.handler(request, plan.groups)
             if not plan.answers:
+                handler.is_method_known = self._routes.knows(plan.head.method)
                 raise handler.not_allowed()
             if handler.check_continue() is False:
                 raise HTTPError(417)

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from ..errors import HTTPError
 from ..handler import HTTPHandler
 from ..protocol import Fields, Head, Limits, parse_fields, parse_head
-from ..routes import Groups, Route, RouteTable
+from ..routes import STANDARD_METHODS, Groups, Route, RouteTable
 from ..supervisor import LINE_BYTES
 from .memo import Memo
 from .pace import PaceTable, Work
@@ -30,8 +30,6 @@ _LINE_BYTES = LINE_BYTES - PEER_BYTES  # and for the request line
 _MOST = 512  # plans, and field blocks, in each generation
 _LONGEST_BYTES = 2048  # heads and field blocks longer than this are parsed every time
 _MOST_WAYS = 1024
-#: methods whose pace is learned apart, beside those that a handler names: a client may send any, and all are remembered
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"})
 
 
 class Way(NamedTuple):
@@ -39,7 +37,7 @@ class Way(NamedTuple):
 
     call: Callable[[HTTPHandler], Any]
     answers: bool
-    method: str  # under which its pace is learned
+    method: str  # under which its pace is learned; empty for all that neither RFC 9110 nor the handler names
 
 
 class Plan:
@@ -127,8 +125,11 @@ class Planner:
         handler = route.handler
         named = handler.method_for(method) is not None
         call = self._locked(handler) if handler.atomic else route.call(method)
+        if not named and not self._routes.knows(method):
+            call = _unknown(call)
         answers = named or handler.respond is not HTTPHandler.respond
-        way = Way(call, answers, method if named or method in _METHODS else "")
+        # a client may send any method, and all are remembered
+        way = Way(call, answers, method if named or method in STANDARD_METHODS else "")
         if len(self._ways) < _MOST_WAYS:
             self._ways[handler, method] = way
         return way
@@ -138,7 +139,7 @@ class Planner:
 
         def call(instance: HTTPHandler) -> Any:
             request = instance.request
-            try:  # one resource, however its path is spelled
+            try:  # one resource for handlers that decode the path, too
                 held = locks.acquire(unquote(request.path), request.method not in handler.nonatomic)
             except TimeoutError:  # others hold it all the time: no fault of the handler's, nor of this request
                 raise HTTPError(503, headers={"Retry-After": "1"}) from None
@@ -148,3 +149,13 @@ class Planner:
                 locks.release(held)
 
         return call
+
+
+def _unknown(call: Callable[[HTTPHandler], Any]) -> Callable[[HTTPHandler], Any]:
+    """Have a handler refuse a method that no handler of the server answers."""
+
+    def refuse(instance: HTTPHandler) -> Any:
+        instance.is_method_known = False
+        return call(instance)
+
+    return refuse

@@ -43,20 +43,21 @@ class FileWrapper:
 
 def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> Environ:
     """What the head says. prefix: the path the application is mounted at; scheme: "http" or "https"; server: host and
-    port that the client connected to, which count if it names none.
+    port that the client connected to. The host counts if the client names none; the port always does (RFC 3875 section
+    4.1.15), as what a client says could be anything.
 
     The client's address and the body are not in it.
     """
     path, _, query = head.resource.partition("?")
-    name, port = _split(head.host) if head.host else (server[0], str(server[1]))
     environ: Environ = {
         "REQUEST_METHOD": head.method,
         "SCRIPT_NAME": _unquoted(prefix),
         "PATH_INFO": _unquoted(path[len(prefix) :]),
         "QUERY_STRING": query,
         "REQUEST_URI": head.target,
-        "SERVER_NAME": name,
-        "SERVER_PORT": port or _PORTS[scheme],
+        "RAW_URI": head.target,
+        "SERVER_NAME": _host(head.host) or server[0],
+        "SERVER_PORT": str(server[1]) if server[1] else _PORTS[scheme],  # a unix socket has none
         "SERVER_PROTOCOL": f"HTTP/1.{head.minor}",
         "SERVER_SOFTWARE": "webpy",
         "wsgi.version": (1, 0),
@@ -91,9 +92,7 @@ def _unquoted(path: str) -> str:
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
 
 
-def _split(authority: str) -> tuple[str, str]:
-    """Host and port of an authority."""
-    host, colon, port = authority.rpartition(":")
-    if not colon or authority.endswith("]"):
-        host, port = authority, ""
-    return host, port
+def _host(authority: str) -> str:
+    """The host of an authority, without its port."""
+    host, colon, _ = authority.rpartition(":")
+    return host if colon and not authority.endswith("]") else authority

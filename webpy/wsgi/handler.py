@@ -18,7 +18,7 @@ from ..handler import HTTPHandler
 from ..protocol import REASONS
 from ..request import Request
 from ..response import Response, Result
-from ..routes import Groups
+from ..routes import Groups, mount_point
 from .environ import Environ, FileWrapper, of_head
 
 __all__ = ["Application", "WSGIHandler", "new"]
@@ -36,13 +36,14 @@ _MOST_FIELDS = 256  # sets of an answer's fields that are remembered
 def new(app: Application, remote: str = "") -> dict[str, type[HTTPHandler]]:
     """Routes that answer every path below `remote` by the WSGI application `app`.
 
-    remote: a path without a slash at its end, percent-encoded as clients send it; empty for all paths. Raises
+    remote: a path without a slash at its end, percent-encoded; empty for all paths. Raises
     TypeError for an application that cannot be called, ValueError for another `remote`.
     """
     if not callable(app):
         raise TypeError(f"WSGI application: got {app!r:.60}, wanted a callable")
     if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/shop', without a slash at its end")
+    remote = mount_point(remote)
     name = getattr(app, "__qualname__", None) or type(app).__qualname__
     # in the error log a request is called by its handler's name
     handler = type(f"WSGI {name}", (WSGIHandler,), {"app": staticmethod(app), "prefix": remote})
@@ -54,6 +55,8 @@ class WSGIHandler(HTTPHandler):
 
     app: Application
     prefix = ""
+    decodes_path = True
+    any_method = True
 
     def __init__(self, request: Request, groups: Groups) -> None:
         super().__init__(request, groups)
@@ -82,13 +85,13 @@ class WSGIHandler(HTTPHandler):
         request = self.request
         head = request.head
         scheme = request.scheme
+        server = request.server_address
         known = head.kept
-        if known is not None and known[0] is self.__class__ and known[1] == scheme:
-            environ: Environ = known[2].copy()
+        if known is not None and known[0] is self.__class__ and known[1] == server and known[2] == scheme:
+            environ: Environ = known[3].copy()
         else:
-            made = of_head(head, self.prefix, scheme, request.server_address)
-            if head.host:  # else it says which address this client connected to
-                head.kept = (self.__class__, scheme, made)
+            made = of_head(head, self.prefix, scheme, server)
+            head.kept = (self.__class__, server, scheme, made)
             environ = made.copy()
         environ["REMOTE_ADDR"], port = request.client_address
         environ["REMOTE_PORT"] = str(port)

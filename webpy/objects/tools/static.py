@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from urllib.parse import unquote
 
 from ...file.opening import Tree
 from ..errors import HTTPError, NotFound
@@ -76,7 +75,7 @@ def staticdir(
             raise ValueError("Static dir requires an absolute dir (or root).")
         dir = os.path.join(root, dir)
     section = "/" if section == "global" else section
-    branch = unquote(request.path_info[len(section.rstrip("\\/")) + 1 :].lstrip("\\/"))
+    branch = request.path_info[len(section.rstrip("/")) + 1 :].lstrip("/")  # decoded already
     filename = os.path.join(dir, branch)
     top = os.path.normpath(dir)
     if not (os.path.normpath(filename) + "/").startswith(top.rstrip("/") + "/"):
