@@ -93,7 +93,7 @@ class Route:
 
 class _NotFound(HTTPHandler):
     def respond(self) -> Any:
-        raise HTTPError(404 if self.is_method_known else 501)
+        raise HTTPError(404)
 
     check_continue = respond
 
@@ -120,12 +120,14 @@ class RouteTable:
         self._methods: frozenset[str] | None = None  # any
         if not any(handler.any_method for handler in handlers):
             self._methods = STANDARD_METHODS.union(*(handler.methods() for handler in handlers))
+        is_alone = len({handler.host or handler for handler in handlers}) < 2
         for route in routes:
-            route.decodes = len(routes) > 1 and route.handler.decodes_path
+            route.decodes = route.handler.decodes_path and not is_alone
 
     def knows(self, method: str) -> bool:
-        """Whether `method` is a standard one, or some handler answers it."""
-        return self._methods is None or method in self._methods
+        """Whether `method` is a standard one, or some handler answers it; in lower case too, so that who sent that is
+        told which there are."""
+        return self._methods is None or method.upper() in self._methods
 
     def resolve(self, resource: str) -> tuple[Route, Groups]:
         """The route that answers `resource` (path in normal form, and query), or one that answers 404, and what it
@@ -133,12 +135,12 @@ class RouteTable:
         for route in self.routes:
             match = route.match(resource)
             if match is not None:
-                if route.decodes and not self._is_alone(route, resource):
+                if route.decodes and not self._is_only_one_for(route, resource):
                     return self.not_found, _NO_GROUPS
                 return route, Groups(match) if match.re.groups else _NO_GROUPS
         return (self.server if resource == "*" else self.not_found), _NO_GROUPS
 
-    def _is_alone(self, route: Route, resource: str) -> bool:
+    def _is_only_one_for(self, route: Route, resource: str) -> bool:
         """Whether the path that the handler of `route` decodes is of no other route, however it is spelled and without
         its query; and whether `route` itself takes it decoded."""
         path, mark, query = resource.partition("?")

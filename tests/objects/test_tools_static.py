@@ -156,8 +156,8 @@ def test_staticdir(both: Pair, folder: str) -> None:
     for path in (
         *("", "/", "/a.txt", "/a.txt?x=1", "/sub", "/sub/", "/sub/index.html", "/nothing", "/x.js", "/picture.PNG"),
         *("/noend", "/.hidden", "/s%20p.css", "/archive.tar.gz", "/empty.html", "/a%00.txt", "/a.txt/", "/a.txt/b"),
-        *("/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/sub/../a.txt", "//a.txt", "/%252e%252e/s"),
-        *("/large.bin", "/sub/../../secret.txt", "/\xe9".encode().decode("latin-1").replace("\xc3\xa9", "%C3%A9")),
+        *("/..%2fsecret.txt", "/sub/../a.txt", "//a.txt", "/%252e%252e/s", "/large.bin"),
+        "/%C3%A9",
     ):
         both.same("GET", folder + path)
     for method in ("HEAD", "POST", "PUT", "DELETE"):
@@ -166,15 +166,25 @@ def test_staticdir(both: Pair, folder: str) -> None:
 
 def test_staticdir_sends_and_refuses(both: Pair) -> None:
     assert both.same("GET", "/static/sub/").text == "<p>sub</p>"
-    assert both.same("GET", "/static/../secret.txt").status == 403
+    assert both.same("GET", "/static/..%2fsecret.txt").status == 403
+    assert both.same("GET", "/static/%252e%252e%252fsecret.txt").status == 403
     both.same("GET", "/relative_dir/a.txt")
     for path in ("/indexed", "/indexed/", "/indexed/sub", "/indexed/sub/", "/indexed/sub/sub", "/indexed/nothing"):
         both.same("GET", path)
 
 
 def test_a_folder_whose_name_only_begins_alike_is_not_inside(both: Pair) -> None:
-    _, mine = both.send("GET", "/static/../files_beside/secret.txt")
-    assert mine.status == 403  # CherryPy 18.10 sends the file
+    for path in ("..%2Ffiles_beside", "%252e%252e/files_beside", "..%2Ffiles_beside%2F"):
+        _, mine = both.send("GET", f"/static/{path}/secret.txt")
+        assert mine.status == 403  # CherryPy 18.10 sends the file
+
+
+@pytest.mark.parametrize("spelled", ["/%5Csub/index.html", "/%2573ub/index.html", "/sub%2Findex.html"])
+def test_a_path_is_decoded_once(both: Pair, spelled: str) -> None:
+    """CherryPy decodes it again, and takes a backslash at the front for a slash: that leads around what is guarded."""
+    theirs, mine = both.send("GET", f"/static{spelled}")
+    assert theirs.text == "<p>sub</p>"
+    assert mine.text != "<p>sub</p>"
 
 
 def test_links_out_of_the_directory_and_special_files_are_not_there(both: Pair) -> None:

@@ -52,9 +52,12 @@ def new(root: Any, remote: str = "", config: Source | None = None) -> dict[str, 
     routes: dict[str, type[HTTPHandler]] = {}
     for script_name, app in sorted(served.apps.items(), reverse=True):  # the longest first
         if not isinstance(app, Application):
-            routes.update(new_wsgi(app, script_name))
+            grafted = new_wsgi(app, script_name)
+            for made in grafted.values():
+                made.host = served
+            routes.update(grafted)
     name = type(root).__qualname__
-    handler = type(f"objects {name}", (ObjectsHandler,), {"tree": served})
+    handler = type(f"objects {name}", (ObjectsHandler,), {"tree": served, "host": served})
     routes[f"{re.escape(remote)}(?:/.*|\\?.*)?" if remote else "/.*"] = handler
     return routes
 

@@ -8,7 +8,7 @@
 
 What is not there is left to the page handlers. As in CherryPy, files whose names begin with a dot are served, and
 media types are those of the system's mimetypes. Unlike there, a link in a directory that leads out of it is not
-followed, and what is no regular file (a FIFO, a device) is not there.
+followed, what is no regular file (a FIFO, a device) is not there, and the path is decoded once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from ...file.opening import Tree
 from ..errors import HTTPError, NotFound
@@ -75,11 +76,13 @@ def staticdir(
             raise ValueError("Static dir requires an absolute dir (or root).")
         dir = os.path.join(root, dir)
     section = "/" if section == "global" else section
-    branch = request.path_info[len(section.rstrip("/")) + 1 :].lstrip("/")  # decoded already
+    branch = request.path_info[len(section.rstrip("/")) + 1 :].lstrip("/")
+    # The path is decoded already: decoded again, it could name a file that the configuration guards under its own path.
     filename = os.path.join(dir, branch)
     top = os.path.normpath(dir)
-    if not (os.path.normpath(filename) + "/").startswith(top.rstrip("/") + "/"):
-        raise HTTPError(403)
+    for meant in (filename, os.path.join(dir, unquote(branch))):
+        if not (os.path.normpath(meant) + "/").startswith(top.rstrip("/") + "/"):
+            raise HTTPError(403)
     tree = _TREES.get(top)
     if tree is None:
         tree = _TREES[top] = Tree(top)
