@@ -9,7 +9,7 @@ import pytest
 
 from tests.heads import request_of
 from webpy import HTTPError, HTTPHandler
-from webpy.routes import Groups, Route, compile_routes
+from webpy.routes import Groups, Route, compile_routes, mount_point
 
 
 class One(HTTPHandler):
@@ -33,6 +33,72 @@ def test_the_whole_resource_has_to_match_as_it_was_sent() -> None:
         assert (route, tuple(groups)) == (table.not_found, ()), resource
     assert table.resolve("/q?x=1&y=2")[1][0] == "1&y=2"
     assert table.resolve("/%61")[0].handler is Two
+
+
+def hosted(regex: str, host: object = None) -> dict[str, type[HTTPHandler]]:
+    return {regex: type("Host", (One,), {"decodes_path": True, "host": host})}
+
+
+@pytest.mark.parametrize(
+    ("guard", "resource", "is_reached"),
+    [
+        ("/@a", "/%40a", False),
+        ("/%40a", "/@a", False),
+        ("/@a", "/%40b", True),
+        ("/a@b,c", "/a%40b%2Cc", False),
+        (r"/a\{b\}", "/a%7Bb%7D", False),
+        ("/a", "/a?x", False),
+        ("/@a", "/%40a?x", False),
+        (r"/a\?x", "/a?y", True),
+        (r"/@a\?x", "/%40a?x", False),
+        ("/a", "/b?x", True),
+        ("/a", "/b%2Fc", False),
+        ("/a", "/b%00", False),
+        ("/a", "/b%252F%5C%3F", True),
+    ],
+)
+def test_who_decodes_paths_gets_none_that_is_another_routes(guard: str, resource: str, is_reached: bool) -> None:
+    table = compile_routes({guard: Two, **hosted("/.*")})
+    assert (table.resolve(resource)[0] is table.routes[1]) == is_reached
+    assert is_reached or table.resolve(resource)[0] is table.not_found
+    native = compile_routes({guard: Two, "/.*": One})
+    assert native.resolve(resource)[0] is native.routes[1]
+    for alone in (hosted("/.*"), hosted("/x/.*", host=(one := object())) | hosted("/.*", host=one)):
+        assert compile_routes(alone).resolve(resource)[0] is not table.not_found
+
+
+def test_who_decodes_paths_has_to_take_them_decoded_too() -> None:
+    table = compile_routes({"/a": Two, **hosted("/[^@]*")})
+    assert table.resolve("/%2C")[0] is table.routes[1]
+    assert table.resolve("/%40")[0] is table.not_found
+    asking = compile_routes({"/a": Two, **hosted(r"/b\?.+")})
+    assert asking.resolve("/b?x")[0] is asking.routes[1]
+
+
+def test_which_methods_the_server_knows() -> None:
+    class Brews(One):
+        def do_brew(self) -> Any:
+            return 418, None
+
+    class Any_(One):
+        any_method = True
+
+    table = compile_routes({"/a": One, "/b": Brews})
+    known = [method for method in ("GET", "PUT", "PATCH", "TRACE", "BREW", "brew", "FOOBAR", "") if table.knows(method)]
+    assert known == ["GET", "PUT", "PATCH", "TRACE", "BREW", "brew"]
+    assert compile_routes({"/a": One, "/b": Any_}).knows("FOOBAR")
+    assert not compile_routes({}).knows("FOOBAR")
+
+
+@pytest.mark.parametrize("path", ["", "/a", "/a/", "/%61", "//a/./", "/b/../a"])
+def test_mount_points_are_in_normal_form(path: str) -> None:
+    assert mount_point(path) == ("/a" if path else "")
+
+
+@pytest.mark.parametrize("path", ["/..", "/%", "/a b", "/a\\"])
+def test_a_bad_mount_point_is_named(path: str) -> None:
+    with pytest.raises(ValueError, match="remote: got"):
+        mount_point(path)
 
 
 def test_groups_by_number_and_by_name() -> None:

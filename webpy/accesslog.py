@@ -229,7 +229,7 @@ _REQUEST: dict[str, tuple[_Segment, str]] = {
     "t": (_PerRequest(b"%b", ("stamp",)), "the local time, in brackets"),
     "r": (lambda head: _escape_bytes(head.line), "the request line"),
     "m": (lambda head: _escape(head.method or "-"), "the method"),
-    "U": (lambda head: _escape(head.resource.partition("?")[0]), "the path, without the query"),
+    "U": (lambda head: _escape(head.resource.partition("?")[0]), "the path in normal form, without the query"),
     "q": (lambda head: _escape(head.resource.partition("?")[2]), "the query"),
     "H": (lambda head: _escape_bytes(head.line.rpartition(b" ")[2] or b"-"), "the protocol"),
     "s": (_PerRequest(b"%d", ("status",)), "the status"),

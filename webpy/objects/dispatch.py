@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import string
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = [
     "test_callable_spec",
 ]
 
+_LIKE_SLASH = re.compile("%25((?:25)*2F)")
 punctuation_to_underscores = str.maketrans(string.punctuation, "_" * len(string.punctuation))
 
 
@@ -243,8 +245,8 @@ def _configuration(trail: list[_Node], segments: list[str]) -> dict[str, Any]:
 
 
 def _unquoted(segments: list[str]) -> list[str]:
-    """A slash within a segment is the last thing to be decoded of a path."""
-    return [segment.replace("%2F", "/") for segment in segments]
+    """A slash within a segment is the last thing to be decoded of a path, and what only looks like one."""
+    return [_LIKE_SLASH.sub(r"%\1", segment.replace("%2F", "/")) for segment in segments]
 
 
 class MethodDispatcher(Dispatcher):

@@ -31,6 +31,7 @@ __all__ = ["ObjectsHandler", "new"]
 
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*")
 _SLASH = re.compile("%2[Ff]")
+_LIKE_SLASH = re.compile("%((?:25)*2F)")
 
 
 def new(root: Any, remote: str = "", config: Source | None = None) -> dict[str, type[HTTPHandler]]:
@@ -242,11 +243,12 @@ class _Pieces:
 
 
 def _decoded(path: str) -> str:
-    """The path percent-decoded, each byte as one character, but for slashes: they are within their segments."""
+    """The path percent-decoded, each byte as one character, but for slashes: they are within their segments, as %2F;
+    and what would look like that once decoded, such as %252F, stays as it is."""
     if "%" not in path:
         return path
     parts = (unquote_to_bytes(part.encode("latin-1")).decode("latin-1") for part in _SLASH.split(path))
-    return "%2F".join(parts)
+    return "%2F".join(_LIKE_SLASH.sub(r"%25\1", part) for part in parts)
 
 
 def _recoded(text: str, encoding: str) -> str:
