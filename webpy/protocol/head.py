@@ -75,16 +75,15 @@ class Head:
     def __init__(self, line: bytes, fields: Fields) -> None:
         method, target, minor = parse_line(line)
         host = fields.host
-        # Nearly all targets are in normal form already; `in` finds that out in 0.1 us, any regex takes longer.
-        if (
-            target[0] == "/"
-            and "%" not in target
-            and "//" not in target
-            and "/." not in target
-            and "\\" not in target
-            and '"' not in target
-            and "<" not in target
-            and ">" not in target
+        # Nearly all targets are in normal form already. `in` finds that out in 0.1 us, any regex takes longer.
+        if target[0] == "/" and not (
+            "%" in target
+            or "//" in target
+            or "/." in target
+            or "\\" in target
+            or '"' in target
+            or "<" in target
+            or ">" in target
         ):
             resource = target
         else:

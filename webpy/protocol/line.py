@@ -71,6 +71,8 @@ def resource_of(method: str, target: str) -> tuple[str, str]:
 
 def _normal(resource: str) -> str:
     path, mark, query = resource.partition("?")
+    if not ("%" in path or "//" in path or "/." in path or "\\" in path or '"' in path or "<" in path or ">" in path):
+        return resource  # it was the query that is odd
     return normal_path(path) + mark + query
 
 
