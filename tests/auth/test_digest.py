@@ -140,6 +140,17 @@ def test_field_by_field(site: Server) -> None:
     assert ask(count=9) == 200, "nothing of that used it up"
 
 
+def test_the_uri_is_the_target_as_it_was_sent(site: Server) -> None:
+    """Routes see the normal form; the client's proof is over what it sent."""
+    sent = "//x/../%64igest?a=b&c=%22"
+    challenge = challenges(site.get(sent))[0]
+    for count, uri in enumerate((sent, PATH, site.url + sent, site.url + PATH), 1):
+        assert site.get(sent, headers=proof(challenge, uri, count=count)).body == b"ann", uri
+        absolute = site.get(site.url + sent, headers=proof(challenge, uri, count=count + 100))
+        assert absolute.body == b"ann", uri
+    assert site.get(sent, headers=proof(challenge, "/%64igest?a=b&c=%22", count=9)).status == 400
+
+
 def test_a_proof_counts_once_on_all_workers(site: Server) -> None:
     """Whatever is wrong with the nonce, a right proof is told `stale=true`."""
     challenge = challenges(site.get("/plain"))[0]

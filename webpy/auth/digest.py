@@ -143,10 +143,10 @@ class DigestAuthMixIn(AuthMixIn):
         return [name for name in self.algorithms if name in kept] or list(self.algorithms)
 
     def _names_this(self, uri: str) -> bool:
-        """RFC 7616 section 3.4.6: the request's target as it was sent, or the other form of it."""
+        """RFC 7616 section 3.4.6: the request's target as it was sent, or its resource; or the absolute form of one."""
         request = self.request
-        target, origin = request.target, f"{request.scheme}://{request.host}"
-        return uri in (target, origin + target) or target == origin + uri
+        origin = f"{request.scheme}://{request.host}"
+        return uri.removeprefix(origin) in (request.target, request.target.removeprefix(origin), request.resource)
 
 
 class DigestAuthHandler(DigestAuthMixIn):
