@@ -90,6 +90,23 @@ def test_which_methods_the_server_knows() -> None:
     assert not compile_routes({}).knows("FOOBAR")
 
 
+@pytest.mark.parametrize(
+    ("regex", "hint"),
+    [
+        ("/%61dmin(/.*)?", "write '/admin'"),
+        ("/caf%c3%a9", "write '/caf%C3%A9'"),
+        ("/a//b.*", "write '/a/b'"),
+        (r"/a/\.\./b", "write '/b'"),
+        ("/a b", "' ' in the path '/a b', wanted it percent-encoded"),
+        *((regex, "") for regex in ("/caf%C3%A9", r"/\.[a-z]+", r"/\.well-known/.*", "/a%[0-9A-F]{2}", r"/a\?x=%61//")),
+        *((regex, "") for regex in ("/", "/.*", "(/.*)?", ".*", r"\*", "/a?b", "/a//b|/c")),
+    ],
+)
+def test_a_route_that_no_path_can_match_is_named(regex: str, hint: str) -> None:
+    told = f"route {regex!r} matches no request, as routes see paths in normal form: {hint}" if hint else ""
+    assert Route(regex, One).complaint() == told
+
+
 @pytest.mark.parametrize("path", ["", "/a", "/a/", "/%61", "//a/./", "/b/../a"])
 def test_mount_points_are_in_normal_form(path: str) -> None:
     assert mount_point(path) == ("/a" if path else "")

@@ -17,7 +17,7 @@ from .coroutines import coroutine_method
 from .errors import HTTPError, HTTPErrorHandler, compile_error_routes
 from .handler import HTTPHandler
 from .protocol import ProtocolError
-from .protocol.path import decoded, escaped, hides_separator, normal_path
+from .protocol.path import decoded, escaped, hides_separator, is_normal, normal_path
 
 if TYPE_CHECKING:
     from .request import Request
@@ -79,6 +79,20 @@ class Route:
         if all(self.match(base + path) for path in ("/\N{SNOWMAN}/0", "/0/\N{SNOWMAN}/x?y=z")):
             return base.count("/") + self._BELOW
         return 0
+
+    def complaint(self) -> str:
+        """What is wrong with a regex that matches no path in normal form, as far as its beginning shows that; or ""."""
+        pattern = re.compile(self.regex).pattern
+        named = _LITERAL.match(pattern)
+        begins = re.sub(r"\\(.)", r"\1", named[0]).partition("?")[0] if named and "|" not in pattern else ""
+        begins = re.sub("%[0-9A-Fa-f]?$", "", begins)  # the rest of the escape is not literal
+        if begins[:1] != "/" or is_normal(begins + "x"):
+            return ""
+        try:
+            hint = f"write {normal_path(begins)!r}"
+        except ProtocolError as error:
+            hint = str(error)
+        return f"route {pattern!r} matches no request, as routes see paths in normal form: {hint}"
 
     def call(self, method: str) -> Callable[[HTTPHandler], Any]:
         """How to run this handler for `method`: straight into do_<method> when nothing is to be done around it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -153,3 +154,10 @@ def test_what_is_no_path_is_refused(asker: Asker) -> None:
 @example(target="/private%5Csecret.txt")
 def test_whatever_answers_the_path_it_decodes_is_of_its_own_route(asker: Asker, target: str) -> None:
     check(asker.ask(target), target)
+
+
+def test_a_route_that_no_path_can_match_is_named_at_the_start(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """A guard that guards nothing is no matter for the day when somebody comes by."""
+    (tmp_path / "late.py").write_text("import webpy as web\nroutes = {'/%61dmin(/.*)?': web.HTTPHandler}\n")
+    server = serve("late.py", "--workers", "1")
+    server.wait_for(r"\[warning\] route '/%61dmin\(/\.\*\)\?' matches no request, .*: write '/admin'$")

@@ -96,6 +96,8 @@ class WebApplication:
             self._tls = make_context(self._resolved.settings)
         except ValueError as error:  # settings, a route, a certificate: the text says which
             raise LoadError(str(error)) from error
+        for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
+            self._log.warning("%s", complaint)
         if site.warm_up is not None:
             site.warm_up()
 
