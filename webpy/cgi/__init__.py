@@ -36,12 +36,13 @@ What the client gets:
 - The script's Status, fields and body, as the body comes: chunked, unless the script gave Content-Length, of which no
   more is sent. Location without Status is 302; one that begins with "/" too: the client is sent there, the server does
   not follow it itself (section 6.2.2). Fields about the connection are the server's and are dropped.
-- 404 for what is not there, and for names that lead astray: `..`, encoded slashes, hidden files, symbolic links. 403
+- 404 for what is not there, and for names that lead astray: encoded slashes, hidden files, symbolic links. 403
   for what is no script: a directory, a device, a file that is not executable.
-- 502 for a script that ends without a whole header block (32 KB), or with one that is none: scripts that write the
-  status line themselves (`nph-`) are not supported. One that is killed by a signal later has its connection broken off.
-- 500 for a script that cannot be run, as its interpreter is missing; 503 when there are no processes or descriptors
-  left.
+- 500 for a script that cannot be run, as its interpreter is missing, and for one that ends before its header block is
+  whole; 503 when there are no processes or descriptors left. One that is killed by a signal later has its connection
+  broken off.
+- 502 for a header block that is none, or is longer than 32 KB: scripts that write the status line themselves (`nph-`)
+  are not supported.
 
 Standard input is the request's body, whole, as a file: the worker gathers it first (`--max-body`, 413), chunked or not,
 so CONTENT_LENGTH is always known, and neither a slow client nor a script that does not read holds anybody up. Standard

@@ -10,12 +10,17 @@
 `new(app, remote='')` gives routes: every path below `remote` goes to `app`, with `remote` as SCRIPT_NAME.
 
 What an application gets beyond PEP 3333: `wsgi.input_terminated` (the input ends where the body ends), a CONTENT_LENGTH
-also for a chunked body (which has been received by then), REQUEST_URI (the request target as sent), and
+also for a chunked body (which has been received by then), REQUEST_URI and RAW_URI (the request target as sent), and
 `wsgi.file_wrapper`, which sends a file from its descriptor. `wsgi.multithread` and `wsgi.multiprocess` are true: an
 application that is not safe for threads wants `--threads 1` and is still run on every core.
 
+PATH_INFO is the path in normal form (see the README), decoded; SERVER_PORT is the port that the client came to, and
+SERVER_NAME what it asked for.
+
 Caveats:
 
+- Beside other routes a path with an escaped slash or NUL (`%2F`, `%00`) is answered with 404, as it would be another
+  path once decoded; so is one that another route has under another spelling. Alone an application gets them decoded.
 - The body is received before the application is called, up to `--max-body`; a long one lies in a temporary file.
 - What an application gives to `write()` is sent when it returns: write for the sake of streaming with an iterable.
 - Hop-by-hop fields (RFC 9110 section 7.6.1) that an application sets are left out, but for `Connection: close`.
