@@ -38,9 +38,9 @@ What is different otherwise:
 - Errors have a page of our own with the same title, message and type, and there is no icon at /favicon.ico.
 - A broken multipart body is 400, where CherryPy has 500.
 - `engine.autoreload` and `engine.signals` do nothing: `--reload`, and INTERFACE.md's signals.
-- Paths are in normal form (see the README): `/x/../page` is `/page`, where CherryPy looks for `x`. They are decoded once,
-  while CherryPy takes `%252F` for a slash. Beside other routes a path with `%2F` or `%00` is 404. To dispatchers `-`,
-  `.` and `_` are one, and `/page/` is `/page`: guard pages by tools, or by handlers before all of the mount.
+- Paths are in normal form (see the README): `/x/../page` is `/page`, where CherryPy looks for `x`. They are decoded
+  once, while CherryPy takes `%252F` for a slash. Beside other routes a path with `%2F` or `%00` is 404. To dispatchers
+  `-`, `.` and `_` are one, and `/page/` is `/page`: guard pages by tools, or by handlers before all of the mount.
 - There are no XML-RPC controllers, no RoutesDispatcher and no profiler.
 
 `serving` has what a thread serves, `request` and `response` what these are, `dispatch` the way from a path to a page,
