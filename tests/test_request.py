@@ -21,6 +21,14 @@ def test_the_parts_of_the_request_line() -> None:
     assert Request(FakePeer(), head_of(version="HTTP/1.0")).http_version == "HTTP/1.0"
 
 
+def test_the_path_is_in_normal_form_and_the_target_as_sent() -> None:
+    request = request_of("GET", "//x/../%61%2f?%61=/../")
+    assert (request.resource, request.path, request.query) == ("/a%2F?%61=/../", "/a%2F", "%61=/../")
+    assert request.target == "//x/../%61%2f?%61=/../"
+    absolute = request_of("GET", "http://b//%61")
+    assert (absolute.resource, absolute.target) == ("/a", "http://b//%61")
+
+
 def test_an_absolute_target_says_host_and_path() -> None:
     request = request_of("GET", "http://example.org:81/x?y")
     assert (request.host, request.resource) == ("example.org:81", "/x?y")

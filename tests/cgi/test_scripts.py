@@ -52,7 +52,7 @@ def variables(server: Server, path: str, **keywords: object) -> dict[str, str]:
 
 def test_the_environment_is_all_there_is(server: Server, folder: Path) -> None:
     headers = {"Proxy": "evil", "Authorization": "Basic eDp5", "X_A": "1", "User-Agent": "test", "Accept": "a/b"}
-    told = variables(server, "/cgi-bin/environment/a%20b/c?x=1&y=%20", headers=headers)
+    told = variables(server, "/x/..//cgi-bin/environmen%74/a%20b/%63?x=1&y=%20", headers=headers)
     root, (host, port) = str(folder), server.address
     assert told.pop("REMOTE_PORT").isdigit()
     assert told.pop("PATH")
@@ -75,7 +75,7 @@ def test_the_environment_is_all_there_is(server: Server, folder: Path) -> None:
         "REMOTE_HOST": "127.0.0.1",
         "REQUEST_METHOD": "GET",
         "REQUEST_SCHEME": "http",
-        "REQUEST_URI": "/cgi-bin/environment/a%20b/c?x=1&y=%20",
+        "REQUEST_URI": "/x/..//cgi-bin/environmen%74/a%20b/%63?x=1&y=%20",
         "SCRIPT_FILENAME": f"{root}/cgi-bin/environment",
         "SCRIPT_NAME": "/cgi-bin/environment",
         "SERVER_ADDR": host,

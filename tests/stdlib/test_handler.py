@@ -51,6 +51,12 @@ def test_what_a_handler_is_told(corners: Server) -> None:
     ]
 
 
+def test_the_path_is_in_normal_form(corners: Server) -> None:
+    for target in ("//x/../t%6fld?x=%6f", f"{corners.url}/./told?x=%6f"):
+        told = corners.get(target).body.decode().split("\n")
+        assert told[:4] == ["GET /told?x=%6f HTTP/1.1"] * 2 + ["GET", "/told?x=%6f"]
+
+
 def test_fields_of_one_name_stay_apart(corners: Server) -> None:
     with corners.connect() as sock:
         fields = b"X-Twice: 1\r\nX-Asked: \xe9\r\nx-twice: 2\r\nConnection: close\r\n"
@@ -245,7 +251,7 @@ def test_scripts(serve: Serve) -> None:
         assert made.headers["Content-Type"] == "text/x" and made.headers["Server"].startswith("SimpleHTTP/")
         assert server.get("//cgi-bin/./script?two+words").body == b"GET  two words"
         assert server.request("HEAD", "/cgi-bin/script").status == 201
-        assert server.get("/own/script").status == 502
-        assert [server.get(f"/cgi-bin/{name}").status for name in ("", "nope", "../../x")] == [403, 404, 404]
+        assert server.get("/own/script").status == 500
+        assert [server.get(f"/cgi-bin/{name}").status for name in ("", "nope", "../../x")] == [403, 404, 400]
         assert server.request("POST", "/plain.txt").status == 501
         assert server.get("/plain.txt").body == b"plain"
