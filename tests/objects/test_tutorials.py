@@ -82,7 +82,7 @@ def test_6_static(pair: Make) -> None:
     assert both.same("GET", "/", session="me").status == 200
     css = both.same("GET", "/static/css/style.css")
     assert css.fields["content-type"] == "text/css" and b"lightblue" in css.body
-    for path in ("/static/css/none.css", "/static/..%2Ftut06_static.py", "/static/%2e%2e/script.py", "/static/css/"):
+    for path in ("/static/css/none.css", "/static/..%2Ftut06_static.py", "/static/%2e%2e%2Fscript.py", "/static/css/"):
         assert both.same("GET", path).status in (403, 404)
     assert both.same("HEAD", "/static/css/style.css").status == 200
 
