@@ -36,7 +36,7 @@ def test_the_whole_resource_has_to_match_as_it_was_sent() -> None:
 
 
 def hosted(regex: str, host: object = None) -> dict[str, type[HTTPHandler]]:
-    return {regex: type("Host", (One,), {"decodes_path": True, "host": host})}
+    return {regex: type("Host", (One,), {"decodes_path": True, "_host": host})}
 
 
 @pytest.mark.parametrize(

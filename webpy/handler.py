@@ -31,14 +31,14 @@ class HTTPHandler(Answering):
     with an escaped "/" or NUL.
     any_method: the handler answers methods beside those that `methods()` names, as an application of WSGI may; then no
     method counts as unknown.
-    host: what the handler is one of several routes of, if it is: those are no other routes to it.
     """
 
     atomic = False
     stream = False
     decodes_path = False
     any_method = False
-    host: object = None
+    #: what has several routes, of which this handler is one: they are no other routes to it
+    _host: object = None
     #: whether some handler of the server answers the request's method; the worker says when none does
     is_method_known = True
     #: methods that `atomic` lets run side by side (the safe ones, RFC 9110 section 9.2.1)

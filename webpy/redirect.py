@@ -82,7 +82,6 @@ class RedirectMixIn(HTTPHandler):
 class RedirectHandler(RedirectMixIn):
     """Redirects, whatever the method, to `redirect_target`; `{0}` and `{name}` stand for what the route captured."""
 
-    any_method = True
     redirect_target: ClassVar[str] = "/"
     redirect_status = 308
     redirect_foreign = False

@@ -134,7 +134,7 @@ class RouteTable:
         self._methods: frozenset[str] | None = None  # any
         if not any(handler.any_method for handler in handlers):
             self._methods = STANDARD_METHODS.union(*(handler.methods() for handler in handlers))
-        is_alone = len({handler.host or handler for handler in handlers}) < 2
+        is_alone = len({handler._host or handler for handler in handlers}) < 2
         for route in routes:
             route.decodes = route.handler.decodes_path and not is_alone
 

@@ -55,10 +55,10 @@ def new(root: Any, remote: str = "", config: Source | None = None) -> dict[str, 
         if not isinstance(app, Application):
             grafted = new_wsgi(app, script_name)
             for made in grafted.values():
-                made.host = served
+                made._host = served
             routes.update(grafted)
     name = type(root).__qualname__
-    handler = type(f"objects {name}", (ObjectsHandler,), {"tree": served, "host": served})
+    handler = type(f"objects {name}", (ObjectsHandler,), {"tree": served, "_host": served})
     routes[f"{re.escape(remote)}(?:/.*|\\?.*)?" if remote else "/.*"] = handler
     return routes
 

@@ -34,7 +34,6 @@ def folder(directory: str, *, cgi: bool = False, closes: bool = False) -> Site:
 class FolderHandler(PathHandler):
     """Sends the files of `local`, hidden ones and what links lead to as well."""
 
-    any_method = True
     index_files = ("index.html", "index.htm")
     cgi: ClassVar[bool] = False
     closes: ClassVar[bool] = False
