@@ -161,3 +161,16 @@ def test_a_route_that_no_path_can_match_is_named_at_the_start(serve: Callable[..
     (tmp_path / "late.py").write_text("import webpy as web\nroutes = {'/%61dmin(/.*)?': web.HTTPHandler}\n")
     server = serve("late.py", "--workers", "1")
     server.wait_for(r"\[warning\] route '/%61dmin\(/\.\*\)\?' matches no request, .*: write '/admin'$")
+
+
+def test_the_access_log_has_what_was_sent(start: Callable[..., Server]) -> None:
+    server = start("paths", "--workers", "1", "--access-format", "%(r)s %(U)s %(s)s")
+    with Client(server) as client:
+        client.send(get("//%61dmin") + get("http://b/x/%2e%2e//admin?%61") + get("/a.txt/..//%6f%2f"))
+        assert [client.read().status for _ in range(3)] == [403, 404, 404]
+    for line in (
+        "GET //%61dmin HTTP/1.1 /admin 403",
+        "GET http://b/x/%2e%2e//admin?%61 HTTP/1.1 /admin 404",
+        "GET /a.txt/..//%6f%2f HTTP/1.1 /o%2F 404",
+    ):
+        server.wait_for(f"^{re.escape(line)}$", server.log)
