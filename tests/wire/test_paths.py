@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tests.server import Server
 
-from .apps.paths import GUARDED, HOSTS, NAMES, TOPS
 from .client import Client, Reply, get
+from .guarded import GUARDED, HOSTS, NAMES, TOPS
 
 AGAIN = settings(max_examples=400, suppress_health_check=list(HealthCheck))
 GUARD = re.compile("|".join(f"(?:{regex})" for regex in GUARDED))

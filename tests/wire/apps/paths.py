@@ -17,13 +17,13 @@ import webpy.objects
 import webpy.objects.handler
 import webpy.stdlib
 import webpy.wsgi
+from tests.wire.guarded import GUARDED, NAMES
 
 SCRIPT = """#!/bin/sh
 echo "Content-Type: text/plain"
 echo
 printf '%s' "cgi ${SCRIPT_NAME#/cgi}$PATH_INFO"
 """
-NAMES = ("a.txt", "admin", "private/secret.txt", "@staff/list", "x/admin", "x/private/secret.txt")
 
 
 def fill(name: str, script: bool = False) -> Path:
@@ -71,9 +71,6 @@ class Top(SimpleHTTPRequestHandler):
 
 for host in ("files", "stdlib"):
     fill(host)
-HOSTS = ("files", "cgi", "wsgi", "objects", "native")
-TOPS = ("", *(f"/{host}" for host in HOSTS))
-GUARDED = [top + below for top in TOPS for below in ("/private(/.*)?", "/admin", "/@staff(/.*)?")]
 routes = {
     **dict.fromkeys(GUARDED, Guard),
     **webpy.file.new("files", "/files"),
