@@ -52,10 +52,11 @@ class Handler(BaseHTTPRequestHandler):
 def run(serve: Serve, tmp_path: Path) -> Callable[..., Server]:
     """Gives `run(lines, ...)`: a script of these lines behind the handler's."""
 
-    def start(lines: str, **env: str) -> Server:
+    def start(lines: str, *, loads: bool = True, **env: str) -> Server:
         script = tmp_path / "old.py"
         script.write_text(OLD + lines)
-        return serve(script, program=[sys.executable], bind=None, env={"WEBPY_WORKERS": "2", **env})
+        environment = {"WEBPY_WORKERS": "2", **env}
+        return serve(script, program=[sys.executable], bind=None, env=environment, loads=loads)
 
     return start
 
@@ -142,7 +143,8 @@ def test_shutdown_before_it_serves(run: Callable[..., Server]) -> None:
         "asking = threading.Thread(target=httpd.shutdown)\n"
         "asking.start()\n"
         "httpd.serve_forever()\n"
-        "asking.join()\n"
+        "asking.join()\n",
+        loads=False,
     )
     assert server.wait() == 0
 

@@ -93,7 +93,7 @@ def test_a_mistake_in_the_settings_changes_nothing(serve: Serve, tmp_path: Path)
 
 def test_a_start_that_fails_in_warm_up_ends_with_status_3(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP + "def warm_up(): 1 / 0\n")
-    server = serve("app.py")
+    server = serve("app.py", loads=False)
     assert server.wait() == 3
     text = "\n".join(server.errors)
     assert "ZeroDivisionError in its warm_up()" in text and "webpy/target.py" not in text
