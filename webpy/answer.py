@@ -134,11 +134,12 @@ def _unpack(answer: Answer, result: Any) -> tuple[str | None, Any]:
     status, body = result[0], result[-1]
     reason = result[1] if len(result) == 3 else None
     answer.owner = body if hasattr(body, "close") else None
-    if not isinstance(status, int) or not 200 <= status <= 599:
+    number = int.__index__(status) if isinstance(status, int) else 0  # whatever a subclass says that it is
+    if not 200 <= number <= 599:
         raise BadResult(f"a handler returned status {_brief(status)}, wanted a number from 200 to 599")
     if reason is not None and not isinstance(reason, str):
         raise BadResult(f"a handler returned reason {_brief(reason)}, wanted a str or None")
-    answer.status = int(status)
+    answer.status = number
     return reason, body
 
 
@@ -203,6 +204,8 @@ def file_range(stream: Any) -> FileRange | None:
     if not stat.S_ISREG(status.st_mode):
         return None
     offset = stream.tell()  # what was written and not flushed lies before it
+    if type(offset) is not int or offset < 0:
+        raise BadResult(f"a stream's tell() gave {_brief(offset)}, wanted a number of bytes")
     return FileRange(fd, offset, max(0, status.st_size - offset))
 
 

@@ -123,6 +123,15 @@ class Rig:
         for fd, event in self.poll(timeout_s).items():
             if fd in self.core.others:
                 self.core.others[fd](event)
+        self.do_chores()
+
+    def do_chores(self) -> None:
+        """Run what is the application's, as the leader does once it has left the lead."""
+        while self.core.chores or self.core.leftovers:
+            self.core.leftovers.clear()
+            if self.core.chores:
+                _, task = self.core.chores.popleft()
+                task[0](self.row.lines[0], *task[1:])
 
     def watched(self, conn: Connection) -> bool:
         """Whether the poller has this connection."""

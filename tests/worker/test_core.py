@@ -228,6 +228,8 @@ def test_a_logger_may_stand_for_the_access_log(rig: Make, leading: bool) -> None
     parts = rig(http_log=log, access_log="off")
     conn, _ = parts.connection()
     parts.core.note(conn, parts.planner.plan(head_bytes("GET", "/?100%")), 200, 1, 0.0, leading)
+    assert (lines == []) == leading  # the leader's is told once it has left the lead
+    parts.do_chores()
     assert records(parts.row) == []
     (line,) = lines
     assert line.endswith('"GET /?100% HTTP/1.1" 200 1')

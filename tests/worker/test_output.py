@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ def test_what_arrives_is_the_answer(
         got = sent_whole(output, *pair)
         assert got == output.answer.head + body
         assert output.body_bytes == len(body)
-        output.finish()
+        output.finish(None, logging.getLogger("tests.output"))
         assert file.closed is as_file
 
 
@@ -204,8 +205,8 @@ def test_finishing_closes_the_body_once(pair: tuple[Connection, socket.socket]) 
 
     body = Body()
     output = output_of(body)
-    output.finish()
-    output.finish()
+    output.finish(None, logging.getLogger("tests.output"))
+    output.finish(None, logging.getLogger("tests.output"))
     assert body.closed == 1
 
 

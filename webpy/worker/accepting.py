@@ -32,7 +32,7 @@ _PATIENCE_S = 0.01  # that a connection waits for the workers with fewer
 _EXHAUSTED_S = 0.1  # between tries while the process has no descriptors left
 _BATCH = 16  # connections accepted before the others' requests have their turn
 _MOST_PEERS = 4096
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC)
 
 
 class Acceptor:
@@ -177,7 +177,11 @@ class Acceptor:
         conn = Connection(sock, (address[0], address[1]), self._peer(address[0]), time.monotonic())
         if self._tls is not None:
             conn.phase = Phase.HANDSHAKE
-        self._core.add(conn)
+        try:
+            self._core.add(conn)
+        except OSError as error:
+            self._cannot("watch what was accepted", error)
+            return False
         return True
 
     def _adopt(self, adoption: Adoption) -> bool:
@@ -201,7 +205,11 @@ class Acceptor:
         conn = Connection(sock, arrival.address, self._peer(arrival.address[0]), time.monotonic() - arrival.elapsed_s)
         conn.phase = arrival.phase
         conn.buffer = arrival.buffer
-        self._core.add(conn, accepted=False)
+        try:
+            self._core.add(conn, accepted=False)
+        except OSError as error:
+            self._cannot("watch what was adopted", error)
+            return False
         if conn.phase == Phase.PIPELINED:
             self._core.ready.append((fd, 0))
         return True

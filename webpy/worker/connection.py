@@ -125,7 +125,8 @@ class Connection:
         if politely and isinstance(self.sock, ssl.SSLSocket):
             with contextlib.suppress(OSError, ValueError):
                 self.sock.unwrap()
-        self.sock.close()
+        with contextlib.suppress(OSError):  # the application may have closed a descriptor that was not its own
+            self.sock.close()
 
     def let_go(self) -> None:
         """Close this process's descriptor of a socket that another process has taken over."""

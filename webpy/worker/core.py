@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..supervisor import BUCKET_OF, BUCKETS, QUEUE_LINES, Cell, Context, Line, bucket
 from .connection import Connection, Phase
+from .errorlog import ErrorLog
+from .faults import Faults
 from .lines import Lines
-from .pace import Gate
-from .pool import Pool
+from .pace import QUICK, Gate, Work
+from .pool import Pool, Task
 
 if TYPE_CHECKING:
     import logging
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .clock import Clock
     from .handover import Handover
+    from .output import Output
     from .plan import Plan, Planner
 
 __all__ = ["Core"]
@@ -60,7 +63,8 @@ class Core:
         self.limits = limits
         self.planner = planner
         self.clock = clock
-        self.log = log
+        self._log_work = Work()  # what is known of the pace of the loggers
+        self.log = ErrorLog(log, self._defer_log)
         self.access = access  # None: no access log
         self.http_log = http_log  # a logger that stands for the access log
         self.plain_log = http_log is None and (access is None or not access.reads_answers)  # writes what plans hold
@@ -69,7 +73,11 @@ class Core:
         self.ready: deque[tuple[int, int]] = deque()  # descriptors and events, to be looked at in order
         self.others: dict[int, Callable[[int], None]] = {}  # what to call for descriptors that are no connections
         self.gate = Gate()
-        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, log)
+        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, self.log)
+        self.chores = self.pool.chores  # see `aside`
+        self.leftovers: list[Any] = []  # what may be the application's, for the leader to let go of outside the lead
+        self.faults = Faults(self.log)
+        self._resting: set[int] = set()  # descriptors of `others` that are not listened to until the next tick
         self.lines = Lines(self.row.lines[-QUEUE_LINES:])
         self.wait_s = 0.0  # how long a poll may wait
         self.due_s = 0.0  # when housekeeping is to be called
@@ -133,7 +141,10 @@ class Core:
     def count(self, record: bytes | None, status: int, us: int, leading: bool) -> None:
         """Write a record and count the answer in the lane of whoever calls."""
         if self.http_log is not None and record is not None:
-            self.http_log.info("%s", record.decode("latin-1").rstrip("\n"))
+            if leading:
+                self.aside(self._log_work, (self._tell_http_log, record))
+            else:
+                self._tell_http_log(None, record)
             record = None
         cell = status // 100 * BUCKETS + bucket(us)
         if leading:
@@ -152,6 +163,35 @@ class Core:
         with self._pool_lock:
             self._pool_sent_bytes += sent_bytes
 
+    def _tell_http_log(self, _line: object, record: bytes) -> None:
+        assert self.http_log is not None
+        try:
+            self.http_log.info("%s", record.decode("latin-1").rstrip("\n"))
+        except BaseException as error:
+            self.log.error("the access log's logger raised", exc_info=error)
+
+    # -- the application's code, which never runs while its thread holds the lead -----------------------------------
+
+    def aside(self, work: Work, task: Task) -> None:
+        """Run something of the application's: by the leader once it has left the lead, or by the pool if that is slow.
+
+        work: what is known of its pace.
+        """
+        if work.kind == QUICK:
+            self.chores.append((work, task))
+        else:
+            self.pool.put(task)
+
+    def leave(self, output: Output) -> None:
+        """End an answer: close its body, and let go of what the application gave (the leader)."""
+        if output.closes_quietly:
+            output.finish(None, self.log)
+        elif output.plan is not None:
+            self.aside(output.plan.work, (output.finish, self.log))
+
+    def _defer_log(self, task: Task) -> None:
+        self.aside(self._log_work, task)
+
     # -- the leader -------------------------------------------------------------------------------------------------
 
     def count_sent(self, sent_bytes: int) -> None:
@@ -163,11 +203,18 @@ class Core:
         self.row.cells[Cell.BYTES_SENT] += sent_bytes
 
     def add(self, conn: Connection, accepted: bool = True) -> None:
-        """Take a connection, a new one or (accepted: False) another worker's."""
+        """Take a connection, a new one or (accepted: False) another worker's.
+
+        Raises OSError when the kernel watches no more descriptors; the connection has been closed then.
+        """
+        try:
+            self.epoll.register(conn.fd, select.EPOLLIN)
+        except OSError:
+            conn.close(politely=False)
+            raise
         self.conns[conn.fd] = conn
         self.row.cells[Cell.ACCEPTED] += accepted
         self._tell_load()
-        self.epoll.register(conn.fd, select.EPOLLIN)
 
     def forget(self, conn: Connection, politely: bool = True) -> None:
         """Close a connection, wherever it stands; what it was doing is abandoned."""
@@ -184,7 +231,7 @@ class Core:
         self.row.cells[Cell.HANDED_OVER] += 1
 
     def _leave_out(self, conn: Connection) -> None:
-        del self.conns[conn.fd]
+        self.conns.pop(conn.fd, None)  # one that could not be watched is not there
         if not conn.parked:
             with contextlib.suppress(OSError):
                 self.epoll.unregister(conn.fd)  # closing would not do it while another process has the socket too
@@ -195,6 +242,7 @@ class Core:
     def _drop_intake(self, conn: Connection) -> None:
         intake, conn.intake = conn.intake, None
         if intake is not None:
+            self.leftovers.append(intake)  # which may hold a handler
             intake.abandon()
             self.lines.end(intake)
 
@@ -204,6 +252,45 @@ class Core:
             with contextlib.suppress(OSError):
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.forget(conn, politely=False)
+
+    def reset(self, conn: Connection) -> None:
+        """Break a connection off on which something failed that never should, wherever it stands; never raises.
+
+        One whose handler runs is that thread's: it is told by its socket, and ends the connection.
+        """
+        if conn.phase == Phase.CLOSED:
+            return
+        try:
+            if conn.phase == Phase.RUNNING:
+                conn.sock.shutdown(socket.SHUT_RDWR)
+            else:
+                self.break_off(conn)
+        except BaseException as error:
+            self.faults.tell(error, "a connection could not be reset")
+            self.conns.pop(conn.fd, None)
+            conn.close(politely=False)
+
+    def break_off(self, conn: Connection) -> None:
+        """Reset a connection that no thread works on, and end its answer."""
+        output, conn.output = conn.output, None
+        if output is not None:
+            self.lines.end(output)
+            self.leave(output)
+        self.abort(conn)
+
+    def rest(self, fd: int) -> None:
+        """Do not listen to one of `others` until the next tick: it would fail again at once."""
+        with contextlib.suppress(OSError):
+            self.epoll.modify(fd, 0)
+            self._resting.add(fd)
+
+    def end_rest(self) -> None:
+        """Listen again to what rests."""
+        while self._resting:
+            fd = self._resting.pop()
+            if fd in self.others:
+                with contextlib.suppress(OSError):
+                    self.epoll.modify(fd, select.EPOLLIN)
 
     def part(self, conn: Connection) -> None:
         """End a connection after its last answer: at once, or seeing to it that the client can read the answer.
@@ -256,4 +343,10 @@ class Core:
             os.eventfd_read(self._wake_fd)
         while self._inbox:
             function, args = self._inbox.popleft()
-            function(*args)
+            try:
+                function(*args)
+            except BaseException as error:
+                found = next((each for each in args if isinstance(each, Connection)), None)
+                self.faults.tell(error, f"a call of {getattr(function, '__qualname__', function)} failed")
+                if found is not None:
+                    self.reset(found)

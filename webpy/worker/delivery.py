@@ -9,6 +9,8 @@ from __future__ import annotations
 import select
 import ssl
 import time
+from contextvars import Context
+from typing import Any
 
 from ..answer import Answer, render
 from ..errors import HTTPError
@@ -18,7 +20,7 @@ from ..supervisor import Line
 from .clock import SERVER, TEXT
 from .connection import Connection, Phase
 from .core import Core
-from .output import Output
+from .output import Output, name_of
 from .plan import Plan
 
 __all__ = ["Delivery", "name_of"]
@@ -54,26 +56,33 @@ class Delivery:
 
     def pull(self, own: Line, conn: Connection) -> None:
         """Send what the body's iterator gives, as far as the client takes it (a pool thread, as its task)."""
-        output = conn.output
-        assert output is not None
-        if output.line is not None:
-            self._core.lines.begin(output.line, own)
-            if output.sent_bytes:
-                self._core.lines.move_on(output.line)
-        self._pull(own, conn)
+        try:
+            output = conn.output
+            assert output is not None
+            if output.line is not None:
+                self._core.lines.begin(output.line, own)
+                if output.sent_bytes:
+                    self._core.lines.move_on(output.line)
+            self._pull(own, conn)
+        except BaseException as error:
+            self._core.faults.tell(error, "sending a body failed")
+            self._core.call(self._core.break_off, conn)
 
     def _pull(self, own: Line, conn: Connection) -> None:
         output = conn.output
         assert output is not None
         source = output.answer.source
         assert source is not None
+        context = output.context
+        if context is None:
+            context = output.context = Context()
         more = True
         while more:
             try:
-                piece = next(source, None)
+                piece = context.run(next, source, None)
             except BaseException as error:  # the application's own, an OSError too: the client is not gone
                 name = name_of(output.plan, output.request)
-                if not isinstance(error, HTTPError):
+                if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
                     self._core.log.error("the body of %s broke off", name, exc_info=error)
                 elif output.sent_bytes:  # otherwise the client is told
                     self._core.log.error("the body of %s broke off: %s", name, error)
@@ -106,6 +115,19 @@ class Delivery:
         self._show_waiting(conn, output)
         self._core.call(self._await_room, conn)
 
+    def error_answer(self, plan: Plan, request: Request | None, status: Any, closing: bool) -> Answer:
+        """The plainest answer of this status, with the fields that go with errors; 500 without any if those are no
+        good."""
+        core = self._core
+        try:
+            headers = request.error_headers if request is not None and request.has_error_headers else None
+            result = status, f"{status} - {REASONS.get(status, '')}\n"
+            return render(plan.head, headers, result, SERVER, core.clock.date, closing)
+        except BaseException as error:
+            core.log.now.error("the error answer of %s cannot be sent", name_of(plan, request), exc_info=error)
+            result = 500, "500 - Internal Server Error\n"
+            return render(plan.head, None, result, SERVER, core.clock.date, closing)
+
     def _show_waiting(self, conn: Connection, output: Output) -> None:
         if output.plan is not None:
             self._core.lines.show_waiting(output, conn, output.plan, output.began_s)
@@ -124,10 +146,10 @@ class Delivery:
         else:
             core.count_sent_by_pool(output.sent_bytes)
         conn.output = None
-        try:
-            output.finish()
-        except Exception:
-            core.log.exception("closing the body of %s", name_of(output.plan, output.request))
+        if own is None:
+            core.leave(output)
+        else:
+            output.finish(own, core.log)
         close = output.answer.close
         if broken:
             if own is None:
@@ -150,14 +172,9 @@ class Delivery:
         if output.sent_bytes or plan is None:
             self._break_off(conn, output, None, own)
             return
-        try:
-            output.finish()
-        except Exception:
-            self._core.log.exception("closing the body of %s", name_of(plan, output.request))
-        status = error.status if isinstance(error, HTTPError) else 500
-        result = status, f"{status} - {REASONS.get(status, '')}\n"
-        headers = None if output.request is None else output.request.error_headers
-        answer = render(plan.head, headers, result, SERVER, self._core.clock.date, output.answer.close)
+        output.finish(own, self._core.log)
+        status = getattr(error, "status", 500) if issubclass(type(error), HTTPError) else 500
+        answer = self.error_answer(plan, output.request, status, output.answer.close)
         told = Output(answer, plan, output.began_s)
         told.request = output.request
         told.line, output.line = output.line, None
@@ -232,6 +249,7 @@ class Delivery:
         if output.answer.source is not None:
             self._have_pulled(conn, output)
         else:
+            self._core.leftovers.append(output)  # what is the application's is let go of outside the lead
             self._conclude(conn, output, None)
 
     def _have_pulled(self, conn: Connection, output: Output) -> None:
@@ -285,8 +303,10 @@ class Delivery:
 
     def give_up(self, conn: Connection) -> None:
         """The client takes nothing of its answer for too long."""
-        if conn.output is not None:
-            self._break_off(conn, conn.output, None, None)
+        output = conn.output
+        if output is not None:
+            self._core.leftovers.append(output)
+            self._break_off(conn, output, None, None)
         self._core.forget(conn)
 
     def _await_room(self, conn: Connection) -> None:
@@ -300,11 +320,3 @@ class Delivery:
         conn.since_s = _mono()
         output.has_moved(conn)  # from here on
         self._core.watch(conn, select.EPOLLOUT)
-
-
-def name_of(plan: Plan | None, request: Request | None) -> str:
-    """What an answer is called in the error log."""
-    if plan is None:
-        return "an answer"
-    name = f"{plan.head.method} {plan.head.resource} ({plan.handler.__qualname__})"
-    return f"{name} [{request.id}]" if request is not None and request.id else name

@@ -1,14 +1,18 @@
 """Owns the running of handlers: where, how an exception becomes an answer, and what is handed on to be sent.
 
-`run` and `ask` are what pool threads do; `settle` is called by whoever ran the handler; the rest is the leader's.
-While a connection is RUNNING it belongs to the thread that runs its handler, and nobody else changes it.
+`run` and `ask` are what pool threads do; `call`, `failed` and `prepare` run the application's code, so nobody calls
+them who holds the lead; the rest is the leader's. A request's handler, its body's iterator and the body's `close` run
+in one `contextvars.Context`, which no other request sees. While a connection is RUNNING it belongs to the thread that
+runs its handler, and nobody else changes it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import select
 import time
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, BadResult, file_range, render
@@ -17,9 +21,9 @@ from ..request import Request
 from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
-from .delivery import Delivery, name_of
+from .delivery import Delivery
 from .lines import show
-from .output import WOULD_BLOCK, Output
+from .output import WOULD_BLOCK, Output, name_of
 from .pace import COMPUTING, Probe
 from .plan import Plan
 
@@ -29,7 +33,10 @@ if TYPE_CHECKING:
     from ..routes import RouteTable
     from ..supervisor import Line
 
-__all__ = ["Exchange"]
+__all__ = ["Early", "Exchange"]
+
+Early = tuple[Any, Context]
+"""A handler that was made before its request's body was there, and the context it was made in."""
 
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
@@ -46,7 +53,7 @@ class Exchange:
 
     # -- pool threads -----------------------------------------------------------------------------------------------
 
-    def dispatch(self, conn: Connection, plan: Plan, request: Request, handler: HTTPHandler | None = None) -> None:
+    def dispatch(self, conn: Connection, plan: Plan, request: Request, handler: Early | None = None) -> None:
         """Have a pool thread answer (the leader)."""
         core, now_s = self._core, _mono()
         line = core.lines.take(conn, plan, now_s)
@@ -71,28 +78,62 @@ class Exchange:
         conn: Connection,
         plan: Plan,
         request: Request,
-        handler: HTTPHandler | None,
+        handler: Early | None,
         began_s: float,
     ) -> None:
-        """Call the handler and answer; own: the thread's line, used if the request has found none."""
+        """Call the handler and answer.
+
+        own: the thread's line, used if the request has found none; handler: one made early, and its context.
+        """
         if line is None:
             show(own, conn, plan)
             own.start[0] = _mono()
         else:  # as Lines.begin
             line.thread[0], line.ident[0], line.start[0] = own.thread[0], own.ident[0], _mono()
-        work = plan.work
-        probe = Probe() if work.wants_sample() else None
-        handler_or_error, result = self.call(plan, request, handler)
-        if probe is not None:
-            wall_s, cpu_s = probe.end()
-            others = self._core.gate.running - (work.kind == COMPUTING)
-            work.sample(wall_s, cpu_s, others > 0)
-        if conn.phase == Phase.STREAMING:
-            self._core.call(self._settle_streamed, conn, plan, handler_or_error, result, began_s, line)
-        elif not self._answer_plainly(conn, plan, handler_or_error, result, began_s, own, line):
-            self.settle(conn, plan, handler_or_error, result, began_s, own, line)
+        try:
+            self._run(own, line, conn, plan, request, handler, began_s)
+        except BaseException as error:  # handlers' faults are answered: this is ours
+            self._core.faults.tell(error, f"answering {name_of(plan, request)} failed")
+            output = conn.output
+            if line is not None and line.start[0] and (output is None or output.line is not line):
+                self._core.lines.free(line)
+            self._core.call(self._core.break_off, conn)
         if line is None:
             own.start[0] = 0.0
+
+    def _run(
+        self,
+        own: Line,
+        line: Line | None,
+        conn: Connection,
+        plan: Plan,
+        request: Request,
+        early: Early | None,
+        began_s: float,
+    ) -> None:
+        core, work = self._core, plan.work
+        handler, context = early or (None, Context())
+        closing_s = 0.0
+        probe = Probe() if work.wants_sample() else None
+        handler, result = context.run(self.call, plan, request, handler)
+        wall_s, cpu_s = probe.end() if probe is not None else (0.0, 0.0)
+        if conn.phase == Phase.STREAMING:
+            intake = conn.intake
+            output = context.run(
+                self.prepare, plan, request, handler, result, began_s, intake is None or not intake.complete
+            )
+            output.context = context
+            output.line = line
+            core.call(self._settle_streamed, conn, output)
+        elif not self._answer_plainly(conn, plan, handler, result, began_s, own, line):
+            output = context.run(self.prepare, plan, request, handler, result, began_s)
+            output.context = context
+            output.line = line
+            self._delivery.send(conn, output, own)
+            closing_s = output.closing_s
+        if probe is not None:
+            others = core.gate.running - (work.kind == COMPUTING)
+            work.sample(wall_s + closing_s, cpu_s, others > 0)
 
     def _answer_plainly(
         self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, own: Line, line: Line | None
@@ -114,7 +155,7 @@ class Exchange:
                 prefix = core.clock.text[status] if response is None else core.clock.prefix(status, True, response)
             elif type(body) is bytes:
                 prefix = core.clock.plain[status] if response is None else core.clock.prefix(status, False, response)
-        except Exception:  # user code, if the result is a generator
+        except BaseException:  # the application's, or what comes of a result that is none
             return False
         if prefix is None or type(status) is not int or len(body) > _PLAIN_BYTES:
             return False
@@ -153,10 +194,26 @@ class Exchange:
 
     def ask(self, own: Line, conn: Connection, plan: Plan, request: Request) -> None:
         """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1)."""
-        assert conn.intake is not None
-        line = conn.intake.line
+        intake, context = conn.intake, Context()
+        assert intake is not None
+        line = intake.line
         if line is not None:
             self._core.lines.begin(line, own)
+        try:
+            handler, refusal = context.run(self._ask, plan, request)
+            if refusal is None:
+                self._core.call(self.go_on, conn, (handler, context))
+                return
+            output = context.run(self.prepare, plan, request, *refusal, _mono(), True)
+            output.context = context
+            output.line, intake.line = line, None
+            self._delivery.send(conn, output, own)
+        except BaseException as error:
+            self._core.faults.tell(error, f"answering {name_of(plan, request)} failed")
+            self._core.call(self._core.break_off, conn)
+
+    def _ask(self, plan: Plan, request: Request) -> tuple[Any, tuple[Any, Any] | None]:
+        """The handler, and the error handler and its result if it refuses."""
         try:
             handler = plan.handler(request, plan.groups)
             if not plan.answers:
@@ -165,11 +222,8 @@ class Exchange:
             if handler.check_continue() is False:
                 raise HTTPError(417)
         except BaseException as error:
-            failed, result = self.failed(plan, request, error)
-            conn.intake.line = None
-            self.settle(conn, plan, failed, result, _mono(), own, line, closing=True)
-        else:
-            self._core.call(self.go_on, conn, handler)
+            return None, self.failed(plan, request, error)
+        return handler, None
 
     # -- whoever ran the handler --------------------------------------------------------------------------------------
 
@@ -182,57 +236,59 @@ class Exchange:
         except BaseException as error:
             return self.failed(plan, request, error)
 
-    def failed(self, plan: Plan, request: Request, error: BaseException) -> tuple[HTTPErrorHandler, Any]:
-        """The error handler and its result for what a handler raised; anything but HTTPError is logged and a 500."""
-        if not isinstance(error, HTTPError):
-            trace = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
-            self._core.log.error("%s raised", name_of(plan, request), exc_info=trace)
-            error = HTTPError(500)
+    def failed(self, plan: Plan, request: Request, error: BaseException) -> tuple[Any, Any]:
+        """The error handler and its result for what a handler raised; anything but HTTPError is logged and a 500.
+
+        So is SystemExit, KeyboardInterrupt or GeneratorExit: a handler ends its request, never the worker. Raises
+        nothing. Not for whoever holds the lead.
+        """
+        log = self._core.log.now
+        told: Any = error
+        if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
+            log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
+            told = HTTPError(500)
         try:
-            renderer = self._routes.error_handler(request, error)
+            renderer: Any = self._routes.error_handler(request, told)
             result = renderer.respond()
+            if request.has_error_headers:
+                renderer.response.headers.add_missing(request.error_headers)
         except BaseException as again:
-            if not isinstance(again, HTTPError):
-                self._core.log.error("the error handler of %s raised", name_of(plan, request), exc_info=again)
+            if not issubclass(type(again), HTTPError):
+                log.error("the error handler of %s raised", name_of(plan, request), exc_info=again)
             renderer = HTTPErrorHandler(request, plan.groups, HTTPError(500))
             result = renderer.respond()
-        if request.has_error_headers:
-            renderer.response.headers.add_missing(request.error_headers)
+            with contextlib.suppress(BaseException):
+                if request.has_error_headers:
+                    renderer.response.headers.add_missing(request.error_headers)
         return renderer, result
 
-    def settle(
-        self,
-        conn: Connection,
-        plan: Plan,
-        handler: Any,
-        result: Any,
-        began_s: float,
-        own: Line | None,
-        line: Line | None = None,
-        closing: bool = False,
-    ) -> None:
-        """Send the answer and log it; own: the pool thread's line, None when the leader calls; line: the request's."""
+    def prepare(
+        self, plan: Plan, request: Request, handler: Any, result: Any, began_s: float, closing: bool = False
+    ) -> Output:
+        """What is to be sent for a handler's result: for one that cannot be sent, a 500.
+
+        Reads what the application gave, so not for whoever holds the lead. Raises nothing.
+        """
         core = self._core
         closing = closing or core.closing
-        response = handler._response
         try:
+            response = handler._response
             answer = None if closing or not plan.plain else self._render_shortly(result, response)
             if answer is None:
                 headers = None if response is None else response.headers
                 answer = render(plan.head, headers, result, SERVER, core.clock.date, closing)
             output = Output(answer, plan, began_s)
-        except Exception as error:
+        except BaseException as error:
             trace = None if isinstance(error, BadResult) else error
-            request = handler.request
-            core.log.error("the answer of %s cannot be sent: %s", name_of(plan, request), error, exc_info=trace)
-            result = 500, "500 - Internal Server Error\n"
-            answer = render(plan.head, request.error_headers, result, SERVER, core.clock.date, closing)
-            output = Output(answer, plan, began_s)
-        output.request = handler.request
-        output.line = line
-        self._delivery.send(conn, output, own)
+            log = core.log.now
+            log.error("the answer of %s cannot be sent: %s", name_of(plan, request), error, exc_info=trace)
+            output = Output(self._delivery.error_answer(plan, request, 500, closing), plan, began_s)
+        output.request = request
+        return output
 
-    # -- the leader -------------------------------------------------------------------------------------------------
+    def deliver(self, conn: Connection, output: Output, own: Line | None) -> None:
+        """Send a prepared answer (the leader; or a thread that was it, with its own line)."""
+        self._delivery.send(conn, output, own)
 
     def _render_shortly(self, result: Any, response: Response | None) -> Answer | None:
         """The answer that is text, bytes or a file and nothing special, at a quarter of the cost of `render`; None for
@@ -245,7 +301,7 @@ class Exchange:
             return None
         try:
             prefix = self._core.clock.prefix(status, kind is str, response)
-        except Exception:  # `render` says what is wrong, and closes the file
+        except BaseException:  # `render` says what is wrong, and closes the file
             return None
         if prefix is None:
             return None
@@ -262,9 +318,12 @@ class Exchange:
         answer.head = b"%b%d\r\n\r\n" % (prefix, length)
         return answer
 
-    def go_on(self, conn: Connection, handler: HTTPHandler | None) -> None:
+    # -- the leader -------------------------------------------------------------------------------------------------
+
+    def go_on(self, conn: Connection, handler: Early | None) -> None:
         """Tell the client to send its body."""
         if conn.phase == Phase.CLOSED or conn.intake is None:
+            self._core.leftovers.append(handler)
             return
         intake = conn.intake
         intake.handler = handler
@@ -280,18 +339,27 @@ class Exchange:
         if conn.parked:
             self._core.watch(conn, select.EPOLLIN)
 
-    def _settle_streamed(
-        self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, line: Line | None
-    ) -> None:
+    def _settle_streamed(self, conn: Connection, output: Output) -> None:
         if conn.phase == Phase.CLOSED:
-            if line is not None:
-                self._core.lines.free(line)
+            self._core.lines.end(output)
+            self._core.leave(output)
+            self._core.leftovers.append(output)
             return
-        if conn.intake is not None:
-            conn.intake.reader_line = None
-            if conn.intake.complete:
-                conn.intake = None
+        intake = conn.intake
+        if intake is not None:
+            intake.reader_line = None
+            if output.answer.close and not intake.complete:
+                intake.abandon()  # nobody receives it any more: a body of the answer that reads it must not wait
             else:
-                conn.intake.abandon()  # nobody receives it any more: a body of the answer that reads it must not wait
+                conn.intake = None
+            self._core.leftovers.append(intake)
         conn.phase = Phase.RUNNING
-        self.settle(conn, plan, handler, result, began_s, None, line, closing=conn.intake is not None)
+        self._delivery.send(conn, output, None)
+
+
+def _without_own_frame(error: BaseException) -> BaseException:
+    """The error, its trace beginning with the application's frame."""
+    try:
+        return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
+    except BaseException:  # an exception may be of a class that does as it likes
+        return error

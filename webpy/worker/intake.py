@@ -17,8 +17,8 @@ from ..protocol import BodyReader, Limits, ProtocolError
 from ..request import Request
 
 if TYPE_CHECKING:
-    from ..handler import HTTPHandler
     from ..supervisor import Line
+    from .exchange import Early
     from .plan import Plan
 
 __all__ = ["BrokenOff", "Intake", "Stream"]
@@ -41,7 +41,7 @@ class Intake:
         self.plan = plan
         self.request = request
         self.reader = BodyReader(plan.head, limits)
-        self.handler: HTTPHandler | None = None  # made early, when its check_continue was asked
+        self.handler: Early | None = None  # made early, when its check_continue was asked
         self.stream: Stream | None = None
         self.line: Line | None = None  # on the board, while the body arrives and no handler runs
         self.reader_line: Line | None = None  # of the handler that reads it meanwhile: that one's to free

@@ -1,7 +1,9 @@
-"""Owns the loop: the one thread at a time that leads, from a ready descriptor to an answer, and who leads.
+"""Owns the loop: the one thread at a time that leads, from a ready descriptor to an answer.
 
-The leader holds the lead, a lock, all the time but while it runs a handler; then the watcher may take the lead from it
-if the handler blocks. So no request takes a lock that anybody waits for, and two threads never lead at once.
+The leader holds the lead all the time but while it runs what is the application's: then the watcher may take it, if
+that blocks (lead.py). So no request takes a lock that anybody waits for, and two threads never lead at once.
+
+Each event has a boundary: an exception costs the connection it came from, and the loop goes on.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..request import Request
@@ -17,13 +20,15 @@ from .connection import Connection, Phase
 from .core import Core
 from .delivery import Delivery
 from .exchange import Exchange
+from .lead import Lead, Left
 from .output import WOULD_BLOCK
 from .pace import HEATED, SUSPECT_S, Probe
-from .plan import PEER_BYTES, Plan
+from .plan import PEER_BYTES
 from .pool import Role
 
 if TYPE_CHECKING:
     from .housekeeping import Housekeeping
+    from .pace import Work
     from .reading import Begun, Reading
 
 __all__ = ["Loop"]
@@ -32,17 +37,19 @@ Step = Callable[[Connection, int], "Begun | None"]
 
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
-_TICK_S = 0.002  # between the watcher's looks at a busy leader
-_PATIENT_TICKS = 10  # looks that a leader may only be waiting for the GIL, while handlers compute
-_CALM_TICKS = 10  # looks at an idle leader before the watcher sleeps
+_PAUSE_S = 1.0  # of what is the loop's own, after a fault in it
 
 _CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a lane's latencies
 
 _mono = time.monotonic
 
 
+_FRESH = Left(False)
+_DEPOSED = Left(True)
+
+
 class Loop:
-    """Leads, and watches whoever leads."""
+    """Leads."""
 
     def __init__(
         self, core: Core, reading: Reading, exchange: Exchange, delivery: Delivery, housekeeping: Housekeeping
@@ -52,13 +59,8 @@ class Loop:
         self._delivery = delivery
         self._housekeeping = housekeeping
         self._reading = reading
-        self._lead = threading.Lock()
-        self._leader = 0  # the leading thread's ident; changed under the lead
-        self._leader_line: Line = core.row.lines[0]
-        self._running: tuple[Connection, Plan] | None = None  # what the leader's handler is answering
-        self._polling = False
-        self._watcher_sleeps = False
-        self._watcher_wake = threading.Semaphore(0)
+        self._lead = Lead(core, self._take_the_lead)
+        self._failure: BaseException | None = None  # why the loop cannot go on
         self._ended = threading.Event()
         self._steps: dict[int, Step] = {
             Phase.NEW: reading.first,
@@ -73,249 +75,318 @@ class Loop:
         }
 
     def run(self) -> None:
-        """Lead and watch on threads of their own until the worker has drained (the main thread)."""
-        for role in (self._begin, self._watch):
+        """Lead and watch on threads of their own until the worker has drained (the main thread).
+
+        Raises RuntimeError when the system lets this process have no threads, or the loop cannot go on.
+        """
+        for role in (self._begin, self._lead.watch):
             if not self._core.pool.start(role):
                 raise RuntimeError("the system lets this process have no threads")
-        self._ended.wait()
+        while not self._ended.is_set():
+            try:
+                self._ended.wait()
+            except BaseException as error:  # a signal handler of the application's raised: it runs in the main thread
+                self._core.faults.tell(error, "a signal handler failed")
+        if self._failure is not None:
+            raise RuntimeError("the loop cannot go on") from self._failure
 
     def _begin(self, line: Line) -> Role | None:
         self._lead.acquire()
         return self._take_the_lead(line)
 
     def _take_the_lead(self, line: Line) -> Role | None:
-        """Lead until deposed or over; holding the lead."""
-        self._leader = threading.get_ident()
-        self._leader_line = line
-        try:
-            deposed = self._run(line)
-        except BaseException:
-            self._core.log.critical("the loop failed", exc_info=True)
-            self._core.over = True
-            deposed = False
-        if deposed:
-            return self._core.pool.join()
+        """Lead until deposed or over; holding the lead.
+
+        The loop runs in a context of its own, in which quick handlers run too. It is left for a new one once a handler
+        has set a variable in it: nobody else shall see that, and the rest of its answer runs in the one that was left.
+        """
+        core = self._core
+        self._lead.take(line)
+        left: Left | None = _FRESH
+        while left is not None:
+            here = Context()
+            left = here.run(self._run, line, here)
+            if left is None:
+                break
+            if not left.deposed:
+                self._lead.chore_s = 0.0
+                self._lead.polling = False
+                core.leftovers.append(left)
+            if left.fault is not None:
+                self._contain(left)
+            elif left.output is not None:
+                assert left.conn is not None
+                try:
+                    self._exchange.deliver(left.conn, left.output, line if left.deposed else None)
+                except BaseException as error:
+                    self._contain(left._replace(fault=error))
+            line.start[0] = 0.0
+            if left.deposed:
+                return core.pool.join()
         self._ended.set()
         return None
 
-    def _run(self, line: Line) -> bool:
-        """The loop. Local names throughout: an attribute costs 20 ns, and everything here runs per request."""
-        core, exchange, delivery, housekeeping = self._core, self._exchange, self._delivery, self._housekeeping
+    def _contain(self, left: Left) -> None:
+        """Say what failed, and reset the connection it came from. What came from none has the loop pause; if that
+        was the poller itself, the loop ends."""
+        core, error, conn = self._core, left.fault, left.conn
+        assert error is not None
+        if conn is not None:
+            core.faults.tell(error, f"an event of a connection of {conn.client_address[0]} failed; it is reset")
+            if left.deposed:
+                core.call(core.reset, conn)
+            else:
+                core.reset(conn)
+            return
+        core.faults.tell(error, "an event of the loop failed")
+        if left.deposed:
+            return
+        if left.fd >= 0:
+            core.rest(left.fd)
+            return
+        core.due_s, core.wait_s = _mono() + _PAUSE_S, _PAUSE_S
+        try:
+            core.epoll.poll(0)
+        except BaseException as broken:
+            self._failure = broken
+            core.over = True
+            core.log.now.critical("the loop cannot poll any more (%s); the worker ends", broken)
+
+    def _run(self, line: Line, here: Context) -> Left | None:
+        """The loop; None when the worker is over. here: the context it runs in, which holds no variable yet.
+
+        Local names throughout: an attribute costs 20 ns, and everything here runs per request.
+        """
+        core, lead, exchange, delivery = self._core, self._lead, self._exchange, self._delivery
         steps, me = self._steps, threading.get_ident()
         conns_get, others, ready = core.conns.get, core.others, core.ready
         next_ready, add_ready, poll = ready.popleft, ready.extend, core.epoll.poll
         plans_get, begin = core.planner.recent.get, self._reading.begin
         clock, gate, asleep = core.clock, core.gate, core.board.asleep
-        lead_try, lead_leave = self._lead.acquire, self._lead.release
+        lead_try, lead_leave = lead.acquire, lead.leave
         plain_log = core.plain_log
         log_line = core.access.line if plain_log and core.access is not None else None
         write, latency = core.row.lead.write, core.row.lead.latency
         start, line_peer, line_text = line.start, line.text[:PEER_BYTES], line.text[PEER_BYTES:]
-        last_peer = last_plan = None
+        chores, leftovers = core.chores, core.leftovers
+        last_peer = last_plan = begun = None
+        none: Any = None
+        handler = result = status = body = response = request = last_request = none
         sent_bytes = 0
         now = _mono()
-        while True:
-            try:
-                fd, event = next_ready()
-            except IndexError:
-                if sent_bytes:
-                    core.count_sent(sent_bytes)
-                    sent_bytes = 0
-                if asleep[0]:
-                    core.board.wake()
-                if core.over:
-                    core.count_sent(0)
-                    return False
-                self._polling = True
-                events = poll(core.wait_s)
-                self._polling = False
-                now = _mono()
-                if self._watcher_sleeps:
-                    self._wake_watcher()
-                if now >= core.due_s:
-                    housekeeping.tick(now)
-                add_ready(events)
-                continue
-            conn = conns_get(fd)
-            if conn is None:
-                if fd in others:
-                    others[fd](event)
-                continue
-            phase = conn.phase
-            if phase:
-                begun = steps[phase](conn, event)
-                if begun is None:
-                    continue
-                plan, request = begun
-            else:
+        conn: Connection | None = None
+        fd = -1
+        try:
+            while True:
                 try:
-                    data = conn.recv(_READ_BYTES)
-                except WOULD_BLOCK:
+                    fd, event = next_ready()
+                except IndexError:
+                    fd, conn = -1, None
+                    if sent_bytes:
+                        core.count_sent(sent_bytes)
+                        sent_bytes = 0
+                    if chores or leftovers:
+                        if not self._do_chores(me, line):
+                            return _DEPOSED
+                        if here:
+                            leftovers.append((handler, result, status, body, response, request, last_request))
+                            return _FRESH
+                        continue
+                    if asleep[0]:
+                        core.board.wake()
+                    if core.over:
+                        core.count_sent(0)
+                        return None
+                    lead.polling = True
+                    events = poll(core.wait_s)
+                    lead.polling = False
+                    now = _mono()
+                    if lead.watcher_sleeps:
+                        lead.wake_watcher()
+                    if now >= core.due_s:
+                        self._tick(now)
+                    add_ready(events)
                     continue
-                except (OSError, ValueError):
-                    data = b""
-                known = plans_get(data)
-                if known is not None:
-                    plan, request = known, Request(conn, known.head)
-                else:
-                    begun = begin(conn, data)
+                conn = conns_get(fd)
+                if conn is None:
+                    if fd in others:
+                        others[fd](event)
+                    continue
+                phase = conn.phase
+                if phase:
+                    begun = steps[phase](conn, event)
                     if begun is None:
                         continue
                     plan, request = begun
-            work = plan.work
-            if work.kind:
-                exchange.dispatch(conn, plan, request)
-                continue
+                    begun = None
+                else:
+                    try:
+                        data = conn.recv(_READ_BYTES)
+                    except WOULD_BLOCK:
+                        continue
+                    except (OSError, ValueError):
+                        data = b""
+                    known = plans_get(data)
+                    if known is not None:
+                        plan, request = known, Request(conn, known.head)
+                    else:
+                        begun = begin(conn, data)
+                        if begun is None:
+                            continue
+                        plan, request = begun
+                        begun = None
+                work = plan.work
+                if work.kind:
+                    exchange.dispatch(conn, plan, request)
+                    leftovers.append(request)  # if this thread is the last to have it, it is let go of outside the lead
+                    request = none
+                    continue
 
-            # A quick handler: run here.
-            peer = conn.peer
-            if peer is not last_peer:
-                line_peer[:] = peer[1]
-                last_peer = peer
-            if plan is not last_plan:
-                line_text[:] = plan.text
-                last_plan = plan
-            probe = Probe() if work.heat >= HEATED else None
-            self._running = conn, plan
-            start[0] = now
-            lead_leave()
-            handler: Any
-            try:
-                handler = plan.handler(request, plan.groups)
-                result = plan.call(handler)
-            except BaseException as error:
-                handler, result = exchange.failed(plan, request, error)
-            if probe is not None:
-                wall_s, cpu_s = probe.end()
-                work.sample(wall_s, cpu_s, gate.running > 0)
-            held = lead_try(False)
-            if (not held or self._leader != me) and not self._lead_again(me, held):
-                exchange.settle(conn, plan, handler, result, now, line)
-                start[0] = 0.0
-                core.call(core.count_sent, sent_bytes)
-                return True
-            prefix = None
-            if plan.plain and plain_log:
+                # A quick handler: run here.
+                peer = conn.peer
+                if peer is not last_peer:
+                    line_peer[:] = peer[1]
+                    last_peer = peer
+                if plan is not last_plan:
+                    line_text[:] = plan.text
+                    last_plan = plan
+                probe = Probe() if work.heat >= HEATED else None
+                lead.running = conn, work
+                start[0] = now
+                lead_leave()
+                # Whatever is the application's runs in here, and is let go of in here: the names that hold it are bound
+                # anew nowhere else.
                 try:
-                    status, body = result
-                    response = handler._response
-                    if type(body) is str:
-                        body = body.encode()
-                        prefix = clock.text[status] if response is None else clock.prefix(status, True, response)
-                    elif type(body) is bytes:
-                        prefix = clock.plain[status] if response is None else clock.prefix(status, False, response)
-                    if prefix is not None and len(body) > _PLAIN_BYTES:
-                        prefix = None
-                    cell = _CELL_OF[status // 100]
-                except Exception:  # user code, if the result is a generator
-                    prefix = None
-            if prefix is None:
-                exchange.settle(conn, plan, handler, result, now, None)
-                end = _mono()
-            else:
-                length = len(body)
-                out = b"%b%d\r\n\r\n%b" % (prefix, length, body)
-                try:
-                    sent = conn.send(out)
-                except WOULD_BLOCK:
-                    sent = 0
-                except (OSError, ValueError):
-                    sent = -1
-                if sent == len(out):
-                    end = _mono()
-                    us = int((end - now) * 1e6)
-                    if log_line is not None:
-                        write(log_line(peer[0], clock.stamp, plan.parts, status, length, us))
-                    latency[cell + (BUCKET_OF[us] if us < 4096 else bucket(us))] += 1
-                    sent_bytes += sent
-                    conn.since_s = end
-                    if conn.buffer:
-                        delivery.release(conn, False)
-                elif sent < 0:
-                    core.note(conn, plan, status, 0, now, True)
-                    core.forget(conn)
+                    output = prefix = none
+                    try:
+                        handler = plan.handler(request, plan.groups)
+                        result = plan.call(handler)
+                    except BaseException as error:
+                        handler, result = exchange.failed(plan, request, error)
+                    last_request = request
+                    if plan.plain and plain_log:
+                        try:
+                            status, body = result
+                            response = handler._response
+                            if type(body) is str:
+                                body = body.encode()
+                                prefix = (
+                                    clock.text[status] if response is None else clock.prefix(status, True, response)
+                                )
+                            elif type(body) is bytes:
+                                prefix = (
+                                    clock.plain[status] if response is None else clock.prefix(status, False, response)
+                                )
+                            if prefix is not None and len(body) > _PLAIN_BYTES:
+                                prefix = None
+                            cell = _CELL_OF[status // 100]
+                        except BaseException:  # the application's, or what comes of a result that is none
+                            prefix = None
+                    if prefix is None:
+                        output = exchange.prepare(plan, request, handler, result, now)
+                    if probe is not None:
+                        wall_s, cpu_s = probe.end()
+                        work.sample(wall_s, cpu_s, gate.running > 0)
+                except BaseException as error:
+                    held = lead_try(False)
+                    leads = (held and lead.leader == me) or lead.again(me, held)
+                    return Left(not leads, conn, None, error, fd)
+                held = lead_try(False)
+                if (not held or lead.leader != me) and not lead.again(me, held):
+                    if output is None:
+                        output = exchange.prepare(plan, request, handler, result, now)
+                    output.context = here
+                    core.call(core.count_sent, sent_bytes)
+                    return Left(True, conn, output)
+                if prefix is None:
+                    if here:
+                        core.count_sent(sent_bytes)
+                        output.context = here
+                        leftovers.append((handler, result, status, body, response, request, last_request))
+                        _warm(work, _mono() - now, gate.running)
+                        return Left(False, conn, output)
+                    exchange.deliver(conn, output, None)
                     end = _mono()
                 else:
-                    delivery.resume_plain(conn, plan, status, out, sent, length, now)
-                    end = _mono()
-            start[0] = 0.0
-            if end - now > SUSPECT_S:
-                if work.heat < HEATED and not gate.running:
-                    work.heat += 1
-            elif 0 < work.heat < HEATED:
-                work.heat -= 1
-            now = end
+                    length = len(body)
+                    out = b"%b%d\r\n\r\n%b" % (prefix, length, body)
+                    try:
+                        sent = conn.send(out)
+                    except WOULD_BLOCK:
+                        sent = 0
+                    except (OSError, ValueError):
+                        sent = -1
+                    if sent == len(out):
+                        end = _mono()
+                        us = int((end - now) * 1e6)
+                        if log_line is not None:
+                            write(log_line(peer[0], clock.stamp, plan.parts, status, length, us))
+                        latency[cell + (BUCKET_OF[us] if us < 4096 else bucket(us))] += 1
+                        sent_bytes += sent
+                        conn.since_s = end
+                        if conn.buffer:
+                            delivery.release(conn, False)
+                    elif sent < 0:
+                        core.note(conn, plan, status, 0, now, True)
+                        core.forget(conn)
+                        end = _mono()
+                    else:
+                        delivery.resume_plain(conn, plan, status, out, sent, length, now)
+                        end = _mono()
+                start[0] = 0.0
+                if end - now > SUSPECT_S:
+                    if work.heat < HEATED and not gate.running:
+                        work.heat += 1
+                elif 0 < work.heat < HEATED:
+                    work.heat -= 1
+                if here:
+                    core.count_sent(sent_bytes)
+                    leftovers.append((handler, result, status, body, response, request, last_request))
+                    return _FRESH
+                now = end
+        except BaseException as error:  # an event that failed: costs its connection, and nothing when nothing is raised
+            core.count_sent(sent_bytes)
+            return Left(False, conn, None, error, fd)
 
-    def _lead_again(self, me: int, held: bool) -> bool:
-        """The lead was not to be had, or is another's: whether it was taken only for a look, and is ours again."""
-        if held:  # it was free as the new leader runs a handler of its own
-            self._lead.release()
-            return False
-        while self._leader == me:
-            if self._lead.acquire(timeout=0.001):
-                if self._leader == me:
-                    return True
-                self._lead.release()
-        return False
-
-    # -- the watcher's thread ---------------------------------------------------------------------------------------
-
-    def _wake_watcher(self) -> None:
-        self._watcher_sleeps = False
-        self._watcher_wake.release()
-
-    def _watch(self, line: Line) -> Role | None:
-        """Look at the leader every tick while it is busy; take the lead from one whose handler blocks."""
-        last = 0.0
-        stuck = calm = 0
-        while not self._core.over:
-            time.sleep(_TICK_S)
-            began = self._leader_line.start[0]
-            if self._polling:
-                calm += 1
-                stuck = 0
-                if calm > _CALM_TICKS:
-                    self._sleep()
-                    calm = 0
-                continue
-            calm = 0
-            stuck = stuck + 1 if began and began == last else 0
-            last = began
-            if stuck > (_PATIENT_TICKS if self._core.gate.running else 0) and self._depose(began):
-                return self._take_the_lead
-        return None
-
-    def _sleep(self) -> None:
-        self._watcher_sleeps = True
-        if self._polling:
-            self._watcher_wake.acquire()
-        else:  # the leader may have looked before the flag was set
-            self._watcher_sleeps = False
-
-    def _depose(self, began: float) -> bool:
-        """Take the lead from a leader that has been in one handler since `began`, if another thread can watch then."""
-        if not self._lead.acquire(blocking=False):
-            return False
-        running = self._running
-        moved_on = self._leader_line.start[0] != began
-        if running is None or moved_on or not self._core.pool.lend(self._watch):
-            self._lead.release()
-            return False
-        conn, plan = running
-        conn.phase = Phase.RUNNING
-        if _sleeps(self._leader_line.thread[0]):
-            plan.work.found_waiting()
-        else:
-            plan.work.found_busy()
-        self._leader = threading.get_ident()
+    def _do_chores(self, me: int, line: Line) -> bool:
+        """Run what is the application's and came up on the way, without the lead; False if deposed in it."""
+        core, lead = self._core, self._lead
+        chores, leftovers, gate = core.chores, core.leftovers, core.gate
+        while chores or leftovers:
+            work, task = chores.popleft() if chores else (None, None)
+            probe = Probe() if work is not None and work.heat >= HEATED else None
+            lead.running = None, work
+            began_s = lead.chore_s = _mono()
+            lead.leave()
+            try:
+                leftovers.clear()
+                if task is not None:
+                    task[0](line, *task[1:])
+                task = None
+            except BaseException as error:
+                core.faults.tell(error, "a task of the leader's failed")
+            if work is not None:
+                if probe is not None:
+                    wall_s, cpu_s = probe.end()
+                    work.sample(wall_s, cpu_s, gate.running > 0)
+                _warm(work, _mono() - began_s, gate.running)
+            held = lead.acquire(False)
+            if (not held or lead.leader != me) and not lead.again(me, held):
+                return False
+            lead.chore_s = 0.0
         return True
 
+    def _tick(self, now_s: float) -> None:
+        core = self._core
+        core.end_rest()
+        self._lead.find_watcher()
+        self._housekeeping.tick(now_s)
 
-def _sleeps(thread_id: int) -> bool:
-    """Whether a thread of this process waits for something, rather than for a CPU (proc(5), the state in stat)."""
-    try:
-        with open(f"/proc/self/task/{thread_id}/stat", "rb") as file:
-            state = file.read().rpartition(b")")[2].split(None, 1)[0]
-    except (OSError, IndexError):
-        return True
-    return state != b"R"
+
+def _warm(work: Work, seconds: float, others_compute: int) -> None:
+    """Note how long something quick took; see `pace.Work.heat`."""
+    if seconds > SUSPECT_S:
+        if work.heat < HEATED and not others_compute:
+            work.heat += 1
+    elif 0 < work.heat < HEATED:
+        work.heat -= 1

@@ -7,23 +7,29 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import math
 import os
 import socket
 import ssl
 import sys
 import termios
+import time
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, close_body
 
 if TYPE_CHECKING:
+    import logging
+    from contextvars import Context
+
     from ..request import Request
     from ..supervisor import Line
     from .connection import Connection
+    from .errorlog import ErrorLog
     from .plan import Plan
 
-__all__ = ["WOULD_BLOCK", "Output", "Truncated"]
+__all__ = ["WOULD_BLOCK", "Output", "Truncated", "name_of"]
 
 #: what a non-blocking socket raises when it has no room, or nothing to give
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -32,6 +38,7 @@ _STEP_BYTES = 1 << 20  # of a file in one call, so that one fast client does not
 _READ_BYTES = 1 << 16  # of a file under TLS, where sendfile cannot be used
 _INLINE_BYTES = 1 << 15  # a file this small is read and leaves with its head in one write
 _JOIN_BYTES = 1 << 16
+_QUIET = (type(None), io.FileIO, io.BytesIO)  # whose `close` runs nothing of the application's
 _TURN_BYTES = 1 << 17  # from memory in one turn: a socket may take megabytes, and copying those takes a millisecond
 
 
@@ -42,7 +49,18 @@ class Truncated(OSError):
 class Output:
     """One answer being sent: first `pending`, then the file, then what the source gives."""
 
-    __slots__ = ("_pending", "_taken_bytes", "answer", "began_s", "line", "plan", "request", "sent_bytes")
+    __slots__ = (
+        "_pending",
+        "_taken_bytes",
+        "answer",
+        "began_s",
+        "closing_s",
+        "context",
+        "line",
+        "plan",
+        "request",
+        "sent_bytes",
+    )
 
     def __init__(self, answer: Answer, plan: Plan | None, began_s: float) -> None:
         """plan: None for the answer to a request that is none, which has been logged already."""
@@ -52,6 +70,8 @@ class Output:
         self.request: Request | None = None  # for what may still go wrong, if a handler gave the answer
         self.line: Line | None = None  # on the board, if its request has one; freed when the answer is over
         self.sent_bytes = 0  # head and framing included
+        self.context: Context | None = None  # in which its handler ran; None: one that holds no variables will do
+        self.closing_s = 0.0  # that closing the body took
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
         file = answer.file
         if file is not None and file.count <= _INLINE_BYTES:
@@ -59,8 +79,8 @@ class Output:
                 answer.payload = os.pread(file.fd, file.count, file.offset)
                 if len(answer.payload) != file.count:
                     raise Truncated("a file became shorter while it was read")
-            except OSError:
-                with contextlib.suppress(Exception):  # what was wrong first is what is told
+            except BaseException:
+                with contextlib.suppress(BaseException):  # what was wrong first is what is told
                     close_body(answer)
                 raise
             answer.file = None
@@ -120,10 +140,32 @@ class Output:
         before, self._taken_bytes = self._taken_bytes, self.sent_bytes - queued
         return self._taken_bytes > before
 
-    def finish(self) -> None:
-        """Close what the body has to be closed; may raise whatever that raises."""
+    @property
+    def closes_quietly(self) -> bool:
+        """Whether nothing of the application's runs when the body is closed."""
+        owner = self.answer.owner
+        if type(owner) is io.BufferedReader:
+            try:
+                owner = owner.raw
+            except ValueError:  # it has been detached
+                return False
+        return type(owner) in _QUIET and self.answer.source is None
+
+    def finish(self, _own: object, log: ErrorLog | logging.Logger) -> None:
+        """Close what the body has to be closed, in the context of its request (a task of the pool); logs what fails."""
         self._pending.clear()
-        close_body(self.answer)
+        if self.answer.owner is None:
+            close_body(self.answer)
+            return
+        began_s = time.monotonic()
+        try:
+            if self.context is None:
+                close_body(self.answer)
+            else:
+                self.context.run(close_body, self.answer)
+        except BaseException as error:
+            log.error("closing the body of %s", name_of(self.plan, self.request), exc_info=error)
+        self.closing_s = time.monotonic() - began_s
 
     def _push_file(self, conn: Connection) -> bool:
         file = self.answer.file
@@ -142,3 +184,12 @@ class Output:
         if not file.count:
             self.answer.file = None
         return self.answer.file is None and not self._pending
+
+
+def name_of(plan: Plan | None, request: Request | None) -> str:
+    """What an answer is called in the error log."""
+    if plan is None:
+        return "an answer"
+    name = f"{plan.head.method} {plan.head.resource} ({plan.handler.__qualname__})"
+    named = request is not None and type(request.id) is str and request.id
+    return f"{name} [{named}]" if named else name

@@ -6,14 +6,19 @@ at once: a thread woken for each task costs twice the context switches. (`queue.
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..supervisor import Line
+
+if TYPE_CHECKING:
+    import logging
+
+    from .errorlog import ErrorLog
 
 __all__ = ["Pool", "Role", "Task"]
 
@@ -23,14 +28,38 @@ Task = tuple[Any, ...]
 Role = Callable[[Line], Any]
 """What a thread does until it gives its next role, or None to end: a `Role | None`, which types cannot say."""
 
+_SAY_AGAIN_S = 60.0  # between lines that say that no thread can be had
+
 
 class Pool:
-    """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are."""
+    """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are.
 
-    __slots__ = ("_count_lock", "_free_lines", "_idle", "_lines", "_log", "_most", "_tasks", "_threads")
+    chores: what the leader runs by itself once it has left the lead: tasks for which there is no thread and none can be
+    had, each behind None; and what `Core.aside` puts there. starved: whether the system let this process have no
+    thread when last asked.
+    """
 
-    def __init__(self, lines: list[Line], most: int, log: logging.Logger) -> None:
+    __slots__ = (
+        "_count_lock",
+        "_expected",
+        "_free_lines",
+        "_idle",
+        "_lines",
+        "_log",
+        "_most",
+        "_said_s",
+        "_tasks",
+        "_threads",
+        "chores",
+        "starved",
+    )
+
+    def __init__(self, lines: list[Line], most: int, log: logging.Logger | ErrorLog) -> None:
         """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool."""
+        self.chores: deque[Any] = deque()
+        self.starved = False
+        self._expected = 0  # threads that will join as soon as they can
+        self._said_s = -_SAY_AGAIN_S
         self._log = log
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._idle: deque[None] = deque()  # about as many as threads wait: a deque, as its ends are atomic
@@ -51,6 +80,9 @@ class Pool:
             self._idle.pop()
         except IndexError:
             self._add_thread()
+            if not self._threads and not self._expected:  # nobody would ever take it
+                self.chores.append((None, task))
+                return
         self._tasks.put(task)
 
     def start(self, role: Role) -> bool:
@@ -61,28 +93,52 @@ class Pool:
             return False
         try:
             threading.Thread(target=self._live, args=(line, role), daemon=True).start()
-        except RuntimeError:  # the system lets this process have no more threads
+        except (RuntimeError, MemoryError, OSError) as error:  # the system lets this process have no more threads
             self._give_line(line)
+            self._say_starved(error)
             return False
+        self.starved = False
         return True
 
     def lend(self, role: Role) -> bool:
-        """Have an idle thread of the pool play `role` instead; False when all are busy."""
-        if not self._idle and self._threads >= self._most:
-            return False
-        self.put((lambda _line: role,))
+        """Have an idle thread of the pool play `role` instead; False when all are busy, or there is none to be had."""
+        try:
+            self._idle.pop()
+        except IndexError:
+            if self._threads >= self._most or not self._add_thread():
+                return False
+        self._tasks.put((lambda _line: role,))
         return True
+
+    def expect(self) -> None:
+        """A thread is going to `join` later: tasks may wait for it."""
+        self._expected += 1
 
     def join(self) -> Role | None:
         """The role of a thread that has no other: to serve, if the pool has room for one more."""
+        self._expected = max(0, self._expected - 1)
         if not self._count_one_more():
             return None
         self._idle.append(None)
         return self._serve
 
-    def _add_thread(self) -> None:
-        if self._threads < self._most and self._count_one_more() and not self.start(self._serve):
-            self._count_one_less()
+    def _add_thread(self) -> bool:
+        if self._threads >= self._most or not self._count_one_more():
+            return False
+        if self.start(self._serve):
+            return True
+        self._count_one_less()
+        return False
+
+    def _say_starved(self, error: Exception) -> None:
+        self.starved = True
+        now_s = time.monotonic()
+        if now_s - self._said_s >= _SAY_AGAIN_S:
+            self._said_s = now_s
+            self._log.error(
+                "cannot start a thread (%s): %d of %d run handlers, and what needs one waits for them; see the limits"
+                " on processes (ulimit -u, the control group's pids.max)", error, max(0, self._threads - 1), self._most
+            )
 
     def _count_one_more(self) -> bool:
         with self._count_lock:
@@ -103,8 +159,11 @@ class Pool:
     def _live(self, line: Line, role: Role | None) -> None:
         line.thread[0] = threading.get_native_id()
         line.ident[0] = threading.get_ident()
-        while role is not None:
-            role = role(line)
+        try:
+            while role is not None:
+                role = role(line)
+        except BaseException as error:  # roles see to their own faults: this is the last resort
+            self._log.critical("a thread of the worker failed", exc_info=error)
         self._give_line(line)
 
     def _serve(self, line: Line) -> Role:
@@ -114,8 +173,8 @@ class Pool:
         while True:
             try:
                 role: Role | None = task[0](line, *task[1:])
-            except BaseException:
-                self._log.critical("a task of the pool failed", exc_info=True)
+            except BaseException as error:
+                self._log.critical("a task of the pool failed", exc_info=error)
                 line.start[0] = 0.0
                 role = None
             if role is not None:

@@ -233,6 +233,7 @@ class Reading:
         conn.phase = Phase.IDLE
         if intake.handler is not None:
             self._exchange.dispatch(conn, intake.plan, intake.request, intake.handler)
+            self._core.leftovers.append(intake)  # the handler is not the leader's to let go of
             return None
         return intake.plan, intake.request
 
