@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,35 @@ def test_flask_example(serve: Serve, tmp_path: Path) -> None:
         assert client.get(f"{server.url}/missing").status_code == 404
         assert client.get(f"{server.url}/stream").text == "".join(f"{number}\n" for number in range(100))
     assert server.stop() == 0
+
+def test_flask_streams_with_its_context(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "streams.py").write_text(
+        "import flask, time\n"
+        "app = flask.Flask(__name__)\n"
+        "@app.route('/<name>')\n"
+        "def index(name):\n"
+        "    @flask.stream_with_context\n"
+        "    def pieces():\n"
+        "        for _ in range(50):\n"
+        "            yield f'{flask.request.path} {flask.request.args[\"q\"]} {flask.g.get(\"seen\")};'\n"
+        "            flask.g.seen = name\n"
+        "            time.sleep(0.0005)\n"
+        "    return pieces()\n"
+        "@app.route('/none')\n"
+        "def none(): return str(flask.has_request_context()) + str(flask.g.get('seen'))\n"
+    )
+    server = serve("streams:app", "--workers", "1")
+
+    def ask(name: str) -> None:
+        for number in range(5):
+            told = server.get(f"/{name}?q={number}").body.decode()
+            assert told == f"/{name} {number} None;" + f"/{name} {number} {name};" * 49
+            assert server.get("/none").body == b"TrueNone"
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(ask, name) for name in "abcd"]:
+            future.result()
+    assert not [line for line in server.errors if "raised" in line or "broke off" in line]
 
 
 def test_an_application_beside_handlers(serve: Serve) -> None:
