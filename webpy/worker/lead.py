@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Lead", "Left"]
 
 _PAUSE_S = 1.0  # of a watcher, after a fault in it
+_SEARCH_S = 0.01  # between tries to find somebody who watches
 _TICK_S = 0.002  # between the watcher's looks at a busy leader
 _PATIENT_TICKS = 10  # looks that a leader may only be waiting for the GIL, while handlers compute
 _CALM_TICKS = 10  # looks at an idle leader before the watcher sleeps
@@ -161,6 +162,7 @@ class Lead:
                 if not pool.starved:
                     return False  # all are busy
                 self._unwatched = True  # better nobody watches than nobody leads
+                self._core.hurry()
             pool.expect()
             conn, work = running
             if conn is not None:
@@ -179,9 +181,13 @@ class Lead:
         return True
 
     def find_watcher(self) -> None:
-        """Have somebody watch again, if there was no thread for it (the leader)."""
-        if self._unwatched and self._core.pool.lend(self.watch):
-            self._unwatched = False
+        """Have somebody watch again, if there was no thread for it (the leader, after each tick)."""
+        if self._unwatched:
+            core = self._core
+            self._unwatched = not core.pool.lend(self.watch)
+            if self._unwatched:  # try again soon
+                core.due_s = min(core.due_s, time.monotonic() + _SEARCH_S)
+                core.wait_s = min(core.wait_s, _SEARCH_S)
 
 
 def _sleeps(thread_id: int) -> bool:

@@ -379,8 +379,8 @@ class Loop:
     def _tick(self, now_s: float) -> None:
         core = self._core
         core.end_rest()
-        self._lead.find_watcher()
         self._housekeeping.tick(now_s)
+        self._lead.find_watcher()
 
 
 def _warm(work: Work, seconds: float, others_compute: int) -> None:

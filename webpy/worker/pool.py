@@ -107,6 +107,7 @@ class Pool:
         except IndexError:
             if self._threads >= self._most or not self._add_thread():
                 return False
+        self._count_one_less()  # from now on, lest tasks are left to a thread that is going to leave
         self._tasks.put((lambda _line: role,))
         return True
 
@@ -178,7 +179,6 @@ class Pool:
                 line.start[0] = 0.0
                 role = None
             if role is not None:
-                self._count_one_less()
                 return role
             if empty():
                 idle.append(None)
