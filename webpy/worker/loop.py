@@ -75,13 +75,16 @@ class Loop:
         }
 
     def run(self) -> None:
-        """Lead and watch on threads of their own until the worker has drained (the main thread).
+        """Lead and watch on threads of their own until the worker has drained (the main thread, which watches itself if
+        there is no thread to be had for it).
 
         Raises RuntimeError when the system lets this process have no threads, or the loop cannot go on.
         """
-        for role in (self._begin, self._lead.watch):
-            if not self._core.pool.start(role):
-                raise RuntimeError("the system lets this process have no threads")
+        pool = self._core.pool
+        if not pool.start(self._begin):
+            raise RuntimeError("the system lets this process have no threads")
+        if not pool.start(self._lead.watch):
+            pool.play(self._lead.watch)
         while not self._ended.is_set():
             try:
                 self._ended.wait()
@@ -354,6 +357,9 @@ class Loop:
         chores, leftovers, gate = core.chores, core.leftovers, core.gate
         while chores or leftovers:
             work, task = chores.popleft() if chores else (None, None)
+            if work is None and task is not None and core.pool.has_threads:
+                core.pool.put(task)  # there was none when it came
+                continue
             probe = Probe() if work is not None and work.heat >= HEATED else None
             lead.running = None, work
             began_s = lead.chore_s = _mono()

@@ -80,10 +80,19 @@ class Pool:
             self._idle.pop()
         except IndexError:
             self._add_thread()
-            if not self._threads and not self._expected:  # nobody would ever take it
+            if not self.has_threads:  # nobody would ever take it
                 self.chores.append((None, task))
                 return
         self._tasks.put(task)
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether any thread takes tasks, or will."""
+        return bool(self._threads or self._expected)
+
+    def play(self, role: Role) -> None:
+        """Play `role`, and the roles that follow from it, on the calling thread."""
+        self._live(self._free_lines.popleft(), role)
 
     def start(self, role: Role) -> bool:
         """Start a thread that plays `role`, then the role that gave, until one gives None; False if none can be had."""

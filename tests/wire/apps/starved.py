@@ -1,4 +1,4 @@
-"""A worker that may have no more threads than it has, once it has been asked for /limit; /free lets it have them again."""
+"""A worker that may have no more threads once it has been asked for /limit; /free lets it have them again."""
 
 from __future__ import annotations
 

@@ -1,0 +1,274 @@
+"""The loop's boundary: what fails in an event costs its connection, and the loop goes on."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.worker.rig import Rig, records
+from webpy import HTTPHandler
+from webpy.worker.connection import Connection, Phase
+from webpy.worker.intake import Intake
+from webpy.worker.loop import Loop
+
+Make = Callable[..., Rig]
+
+
+class Hello(HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, "hello"
+
+
+@contextmanager
+def led(parts: Rig) -> Iterator[Loop]:
+    """A loop that leads, on threads of its own."""
+    loop = Loop(parts.core, parts.reading, parts.exchange, parts.delivery, parts.housekeeping)
+    parts.start()
+    main = threading.Thread(target=loop.run)
+    main.start()
+    try:
+        yield loop
+    finally:
+        parts.core.over = True
+        parts.core.call(lambda: None)
+        main.join(10)
+        assert not main.is_alive()
+
+
+def asked(client: socket.socket) -> bytes:
+    client.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+    return client.recv(1000)
+
+
+def is_well(client: socket.socket) -> None:
+    assert asked(client).endswith(b"\r\n\r\nhello")
+
+
+def is_reset(client: socket.socket) -> None:
+    with suppress(ConnectionResetError):
+        assert client.recv(100) == b""
+
+
+def in_the_loop(parts: Rig, function: Callable[[], object]) -> None:
+    """Have the leader call it, and wait until it has."""
+    done = threading.Event()
+
+    def call() -> None:
+        try:
+            function()
+        finally:
+            done.set()
+
+    parts.core.call(call)
+    assert done.wait(10)
+
+
+def fail(*_arguments: object) -> Any:
+    raise KeyError("a fault")
+
+
+def found(parts: Rig, text: str, count: int = 1) -> None:
+    deadline = time.monotonic() + 10
+    while len([each for each in parts.complaints if text in each]) < count:
+        assert time.monotonic() < deadline, parts.complaints
+        time.sleep(0.005)
+    assert len([each for each in parts.complaints if text in each]) == count
+
+
+@pytest.mark.parametrize("phase", ["first", "begin", "more_head", "more_body"])
+def test_an_event_that_fails_costs_its_connection(rig: Make, phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = rig({"/hello": Hello})
+    real = getattr(parts.reading, phase)
+    monkeypatch.setattr(parts.reading, phase, lambda conn, *rest: fail() if victim(conn) else real(conn, *rest))
+    ports: list[int] = []
+
+    def victim(conn: Connection) -> bool:
+        return conn.client_address[1] in ports
+
+    with led(parts):
+        other, client = parts.client(), parts.client()
+        is_well(other)
+        ports.append(client.getsockname()[1])
+        client.sendall(b"POST /hello HTTP/1.1\r\nContent-Length: 5\r\n")
+        if phase == "more_body":
+            client.sendall(b"Host: a\r\n\r\n")
+            until_there(parts, client)
+            client.sendall(b"x")
+        elif phase == "more_head":
+            until_there(parts, client)
+            client.sendall(b"H")
+        is_reset(client)
+        is_well(other)
+        found(parts, "an event of a connection of 127.0.0.1 failed; it is reset")
+        assert len(parts.core.conns) == 1
+
+
+def until_there(parts: Rig, client: socket.socket) -> None:
+    """Wait until the worker has something of this client's, and waits for more."""
+    port = client.getsockname()[1]
+    deadline = time.monotonic() + 10
+    while not any(
+        conn.client_address[1] == port and conn.phase in (Phase.HEAD, Phase.BODY)
+        for conn in list(parts.core.conns.values())
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    in_the_loop(parts, lambda: None)
+
+
+def test_the_body_of_a_connection_that_is_reset_leaves_nothing(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = rig({"/hello": Hello})
+    with led(parts):
+        client = parts.client()
+        client.sendall(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + b"x" * 400_000)
+        until_there(parts, client)
+        (conn,) = parts.core.conns.values()
+        deadline = time.monotonic() + 10
+        while conn.intake is None or conn.intake._file is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        stored = conn.intake._file
+        monkeypatch.setattr(Intake, "feed", fail)
+        client.sendall(b"x")
+        is_reset(client)
+        in_the_loop(parts, lambda: None)
+        assert stored.closed
+        assert not parts.core.conns
+        assert parts.running() == []
+
+
+def test_a_source_that_fails_rests_and_is_told_once(rig: Make) -> None:
+    parts = rig({"/hello": Hello})
+    ours, theirs = os.pipe()
+    calls = []
+
+    def bad(_event: int) -> None:
+        calls.append(1)
+        fail()
+
+    def listen() -> None:
+        parts.core.others[ours] = bad
+        parts.core.epoll.register(ours, select.EPOLLIN)
+
+    with led(parts):
+        other = parts.client()
+        in_the_loop(parts, listen)
+        os.write(theirs, b"x")  # never read: the poller would tell of it all the time
+        found(parts, "an event of the loop failed")
+        for _ in range(50):
+            is_well(other)
+        assert len(calls) <= 3
+        in_the_loop(parts, lambda: parts.core.others.pop(ours))
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_housekeeping_that_fails_is_told_and_done_again(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = rig({"/hello": Hello})
+    real = parts.housekeeping.tick
+    with led(parts):
+        other = parts.client()
+        is_well(other)
+        ticked = threading.Event()
+        monkeypatch.setattr(parts.housekeeping, "tick", fail)
+        found(parts, "an event of the loop failed")
+        is_well(other)
+        monkeypatch.setattr(parts.housekeeping, "tick", lambda now_s: (real(now_s), ticked.set()))
+        assert ticked.wait(10)
+        is_well(other)
+
+
+def test_a_call_that_fails_costs_its_connection_and_no_other_call(rig: Make) -> None:
+    parts = rig({"/hello": Hello})
+    with led(parts):
+        other, client = parts.client(), parts.client()
+        is_well(other)
+        is_well(client)
+        port = client.getsockname()[1]
+        (conn,) = (each for each in parts.core.conns.values() if each.client_address[1] == port)
+        done = threading.Event()
+        parts.core.call(fail, conn)
+        parts.core.call(done.set)
+        assert done.wait(10)
+        is_reset(client)
+        is_well(other)
+        found(parts, "a call of fail failed")
+
+
+def test_what_cannot_be_watched_is_closed_and_accepting_goes_on(rig: Make) -> None:
+    parts = rig({"/hello": Hello})
+    real = parts.core.epoll
+    full = [True]
+
+    class Full:
+        """A poller that watches no more connections (epoll_ctl(2), ENOSPC), for a while."""
+
+        def register(self, fd: int, events: int) -> None:
+            if full[0] and fd not in parts.core.others:
+                raise OSError(28, "No space left on device")
+            real.register(fd, events)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+    parts.core.epoll = Full()  # type: ignore[assignment]
+    with led(parts):
+        is_reset(parts.client())
+        found(parts, "cannot watch what was accepted: No space left on device")
+        full[0] = False
+        is_well(parts.client())
+    parts.core.epoll = real
+
+
+def test_a_broken_poller_ends_the_loop_with_an_error(rig: Make) -> None:
+    parts = rig({"/hello": Hello})
+    loop = Loop(parts.core, parts.reading, parts.exchange, parts.delivery, parts.housekeeping)
+    parts.start()
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            loop.run()
+        except RuntimeError as error:
+            failed.append(error)
+
+    main = threading.Thread(target=run)
+    main.start()
+    is_well(parts.client())
+    parts.core.call(parts.core.epoll.close)
+    main.join(10)
+    assert not main.is_alive()
+    assert str(failed[0]) == "the loop cannot go on"
+    found(parts, "the loop cannot poll any more")
+    assert records(parts.row)
+
+
+def test_a_watcher_that_fails_watches_on(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+
+    class Blocks(HTTPHandler):
+        def do_get(self) -> Any:
+            go.wait(10)
+            return 200, "blocked"
+
+    parts = rig({"/hello": Hello, "/blocks": Blocks})
+    with led(parts) as loop:
+        other, client = parts.client(), parts.client()
+        is_well(other)
+        real, failures = parts.core.pool.lend, [fail]
+        monkeypatch.setattr(
+            loop._lead._core.pool.__class__, "lend", lambda _, role: (failures.pop() if failures else real)(role)
+        )
+        client.sendall(b"GET /blocks HTTP/1.1\r\nHost: a\r\n\r\n")
+        found(parts, "the watcher failed")
+        is_well(other)  # once it has looked again
+        go.set()
+        assert client.recv(1000).endswith(b"blocked")
