@@ -17,6 +17,8 @@ application that is not safe for threads wants `--threads 1` and is still run on
 PATH_INFO is the path in normal form (see the README), decoded; SERVER_PORT is the port that the client came to, and
 SERVER_NAME what it asked for.
 
+The call of an application, each piece of its body and `close` run in one `contextvars.Context`.
+
 Caveats:
 
 - Beside other routes a path with an escaped slash or NUL (`%2F`, `%00`) is answered with 404, as it would be another
