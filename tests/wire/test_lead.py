@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,3 +123,22 @@ def test_a_close_that_is_slow_is_learned(server: Server) -> None:
         with Client(server) as client, holding(server) as name:
             assert client.ask(f"/close/{name}").text == "x"
     assert not [line for line in server.errors if re.search("raised|failed", line)]
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_worker_does_not_end_while_a_body_is_being_closed(start: Callable[..., Server], slow: bool) -> None:
+    server = start("lead", "--workers", "1", "--threads", "4")
+    if slow:  # it has been learned, so the pool closes it
+        with Client(server) as client, holding(server) as name:
+            assert len(client.ask(f"/large/{name}").body) == 4 << 20
+    name = f"{next(_numbers)}"
+    with Client(server) as client:
+        assert len(client.ask(f"/large/{name}").body) == 4 << 20
+        until((server.cwd / f"began-{name}").exists, f"{name} waits")
+        server.send(signal.SIGTERM)
+        client.ended()
+        time.sleep(0.3)  # nothing tells of what must not happen
+        assert server.process.poll() is None
+        (server.cwd / f"go-{name}").touch()
+        assert server.wait() == 0
+        assert (server.cwd / f"closed-{name}").exists()

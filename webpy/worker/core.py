@@ -75,6 +75,7 @@ class Core:
         self.gate = Gate()
         self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, self.log)
         self.chores = self.pool.chores  # see `aside`
+        self.asides: deque[None] = deque()  # as many as tasks were put aside and have not ended
         self.leftovers: list[Any] = []  # what may be the application's, for the leader to let go of outside the lead
         self.faults = Faults(self.log)
         self._resting: set[int] = set()  # descriptors of `others` that are not listened to until the next tick
@@ -177,10 +178,18 @@ class Core:
 
         work: what is known of its pace.
         """
+        self.asides.append(None)
+        whole = (self._run_aside, task)
         if work.kind == QUICK:
-            self.chores.append((work, task))
+            self.chores.append((work, whole))
         else:
-            self.pool.put(task)
+            self.pool.put(whole)
+
+    def _run_aside(self, line: Line, task: Task) -> None:
+        try:
+            task[0](line, *task[1:])
+        finally:
+            self.asides.pop()
 
     def leave(self, output: Output) -> None:
         """End an answer: close its body, and let go of what the application gave (the leader)."""
@@ -253,15 +262,15 @@ class Core:
                 conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.forget(conn, politely=False)
 
-    def reset(self, conn: Connection) -> None:
+    def reset(self, conn: Connection, theirs: bool = True) -> None:
         """Break a connection off on which something failed that never should, wherever it stands; never raises.
 
-        One whose handler runs is that thread's: it is told by its socket, and ends the connection.
+        theirs: if its handler runs, it is that thread's, which is told by the socket and ends the connection.
         """
         if conn.phase == Phase.CLOSED:
             return
         try:
-            if conn.phase == Phase.RUNNING:
+            if theirs and conn.phase == Phase.RUNNING:
                 conn.sock.shutdown(socket.SHUT_RDWR)
             else:
                 self.break_off(conn)
@@ -349,4 +358,4 @@ class Core:
                 found = next((each for each in args if isinstance(each, Connection)), None)
                 self.faults.tell(error, f"a call of {getattr(function, '__qualname__', function)} failed")
                 if found is not None:
-                    self.reset(found)
+                    self.reset(found, theirs=False)  # whoever called has done with it

@@ -127,9 +127,10 @@ class Draining:
             self._close_answers()
 
     def check_over(self, now_s: float) -> None:
-        """End the worker once it has no connection, and nothing that it gave away waits for somebody to take it."""
+        """End the worker once it has no connection, no body is being closed, and nothing that it gave away waits for
+        somebody to take it."""
         core = self._core
-        if core.conns:
+        if core.conns or core.asides:
             return
         if self._stop_s < _FOREVER_S:
             self._acceptor.take_all()  # as late as can be

@@ -35,6 +35,7 @@ class Memory(io.BytesIO):
         if not self.closed:
             super().close()
             held(self.name)
+            Path(f"closed-{self.name}").touch()
 
 
 class Pieces:
