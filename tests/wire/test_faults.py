@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -121,3 +123,37 @@ def test_after_all_that_every_handler_still_works(server: Server, witness: Clien
             for _ in range(20):
                 assert client.ask(f"/{pace}/class/well").body == b"x"
     stays(witness)
+
+
+def test_a_worker_that_has_lost_its_poller_ends_with_an_error_and_is_replaced(start: Callable[..., Server]) -> None:
+    server = start("faults", "--workers", "1")
+    pid = server.get("/pid").body
+    with Client(server) as client:
+        client.send(get("/blinds"))
+        server.wait_for(r"\[critical\] the loop cannot poll any more \(.*\); the worker ends")
+        server.wait_for(r"\[error\] worker 0 gen 1 \[\d+\] exited with status 1")
+    server.wait_for(r"worker 0 gen 1 \[\d+\] is ready", count=2)
+    assert server.get("/pid").body != pid
+
+
+def test_loggers_that_raise_cost_nobody_anything(serve: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import logging, os, webpy\n"
+        "class Raises(logging.Handler):\n"
+        "    def emit(self, record): raise SystemExit('no log')\n"
+        "log = logging.Logger('raises'); log.addHandler(Raises())\n"
+        "class Fails(webpy.HTTPHandler):\n"
+        "    def do_get(self): raise RuntimeError('a bug')\n"
+        "class Pid(webpy.HTTPHandler):\n"
+        "    def do_get(self): return 200, str(os.getpid())\n"
+        "routes = {'/fails': Fails, '/pid': Pid}\n"
+        "webpy.HTTPServer(('127.0.0.1', 0), routes, log=log, http_log=log, workers=1).run()\n"
+    )
+    server = serve("", bind=None, program=[sys.executable, "app.py"])
+    with Client(server) as client, Client(server) as other:
+        pid = other.ask("/pid").text
+        for _ in range(3):
+            assert client.ask("/fails").status == 500
+            assert client.ask("/pid").text == other.ask("/pid").text == pid
+    server.wait_for("RuntimeError: a bug")
+    server.wait_for("SystemExit: no log")

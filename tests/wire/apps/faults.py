@@ -5,6 +5,7 @@ PACE: quick, waiting or computing; KIND: what is wrong, a handler's class, its r
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tempfile
@@ -547,6 +548,17 @@ class Pid(HTTPHandler):
         return 200, str(os.getpid())
 
 
+class Blinds(HTTPHandler):
+    """Closes the worker's poller, as a `closerange` of an application's might."""
+
+    def do_get(self) -> Any:
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/self/fd/{name}") == "anon_inode:[eventpoll]":
+                    os.close(int(name))
+        return 200, "x"
+
+
 class BadErrors(webpy.HTTPErrorHandler):
     def respond(self) -> Any:
         leave()
@@ -566,7 +578,7 @@ class Raises(HTTPHandler):
 
 
 PACES = ("quick", "waiting", "computing")
-routes: dict[str, Any] = {"/pid": Pid, "/error/([0-9]+)": Raises}
+routes: dict[str, Any] = {"/pid": Pid, "/blinds": Blinds, "/error/([0-9]+)": Raises}
 error_routes: dict[Any, Any] = {418: BadErrors, 409: OddErrors}
 for pace in PACES:
     routes[f"/{pace}/class/well"] = type("Well", (Well,), {"pace": pace})
