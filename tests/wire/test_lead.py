@@ -40,7 +40,7 @@ def holding(server: Server, cwd: Path | None = None) -> Iterator[str]:
         (cwd / f"go-{name}").touch()
 
 
-EVERYWHERE = ("close", "wsgi", "iterable", "del", "drop", "body", "encode", "error")
+EVERYWHERE = ("close", "wsgi", "iterable", "del", "drop", "body", "variable", "encode", "error")
 PLAIN = [("GET", "HTTP/1.1")]
 
 

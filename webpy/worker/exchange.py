@@ -340,10 +340,10 @@ class Exchange:
             self._core.watch(conn, select.EPOLLIN)
 
     def _settle_streamed(self, conn: Connection, output: Output) -> None:
+        self._core.leftovers.append(output)
         if conn.phase == Phase.CLOSED:
             self._core.lines.end(output)
             self._core.leave(output)
-            self._core.leftovers.append(output)
             return
         intake = conn.intake
         if intake is not None:

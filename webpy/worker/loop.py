@@ -105,8 +105,8 @@ class Loop:
         """
         core = self._core
         self._lead.take(line)
-        left: Left | None = _FRESH
-        while left is not None:
+        left: Left | None
+        while True:
             here = Context()
             left = here.run(self._run, line, here)
             if left is None:
@@ -114,7 +114,7 @@ class Loop:
             if not left.deposed:
                 self._lead.chore_s = 0.0
                 self._lead.polling = False
-                core.leftovers.append(left)
+                core.leftovers += (left, here)
             if left.fault is not None:
                 self._contain(left)
             elif left.output is not None:
@@ -126,6 +126,7 @@ class Loop:
             line.start[0] = 0.0
             if left.deposed:
                 return core.pool.join()
+            left = None  # `leftovers` has what it held
         self._ended.set()
         return None
 

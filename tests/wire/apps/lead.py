@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import webpy as web
 from webpy import wsgi
 
+variable = contextvars.ContextVar("variable")
 LARGE = bytes(range(256)) * (16 << 10)  # 4 MB: more than a socket takes
 
 
@@ -121,6 +123,9 @@ class Waits(web.HTTPHandler):
                 return 200, "x"
             case "body":
                 self.request.body = Going(name)
+                return 200, "x"
+            case "variable":
+                variable.set(Going(name))
                 return 200, "x"
             case "result":
                 return Result((200, name))
