@@ -86,6 +86,13 @@ class HTTPHeaders:
         """All fields as a hashable value: name in lower case, name, value of each, in order."""
         return tuple(self._fields)
 
+    @classmethod
+    def of(cls, frozen: tuple[tuple[str, str, str], ...]) -> HTTPHeaders:
+        """The headers that `frozen` gave this of, as an object of their own."""
+        made = cls.__new__(cls)
+        made._fields = [*frozen]
+        return made
+
     def copy(self) -> HTTPHeaders:
         """A copy that changes apart from this one."""
         copy = HTTPHeaders()

@@ -10,7 +10,8 @@
     cherrypy.quickstart(Greeter())              # python greeter.py
 
 or, where `root = Greeter()` is in the file, `webpy serve greeter.py:root`. `new(root, "/shop", config)` gives routes,
-to be put beside others. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
+to be put beside others; mix-ins stand before the pages by `new(root, handler=Private)`, where Private is a subclass of
+`ObjectsHandler`. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
 
 Pages, dispatch, configuration, hooks, tools and errors are CherryPy's: a test runs scripts on both and compares the
 answers. `server.socket_host`, `.socket_port`, `.socket_file`, `.thread_pool`, `.max_request_body_size` and `.ssl_*` of
@@ -64,7 +65,7 @@ from .engine import set_engine as _set_engine
 from .engine import set_server as _set_server
 from .errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
 from .exposing import expose, popargs
-from .handler import new
+from .handler import ObjectsHandler, new
 from .logs import log
 from .program import quickstart
 from .request import Request
@@ -83,6 +84,7 @@ __all__ = [
     "HTTPRedirect",
     "InternalRedirect",
     "NotFound",
+    "ObjectsHandler",
     "Request",
     "Response",
     "Tool",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, BadResult, file_range, render
 from ..errors import HTTPError, HTTPErrorHandler
+from ..merging import add_cookies
 from ..request import Request
 from .clock import SERVER
 from .connection import Connection, Phase
@@ -157,6 +158,7 @@ class Exchange:
         line = conn.intake.line
         if line is not None:
             self._core.lines.begin(line, own)
+        handler = None
         try:
             handler = plan.handler(request, plan.groups)
             if not plan.answers:
@@ -165,7 +167,7 @@ class Exchange:
             if handler.check_continue() is False:
                 raise HTTPError(417)
         except BaseException as error:
-            failed, result = self.failed(plan, request, error)
+            failed, result = self.failed(plan, request, error, handler)
             conn.intake.line = None
             self.settle(conn, plan, failed, result, _mono(), own, line, closing=True)
         else:
@@ -180,11 +182,21 @@ class Exchange:
                 handler = plan.handler(request, plan.groups)
             return handler, plan.call(handler)
         except BaseException as error:
-            return self.failed(plan, request, error)
+            return self.failed(plan, request, error, handler)
 
-    def failed(self, plan: Plan, request: Request, error: BaseException) -> tuple[HTTPErrorHandler, Any]:
-        """The error handler and its result for what a handler raised; anything but HTTPError is logged and a 500."""
-        if not isinstance(error, HTTPError):
+    def failed(
+        self, plan: Plan, request: Request, error: BaseException, handler: HTTPHandler | None = None
+    ) -> tuple[HTTPErrorHandler, Any]:
+        """The error handler and its result for what `handler` raised; anything but HTTPError is logged and a 500.
+
+        Cookies that the handler had set are sent with an HTTPError, which it meant, and with nothing else.
+        """
+        cookies: list[str] = []
+        if isinstance(error, HTTPError):
+            response = None if handler is None else handler._response
+            if response is not None:
+                cookies = response.headers.getlist("Set-Cookie")
+        else:
             trace = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
             self._core.log.error("%s raised", name_of(plan, request), exc_info=trace)
             error = HTTPError(500)
@@ -196,6 +208,10 @@ class Exchange:
                 self._core.log.error("the error handler of %s raised", name_of(plan, request), exc_info=again)
             renderer = HTTPErrorHandler(request, plan.groups, HTTPError(500))
             result = renderer.respond()
+        if cookies:
+            own = renderer.response.headers.getlist("Set-Cookie")
+            add_cookies(renderer.response.headers, cookies)
+            add_cookies(renderer.response.headers, own)  # the error's own come last, and win
         if request.has_error_headers:
             renderer.response.headers.add_missing(request.error_headers)
         return renderer, result

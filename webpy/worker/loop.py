@@ -179,12 +179,12 @@ class Loop:
             self._running = conn, plan
             start[0] = now
             lead_leave()
-            handler: Any
+            handler: Any = None
             try:
                 handler = plan.handler(request, plan.groups)
                 result = plan.call(handler)
             except BaseException as error:
-                handler, result = exchange.failed(plan, request, error)
+                handler, result = exchange.failed(plan, request, error, handler)
             if probe is not None:
                 wall_s, cpu_s = probe.end()
                 work.sample(wall_s, cpu_s, gate.running > 0)
