@@ -122,7 +122,11 @@ class CachingMixIn(HTTPHandler):
                     self._freshen(validators)
                     return 304, None
         result = super().respond()
-        if not is_reading or not isinstance(result, (tuple, list)) or len(result) not in (2, 3) or result[0] != 200:
+        if not is_reading or not isinstance(result, (tuple, list)) or len(result) not in (2, 3):
+            return result
+        if result[0] != 200:
+            if result[0] == 304:  # the method's own, with the Cache-Control of the 200 (RFC 9110 section 15.4.5)
+                self._freshen(None)
             return result
         if validators is not None:
             self._freshen(validators)

@@ -46,6 +46,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .answer import BadResult, file_range
 from .handler import HTTPHandler
+from .hosting import HostHandler
 from .negotiation import best_encoding, vary
 from .order import Rank
 
@@ -142,7 +143,7 @@ class CompressionMixIn(HTTPHandler):
             vary(headers, "Accept-Encoding")
             offers = [coding for coding in self.compression_codings if coding in _COMPRESSORS]
             coding = best_encoding(", ".join(self.request.head.getlist("accept-encoding")), offers)
-            if coding is not None and _is_head_alone(self.request.method, headers, body):
+            if coding is not None and self._is_head_alone(headers, body):
                 headers.remove("Content-Length")  # of a GET nobody knows it (RFC 9110 section 8.6)
             elif coding is not None:
                 body = self._compress(headers, coding, body)
@@ -154,7 +155,7 @@ class CompressionMixIn(HTTPHandler):
         media_type = headers.get("Content-Type") or (_TEXT if isinstance(body, str) else "")
         if not re.fullmatch(self.compression_types, media_type.partition(";")[0].strip().lower()):
             return False
-        if _is_head_alone(self.request.method, headers, body):
+        if self._is_head_alone(headers, body):
             stated = headers["Content-Length"]
             length: int | None = int(stated) if stated.isdigit() else 0
         elif isinstance(body, _WHOLE):
@@ -171,6 +172,12 @@ class CompressionMixIn(HTTPHandler):
             if not isinstance(body, Iterable):
                 return False
         return length is None or length >= self.compression_min_bytes
+
+    def _is_head_alone(self, headers: HTTPHeaders, body: Any) -> bool:
+        """Whether this is what a host answers to HEAD: the length of a body, without the body."""
+        if self.request.method != "HEAD" or "content-length" not in headers:
+            return False
+        return not len(body) if isinstance(body, _WHOLE) else isinstance(self, HostHandler)
 
     def _tell_as_before(self, headers: HTTPHeaders) -> None:
         """The fields of a 304 are those of the answer that the client has (RFC 9110 section 15.4.5), which was weak
@@ -232,11 +239,6 @@ def _compressed(compressor: _Compressor, body: Any, flush: bool) -> Iterator[byt
 
 def _is_fixed(headers: HTTPHeaders) -> bool:
     return "no-transform" in ",".join(headers.getlist("Cache-Control")).lower()
-
-
-def _is_head_alone(method: str, headers: HTTPHeaders, body: Any) -> bool:
-    """Whether this is what a host answers to HEAD: the length of a body, without the body."""
-    return method == "HEAD" and "content-length" in headers and isinstance(body, _WHOLE) and not len(body)
 
 
 def _weaken(headers: HTTPHeaders) -> None:

@@ -77,6 +77,8 @@ def new(
         "types": {ending.lower(): kind for ending, kind in (types or {}).items()},
         "precompressed": precompressed,
     }
-    made = type(base.__name__, (base,), attributes)
+    # what is not asked for stays as the handler has it, or a mix-in before it
+    attributes = {name: value for name, value in attributes.items() if value != getattr(PathHandler, name)}
+    made = type(base.__name__, (base,), {**attributes, "local": local})
     below = "(/[^?]*)" if not remote else f"{re.escape(remote)}(/[^?]*)?"
     return {rf"{below}(?:\?.*)?": made}
