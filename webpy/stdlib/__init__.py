@@ -66,7 +66,7 @@ From `cgi.FieldStorage`, which Python 3.13 removed: its form was
 
 and becomes
 
-    form = webpy.stdlib.form(self)              # needs `pip install 'webpy[form]'` for forms with files
+    form = webpy.stdlib.form(self)              # forms with files: pip install 'webpy[form]'
 
     form["name"].value, form.getvalue("name")   form["name"], form.get("name")
     form.getfirst("name"), form.getlist("name") form.getlist("name")[0], form.getlist("name")
