@@ -37,7 +37,8 @@ What is different otherwise:
 - `log.screen = False` leaves warnings and errors in the error log; `log.access_file` and `.error_file` are written
   beside webpy's own logs.
 - Errors have a page of our own with the same title, message and type, and there is no icon at /favicon.ico.
-- A broken multipart body is 400, where CherryPy has 500.
+- A broken multipart body is 400, where CherryPy has 500. Multipart needs the parser: pip install 'webpy[form]'.
+- Cookies of sessions are HttpOnly and SameSite=Lax, unless `tools.sessions.httponly` and `.samesite` say otherwise.
 - `engine.autoreload` and `engine.signals` do nothing: `--reload`, and INTERFACE.md's signals.
 - Paths are in normal form (see the README): `/x/../page` is `/page`, where CherryPy looks for `x`. They are decoded
   once, while CherryPy takes `%252F` for a slash. Beside other routes a path with `%2F` or `%00` is 404. To dispatchers

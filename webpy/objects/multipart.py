@@ -175,8 +175,14 @@ def process_form_data(entity: Any) -> None:
     for part in entity.parts:
         if part.name is None:
             unnamed.append(part)
+        elif part.filename is not None:
+            add_param(entity.params, part.name, part)
         else:
-            add_param(entity.params, part.name, part.fullvalue() if part.filename is None else part)
+            try:
+                add_param(entity.params, part.name, part.fullvalue())
+            finally:
+                if part.file is not None:  # nobody sees the part any more
+                    part.file.close()
     entity.parts = unnamed
 
 
