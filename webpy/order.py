@@ -46,11 +46,7 @@ _OF_HOSTS = "the latter answers by itself, and what stands behind it may never r
 
 def check_order(cls: type) -> None:
     """Raises TypeError, which says the right order, for a class whose mix-ins stand in a wrong one."""
-    ranked: list[tuple[type, Rank]] = []
-    for base in cls.__mro__:
-        rank = vars(base).get("mixin_rank")
-        if isinstance(rank, Rank):
-            ranked.append((base, rank))
+    ranked: list[tuple[type, Rank]] = [(base, vars(base)["mixin_rank"]) for base in _ranked(cls)]
     for place, (late, late_rank) in enumerate(ranked):
         for early, early_rank in ranked[place + 1 :]:
             reason = _OF_HOSTS if late_rank is Rank.HOST > early_rank else _REASONS.get((early_rank, late_rank))
@@ -62,10 +58,14 @@ def check_order(cls: type) -> None:
 
 
 def _named(cls: type, base: type) -> str:
-    """The name of `base` as the class's author knows it: of what he has written in the list of bases."""
-    own = next((written for written in cls.__bases__ if issubclass(written, base)), base)
-    others = [other for other in own.__mro__ if isinstance(vars(other).get("mixin_rank"), Rank)]
-    return own.__name__ if others == [base] else base.__name__
+    """The name of `base` as the class's author knows it: of what he has written, or the nearest to it."""
+    alone = [kind for kind in cls.__mro__ if issubclass(kind, base) and _ranked(kind) == [base]]
+    written = [kind for kind in alone if kind in cls.__bases__]
+    return (written or alone[-2:])[0].__name__
+
+
+def _ranked(cls: type) -> list[type]:
+    return [base for base in cls.__mro__ if isinstance(vars(base).get("mixin_rank"), Rank)]
 
 
 def _right_order(cls: type, ranked: list[tuple[type, Rank]]) -> str:
