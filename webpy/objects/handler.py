@@ -84,9 +84,10 @@ class ObjectsHandler(HostHandler):
     def respond(self) -> Result:
         request = self.request
         if self.grafted is not None:
-            host = self.grafted(request, self.groups)
+            host: Any = self.grafted(request, self.groups)
             host._response = self._response
-            result = host.respond()
+            host.auth = getattr(self, "auth", None)
+            result: Result = host.respond()
             self._response = host._response
             return result
         head = request.head

@@ -72,14 +72,10 @@ class WSGIHandler(HostHandler):
     decodes_path = True
     any_method = True
 
-    _has_login = False  # a mix-in of `webpy.auth` stands before it
+    auth: Any = None  # who asks, where a mix-in of `webpy.auth` stands before it
     _started: _Started | None = None
     _written: tempfile.SpooledTemporaryFile[bytes] | None = None
     _is_sent = False
-
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        super().__init_subclass__(**keywords)
-        cls._has_login = hasattr(cls, "authenticate")
 
     def respond(self) -> Result:
         result = self.app(self._environ(), self._start_response)
@@ -111,16 +107,10 @@ class WSGIHandler(HostHandler):
         if head.chunked:
             environ["CONTENT_LENGTH"] = str(stream.seek(0, io.SEEK_END))
             stream.seek(0)
-        if self._has_login:
-            self._name_user(environ)
+        if self.auth is not None and isinstance(self.auth, str):  # RFC 3875 sections 4.1.1 and 4.1.11
+            environ["REMOTE_USER"] = self.auth
+            environ["AUTH_TYPE"] = (head.get("authorization") or "").partition(" ")[0].capitalize()
         return environ
-
-    def _name_user(self, environ: Environ) -> None:
-        """RFC 3875 sections 4.1.1 and 4.1.11."""
-        who = getattr(self, "auth", None)
-        if isinstance(who, str):
-            environ["REMOTE_USER"] = who
-            environ["AUTH_TYPE"] = (self.request.head.get("authorization") or "").partition(" ")[0].capitalize()
 
     def _start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
