@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import webpy.cgi
+import webpy.file
 import webpy.objects
 import webpy.stdlib
 import webpy.wsgi
@@ -17,7 +19,8 @@ from tests.heads import request_of
 from tests.server import Answer, Server
 from webpy import HTTPError, HTTPHandler
 from webpy.auth import BasicAuthMixIn
-from webpy.file import ModifyPathHandler
+from webpy.caching import CachingMixIn
+from webpy.file import ModifyPathHandler, PathHandler
 from webpy.form import FormHandler
 from webpy.json import JSONHandler
 from webpy.query import QueryHandler
@@ -258,6 +261,15 @@ class TestCookiesAndErrors:
 def test_another_handler_is_refused(new: Any, handler: Any) -> None:
     with pytest.raises(TypeError, match=r"webpy\.\w+\.new: got handler .*, wanted a subclass of \w+Handler"):
         new(handler)
+
+
+def test_files_keep_what_their_handler_says(tmp_path: Path) -> None:
+    """What `new` is not asked for is the handler's, or that of a mix-in before it."""
+    mine = type("Mine", (CachingMixIn, PathHandler), {"dir_index": True, "index_files": ("a.html",), "charset": None})
+    (made,) = webpy.file.new(tmp_path, handler=mine).values()
+    assert (made.dir_index, made.index_files, made.charset, made.cache_control) == (True, ("a.html",), None, "no-cache")
+    (made,) = webpy.file.new(tmp_path, handler=mine, cache_control="no-store", index_files="b.html").values()
+    assert (made.cache_control, made.index_files, mine.tree is made.tree) == ("no-store", ("b.html",), False)
 
 
 @pytest.mark.parametrize("remote", ["old", "/old/", "//", "/a?b", 1])
