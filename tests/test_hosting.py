@@ -208,6 +208,29 @@ def test_a_login_is_asked_first_whatever_stands_before_it(base: type, order: str
     assert caught.value.status == 401
 
 
+def test_a_login_is_asked_first_whoever_overrides_check_continue() -> None:
+    asked = []
+
+    class Asks(HTTPHandler):
+        def check_continue(self) -> bool:
+            asked.append(self)
+            return True
+
+    class Own(Login):
+        def check_continue(self) -> bool:
+            asked.append(self)
+            return True
+
+    before: Any = type("Before", (Asks, Login), {})
+    for made in (before, Own, type("Sub", (before,), {}), type("Between", (Asks, Own), {})):
+        with pytest.raises(HTTPError) as caught:
+            made(request_of("PUT", "/", "Content-Length: 1"), ()).check_continue()
+        assert caught.value.status == 401 and not asked
+        let_in = made(request_of("PUT", "/", "Content-Length: 1", f"Authorization: {who('ann')['Authorization']}"), ())
+        assert let_in.check_continue() is True and asked == [let_in]
+        asked.clear()
+
+
 @pytest.mark.parametrize("base", [FormHandler, ModifyPathHandler, webpy.cgi.CGIHandler, webpy.stdlib.StdlibHandler])
 def test_what_stands_behind_is_asked_last_and_may_refuse(base: type) -> None:
     class Refusing(HTTPHandler):

@@ -32,7 +32,7 @@ current folder, or the URL in WEBPY_AUTH), which several machines behind one nam
 Order: `CORSMixIn` stands before these mix-ins, as a cross-origin preflight carries no credentials; `CachingMixIn`,
 forms and hosts stand behind them (another order is a TypeError).
 
-Caveats: an overriding `respond` or `check_continue` must call super's, first. In a class without `schemes` a method
+Caveats: an overriding `respond` must call super's. In a class without `schemes` a method
 `auth_<scheme>` is one if its scheme is registered (RFC 9110 section 16.4.1) or, with a warning, if it takes a `token`
 and nothing else; any other is a TypeError. `Cache-Control: public` has caches give an answer to those without
 credentials (RFC 9111 section 3.5). Digest's proofs are for the target as the client sent it:

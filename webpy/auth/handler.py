@@ -5,8 +5,9 @@ Owns the way from the Authorization field to `self.auth`. Knows no scheme: those
 
 from __future__ import annotations
 
+import functools
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..errors import HTTPError
@@ -66,6 +67,9 @@ class AuthMixIn(HTTPHandler):
         if isinstance(cls.realm, str):  # not a property
             quoted(cls.realm)
         cls._schemes = find_schemes(cls)
+        asks = cls.check_continue
+        if asks is not AuthMixIn.check_continue and not hasattr(asks, "asks_who_first"):
+            cls.check_continue = _after_login(asks)  # type: ignore[method-assign]
 
     def respond(self) -> Result:
         self.authenticate()
@@ -125,6 +129,19 @@ class AuthMixIn(HTTPHandler):
 
 class AuthHandler(AuthMixIn):
     """A handler whose methods `auth_<scheme>(token)` say who asks: see `AuthMixIn`."""
+
+
+def _after_login(asks: Callable[[Any], bool | None]) -> Any:
+    """A `check_continue` that stands before the mix-in's own, and need not call it: no client may learn by it what is
+    there, nor send its body in vain, before it is known."""
+
+    @functools.wraps(asks)
+    def check_continue(self: AuthMixIn) -> bool | None:
+        self.authenticate()
+        return asks(self)
+
+    check_continue.asks_who_first = True  # type: ignore[attr-defined]
+    return check_continue
 
 
 def same(one: str | bytes, other: str | bytes) -> bool:
