@@ -271,6 +271,33 @@ class TestCookiesAndErrors:
         assert not cookies(server.get("/nowhere", headers=who("ann")))
 
 
+@pytest.mark.parametrize("length", ["", "4", "5"])
+def test_answers_that_say_the_same_share_nothing_that_can_be_changed(length: str) -> None:
+    """What `start_response` was told is remembered, also where no mix-in is."""
+    fields = [("Content-Type", "text/plain"), *([("Content-Length", length)] if length else [])]
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", fields)
+        return [b"body"]
+
+    (made,) = webpy.wsgi.new(app).values()
+    handlers: list[Any] = []
+    for change in ("add", "set", "put", "remove", "none"):
+        handler: Any = made(request_of(), ())
+        handler.respond()
+        told = ["Content-Type", "Content-Length"] if length == "5" else ["Content-Type"]  # 4 is what is sent anyway
+        assert [name for name, _ in handler.response.headers] == told
+        assert all(handler.response is not other.response for other in handlers)
+        handlers.append(handler)
+        match change:
+            case "add" | "set":
+                getattr(handler.response.headers, change)("Set-Cookie", "session=secret")
+            case "put":
+                handler.response.headers.set("Content-Type", "text/html")
+            case "remove":
+                handler.response.headers.remove("Content-Type")
+
+
 @pytest.mark.parametrize(
     "new",
     [
