@@ -117,6 +117,7 @@ class Generation:
                 sockets,
                 services.adoption,
                 theirs,
+                birth.master_pid if services.children.reaps_all else 0,
             ).main(birth)
 
         pid = fork(live)

@@ -30,6 +30,7 @@ class Message(IntEnum):
 
 _HEADER = struct.Struct("<BQI")
 _TEXT_BYTES = 1 << 16
+_CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,21 +80,29 @@ def receive(channel: socket.socket) -> Packet | None:
     whole = channel.type != socket.SOCK_STREAM
     wanted = _HEADER.size + (_TEXT_BYTES if whole else 0)
     try:
-        data, ancillary, _, _ = channel.recvmsg(wanted, socket.CMSG_SPACE(array.array("i").itemsize))
+        data, ancillary, _, _ = channel.recvmsg(wanted, socket.CMSG_SPACE(array.array("i").itemsize), _CLOEXEC)
     except (BlockingIOError, InterruptedError):
         return None
     except OSError:
         return Packet(Message.ORPHANED)
     if len(data) < _HEADER.size:
+        if (surplus := _descriptor(ancillary)) >= 0:
+            os.close(surplus)
         return Packet(Message.ORPHANED)
     kind, number, length = _HEADER.unpack_from(data)
     text = data[_HEADER.size :]
-    while len(text) < length:
+    while not whole and len(text) < min(length, _TEXT_BYTES):
         more = channel.recv(length - len(text))
         if not more:
             return Packet(Message.ORPHANED)
         text += more
-    return Packet(Message(kind), number, text, _descriptor(ancillary))
+    descriptor = _descriptor(ancillary)
+    try:
+        return Packet(Message(kind), number, text, descriptor)
+    except ValueError:  # no message of ours: who speaks like that is not listened to any more
+        if descriptor >= 0:
+            os.close(descriptor)
+        return Packet(Message.ORPHANED)
 
 
 def _descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:

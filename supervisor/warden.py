@@ -158,7 +158,7 @@ class Warden:
             return False
         if watch.alone_since is None:
             watch.alone_since = now
-        return worker.row.cells[Cell.CONNECTIONS] <= overdue or now - watch.alone_since > _MOVE_S
+        return worker.row.count(Cell.CONNECTIONS) <= overdue or now - watch.alone_since > _MOVE_S
 
     def _quarantine(self, worker: Worker, reason: str, more: Late) -> None:
         """Log what hangs, with all stacks, and have the worker replaced."""

@@ -1,0 +1,136 @@
+"""What a worker in an attacker's hands writes where the master reads: it must neither stop nor spin."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from webpy.supervisor import Board
+from webpy.supervisor.client import ControlClient
+from webpy.supervisor.recordlog import Drained, RecordLog
+from webpy.supervisor.strangers import count, counts, moment
+
+from .masters import Master, until
+
+Make = Callable[..., Master]
+
+LIMITS = {"heartbeat_timeout_s": 0.6, "request_timeout_s": 0.6, "slow_request_s": 0.3, "max_memory_bytes": 1 << 40}
+
+
+def test_numbers() -> None:
+    assert count(7) == 7 and count(2**64 - 1) == count(1 << 53) == 0
+    assert counts(memoryview(b"\1" + bytes(7) + b"\xff" * 8).cast("Q")) == [1, 0]
+    now = time.monotonic()
+    assert moment(now) == now
+    for nonsense in (math.nan, math.inf, -math.inf, -1.0, now + 1e6, 5e-324 * 0):
+        assert moment(nonsense) == 0.0
+
+
+def test_the_board_can_neither_shrink_nor_grow() -> None:
+    board = Board(2, 1)
+    size = os.fstat(board.memory_fd).st_size
+    for wanted in (0, size - 1, size + 4096):
+        with pytest.raises(PermissionError):
+            os.ftruncate(board.memory_fd, wanted)
+    with pytest.raises(PermissionError):
+        fcntl.fcntl(board.memory_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+    board.close()
+
+
+@pytest.mark.parametrize("lane", ["lead", "pool"])
+@pytest.mark.parametrize(
+    ("head", "tail"),
+    [(0, 5), (5, 0), (200, 100), (2**64 - 1, 0), (0, 2**64 - 1), (2**64 - 1, 2**64 - 3), (2**62, 2**62)],
+)
+def test_a_ring_that_was_written_over_is_skipped(tmp_path: Path, lane: str, head: int, tail: int) -> None:
+    said: list[str] = []
+    board = Board(1, 1, ring_bytes=64, pool_ring_bytes=64)
+    log = RecordLog(str(tmp_path / "log"), lambda _level, text: said.append(text))
+    ring = getattr(board.rows[0], lane)
+    ring.write(b"before\n")
+    log.drain(board.rows)
+    ring._cells[0], ring._cells[8] = head, tail
+    assert ring.pending_bytes in range(65)
+    assert log.drain(board.rows) is Drained.IDLE
+    assert not ring.pending_bytes and log.damaged == 1
+    board.retire(board.rows[0])
+    ring.attach()
+    for number in range(30):
+        ring.write(b"%d after\n" % number)
+        log.drain(board.rows)
+    assert (tmp_path / "log").read_bytes().splitlines() == [b"before", *(b"%d after" % number for number in range(30))]
+    assert len(said) == 1 and "written over shared memory" in said[0]
+
+
+def test_counts_that_cannot_be_are_not_carried_over() -> None:
+    board = Board(1, 1)
+    for _ in range(3):
+        row = board.rows[0]
+        row.cells.cast("B")[:] = b"\xff" * row.cells.nbytes
+        row.lead.latency.cast("B")[:] = b"\xff" * row.lead.latency.nbytes
+        row.pool._cells.cast("B")[:] = b"\xff" * row.pool._cells.nbytes
+        board.retire(row)
+    assert not any(board.totals) and not any(board.totals_latency)
+
+
+def test_a_doorbell_that_rings_without_end_is_heard_once() -> None:
+    board = Board(1, 1)
+    os.set_blocking(board.doorbell, False)
+    for _ in range(20000):
+        board.ring()
+    for _ in range(20):
+        board.silence()
+    with pytest.raises(BlockingIOError):
+        os.read(board.doorbell_reader, 1)
+    board.close()
+
+
+def status(path: Path) -> dict[str, Any]:
+    with ControlClient(path) as client:
+        told: dict[str, Any] = client.ask("status", timeout_s=10)["status"]
+    json.dumps(told, allow_nan=False)
+    return told
+
+
+@pytest.mark.parametrize("how", ["ones", "nan", "inf", *map(str, range(4))])
+def test_a_row_full_of_nonsense(master: Make, tmp_path: Path, how: str) -> None:
+    path = tmp_path / "control"
+    served = master(config={**LIMITS, "control": str(path)}, beat=True).start().started()
+    victim = int(served.ask(f"scribble {how}").split()[0])
+    process = psutil.Process(served.process.pid)
+    for _ in range(3):
+        with ControlClient(path) as client:
+            assert client.ask("stacks", timeout_s=10)["ok"]
+        assert len(status(path)["workers"][0]["map"]) < 300
+    before, began = process.cpu_times(), time.monotonic()
+    time.sleep(0.5)
+    after, spent_s = process.cpu_times(), time.monotonic() - began
+    assert after.user + after.system - before.user - before.system < 0.5 * spent_s, "it spins"
+    if victim in (child.pid for child in served.descendants()):  # unless it was found to hang, and replaced
+        os.kill(victim, signal.SIGKILL)
+    until(lambda: victim not in (child.pid for child in served.descendants()), "it has gone")
+    asked = 0
+
+    def works_again() -> bool:
+        nonlocal asked
+        asked += 1
+        said = f"again by {served.ask('again').split()[0]}\n".encode()
+        return said in (served.folder / "access.log").read_bytes()
+
+    until(works_again, "a worker in that row serves, and its records come")
+    told = status(path)
+    if not how.isdigit():  # of random numbers, some few may be true
+        assert 0 < told["totals"]["requests"] <= asked and told["totals"]["by_class"]["5xx"] == 0
+    assert told["log"]["bytes"] < 1 << 20
+    assert served.stop() == 0
+    assert "a step of the master failed" not in served.text()
