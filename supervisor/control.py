@@ -38,6 +38,7 @@ class Control:
         self._say = say
         self._file: SocketFile | None = None
         self._where = "off"
+        self._next: tuple[str, SocketFile] | None = None
         self._connections: set[Conversation] = set()
         self._sweeper: Timer | None = None
 
@@ -51,14 +52,15 @@ class Control:
 
         A socket that is there already stays, or is made again if its file has gone. A failure is a warning.
         """
-        if where == self._where and self._file is not None and self._file.is_there():
+        prepared, self._next = self._next, None
+        if prepared is None and self._stays(where):
             return
         self._stop_listening()
         self._where = where
         if where == "off":
             return
         try:
-            self._file = make(where, name)
+            self._file = prepared[1] if prepared is not None else make(where, name)
         except OSError as error:
             path = error.filename or ("" if where == "auto" else where)
             what = f"control socket {path!r}" if path else "control socket"
@@ -66,6 +68,24 @@ class Control:
             return
         self._loop.watch(self._file.socket, self._accept)
         self._say("info", f"control socket {self._file.path}")
+
+    def prepare(self, where: str, name: str) -> None:
+        """Make the socket that `listen` is to use for these arguments, and leave alone the one that is there; OSError
+        when it cannot be made. `discard` undoes it."""
+        self.discard()
+        if where not in ("off", self._where) and not self._stays(where):
+            self._next = where, make(where, name)
+
+    def discard(self) -> None:
+        """Undo `prepare`."""
+        if self._next is not None:
+            self._next[1].close()
+            self._next = None
+
+    def _stays(self, where: str) -> bool:
+        if self._file is None or not self._file.is_there():
+            return False
+        return where == self._where or (where != "auto" and os.path.abspath(where) == self._file.path)
 
     def serve(self, sock: socket.socket) -> None:
         """Take commands on a connected socket of the master's own making, until its other end is closed."""
@@ -77,6 +97,7 @@ class Control:
         for connection in tuple(self._connections):
             connection.close()
         self._stop_listening()
+        self.discard()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -85,6 +106,8 @@ class Control:
         """Close the descriptors (in a forked child)."""
         if self._file is not None:
             self._file.socket.close()
+        if self._next is not None:
+            self._next[1].socket.close()
         for connection in self._connections:
             connection.socket.close()
 

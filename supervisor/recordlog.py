@@ -154,11 +154,19 @@ class RecordLog:
             self._report("error", f"cannot write access log {self._target!r}: {error.strerror}; records wait")
         return False
 
-    def reopen(self, target: str | None = None) -> None:
-        """Open the file anew, or another one; OSError leaves everything as it was."""
-        sink = _open(target or self._target)
+    def reopen(self) -> None:
+        """Open the file anew; OSError leaves everything as it was."""
+        self.use(self._target, self.open(self._target))
+
+    @staticmethod
+    def open(target: str) -> Sink | None:
+        """Open what `target` names, for `use`; OSError when it cannot be."""
+        return _open(target)
+
+    def use(self, target: str, sink: Sink | None) -> None:
+        """Write to `sink`, which `open` gave for `target`, from now on."""
         old, self._sink = self._sink, sink
-        self._target = target or self._target
+        self._target = target
         if self._half is not None and (old is None or sink is None or not sink.is_same(old)):
             if old is not None and self._half_bytes and old.size() == self._half_end:
                 old.take_back(self._half_bytes)  # the record stands whole in the new file, and nowhere else

@@ -346,7 +346,14 @@ class Supervisor:
 
     def prepare(self, number: int) -> Generation:
         self.notify.reloading(f"loading generation {number}")
-        return Generation(number, self.resources.renew(self.check), self.services, self)
+        basis = self.resources.renew(self.check)
+        try:
+            self.control.prepare(basis.config.control, basis.config.name)
+        except OSError as error:
+            self.resources.revert(basis)
+            where, why = basis.config.control, error.strerror or error
+            raise SettingsError(f"control is {where!r}: no socket can be made there, {why}") from error
+        return Generation(number, basis, self.services, self)
 
     def check(self, config: Config) -> None:
         """Raise SettingsError if a running server cannot take on these settings."""
@@ -377,8 +384,9 @@ class Supervisor:
         self.services.board.master[MasterCell.RELOADS_FAILED] += 1
         self.services.events.add("reload-failed", why)
         self.notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
+        self.control.discard()
         if new is not None:
-            self.resources.revert(new.basis, self.current.config)
+            self.resources.revert(new.basis)
 
 
 def _have_standard_streams() -> None:
