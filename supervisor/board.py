@@ -332,9 +332,13 @@ def _shared_memory(size: int) -> int:
         descriptor = os.memfd_create("supervisor-board", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     except OSError:  # a sandbox that forbids it: an anonymous mapping does, but for an upgrade in place
         return -1
-    os.ftruncate(descriptor, size)
-    # every process has a descriptor of it: mmap.mmap keeps one
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    try:
+        os.ftruncate(descriptor, size)
+        # every process has a descriptor of it: mmap.mmap keeps one
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    except OSError:  # what is not sealed is better not a file
+        os.close(descriptor)
+        return -1
     return descriptor
 
 
