@@ -85,24 +85,33 @@ def receive(channel: socket.socket) -> Packet | None:
         return None
     except OSError:
         return Packet(Message.ORPHANED)
-    if len(data) < _HEADER.size:
-        if (surplus := _descriptor(ancillary)) >= 0:
-            os.close(surplus)
-        return Packet(Message.ORPHANED)
-    kind, number, length = _HEADER.unpack_from(data)
-    text = data[_HEADER.size :]
-    while not whole and len(text) < min(length, _TEXT_BYTES):
-        more = channel.recv(length - len(text))
-        if not more:
-            return Packet(Message.ORPHANED)
-        text += more
     descriptor = _descriptor(ancillary)
-    try:
-        return Packet(Message(kind), number, text, descriptor)
-    except ValueError:  # no message of ours: who speaks like that is not listened to any more
+    packet = _parsed(channel, data, descriptor)
+    if packet is None:
         if descriptor >= 0:
             os.close(descriptor)
         return Packet(Message.ORPHANED)
+    return packet
+
+
+def _parsed(channel: socket.socket, data: bytes, descriptor: int) -> Packet | None:
+    """Give the packet that `data` is, or on a stream begins with; None for the channel's end, or what is no message of
+    ours: who speaks like that is not listened to any more."""
+    if len(data) < _HEADER.size:
+        return None
+    kind, number, length = _HEADER.unpack_from(data)
+    text = data[_HEADER.size :]
+    if length > _TEXT_BYTES:
+        return None
+    try:
+        while len(text) < length:
+            more = channel.recv(length - len(text)) if channel.type == socket.SOCK_STREAM else b""
+            if not more:
+                return None
+            text += more
+        return Packet(Message(kind), number, text, descriptor)
+    except (OSError, ValueError):
+        return None
 
 
 def _descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:
