@@ -183,6 +183,9 @@ class Echo(Application):
                 self.task(context, kind, float(argument or 0))
             case b"scribble":
                 scribble(context, rest)
+            case b"hush":
+                context.row.lead.write(b"hushed\n")
+                context.board.asleep[0] = 0
             case b"gil":
                 hold_the_gil()
             case b"grow":
@@ -205,7 +208,7 @@ class Echo(Application):
                 for number in range(int(rest)):
                     context.row.lead.write(b"flood %d %d %s\n" % (os.getpid(), number, b"x" * 80))
                     context.row.pool.write(b"pool %d %d %s\n" % (os.getpid(), number, b"y" * 80))
-        if word == b"scribble":
+        if word in (b"scribble", b"hush"):
             return about
         context.row.lead.write(b"%s by %d\n" % (line, os.getpid()))
         context.row.lead.latency[2 * BUCKETS + bucket(int((time.monotonic() - began) * 1e6))] += 1

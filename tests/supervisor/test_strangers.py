@@ -134,3 +134,13 @@ def test_a_row_full_of_nonsense(master: Make, tmp_path: Path, how: str) -> None:
     assert told["log"]["bytes"] < 1 << 20
     assert served.stop() == 0
     assert "a step of the master failed" not in served.text()
+
+
+def test_records_come_although_nobody_says_that_the_master_sleeps(master: Make) -> None:
+    served = master().start().started()
+    served.ask("one")
+    until(lambda: served.records(), "its record")
+    time.sleep(0.3)  # until the master sleeps
+    served.ask("hush")
+    until(lambda: served.records()[1:] == ["hushed"], "its record all the same")
+    assert served.stop() == 0
