@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .config import SettingsError
 from .controlsocket import SocketFile, make
 from .conversation import Answer, Conversation, Run
 from .eventloop import EventLoop, Timer
@@ -38,7 +39,7 @@ class Control:
         self._say = say
         self._file: SocketFile | None = None
         self._where = "off"
-        self._next: tuple[str, SocketFile] | None = None
+        self._next: SocketFile | None = None
         self._connections: set[Conversation] = set()
         self._sweeper: Timer | None = None
 
@@ -60,7 +61,7 @@ class Control:
         if where == "off":
             return
         try:
-            self._file = prepared[1] if prepared is not None else make(where, name)
+            self._file = prepared or make(where, name)
         except OSError as error:
             path = error.filename or ("" if where == "auto" else where)
             what = f"control socket {path!r}" if path else "control socket"
@@ -70,16 +71,20 @@ class Control:
         self._say("info", f"control socket {self._file.path}")
 
     def prepare(self, where: str, name: str) -> None:
-        """Make the socket that `listen` is to use for these arguments, and leave alone the one that is there; OSError
-        when it cannot be made. `discard` undoes it."""
+        """Make the socket that `listen` is to use for these arguments, and leave alone the one that is there;
+        SettingsError when it cannot be made. `discard` undoes it."""
         self.discard()
-        if where not in ("off", self._where) and not self._stays(where):
-            self._next = where, make(where, name)
+        if where in ("off", self._where) or self._stays(where):
+            return
+        try:
+            self._next = make(where, name)
+        except OSError as error:
+            raise SettingsError(f"control is {where!r}: no socket there, {error.strerror or error}") from error
 
     def discard(self) -> None:
         """Undo `prepare`."""
         if self._next is not None:
-            self._next[1].close()
+            self._next.close()
             self._next = None
 
     def _stays(self, where: str) -> bool:
@@ -107,7 +112,7 @@ class Control:
         if self._file is not None:
             self._file.socket.close()
         if self._next is not None:
-            self._next[1].socket.close()
+            self._next.socket.close()
         for connection in self._connections:
             connection.socket.close()
 
