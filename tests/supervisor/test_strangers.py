@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import http.client
 import json
 import math
 import os
@@ -15,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.server import Server
 from webpy.supervisor import Board
 from webpy.supervisor.client import ControlClient
 from webpy.supervisor.recordlog import Drained, RecordLog
@@ -23,6 +26,46 @@ from webpy.supervisor.strangers import count, counts, moment
 from .masters import Master, until
 
 Make = Callable[..., Master]
+
+ATTACK = """
+import mmap
+import os
+import random
+
+import webpy as web
+
+
+def board():
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            if "supervisor-board" in os.readlink(f"/proc/self/fd/{fd}"):
+                return int(fd)
+        except OSError:
+            pass
+
+
+class Attack(web.HTTPHandler):
+    def do_get(self):
+        fd = board()
+        try:
+            os.ftruncate(fd, 0)
+        except PermissionError:
+            size = os.fstat(fd).st_size
+            how = self.request.path.strip("/")
+            filling = b"\\xff" * (1 << 20) if how == "ones" else random.Random(how).randbytes(1 << 20)
+            with mmap.mmap(fd, size) as mapping:
+                for at in range(0, size, 1 << 20):
+                    mapping[at : at + (1 << 20)] = filling[: min(1 << 20, size - at)]
+        return 200, "done"
+
+
+class Hello(web.HTTPHandler):
+    def do_get(self):
+        return 200, str(os.getpid())
+
+
+routes = {"/hello": Hello, "/.*": Attack}
+"""
 
 LIMITS = {"heartbeat_timeout_s": 0.6, "request_timeout_s": 0.6, "slow_request_s": 0.3, "max_memory_bytes": 1 << 40}
 
@@ -144,3 +187,39 @@ def test_records_come_although_nobody_says_that_the_master_sleeps(master: Make) 
     served.ask("hush")
     until(lambda: served.records()[1:] == ["hushed"], "its record all the same")
     assert served.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ones", "seed"])
+def test_the_whole_board_is_written_over_while_a_real_server_runs(
+    serve: Callable[..., Server], tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "app.py").write_text(ATTACK)
+    server = serve(tmp_path / "app.py", "--workers", "2", "--control", str(tmp_path / "control"))
+    server.wait_for("worker [01] gen 1 .* is ready", count=2)
+    assert server.get("/hello").status == 200
+    with contextlib.suppress(OSError, http.client.HTTPException):  # what becomes of that worker is its own affair
+        server.get(f"/{how}")
+    workers = status(tmp_path / "control")["workers"]
+    process = psutil.Process(server.pid)
+    before, began = process.cpu_times(), time.monotonic()
+    time.sleep(1.0)
+    after, spent_s = process.cpu_times(), time.monotonic() - began
+    assert after.user + after.system - before.user - before.system < 0.5 * spent_s, "it spins"
+    for worker in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker["pid"], signal.SIGKILL)
+
+    def recovered() -> bool:
+        told = status(tmp_path / "control")["workers"]
+        old = {worker["pid"] for worker in workers}
+        return len(told) == 2 and all(each["state"] == "ready" and each["pid"] not in old for each in told)
+
+    until(recovered, "two other workers serve")
+    server.wait_for("a worker has written over shared memory")
+    lines = len(server.log)
+    for _ in range(20):
+        assert server.get("/hello").status == 200
+    until(lambda: sum("GET /hello" in line for line in server.log[lines:]) == 20, "each has its record")
+    assert server.stop() == 0
+    assert not any("a step of the master failed" in line for line in server.errors)
