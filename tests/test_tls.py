@@ -208,6 +208,24 @@ def test_files_that_were_read_do_for_another_context(files: Files, tmp_path: Pat
         make_context(given)
 
 
+def test_a_key_that_only_the_master_may_read(files: Files, tmp_path: Path) -> None:
+    cert, key = (shutil.copy(path, tmp_path) for path in (files.cert, files.key))
+    given = settings(certfile=cert, keyfile=key)
+    read = PemFiles(given)
+    os.chmod(key, 0)
+    pid = os.fork()
+    if pid == 0:  # as the process that loads the application does
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            os._exit(int(os.access(key, os.R_OK) or make_context(given, read) is None))
+        finally:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 def test_a_broken_certificate_does_not_keep_the_dead_from_coming_back(
     serve: Callable[..., Server], files: Files, tmp_path: Path
 ) -> None:
