@@ -62,6 +62,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.coroutines",
             "webpy.atomic",
             "webpy.errors",
+            "webpy.fields",
             "webpy.handler",
             "webpy.headers",
             "webpy.hosting",
