@@ -12,7 +12,8 @@ __all__ = ["Answering", "Body", "Response", "Result"]
 #: What a handler may answer with: text (sent as UTF-8), bytes, nothing, a binary stream, or an iterable of bytes.
 Body: TypeAlias = "str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | None"
 
-#: What a handler's method returns: status and body, or status, reason phrase and body.
+#: What a handler's method returns: status and body, or status, reason phrase and body. Any, as `encode` may take
+#: whatever its class sends, such as a dict. For applications with types: `from webpy.response import Result`.
 Result: TypeAlias = "tuple[int, Body] | tuple[int, str | None, Body] | Any"
 
 

@@ -20,7 +20,6 @@ from typing import Any, NoReturn
 
 from .atomic import ResourceLocks
 from .errors import HTTPErrorHandler
-from .handler import HTTPHandler
 from .routes import compile_routes
 from .settings import Resolved, Settings, find_config, resolve
 from .supervisor import Config, LoadError, Sidecar, Supervisor
@@ -161,8 +160,8 @@ class HTTPServer:
     def __init__(
         self,
         address: tuple[str, int] | str,
-        routes: Mapping[str, type[HTTPHandler]],
-        error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None,
+        routes: Mapping[str, Any],  # Any: `{"/": Handler, **webpy.file.new("docs")}` is a dict of objects to mypy
+        error_routes: Mapping[Any, Any] | None = None,
         keyfile: str | None = None,
         certfile: str | None = None,
         *,
