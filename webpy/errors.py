@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .answer import NO_SNIFFING
 from .headers import HTTPHeaders
 from .protocol import REASONS
 from .response import Answering
@@ -60,6 +61,7 @@ class HTTPErrorHandler(Answering):
         if isinstance(message, (Mapping, list)):
             if "Content-Type" not in self.response.headers:
                 self.response.headers.set("Content-Type", "application/json")
+                self.response.headers.set(*NO_SNIFFING)
             return json.dumps(dict(message) if isinstance(message, Mapping) else message, allow_nan=False).encode()
         if message is not None:
             return message

@@ -54,6 +54,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .answer import NO_SNIFFING
 from .errors import HTTPError, HTTPErrorHandler
 from .fields import ABSENT, MissingField, wrong_type
 from .handler import HTTPHandler
@@ -196,6 +197,7 @@ class JSONHandler(HTTPHandler):
         text = dumps(body, self.json_default)
         if "Content-Type" not in self.response.headers:
             self.response.headers.set("Content-Type", _TYPE)
+            self.response.headers.set(*NO_SNIFFING)
         return super().encode(text)
 
     def respond(self) -> Result:
@@ -233,6 +235,7 @@ class JSONErrorHandler(HTTPErrorHandler):
         stated = (self.response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
         if not stated.endswith("+json"):  # what was right for the message is not for this
             self.response.headers.set("Content-Type", _TYPE)
+            self.response.headers.set(*NO_SNIFFING)
         message: Any = self.error.message
         if isinstance(message, (Mapping, list)):
             return dumps(dict(message) if isinstance(message, Mapping) else message)

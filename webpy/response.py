@@ -7,7 +7,11 @@ from typing import IO, Any, TypeAlias
 
 from .headers import HTTPHeaders
 
-__all__ = ["Answering", "Body", "Response", "Result"]
+__all__ = ["NO_TYPE", "Answering", "Body", "Response", "Result"]
+
+#: as the Content-Type of a response: its body is sent without one. For hosts, whose application said none: only of what
+#: a handler of ours returned is the type known (text, or else bytes).
+NO_TYPE = ""
 
 #: What a handler may answer with: text (sent as UTF-8), bytes, nothing, a binary stream, or an iterable of bytes.
 Body: TypeAlias = "str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | None"

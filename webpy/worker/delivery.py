@@ -10,12 +10,12 @@ import select
 import ssl
 import time
 
-from ..answer import Answer, render
+from ..answer import NO_SNIFFING, TEXT_TYPE, Answer, render
 from ..errors import HTTPError
 from ..protocol import REASONS, ProtocolError, encode_head
 from ..request import Request
 from ..supervisor import Line
-from .clock import SERVER, TEXT
+from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
 from .output import Output
@@ -178,7 +178,8 @@ class Delivery:
         fields = [
             ("Server", SERVER),
             ("Date", core.clock.date),
-            ("Content-Type", TEXT),
+            ("Content-Type", TEXT_TYPE),
+            NO_SNIFFING,
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
         ]
