@@ -273,6 +273,9 @@ class Supervisor:
         wanted = min(max(workers, 1), most)
         if wanted != workers:
             self._errors.say("warning", f"{workers} workers: 1 to {most} are possible")
+        if wanted > 1 and self.current.alone:
+            self._errors.say("warning", f"{wanted} workers: {self.current.alone}")
+            return
         if wanted != self.fleet.wanted:
             text = f"workers: {self.fleet.wanted} -> {wanted}"
             self._errors.say("info", text)

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.server import Server
+from webpy import repeats, sharing
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 60.0  # of one test with its fixtures, unless it carries @pytest.mark.timeout(seconds)
@@ -101,6 +102,13 @@ def pytest_runtest_makereport(
             for title, lines in (("error log", server.errors), ("access log", server.log)):
                 report.sections.append((f"{title} of pid {server.pid}", "\n".join(lines[-200:])))
     return report
+
+
+@pytest.fixture(autouse=True)
+def fresh_process() -> None:
+    """Each test as in a process of its own: what others logged is logged again, and their stores in memory are gone."""
+    repeats._said.clear()
+    sharing._things.clear()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .response import Body, Result
     from .routes import Groups
 
-__all__ = ["HTTPError", "HTTPErrorHandler"]
+__all__ = ["HTTPError", "HTTPErrorHandler", "Unavailable"]
 
 
 class HTTPError(Exception):
@@ -42,6 +42,13 @@ class HTTPError(Exception):
         self.headers = HTTPHeaders(headers) if isinstance(headers, Mapping) else headers
         self.status_message = status_message or REASONS.get(self.status, "Unknown")
         super().__init__(f"{self.status} {self.status_message}")
+
+
+class Unavailable(Exception):
+    """What a request needs cannot be had now: a store is down, its disk is full. The text says what and why.
+
+    A handler that lets it through answers 503 with Retry-After, and the error log gets a line, no traceback.
+    """
 
 
 class HTTPErrorHandler(Answering):

@@ -57,6 +57,10 @@ class Nonces:
         self._key = b""
         self._opening = threading.Lock()
 
+    def prepare(self) -> None:
+        """Find the store now, before workers are forked. Raises as `webpy.store.open`."""
+        self._opened()
+
     def issue(self, realm: str) -> str:
         """A new nonce for `realm`."""
         raw = struct.pack(">Q", int(time.time() * 1000)) + secrets.token_bytes(_RANDOM_BYTES)

@@ -13,7 +13,7 @@
 | `redis://HOST`, `rediss://`, `unix://` | a Redis server; `webpy[redis]` | all machines | yes |
 | `memcached://HOST` | a memcached server, which may forget; `webpy[memcached]` | all machines | no |
 | `file:///DIR` | a directory of mode 700, a file a key | all processes of this machine | yes |
-| `memory:` | a dict in this process | one worker: every worker has a dict of its own | yes |
+| `memory:` | a dict in this process | one worker: `--workers 2` is refused at the start | yes |
 | none | the environment's `WEBPY_STORE` if set, else `sqlite:///webpy-store.sqlite3` | | |
 
 As in SQLAlchemy, PATH and DIR are relative to the current directory, and an absolute one makes four slashes:

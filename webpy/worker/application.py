@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..accesslog import AccessFormat, compile_format
 from ..protocol import Limits
 from ..routes import RouteTable, compile_routes
+from ..sharing import refusal, serve_with, why_alone
 from ..supervisor import LoadError
 from ..tls import PemFiles, make_context
 from .accepting import Acceptor
@@ -83,11 +86,15 @@ class WebApplication:
         self._routes: RouteTable | None = None
         self._tls: ssl.SSLContext | None = None
         self._pem_files = PemFiles(resolved.settings)
+        self._workers = resolved.settings.worker_count()
+        self.alone = ""
 
     def load(self) -> None:
         """Load the application, its routes and certificates (in the zygote)."""
         if self._own_log:
             _log_to_stderr(self._log, self._resolved.settings.log_level)
+        with contextlib.suppress(OSError):
+            tempfile.gettempdir()  # finds out by writing, which fails when the disk is full by then
         site = self._find_site()
         try:
             if site.settings:
@@ -101,6 +108,10 @@ class WebApplication:
             self._log.warning("%s", complaint)
         if site.warm_up is not None:
             site.warm_up()
+        if names := why_alone():
+            self.alone = refusal(names)
+            if self._workers > 1:
+                raise LoadError(f"{self._workers} workers: {self.alone}")
 
     def _access_format(self) -> AccessFormat | None:
         settings = self._resolved.settings
@@ -111,6 +122,7 @@ class WebApplication:
     def run(self, context: Context) -> None:
         """Serve until the master says otherwise (in a worker)."""
         assert self._routes is not None
+        serve_with(self._workers)
         gc.enable()
         if gc.get_threshold()[0] == _PYTHONS_THRESHOLD:
             gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])

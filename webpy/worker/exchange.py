@@ -6,14 +6,16 @@ While a connection is RUNNING it belongs to the thread that runs its handler, an
 
 from __future__ import annotations
 
+import errno
 import io
 import select
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, BadResult, file_range, render
-from ..errors import HTTPError, HTTPErrorHandler
+from ..errors import HTTPError, HTTPErrorHandler, Unavailable
 from ..merging import add_cookies
+from ..repeats import complain
 from ..request import Request
 from .clock import SERVER
 from .connection import Connection, Phase
@@ -25,6 +27,8 @@ from .pace import COMPUTING, Probe
 from .plan import Plan
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ..handler import HTTPHandler
     from ..response import Response
     from ..routes import RouteTable
@@ -35,6 +39,7 @@ __all__ = ["Exchange"]
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
 _mono = time.monotonic
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Exchange:
@@ -197,9 +202,7 @@ class Exchange:
             if response is not None:
                 cookies = response.headers.getlist("Set-Cookie")
         else:
-            trace = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
-            self._core.log.error("%s raised", name_of(plan, request), exc_info=trace)
-            error = HTTPError(500)
+            error = self._told(plan, request, error)
         try:
             renderer = self._routes.error_handler(request, error)
             result = renderer.respond()
@@ -215,6 +218,19 @@ class Exchange:
         if request.has_error_headers:
             renderer.response.headers.add_missing(request.error_headers)
         return renderer, result
+
+    def _told(self, plan: Plan, request: Request, error: BaseException) -> HTTPError:
+        """Log what a handler raised, and give the error to answer with."""
+        trace = error.__traceback__ and error.__traceback__.tb_next  # without our own frame
+        if isinstance(error, Unavailable):
+            complain(self._core.log, str(error), name_of(plan, request))
+            return HTTPError(503, headers={"Retry-After": "1"})
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            file = "" if error.filename is None else f", {error.filename!r}"
+            complain(self._core.log, str(error.strerror), f"{name_of(plan, request)}, {_place_of(trace)}{file}")
+            return HTTPError(507)  # RFC 4918 section 11.5
+        self._core.log.error("%s raised", name_of(plan, request), exc_info=error.with_traceback(trace))
+        return HTTPError(500)
 
     def settle(
         self,
@@ -311,3 +327,12 @@ class Exchange:
                 conn.intake.abandon()  # nobody receives it any more: a body of the answer that reads it must not wait
         conn.phase = Phase.RUNNING
         self.settle(conn, plan, handler, result, began_s, None, line, closing=conn.intake is not None)
+
+
+def _place_of(trace: TracebackType | None) -> str:
+    """File and line where something was raised."""
+    if trace is None:
+        return "somewhere"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -16,6 +16,7 @@ import time
 from typing import NamedTuple
 
 from ... import store as stores
+from ...repeats import due
 from ...store import Store, StoreError
 from ..logs import log
 from ..serving import request, response
@@ -197,4 +198,7 @@ def _key(text: str) -> str:
 
 
 def _complain(error: StoreError) -> None:
-    log(f"the store of the cache failed: {error}", "CACHE", severity=logging.WARNING)
+    text = f"the store of the cache failed: {error}"
+    more = due(text)
+    if more is not None:
+        log(text + more, "CACHE", severity=logging.WARNING)
