@@ -109,6 +109,7 @@ def fresh_process() -> None:
     """Each test as in a process of its own: what others logged is logged again, and their stores in memory are gone."""
     repeats._said.clear()
     sharing._things.clear()
+    sharing.serve_with(1)
 
 
 @pytest.fixture
