@@ -73,6 +73,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.response",
             "webpy.routes",
             "webpy.sharing",
+            "webpy.state",
         },
     ),
     ("protocol", {"webpy.protocol"}),

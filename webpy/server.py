@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
+from . import state
 from .atomic import ResourceLocks
 from .errors import HTTPErrorHandler
 from .routes import compile_routes
@@ -60,7 +61,9 @@ def serve_site(find_site: Callable[[], Site], resolve_again: Callable[[], Resolv
 
     def configure() -> tuple[Config, WebApplication]:
         resolved = resolve_again()
-        return _config_of(resolved, target), WebApplication(resolved, find_site, locks)
+        config = _config_of(resolved, target)
+        _prepare_state(config)
+        return config, WebApplication(resolved, find_site, locks)
 
     return _supervise(configure, locks)
 
@@ -124,6 +127,15 @@ def _config_of(resolved: Resolved, target: str | None = None) -> Config:
         awaits_fix=settings.reload,
         sidecars=tuple(_sidecars(resolved, target)),
     )
+
+
+def _prepare_state(config: Config) -> None:
+    """Make what workers that become another user keep theirs in, while this process (the master) may still do so."""
+    identity = Identity.of(config)
+    if identity.uid is not None and os.geteuid() == 0 and identity.uid != 0:
+        state.beside(config.pidfile)
+        with contextlib.suppress(OSError):  # a store that wants it says so, and what was tried, as it is loaded
+            state.prepare_for(identity.uid, identity.gid)
 
 
 def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:
@@ -282,8 +294,10 @@ class HTTPServer:
     def _configure(self, locks: ResourceLocks) -> Callable[[], tuple[Config, WebApplication]]:
         def configure() -> tuple[Config, WebApplication]:
             resolved = self._resolve()
+            config = _config_of(resolved)
+            _prepare_state(config)
             site = Site(self.routes, self.error_routes)
-            return _config_of(resolved), WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
+            return config, WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
 
         return configure
 

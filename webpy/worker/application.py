@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import state
 from ..accesslog import AccessFormat, compile_format
 from ..protocol import Limits
 from ..routes import RouteTable, compile_routes
@@ -95,6 +97,11 @@ class WebApplication:
             _log_to_stderr(self._log, self._resolved.settings.log_level)
         with contextlib.suppress(OSError):
             tempfile.gettempdir()  # finds out by writing, which fails when the disk is full by then
+        resolved = self._resolved
+        if resolved.file is not None:
+            state.note(resolved.file, "settings")
+        pidfile = resolved.settings.pidfile
+        state.beside(None if pidfile is None else os.path.join(resolved.base, pidfile))
         site = self._find_site()
         try:
             if site.settings:
@@ -108,6 +115,8 @@ class WebApplication:
             self._log.warning("%s", complaint)
         if site.warm_up is not None:
             site.warm_up()
+        for line in state.unwritable():
+            self._log.warning("%s", line)
         if names := why_alone():
             self.alone = refusal(names)
             if self._workers > 1:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import secrets
 import threading
 import time
@@ -23,8 +22,6 @@ from ..serving import request, response
 from ..urls import url as url_of
 
 __all__ = ["Cache", "MemoryCache", "Record", "StoreCache"]
-
-_DEFAULT = "sqlite:///webpy-cache.sqlite3"
 
 
 class Record(NamedTuple):
@@ -185,7 +182,7 @@ class StoreCache(Cache):
 
     def _open(self) -> Store:
         if self._opened is None:
-            self._opened = stores.open(self.store or os.environ.get("WEBPY_CACHE") or _DEFAULT)
+            self._opened = stores.open(self.store or stores.default_url("cache", "WEBPY_CACHE"))
         return self._opened
 
     def _key_of(self, url: str, head: bytes) -> str:
