@@ -135,7 +135,7 @@ def _prepare_state(config: Config) -> None:
     if identity.uid is not None and os.geteuid() == 0 and identity.uid != 0:
         state.beside(config.pidfile)
         with contextlib.suppress(OSError):  # a store that wants it says so, and what was tried, as it is loaded
-            state.prepare_for(identity.uid, identity.gid)
+            state.prepare_for(identity.uid, identity.gid, config.chdir)
 
 
 def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:

@@ -25,6 +25,7 @@ _BESIDE = (b"-wal", b"-shm", b"-journal", b".lock")  # of SQLite, and of the loc
 
 _noted: dict[bytes, str] = {}  # absolute real path of a file or directory to what it is
 _pidfile_folder: str | None = None
+_roots_own: tuple[str, str] | None = None  # STATE_DIRECTORY and XDG_STATE_HOME, before `prepare_for`
 
 
 class NoDirectory(OSError):
@@ -98,21 +99,30 @@ def beside(pidfile: str | None) -> None:
     _pidfile_folder = None if pidfile is None else os.path.dirname(os.path.abspath(pidfile))
 
 
-def prepare_for(uid: int, gid: int | None) -> None:
+def prepare_for(uid: int, gid: int | None, folder: str | None = None) -> None:
     """Make a state directory that this user can write, and have the children find it in STATE_DIRECTORY (in a master of
-    root's whose workers become somebody else). Raises OSError where that cannot be done."""
-    given = _given()
-    if given is None:
-        home = _home(uid)
-        if home is not None:
-            os.environ["XDG_STATE_HOME"] = os.path.join(home, ".local", "state")  # ours may be root's
-            return
-        given = "/var/lib/webpy" if _pidfile_folder is None else os.path.join(_pidfile_folder, "webpy-state")
-        os.makedirs(given, 0o755, exist_ok=True)
-    found = os.stat(given)
-    if found.st_uid == uid:
+    root's whose workers become somebody else); folder: the one that they run in, if it is not the current one.
+
+    It is a folder of the user's in $STATE_DIRECTORY, in $XDG_STATE_HOME/webpy, or beside the pidfile; nothing is made
+    for a user with a home, who can do so; the last resort is /var/lib/webpy. Raises OSError where that cannot be done.
+    """
+    global _roots_own
+    if _roots_own is None:
+        _roots_own = os.environ.get("STATE_DIRECTORY", ""), os.environ.get("XDG_STATE_HOME", "")
+    os.environ["STATE_DIRECTORY"], xdg = _roots_own  # a reload may name another user
+    user, base = _user_name(uid), _given()
+    if base is None and os.path.isabs(xdg):
+        base, user = os.path.join(xdg, "webpy"), f"{user}-{_name_of(folder or os.getcwd())}"
+    elif base is None and _home(uid) is not None:
         return
-    path = os.path.join(given, _user_name(uid))
+    elif base is None and _pidfile_folder is not None:
+        base = os.path.join(_pidfile_folder, "webpy-state")
+    elif base is None:
+        base, user = "/var/lib/webpy", f"{user}-{_name_of(folder or os.getcwd())}"
+    os.makedirs(base, 0o755, exist_ok=True)
+    if os.stat(base).st_uid == uid:
+        return
+    path = os.path.join(base, user)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -133,9 +143,7 @@ def _candidates() -> Iterator[str]:
     if given is not None:
         yield os.path.abspath(given)
         return
-    folder = os.getcwd()
-    name = f"{os.path.basename(folder) or 'root'}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
-    name = re.sub(r"[^\w.-]", "_", name)  # a store's URL ends at "?" and "#"
+    name = _name_of(os.getcwd())
     xdg = os.environ.get("XDG_STATE_HOME", "")
     home = _home(os.geteuid())
     if os.path.isabs(xdg):  # "All paths … must be absolute": XDG Base Directory Specification
@@ -144,6 +152,13 @@ def _candidates() -> Iterator[str]:
         yield os.path.join(home, ".local", "state", "webpy", name)
     if _pidfile_folder is not None:
         yield os.path.join(_pidfile_folder, "webpy-state")
+
+
+def _name_of(folder: str) -> str:
+    """What tells the applications of one user apart."""
+    folder = os.path.realpath(folder)
+    name = f"{os.path.basename(folder) or 'root'}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
+    return re.sub(r"[^\w.-]", "_", name)  # a store's URL ends at "?" and "#"
 
 
 def _home(uid: int) -> str | None:

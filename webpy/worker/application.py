@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import logging
 import os
@@ -95,8 +94,10 @@ class WebApplication:
         """Load the application, its routes and certificates (in the zygote)."""
         if self._own_log:
             _log_to_stderr(self._log, self._resolved.settings.log_level)
-        with contextlib.suppress(OSError):
+        try:
             tempfile.gettempdir()  # finds out by writing, which fails when the disk is full by then
+        except OSError as error:
+            self._log.warning("long bodies and uploads will be answered with 503: %s", error.strerror)
         resolved = self._resolved
         if resolved.file is not None:
             state.note(resolved.file, "settings")
@@ -117,6 +118,9 @@ class WebApplication:
             site.warm_up()
         for line in state.unwritable():
             self._log.warning("%s", line)
+        settings = resolved.settings
+        if settings.user is not None and settings.control != "off":  # or workers could have root's master replaced
+            self._log.info("webpy ctl is for the user that started this, not for %s", settings.user)
         if names := why_alone():
             self.alone = refusal(names)
             if self._workers > 1:
