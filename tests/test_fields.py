@@ -44,6 +44,10 @@ class Cookie(webpy.cookies.CookieMixIn):
     def do_get(self):
         return 200, self.cookies['theme']
 
+class Head(web.HTTPHandler):
+    def do_get(self):
+        return 200, self.request.headers['X-Token']
+
 class Bug(webpy.form.FormHandler):
     def do_post(self):
         return 200, {}['title']
@@ -56,7 +60,7 @@ class Caught(webpy.form.FormHandler):
             return 200, 'caught'
 
 routes = {'/form': Form, **webpy.query.new('/query', Query), '/json': Note, '/cookie': Cookie, '/bug': Bug,
-          '/caught': Caught}
+          '/caught': Caught, '/head': Head}
 """
 
 
@@ -189,6 +193,7 @@ def test_on_the_wire(serve: Serve, tmp_path: Any) -> None:
         ("POST", "/json", b'{"user": {"name": "a"}, "n": "1"}', JSON, "'n'"),
         ("POST", "/json", b"[]", JSON, "an array"),
         ("POST", "/json", b"null", JSON, "null"),
+        ("GET", "/head", None, {}, "'X-Token'"),
         ("GET", "/cookie", None, {"Cookie": "a=b"}, "'theme'"),
     ]:
         answer = server.request(method, path, body, headers)

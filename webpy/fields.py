@@ -1,7 +1,8 @@
-"""Owns what is answered when a field of a form, a query, a body in JSON or a cookie is missing or of the wrong type.
+"""Owns what is answered when a field of a form, a query, JSON, a cookie or a head is missing or of the wrong type.
 
 `MissingField` is what those mappings raise for `mapping[name]`, `text_as` reads the text of a field as a number or
-anything else. Knows none of the mappings; `webpy.form`, `webpy.query`, `webpy.json` and `webpy.cookies` call it.
+anything else. Knows none of the mappings; `webpy.form`, `webpy.query`, `webpy.json`, `webpy.cookies` and `request` call
+it.
 """
 
 from __future__ import annotations

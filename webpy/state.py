@@ -109,7 +109,10 @@ def prepare_for(uid: int, gid: int | None, folder: str | None = None) -> None:
     global _roots_own
     if _roots_own is None:
         _roots_own = os.environ.get("STATE_DIRECTORY", ""), os.environ.get("XDG_STATE_HOME", "")
-    os.environ["STATE_DIRECTORY"], xdg = _roots_own  # a reload may name another user
+    given, xdg = _roots_own
+    os.environ.pop("STATE_DIRECTORY", None)  # of before a reload, which may name another user
+    if given:
+        os.environ["STATE_DIRECTORY"] = given
     user, base = _user_name(uid), _given()
     if base is None and os.path.isabs(xdg):
         base, user = os.path.join(xdg, "webpy"), f"{user}-{_name_of(folder or os.getcwd())}"
