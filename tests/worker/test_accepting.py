@@ -134,7 +134,7 @@ def test_its_part_is_about_that_of_the_one_with_the_fewest(rig: Make, mine: int,
     parts.board.load[parts.row.index] = mine
     parts.board.load[0] = others
     try:
-        assert parts.acceptor._above_the_others() is not accepts
+        assert parts.acceptor._sharing.leaves_to_fewer() is not accepts
     finally:
         parts.core.conns.clear()
 
@@ -144,7 +144,7 @@ def test_workers_that_do_not_accept_do_not_count(rig: Make) -> None:
     parts.acceptor.start()
     for _ in range(5):
         parts.connection()
-    assert not parts.acceptor._above_the_others()
+    assert not parts.acceptor._sharing.leaves_to_fewer()
 
 
 # -- when none can be had ---------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..accesslog import AccessFormat, compile_format
 from ..protocol import Limits
 from ..routes import RouteTable, compile_routes
-from ..supervisor import LoadError
+from ..supervisor import LoadError, open_files
 from ..tls import PemFiles, make_context
 from .accepting import Acceptor
 from .clock import Clock
@@ -27,6 +27,7 @@ from .housekeeping import Housekeeping
 from .loop import Loop
 from .plan import PEER_BYTES, Planner
 from .reading import Reading
+from .room import room_for
 
 if TYPE_CHECKING:
     import ssl
@@ -99,6 +100,8 @@ class WebApplication:
             raise LoadError(str(error)) from error
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
             self._log.warning("%s", complaint)
+        most = room_for(self._resolved.settings)
+        self._log.info("at most %d connections a worker; its limit of open files is %d", most, open_files())
         if site.warm_up is not None:
             site.warm_up()
 
