@@ -99,6 +99,7 @@ def test_a_worker_that_is_stopped_slows_nobody_down(start: Start) -> None:
     healthy_s = time.monotonic() - began_s
     stopped = pids[0]
     os.kill(stopped, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{stopped}/stat").read_text().rpartition(")")[2].split()[0] == "T", "the stop")
     with ExitStack() as stack:
         for _ in range(10):
             client = stack.enter_context(Client(server))

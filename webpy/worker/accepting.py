@@ -24,6 +24,7 @@ from .core import Core
 from .handover import unpack
 from .room import Room
 from .sharing import Sharing
+from .sources import Sources
 
 if TYPE_CHECKING:
     from ..supervisor import Adoption
@@ -35,10 +36,21 @@ _Source = TypeVar("_Source", "socket.socket", "Adoption")
 _PATIENCE_S = 0.002  # that a connection waits for the workers with fewer
 _EXHAUSTED_S = 0.1  # between tries while the process has no descriptors left
 _TURN_S = 0.02  # that others listen in place of this worker, while connections are short
-_WAKE_ONE = select.EPOLLIN | select.EPOLLEXCLUSIVE
 _BATCH = 16  # connections accepted before the others' requests have their turn
 _MOST_PEERS = 4096
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOSPC)  # ENOSPC: of epoll's watches
+_GONE_ALREADY = (  # what became of the connection while it waited (accept(2))
+    errno.ECONNABORTED,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENOPROTOOPT,
+    errno.EOPNOTSUPP,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENONET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+)
 _SHUT_DOWN = (errno.EINVAL, errno.EBADF)  # the listener was
 
 
@@ -50,7 +62,7 @@ class Acceptor:
         self._tls = tls
         self._adoption = core.context.adoption
         self._listeners = {sock.fileno(): sock for sock in core.context.listeners}
-        self._sources: set[int] = set()  # the descriptors it waits on
+        self._sources = Sources(core)
         self._peers: dict[str, tuple[bytes, bytes]] = {}
         self._resume_s = 0.0  # when to listen again; 0.0 while listening
         self._impatient = False  # whoever waits now has waited for the others long enough
@@ -58,6 +70,7 @@ class Acceptor:
         self._complaints = Complaints(core.log)
         self._room = Room(core, self._complaints)
         self._exclusive = False  # the kernel wakes one worker for a connection
+        self._listens = True  # at all sources, or rests from all
         self._alone = False  # there are no others, or none that will take anything
 
     @property
@@ -70,24 +83,24 @@ class Acceptor:
         for fd, listener in self._listeners.items():
             with contextlib.suppress(OSError):  # a unix socket has no such thing
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
-            self._wait_on(fd, self._from(self._take, listener))
+            self._sources.add(fd, self._from(self._take, listener), self.resting, wakes_one=True)
         self._start_adopting()
         self._core.show_load(True)
 
     def _start_adopting(self) -> None:
         if self._adoption is not None and self._adoption.taker_fd not in self._sources:
-            self._wait_on(self._adoption.taker_fd, self._from(self._adopt, self._adoption))
+            self._sources.add(self._adoption.taker_fd, self._from(self._adopt, self._adoption), self.resting)
 
     def stop(self) -> None:
         """Take no more: others do."""
         self.stop_accepting()
-        for fd in tuple(self._sources):
-            self._leave(fd)
+        for fd in self._sources:
+            self._sources.leave(fd)
 
     def stop_accepting(self) -> None:
         """Accept no more, and close the listeners; what other workers give is still taken."""
         for fd, listener in self._listeners.items():
-            self._leave(fd)
+            self._sources.leave(fd)
             listener.close()
         self._listeners.clear()
 
@@ -106,17 +119,6 @@ class Acceptor:
         for _ in range(most):
             if (self._room.full() and not (_waits(source) and self._room.has_any())) or not take(source):
                 return
-
-    def _wait_on(self, fd: int, take: Callable[[int], None]) -> None:
-        self._sources.add(fd)
-        self._core.others[fd] = take
-        self._core.epoll.register(fd, self._events(fd))
-
-    def _leave(self, fd: int) -> None:
-        if fd in self._sources:
-            self._sources.remove(fd)
-            del self._core.others[fd]
-            self._core.epoll.unregister(fd)
 
     def wait_s(self, now_s: float, most_s: float) -> float:
         """How long the loop may sleep, at most `most_s`: until it is time to listen again."""
@@ -140,21 +142,12 @@ class Acceptor:
 
         Where the kernel wakes one worker for a connection, that one may have been killed, or hang, before it took it.
         """
-        if self._exclusive:
+        if self._exclusive or not self._listens:
             self._exclusive = self._sharing.short
             self._listen()
 
-    def _events(self, fd: int) -> int:
-        if self.resting:
-            return 0
-        return _WAKE_ONE if self._exclusive and fd in self._listeners else select.EPOLLIN
-
     def _listen(self) -> None:
-        """Wait at the sources, as the last of those of whom the kernel wakes one."""
-        epoll = self._core.epoll
-        for fd in self._sources:
-            epoll.unregister(fd)  # EPOLLEXCLUSIVE cannot be modified
-            epoll.register(fd, self._events(fd))
+        self._listens = self._sources.listen(self.resting, self._exclusive)
 
     def _hurry(self) -> None:
         """Listen again after the next poll."""
@@ -203,11 +196,11 @@ class Acceptor:
             sock, address = listener.accept()
         except BlockingIOError:
             return False
-        except ConnectionAbortedError:  # it has gone already; others may wait behind it
-            return True
         except OSError as error:
+            if error.errno in _GONE_ALREADY:  # others may wait behind it
+                return True
             if error.errno in _SHUT_DOWN:
-                self._leave(listener.fileno())  # it would be ready for ever
+                self._sources.leave(listener.fileno())  # it would be ready for ever
                 return False
             return self._overcome("accept", error)
         if not isinstance(address, tuple):  # of a unix socket: the client's path, mostly empty
