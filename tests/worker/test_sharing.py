@@ -108,3 +108,14 @@ def test_a_worker_that_neither_takes_nor_beats_is_not_waited_for(
         monkeypatch.setattr(module, "_STANDSTILL_S", 0.0)
         assert not leaves()
         monkeypatch.undo()
+
+
+def test_whether_others_listen(rig: Make) -> None:
+    parts = rig()
+    sharing = Sharing(parts.core)
+    parts.core.show_load(True)
+    assert not sharing.others_listen()
+    parts.board.load[0] = 0
+    assert sharing.others_listen()
+    parts.board.load[0] = CLOSED
+    assert not sharing.others_listen()

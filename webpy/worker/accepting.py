@@ -184,9 +184,9 @@ class Acceptor:
             if not self._alone and sharing.leaves_to_enough():
                 self._rest(_TURN_S)
                 self._core.show_load(False)
-            elif self._exclusive or sharing.short:
-                self._exclusive = sharing.short
-                self._listen()
+            elif (short := sharing.short) != self._exclusive or (short and sharing.others_listen()):
+                self._exclusive = short
+                self._listen()  # as the last of those who are woken: the next one is another's
 
         return take_some
 

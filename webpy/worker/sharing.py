@@ -84,6 +84,11 @@ class Sharing:
         open_rows = [index for index, count in enumerate(load) if count != CLOSED and index != mine]
         return self._waits_for(open_rows, self._cpus)
 
+    def others_listen(self) -> bool:
+        """Whether any other worker accepts now."""
+        load = self._core.board.load.tolist()
+        return len(load) - load.count(CLOSED) > 1
+
     def _waits_for(self, indexes: Iterable[int], least: int) -> bool:
         """Whether so many of these workers live: left a connection, they took one or gave a heartbeat."""
         now_s, rows = time.monotonic(), self._core.board.rows

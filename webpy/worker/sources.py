@@ -57,6 +57,8 @@ class Sources:
         for fd, wakes_one in self._fds.items():
             events = 0 if resting else _WAKE_ONE if wake_one and wakes_one else select.EPOLLIN
             before = self._events.get(fd)
+            if before == events != _WAKE_ONE:
+                continue
             if before is not None and _WAKE_ONE not in (before, events):
                 epoll.modify(fd, events)
             else:  # EPOLLEXCLUSIVE cannot be modified
