@@ -59,6 +59,7 @@ def test_a_listener_that_found_no_room_is_tried_again(rig: Make) -> None:
     parts = rig()
     parts.acceptor.start()
     parts.acceptor._exclusive = True
+    parts.acceptor._listen()
     epoll: Any = Full(parts.core.epoll)
     parts.core.epoll = epoll
     parts.acceptor.refresh()
