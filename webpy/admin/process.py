@@ -34,7 +34,7 @@ def run(context: SidecarContext, settings: Settings) -> None:
     history = History()
     local = not settings.admin.startswith(("unix:", "fd:")) and is_local(settings.admin)
     desk = Desk(link, history, load_page(), settings.admin_token or "", local)
-    site = Site(routes(desk), error_routes())
+    site = Site(routes(desk), error_routes(), own=True)
     own = Resolved(_own(settings), {}, {}, (), None, Path())
     application = WebApplication(own, lambda: site, ResourceLocks())
     application.load()
@@ -63,6 +63,8 @@ def _own(settings: Settings) -> Settings:
         max_headers=32 << 10,
         max_fields=100,
         max_body=64 << 10,
+        max_connections="auto",
+        max_connections_per_client=0,
         certfile=None,
         keyfile=None,
         client_ca=None,

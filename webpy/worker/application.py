@@ -44,12 +44,16 @@ _THRESHOLD = 10_000  # 700 are made by 30 requests, and the collections cost 1 t
 
 @dataclass(slots=True)
 class Site:
-    """What is served: routes, error routes, settings that came with them, what to call before workers are forked."""
+    """What is served: routes, error routes, settings that came with them, what to call before workers are forked.
+
+    own: it is a part of the server, of whose limits the log says nothing.
+    """
 
     routes: Mapping[str, Any]
     error_routes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_up: Callable[[], object] | None = None
+    own: bool = False
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -100,8 +104,9 @@ class WebApplication:
             raise LoadError(str(error)) from error
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
             self._log.warning("%s", complaint)
-        most = room_for(self._resolved.settings)
-        self._log.info("at most %d connections a worker; its limit of open files is %d", most, open_files())
+        if not site.own:
+            most = room_for(self._resolved.settings)
+            self._log.info("at most %d connections a worker; its limit of open files is %d", most, open_files())
         if site.warm_up is not None:
             site.warm_up()
 
