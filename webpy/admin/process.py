@@ -40,7 +40,7 @@ def run(context: SidecarContext, settings: Settings) -> None:
     local = not settings.admin.startswith(("unix:", "fd:")) and is_local(settings.admin)
     open_to_all = all(is_private(each) for each in context.listeners)
     desk = Desk(link, history, load_page(), settings.admin_token or "", local, open_to_all)
-    site = Site(routes(desk), error_routes())
+    site = Site(routes(desk), error_routes(), own=True)
     own = Resolved(_own(settings), {}, {}, (), None, Path())
     application = WebApplication(own, lambda: site, ResourceLocks())
     application.load()
@@ -95,6 +95,8 @@ def _own(settings: Settings) -> Settings:
         max_headers=32 << 10,
         max_fields=100,
         max_body=64 << 10,
+        max_connections="auto",
+        max_connections_per_client=0,
         certfile=None,
         keyfile=None,
         client_ca=None,

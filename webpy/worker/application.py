@@ -20,7 +20,7 @@ from ..accesslog import AccessFormat, compile_format
 from ..protocol import Limits
 from ..routes import RouteTable, compile_routes
 from ..sharing import refusal, serve_with, why_alone
-from ..supervisor import LoadError
+from ..supervisor import LoadError, open_files
 from ..tls import PemFiles, make_context
 from .accepting import Acceptor
 from .clock import Clock
@@ -31,6 +31,7 @@ from .housekeeping import Housekeeping
 from .loop import Loop
 from .plan import PEER_BYTES, Planner
 from .reading import Reading
+from .room import room_for
 
 if TYPE_CHECKING:
     import ssl
@@ -47,12 +48,16 @@ _THRESHOLD = 10_000  # 700 are made by 30 requests, and the collections cost 1 t
 
 @dataclass(slots=True)
 class Site:
-    """What is served: routes, error routes, settings that came with them, what to call before workers are forked."""
+    """What is served: routes, error routes, settings that came with them, what to call before workers are forked.
+
+    own: it is a part of the server, of whose limits the log says nothing.
+    """
 
     routes: Mapping[str, Any]
     error_routes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_up: Callable[[], object] | None = None
+    own: bool = False
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -114,6 +119,9 @@ class WebApplication:
             raise LoadError(str(error)) from error
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
             self._log.warning("%s", complaint)
+        if not site.own:
+            most = room_for(self._resolved.settings)
+            self._log.info("at most %d connections a worker; its limit of open files is %d", most, open_files())
         if site.warm_up is not None:
             site.warm_up()
         for line in state.unwritable():
