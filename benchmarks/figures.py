@@ -88,6 +88,16 @@ def _useful(row: str) -> Callable[[Results], Verdict]:
     return verdict
 
 
+def _workers(many: str, one: str, limit: float) -> Callable[[Results], Verdict]:
+    """webpy's requests/s in a row of several workers, to those in the same row of one."""
+
+    def verdict(results: Results) -> Verdict:
+        rate, alone = results[many]["webpy"]["rate"], results[one]["webpy"]["rate"]
+        return Verdict(f"{rate / alone:.2f} ({rate:,.0f} to {alone:,.0f}/s)", rate / alone >= limit)
+
+    return verdict
+
+
 def _stalled(results: Results) -> Verdict:
     own = results["stalled"]["webpy"]
     return Verdict(
@@ -155,6 +165,19 @@ FIGURES: tuple[Figure, ...] = (
         "idle kept-alive connections: CPU",
         "≤ 1%",
         _bound("idle", "cpu_percent", 1.0, "{:.2f}%", at_most=True),
+    ),
+    *(
+        Figure(
+            f"a connection a request, {count} workers on one CPU: requests/s",
+            "≥ 0.9 x one worker",
+            _workers(f"short-{count}", "short-1", 0.9),
+        )
+        for count in (2, 4)
+    ),
+    Figure(
+        "a connection a request, 2 workers on any CPU: requests/s",
+        "≥ 1.0 x one worker",
+        _workers("short-unpinned-2", "short-unpinned-1", 1.0),
     ),
     Figure("stalled clients on 4 threads: healthy requests", "all answered, worst ≤ 100 ms", _stalled),
     Figure(

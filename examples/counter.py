@@ -6,7 +6,7 @@ curl -X POST http://127.0.0.1:8000/
 curl http://127.0.0.1:8000/
 for i in $(seq 12); do curl -s -o /dev/null -w '%{http_code} ' -X POST http://127.0.0.1:8000/; done
 
-It counts in webpy-store.sqlite3 in the current folder; in Redis, for workers on several machines, with
+It counts in webpy-store.sqlite3 in the state directory; in Redis, for workers on several machines, with
 WEBPY_STORE=redis://127.0.0.1 webpy serve examples/counter.py
 """
 

@@ -16,7 +16,7 @@ import webpy as web
 import webpy.store
 from webpy import json
 
-# In webpy-store.sqlite3 in the current folder, or where the environment's WEBPY_STORE says.
+# In webpy-store.sqlite3 in the state directory, or where the environment's WEBPY_STORE says.
 store = webpy.store.open()
 PREFIX = "json_notes/"
 

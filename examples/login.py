@@ -8,7 +8,7 @@ curl -c jar -d user=ann -d password=sesame http://127.0.0.1:8000/login
 curl -b jar http://127.0.0.1:8000/              hello, ann
 curl -b jar -X POST http://127.0.0.1:8000/logout
 
-Sessions are in webpy-sessions.sqlite3 in the current folder, or where the environment's WEBPY_SESSION says, and the
+Sessions are in webpy-sessions.sqlite3 in the state directory, or where the environment's WEBPY_SESSION says, and the
 tries of passwords in webpy-store.sqlite3. Under TLS (--certfile) the cookie is Secure; do not go without it.
 """
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import webpy as web
 import webpy.store
 
-# In webpy-store.sqlite3 in the current folder, or where the environment's WEBPY_STORE says.
+# In webpy-store.sqlite3 in the state directory, or where the environment's WEBPY_STORE says.
 notes = webpy.store.open()
 
 

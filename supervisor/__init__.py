@@ -14,6 +14,7 @@ from .lane import Lane
 from .latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
 from .listeners import BindError
 from .messages import Message
+from .openfiles import open_files
 from .sidecar import Sidecar, SidecarContext
 from .states import ChildState
 from .supervisor import Status, Supervisor
@@ -48,4 +49,5 @@ __all__ = [
     "bucket",
     "bucket_bounds",
     "log_line",
+    "open_files",
 ]

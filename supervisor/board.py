@@ -78,6 +78,8 @@ class Cell(IntEnum):
     HANDED_OVER = 22
     FAILURES = 23
     LOG_WAITS = 24
+    CLOSED_FOR_NEW = 30  # idle connections that made way for new ones
+    REFUSED = 31  # connections of clients that had as many as they may
 
 
 _COUNTERS = tuple(cell for cell in Cell if cell >= Cell.ACCEPTED)

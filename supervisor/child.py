@@ -42,6 +42,7 @@ class Child:
         "_config",
         "_deadline",
         "_life",
+        "alone",
         "asked",
         "cause",
         "channel",
@@ -90,6 +91,7 @@ class Child:
         self.reason = ""
         """Why it was killed or asked to end, if it was."""
         self.verdict = ""
+        self.alone = ""
         """What it said of its failure: a traceback."""
         self._life = Lifecycle()
         self._changed = changed
@@ -242,6 +244,7 @@ class Child:
                 case Message.FORKED:
                     self._name_itself(packet.number)
                 case Message.READY:
+                    self.alone = packet.text.decode("utf-8", "replace")
                     self.feed(Event.READY)
                 case Message.FAILED:
                     self.verdict = packet.text.decode("utf-8", "replace").rstrip()

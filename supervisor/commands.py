@@ -88,6 +88,8 @@ class Commands:
         most = capacity(self._master.services.board)
         if not 1 <= workers <= most:
             raise _Refused(f"workers is {workers}: 1 to {most} are possible, more after a restart with more workers")
+        if workers > 1 and (why := self._master.current.alone):
+            raise _Refused(f"workers is {workers}: {why}")
         before = self._master.fleet.wanted
         self._master.scale(workers)
         answer({"ok": True, "text": f"workers: {before} -> {workers}", "workers": workers})

@@ -21,7 +21,10 @@ class LoadError(Exception):
 
 
 class Application(Protocol):
-    """What a supervisor supervises."""
+    """What a supervisor supervises.
+
+    It may have an attribute `alone`: once loaded, why no more than one worker of it can serve; "" if many can.
+    """
 
     def load(self) -> None:
         """Load everything (in the zygote, once a generation); an exception is a failed boot and its

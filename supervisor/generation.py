@@ -78,6 +78,7 @@ class Generation:
         self._again: Timer | None = None
         self._proved = False
         self._closed = False
+        self._alone = ""
 
     @property
     def can_fork(self) -> bool:
@@ -87,6 +88,11 @@ class Generation:
     def loading(self) -> bool:
         """Whether its application is being loaded for the first time."""
         return not self._proved and not self._closed
+
+    @property
+    def alone(self) -> str:
+        """Why no more than one worker of it can serve, as its zygote said; "" if many can."""
+        return self._alone
 
     @property
     def zygote(self) -> Child | None:
@@ -145,6 +151,7 @@ class Generation:
             "zygote": None if self._zygote is None else self._zygote.keep(passing),
             "closed": self._closed,
             "failures": self._backoff.failures,
+            "alone": self._alone,
         }
 
     def resume(self, kept: Mapping[str, Any]) -> None:
@@ -152,6 +159,7 @@ class Generation:
         self._proved = True
         self._closed = kept["closed"]
         self._backoff.failures = kept["failures"]
+        self._alone = kept.get("alone", "")
         if kept["zygote"] is not None:
             self._zygote = Child.adopt(kept["zygote"], self._services.children, self.config, self._zygote_changed)
         elif not self._closed:
@@ -209,6 +217,7 @@ class Generation:
     def _zygote_changed(self, zygote: Child) -> None:
         if zygote.state is ChildState.READY:
             self._proved = True
+            self._alone = zygote.alone
             self._services.errors.say("info", f"{zygote.title} [{zygote.pid}] is ready")
             self._keeper.generation_ready(self)
         elif zygote.state is ChildState.GONE:

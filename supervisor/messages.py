@@ -19,7 +19,7 @@ __all__ = ["Message", "Packet", "channel_pair", "receive", "send"]
 class Message(IntEnum):
     """What can be said. The number that goes with it is in `Packet.number`."""
 
-    READY = 1  # child to master: I have booted
+    READY = 1  # child to master: I have booted; from a zygote with why its application bears one worker only, if so
     FAILED = 2  # zygote to master: the application did not load, the traceback comes with it
     DRAIN = 3  # master to worker: stop accepting now (others serve on), finish what is there and return
     STOP = 4  # master to worker: accept what is queued, then as DRAIN

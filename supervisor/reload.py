@@ -145,9 +145,14 @@ class Reloads:
         if self.phase is not Phase.BOOTING or generation is not self._new:
             return
         assert self._old is not None
+        changed = generation.config.workers != self._old.config.workers  # else what TTIN and TTOU made of it stands
+        wanted = generation.config.workers if changed else self._fleet.wanted
+        if generation.alone and wanted > 1:
+            self._failure = f"{wanted} workers: {generation.alone}"
+            self._end()
+            return
         self.phase = Phase.ROLLING
-        if generation.config.workers != self._old.config.workers:  # else what TTIN and TTOU made of it stands
-            self._fleet.wanted = generation.config.workers
+        self._fleet.wanted = wanted
         self._fleet.target = generation
 
     def zygote_failed(self, verdict: str) -> None:

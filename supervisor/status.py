@@ -11,7 +11,8 @@ master by the command `status`, whose reply holds it under "status". Times are s
             "done": 0, "of": 0, # slots replaced so far, of how many
             "last": {"ok": true, "generation": 3, "text": "", "at": 1760000100.2}},   # or null
  "reloads": 2, "reloads_failed": 0,
- "totals": {"accepted": 90, "closed_idle": 7, "bytes_sent": 123456, "timeouts": 0, "handed_over": 5, "requests": 1000,
+ "totals": {"accepted": 90, "closed_idle": 7, "closed_for_new": 0, "refused": 0,
+            "bytes_sent": 123456, "timeouts": 0, "handed_over": 5, "requests": 1000,
             "killed_requests": 0, "deaths": 0, "log_waits": 0,
             "by_class": {"1xx": 0, "2xx": 990, "3xx": 4, "4xx": 6, "5xx": 0, "other": 0}},
  "latency": {"2": {"31": 900, "32": 90}},        # class 0 to 5 (0 odd, 2: 2xx): bucket (see latency.py): requests
@@ -83,6 +84,8 @@ def snapshot(master: Supervisor) -> dict[str, Any]:
         "totals": {
             "accepted": _total(master, rows, Cell.ACCEPTED),
             "closed_idle": _total(master, rows, Cell.CLOSED_IDLE),
+            "closed_for_new": _total(master, rows, Cell.CLOSED_FOR_NEW),
+            "refused": _total(master, rows, Cell.REFUSED),
             "bytes_sent": _total(master, rows, Cell.BYTES_SENT),
             "timeouts": _total(master, rows, Cell.TIMEOUTS),
             "handed_over": _total(master, rows, Cell.HANDED_OVER),

@@ -34,6 +34,7 @@ from .inventory import take_up
 from .kernel import become_subreaper
 from .listeners import BindError, Listener
 from .notify import Notify
+from .openfiles import raise_open_files
 from .proof import Program, prove, proving
 from .reload import Asker, Phase, Reloads
 from .resources import Basis, Configure, Resources
@@ -137,6 +138,7 @@ class Supervisor:
 
     def _start(self, basis: Basis) -> None:
         config = basis.config
+        raise_open_files(self._errors.say)
         threads = max(config.threads, _LEAST_LINES)
         board = Board(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
         board.master[MasterCell.PID] = os.getpid()
@@ -273,6 +275,9 @@ class Supervisor:
         wanted = min(max(workers, 1), most)
         if wanted != workers:
             self._errors.say("warning", f"{workers} workers: 1 to {most} are possible")
+        if wanted > 1 and self.current.alone:
+            self._errors.say("warning", f"{wanted} workers: {self.current.alone}")
+            return
         if wanted != self.fleet.wanted:
             text = f"workers: {self.fleet.wanted} -> {wanted}"
             self._errors.say("info", text)

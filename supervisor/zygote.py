@@ -78,7 +78,8 @@ class Zygote:
         _flush()
 
     def _serve(self) -> NoReturn:
-        send(self.channel, Message.READY)
+        alone: str = getattr(self.application, "alone", "")
+        send(self.channel, Message.READY, text=alone.encode("utf-8", "backslashreplace"))
         while True:
             packet = receive(self.channel)
             if packet is None:

@@ -6,6 +6,7 @@ Owns the limits and the start and end of servers. Knows nothing of what a test a
 from __future__ import annotations
 
 import faulthandler
+import itertools
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.server import Server
+from webpy import repeats, sharing, state
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 60.0  # of one test with its fixtures, unless it carries @pytest.mark.timeout(seconds)
@@ -101,6 +103,20 @@ def pytest_runtest_makereport(
             for title, lines in (("error log", server.errors), ("access log", server.log)):
                 report.sections.append((f"{title} of pid {server.pid}", "\n".join(lines[-200:])))
     return report
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Each test as in a process of its own, with a home of its own for what webpy keeps: what others logged is logged
+    again, and their stores in memory are gone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"))
+    state._noted.clear()
+    repeats._said.clear()
+    sharing._things.clear()
+    sharing.serve_with(1)
 
 
 @pytest.fixture

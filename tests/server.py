@@ -75,6 +75,7 @@ class Server:
         environment.pop("PYTHONPATH", None)
         if source:
             environment["PYTHONPATH"] = str(ROOT)
+        environment["STATE_DIRECTORY"] = str(cwd)  # our databases are for the test to see, and gone with it
         environment.update(env or {})
         command = [*(program or (sys.executable, "-m", "webpy.cli", "serve")), str(target)]
         if bind is not None:

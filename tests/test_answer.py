@@ -86,7 +86,7 @@ def test_a_whole_head() -> None:
     answer = made((200, "ä"), ("X-One", "1"), ("x-one", "2"))
     assert answer.head == (
         f"HTTP/1.1 200 OK\r\nServer: webpy\r\nDate: {DATE}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        "X-One: 1\r\nx-one: 2\r\nContent-Length: 2\r\n\r\n"
+        "X-Content-Type-Options: nosniff\r\nX-One: 1\r\nx-one: 2\r\nContent-Length: 2\r\n\r\n"
     ).encode()
     assert (answer.payload, answer.status, answer.close) == ("ä".encode(), 200, False)
 
@@ -118,10 +118,31 @@ def test_a_stream_in_memory_is_sent_from_where_it_stands() -> None:
     assert (answer.payload, field(answer, "Content-Length")) == (b"789", "3")
 
 
-def test_only_text_gets_a_type_and_only_where_the_handler_gave_none() -> None:
-    assert field(made((200, b"x")), "Content-Type") is None
-    assert field(made((200, "x"), ("content-type", "text/html")), "Content-Type") == "text/html"
-    assert field(made((204, "")), "Content-Type") is None
+@pytest.mark.parametrize(
+    "body", ["x", "", b"x", b"", bytearray(b"x"), memoryview(b"x"), [b"x"], io.BytesIO(b"x")], ids=repr
+)
+def test_a_body_without_a_type_is_text_or_bytes_and_nothing_else(body: Any) -> None:
+    wanted = "text/plain; charset=utf-8" if isinstance(body, str) else "application/octet-stream"
+    for status, *fields in ((200,), (404, ("X-One", "1"))):
+        answer = made((status, body), *fields)
+        assert (field(answer, "Content-Type"), field(answer, "X-Content-Type-Options")) == (wanted, "nosniff")
+
+
+def test_a_type_of_the_handlers_own_stays_alone() -> None:
+    for body in ("x", b"x"):
+        answer = made((200, body), ("content-type", "text/html"))
+        assert (field(answer, "Content-Type"), field(answer, "X-Content-Type-Options")) == ("text/html", None)
+    assert made((200, "x"), ("X-Content-Type-Options", "nosniff")).head.count(b"nosniff") == 1
+
+
+def test_an_empty_type_is_sent_as_none() -> None:
+    answer = made((200, b"x"), ("Content-Type", ""))
+    assert (field(answer, "Content-Type"), field(answer, "X-Content-Type-Options")) == (None, None)
+
+
+@pytest.mark.parametrize("result", [(200, None), (204, ""), (204, b""), (304, b"")])
+def test_no_body_has_no_type(result: tuple[int, Any]) -> None:
+    assert field(made(result), "Content-Type") is None and field(made(result), "X-Content-Type-Options") is None
 
 
 def test_the_reason_phrase() -> None:

@@ -79,6 +79,7 @@ def test_each_coding(coding: str, method: str) -> None:
         ("ETag", 'W/"a"'),
         ("Vary", "Accept-Encoding"),
         ("Content-Type", "text/plain; charset=utf-8"),
+        ("X-Content-Type-Options", "nosniff"),
         ("Content-Encoding", coding),
     ]
 

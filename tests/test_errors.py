@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 
 import pytest
@@ -77,3 +78,16 @@ def test_a_bad_error_route_is_named() -> None:
         compile_error_routes({"500": "oops"})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="wanted a subclass of HTTPErrorHandler"):
         compile_error_routes({500: HTTPError})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("message", [{"error": "who?", "n": [1]}, {}, ["a", {"b": None}], []])
+def test_a_dict_or_list_is_sent_as_json(message: object) -> None:
+    (status, _, body), headers = rendered(HTTPError(401, message))  # type: ignore[arg-type, misc]
+    assert (status, json.loads(body)) == (401, message)
+    assert headers["Content-Type"] == "application/json"
+
+
+def test_a_dict_is_sent_as_the_json_that_the_error_says() -> None:
+    (_, _, body), headers = rendered(HTTPError(400, {"a": 1}, {"Content-Type": "application/problem+json"}))  # type: ignore[misc]
+    assert json.loads(body) == {"a": 1}
+    assert headers["Content-Type"] == "application/problem+json"

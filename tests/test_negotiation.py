@@ -173,7 +173,11 @@ def test_accept_refuses_with_what_there_is() -> None:
     with pytest.raises(HTTPError, match="406") as caught:
         answer(Both, "Accept: image/png")
     assert caught.value.message == "application/json\ntext/html; charset=utf-8\n"
-    assert dict(caught.value.headers or ()) == {"Vary": "Accept", "Content-Type": "text/plain; charset=utf-8"}
+    assert dict(caught.value.headers or ()) == {
+        "Vary": "Accept",
+        "Content-Type": "text/plain; charset=utf-8",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def test_it_mixes_with_other_handlers() -> None:

@@ -2,7 +2,7 @@
 folder is `webpy.stdlib.folder`; here are words and addresses.
 
 As it does, this serves everything there is in the folder, hidden files too, and what links lead to. `webpy files` is
-for the world.
+for the world. Neither sends `webpy.toml` or a database of webpy's own.
 """
 
 from __future__ import annotations

@@ -19,9 +19,14 @@ from .protocol import LAST_CHUNK, Framing, body_allowed, encode_chunk, encode_he
 if TYPE_CHECKING:
     from .protocol import Head
 
-__all__ = ["OURS", "Answer", "BadResult", "FileRange", "file_range", "render"]
+__all__ = ["BYTES_TYPE", "NO_SNIFFING", "OURS", "TEXT_TYPE", "Answer", "BadResult", "FileRange", "file_range", "render"]
 
 _PIECE_BYTES = 65536
+#: the Content-Type of text, and of bytes, whose handler has not set one
+TEXT_TYPE = "text/plain; charset=utf-8"
+BYTES_TYPE = "application/octet-stream"
+#: goes with each type that we chose: no browser shall take the body for something else, such as HTML with scripts
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 OURS = frozenset({"content-length", "transfer-encoding", "connection", "server", "date"})
 
 
@@ -104,10 +109,13 @@ def _fill(
             low = name.lower()
             if low in OURS:
                 said[low] = value
-            else:
+            elif value or low != "content-type":  # an empty one is sent as none
                 fields.append((name, value))
-    if isinstance(body, str) and status != 204 and (headers is None or "content-type" not in headers):
-        fields.insert(0, ("Content-Type", "text/plain; charset=utf-8"))
+    typed = headers is not None and "content-type" in headers
+    if body is not None and not typed and body_allowed(status, "GET"):
+        if headers is None or NO_SNIFFING[0] not in headers:
+            fields.insert(0, NO_SNIFFING)
+        fields.insert(0, ("Content-Type", TEXT_TYPE if isinstance(body, str) else BYTES_TYPE))
     stated = _stated_length(said["content-length"]) if "content-length" in said else None
     length = _measure(answer, body, stated)
     if not length and stated is not None and not body_allowed(status, asked.method):

@@ -54,7 +54,7 @@ _FLAGS = frozenset(
     | {"must-revalidate", "proxy-revalidate", "must-understand"}
 )
 _SECONDS = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
-_METADATA = ("Content-Type", "Content-Length", "Content-Encoding", "Content-Language")
+_METADATA = ("Content-Type", "X-Content-Type-Options", "Content-Length", "Content-Encoding", "Content-Language")
 _MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)+')  # of a list, with quoted strings in it
 #: what lets a cache of several clients keep an answer, or (as `private="x"`) all of it but some fields
 _SHARED = re.compile(r"(?:public$|s-maxage\b|private\s*=)", re.IGNORECASE)

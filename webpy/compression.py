@@ -44,7 +44,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .answer import BadResult, file_range
+from .answer import NO_SNIFFING, TEXT_TYPE, BadResult, file_range
 from .handler import HTTPHandler
 from .hosting import HostHandler
 from .negotiation import best_encoding, vary
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
 __all__ = ["INSTALLED", "CompressionMixIn"]
 
 _PIECE_BYTES = 65536
-_TEXT = "text/plain; charset=utf-8"  # of a str, as it is sent without this
 _WHOLE = (str, bytes, bytearray, memoryview)
 _BOUND = ("content-encoding", "content-range", "content-digest", "repr-digest", "digest", "content-md5")
 """Fields that tell of the body's very bytes."""
@@ -152,7 +151,7 @@ class CompressionMixIn(HTTPHandler):
     def _is_worth_it(self, headers: HTTPHeaders, body: Any) -> bool:
         if any(name in headers for name in _BOUND) or _is_fixed(headers):
             return False
-        media_type = headers.get("Content-Type") or (_TEXT if isinstance(body, str) else "")
+        media_type = headers.get("Content-Type") or (TEXT_TYPE if isinstance(body, str) else "")
         if not re.fullmatch(self.compression_types, media_type.partition(";")[0].strip().lower()):
             return False
         if self._is_head_alone(headers, body):
@@ -193,7 +192,8 @@ class CompressionMixIn(HTTPHandler):
         made: Any
         if isinstance(body, _WHOLE):
             if isinstance(body, str) and "content-type" not in headers:
-                headers.set("Content-Type", _TEXT)
+                headers.set("Content-Type", TEXT_TYPE)
+                headers.set(*NO_SNIFFING)
             data = body.encode() if isinstance(body, str) else bytes(body)
             made = compressor.compress(data) + compressor.finish()
             if len(made) >= len(data):

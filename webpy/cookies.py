@@ -2,7 +2,7 @@
 
     class Theme(webpy.cookies.CookieMixIn):
         def do_get(self):
-            return 200, self.cookies.get('theme', 'light')     # a mapping of name to value
+            return 200, self.cookies.get('theme', 'light')     # a mapping; ['theme'] answers 400 if it is missing
 
         def do_put(self):
             self.set_cookie('theme', 'dark', max_age=365 * 86400)
@@ -41,6 +41,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
+from .fields import MissingField
 from .handler import HTTPHandler
 from .merging import put_cookie
 
@@ -59,12 +60,17 @@ _MOST_BYTES = 4096  # of name and value, and
 _MOST_ATTRIBUTE_BYTES = 1024  # of an attribute's value: browsers ignore what is longer (rfc6265bis section 5.6)
 
 
+class _Cookies(dict[str, str]):
+    def __missing__(self, name: object) -> str:
+        raise MissingField("cookies", name)
+
+
 def parse(value: str) -> dict[str, str]:
     """Names and values of a Cookie field (RFC 6265 section 4.2.1), as sent, without quotes around a value.
 
     Whatever is not name=value is left out; of a name that came several times, the first value counts.
     """
-    found: dict[str, str] = {}
+    found = _Cookies()
     for pair in value.split(";"):
         name, equals, content = pair.partition("=")
         name, content = name.strip(" \t"), content.strip(" \t")

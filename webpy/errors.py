@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .answer import NO_SNIFFING
 from .headers import HTTPHeaders
 from .protocol import REASONS
 from .response import Answering
@@ -15,20 +17,21 @@ if TYPE_CHECKING:
     from .response import Body, Result
     from .routes import Groups
 
-__all__ = ["HTTPError", "HTTPErrorHandler"]
+__all__ = ["HTTPError", "HTTPErrorHandler", "Unavailable"]
 
 
 class HTTPError(Exception):
     """Ends a request with an error answer.
 
-    status: 200 to 599 (RFC 9110 section 15); message: the body (str, bytes or None for the standard one);
-    headers: fields of the answer; status_message: the reason phrase. Raises ValueError for any other status.
+    status: 200 to 599 (RFC 9110 section 15); message: the body: str, bytes, None for the standard one, or a dict or
+    list to be sent as JSON; headers: fields of the answer; status_message: the reason phrase. Raises ValueError for any
+    other status.
     """
 
     def __init__(
         self,
         status: int,
-        message: Body = None,
+        message: Body | Mapping[str, Any] | list[Any] = None,
         headers: HTTPHeaders | Mapping[str, str] | None = None,
         status_message: str | None = None,
     ) -> None:
@@ -39,6 +42,13 @@ class HTTPError(Exception):
         self.headers = HTTPHeaders(headers) if isinstance(headers, Mapping) else headers
         self.status_message = status_message or REASONS.get(self.status, "Unknown")
         super().__init__(f"{self.status} {self.status_message}")
+
+
+class Unavailable(Exception):
+    """What a request needs cannot be had now: a store is down, its disk is full. The text says what and why.
+
+    A handler that lets it through answers 503 with Retry-After, and the error log gets a line, no traceback.
+    """
 
 
 class HTTPErrorHandler(Answering):
@@ -53,9 +63,15 @@ class HTTPErrorHandler(Answering):
         self.error = error
 
     def format(self) -> Body:
-        """The body: the error's own message, or its status and reason phrase."""
-        if self.error.message is not None:
-            return self.error.message
+        """The body: the error's own message, JSON if that is a dict or a list, or its status and reason phrase."""
+        message = self.error.message
+        if isinstance(message, (Mapping, list)):
+            if "Content-Type" not in self.response.headers:
+                self.response.headers.set("Content-Type", "application/json")
+                self.response.headers.set(*NO_SNIFFING)
+            return json.dumps(dict(message) if isinstance(message, Mapping) else message, allow_nan=False).encode()
+        if message is not None:
+            return message
         return f"{self.error.status} - {self.error.status_message}\n"
 
     def respond(self) -> Result:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .handler import HTTPHandler
 from .merging import merge
 from .order import Rank
-from .response import Response
+from .response import NO_TYPE, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,8 @@ class HostHandler(HTTPHandler):
         if response is None:
             response = self._response = Response()
         merge(response.headers, fields)
+        if "Content-Type" not in response.headers:
+            response.headers.add("Content-Type", NO_TYPE)
 
 
 def host_class(given: type[_Host] | None, base: type[_Host], what: str) -> type[_Host]:

@@ -4,8 +4,13 @@
     from webpy import json
 
     class Note(json.JSONHandler):
+        json_kind = dict                        # other bodies, such as a list, are answered with 400
+
         def do_put(self):
             note = self.request.body            # what the JSON stands for: dict, list, str, int, float, bool, None
+            title = note['title']               # 400 if it is missing
+            size = note.field('size', int)      # 400 if it is no whole number
+            tags = note.field('tags', list, []) # or what to take if it is missing
             return 200, {'stored': note}        # sent as application/json
 
     routes = {'/note': Note}
@@ -18,6 +23,8 @@ Options, attributes of the handler:
 - `json_types`: a regex on the media type of bodies: application/json and what ends in +json. Another one, or none, is
   answered with 415 and `Accept`. (Forms of foreign sites cannot send such a body: keep it so.)
 - `json_required`: methods that answer 400 when there is no body (POST, PUT, PATCH); in others `request.body` is None.
+- `json_kind`: the type, or a tuple of types, that `request.body` has to be: dict, list, str, ...; for any other body
+  the answer is 400. Not set, it may be any of them: then `body['title']` of a list is the handler's own TypeError, 500.
 - `json_max_depth = 100`: arrays and objects within each other; more are answered with 400.
 - `json_default(value)`: override it to give what is sent for a value that JSON has no notion of.
 
@@ -26,6 +33,10 @@ Infinity and numbers beyond a float's range, such as 1e999 (section 6; what Pyth
 again); integers of more than Python's 4300 digits; a name that stands twice in an object (section 4: receivers
 disagree on which counts); half of a surrogate pair (section 8.2); bytes that are no UTF-8 (section 8.1; a byte order
 mark is ignored). Columns count characters. A body with a Content-Encoding is answered with 415.
+
+Objects, nested ones too, are dicts of the class `Object`: of a name that is missing, `note['title']` raises a KeyError
+that is answered with 400 and says the name (`in`, `get` and `except KeyError` work as always), and `field` looks at the
+type as well.
 
 Sent is UTF-8; a value that JSON cannot hold (NaN also) is a 500, and the error log says why. `None` is no body; bytes,
 binary streams and iterators of bytes leave as they are, with the handler's Content-Type. One that the handler has set
@@ -41,15 +52,20 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .answer import NO_SNIFFING
 from .errors import HTTPError, HTTPErrorHandler
+from .fields import ABSENT, MissingField, wrong_type
 from .handler import HTTPHandler
 
 if TYPE_CHECKING:
     from .response import Body, Result
 
-__all__ = ["JSONErrorHandler", "JSONErrorMixIn", "JSONHandler", "JSONMixIn", "dumps", "loads", "new_error"]
+__all__ = ["JSONErrorHandler", "JSONErrorMixIn", "JSONHandler", "JSONMixIn", "Object", "dumps", "loads", "new_error"]
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 _TYPE = "application/json"
 _MAX_DEPTH = 100
@@ -60,6 +76,15 @@ _BRACKETS = re.compile(rf"{_STRING}|([\[{{])|([\]}}])", re.DOTALL)
 _LITERALS = re.compile(rf"{_STRING}|([-+.\w]+)", re.DOTALL)
 _NOT_BRACKETS = bytes(code for code in range(256) if code not in b"[]{}")
 _STEPS = bytes.maketrans(b"[]{}", b"\x01\xff\x01\xff")  # of depth: 1 and -1, as signed bytes
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "null",
+}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -69,6 +94,40 @@ class _BadLiteral(ValueError):
 
 class _Duplicate(ValueError):
     """A name that stands twice in an object."""
+
+
+class Object(dict[str, Any]):
+    """An object of JSON: a dict that answers 400 for a name that the handler wants and the client did not send."""
+
+    __slots__ = ()
+
+    def __missing__(self, name: object) -> Any:
+        raise MissingField("JSON", name)
+
+    def pop(self, name: str, default: Any = ABSENT) -> Any:
+        """As of dict; without a default a missing name raises as `self[name]` does."""
+        return super().pop(name, default) if default is not ABSENT or name in self else self.__missing__(name)
+
+    @overload
+    def field(self, name: str, kind: type[T]) -> T: ...
+    @overload
+    def field(self, name: str, kind: type[T], default: D) -> T | D: ...
+    def field(self, name: str, kind: type[Any], default: Any = ABSENT) -> Any:
+        """The value of `name`, which has to be a `kind`: dict, list, str, int, float (also of a whole number), bool.
+
+        Raises HTTPError 400 that says the name where it is another, and where it is missing and no `default` is given.
+        """
+        if default is not ABSENT and name not in self:
+            return default
+        value = self[name]
+        if not _is(value, kind):
+            raise wrong_type("JSON", name, value, _words(kind))
+        if kind is float:
+            try:
+                return float(value)
+            except OverflowError:  # of an integer
+                raise wrong_type("JSON", name, "a number beyond a float's range", _words(kind)) from None
+        return value
 
 
 def loads(body: bytes, max_depth: int = _MAX_DEPTH) -> Any:
@@ -110,6 +169,7 @@ class JSONHandler(HTTPHandler):
 
     json_types = r"application/(json|[^/;\s]+\+json)"
     json_required = frozenset({"POST", "PUT", "PATCH"})
+    json_kind: type | tuple[type, ...] = object
     json_max_depth = _MAX_DEPTH
 
     def json_default(self, value: Any) -> Any:
@@ -124,7 +184,12 @@ class JSONHandler(HTTPHandler):
 
     def decode(self, body: bytes) -> Any:
         self._check_type()
-        return loads(body, self.json_max_depth)
+        value = loads(body, self.json_max_depth)
+        kinds = self.json_kind if isinstance(self.json_kind, tuple) else (self.json_kind,)
+        if not any(_is(value, kind) for kind in kinds):
+            wanted = " or ".join(_words(kind) for kind in kinds)
+            raise HTTPError(400, f"JSON: got {_words(type(value))}, wanted {wanted}\n")
+        return value
 
     def encode(self, body: Any) -> Body:
         if body is None or isinstance(body, (bytes, bytearray, memoryview, Iterator)) or hasattr(body, "read"):
@@ -132,6 +197,7 @@ class JSONHandler(HTTPHandler):
         text = dumps(body, self.json_default)
         if "Content-Type" not in self.response.headers:
             self.response.headers.set("Content-Type", _TYPE)
+            self.response.headers.set(*NO_SNIFFING)
         return super().encode(text)
 
     def respond(self) -> Result:
@@ -169,6 +235,7 @@ class JSONErrorHandler(HTTPErrorHandler):
         stated = (self.response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
         if not stated.endswith("+json"):  # what was right for the message is not for this
             self.response.headers.set("Content-Type", _TYPE)
+            self.response.headers.set(*NO_SNIFFING)
         message: Any = self.error.message
         if isinstance(message, (Mapping, list)):
             return dumps(dict(message) if isinstance(message, Mapping) else message)
@@ -205,7 +272,7 @@ def _float(literal: str) -> float:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
+    value = Object(pairs)
     if len(value) != len(pairs):
         seen: set[str] = set()
         for name, _ in pairs:
@@ -213,6 +280,17 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _Duplicate(json.dumps(name))
             seen.add(name)
     return value
+
+
+def _is(value: object, kind: type) -> bool:
+    """As isinstance, but that true and false are no numbers in JSON, and that every whole number is a float."""
+    if isinstance(value, bool):
+        return kind in (bool, object)
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _words(kind: type) -> str:
+    return _KINDS.get(dict if kind is Object else kind, kind.__name__)
 
 
 def _check_depth(text: str, most: int) -> None:

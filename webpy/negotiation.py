@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from .answer import NO_SNIFFING, TEXT_TYPE
 from .errors import HTTPError
 from .handler import HTTPHandler
 
@@ -111,7 +112,8 @@ class AcceptMixIn(HTTPHandler):
         chosen = best(", ".join(self.request.headers.getlist("Accept")) or None, offers)
         if chosen is None:
             error_headers = headers.copy()
-            error_headers.set("Content-Type", "text/plain; charset=utf-8")
+            error_headers.set("Content-Type", TEXT_TYPE)
+            error_headers.set(*NO_SNIFFING)
             raise HTTPError(406, "".join(f"{offer}\n" for offer in offers), error_headers)
         headers.set("Content-Type", chosen)
         return chosen

@@ -41,6 +41,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .answer import NO_SNIFFING
 from .errors import HTTPErrorHandler
 from .handler import HTTPHandler
 
@@ -143,6 +144,7 @@ class PageHandler(_Page, HTTPHandler):
         text = self.format(self.read())
         if "Content-Type" not in self.response.headers:
             self.response.headers.set("Content-Type", _TYPE)
+            self.response.headers.set(*NO_SNIFFING)
         return text
 
     def do_get(self) -> Result:
@@ -182,6 +184,7 @@ class PageErrorHandler(_Page, HTTPErrorHandler):
         if self.error.headers is not None:
             self.response.headers = self.error.headers.copy()
         self.response.headers.set("Content-Type", _TYPE)  # what was right for the message is not for this
+        self.response.headers.set(*NO_SNIFFING)
         return self.error.status, self.error.status_message, self.format(self.read())
 
 

@@ -5,7 +5,9 @@
 
     class Search(query.QueryHandler):
         def do_get(self):
-            word = self.query.get('q', '')          # the last value of a name
+            word = self.query['q']                  # the last value of a name; 400 if it is missing
+            kind = self.query.get('kind', 'all')    # or what to take then
+            page = self.query.field('page', int, 1) # as a number; 400 if it is none
             tags = self.query.getlist('tag')        # all of them, in order
             return 200, f'{word} {tags}\\n'
 
@@ -21,6 +23,8 @@ Options, attributes of the handler:
 What is read: application/x-www-form-urlencoded (WHATWG URL, section 5.1): fields are parted by "&", "+" is a
 space, a name without "=" has the value "", names and values are UTF-8, percent-encoded (RFC 3986 section 2.1).
 A "%" that no two hexadecimal digits follow, and bytes that are no UTF-8, are answered with 400, which says where.
+So is a field that the handler asks for and that is missing (`query[name]` raises a KeyError that means so; `in`, `get`
+and `except KeyError` work as always) or cannot be read (`field`); the answer names it.
 The method runs with a good query only, and a client that asked (`Expect: 100-continue`) is told before its body.
 
 Caveats: `self.request.query` stays the text as sent, so that the mapping is `self.query`. A value may hold any
@@ -32,11 +36,12 @@ into a group, `(?i:/search)`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import unquote_to_bytes
 
 from .errors import HTTPError
+from .fields import ABSENT, MissingField, text_as
 from .handler import HTTPHandler
 from .routes import Groups
 
@@ -46,13 +51,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Query", "QueryHandler", "QueryMixIn", "new", "parse"]
 
+T = TypeVar("T")
+D = TypeVar("D")
+
 _MAX_FIELDS = 100
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _ANY_QUERY = r"(?:\?.*)?"
 
 
 class Query(Mapping[str, str]):
-    """Names to values; `query[name]` is the last value of the name, `getlist(name)` are all, `pairs` all of all."""
+    """Names to values; `query[name]` is the last value of the name, `getlist(name)` are all, `pairs` all of all.
+
+    `query[name]` of a field that did not come raises a KeyError that is answered with 400 and names the field.
+    """
 
     __slots__ = ("_values", "pairs")
 
@@ -66,13 +77,32 @@ class Query(Mapping[str, str]):
             self._values.setdefault(name, []).append(value)
 
     def __getitem__(self, name: str) -> str:
-        return self._values[name][-1]
+        values = self._values.get(name)
+        if values is None:
+            raise MissingField("query", name)
+        return values[-1]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def __len__(self) -> int:
         return len(self._values)
+
+    @overload
+    def field(self, name: str) -> str: ...
+    @overload
+    def field(self, name: str, kind: Callable[[str], T]) -> T: ...
+    @overload
+    def field(self, name: str, kind: Callable[[str], T], default: D) -> T | D: ...
+    def field(self, name: str, kind: Callable[[str], Any] = str, default: Any = ABSENT) -> Any:
+        """The last value of `name` as `kind` reads it: int, float, bool, or any callable of the text.
+
+        Raises HTTPError 400 that names the field where `kind` refuses its text, and where it is missing and no
+        `default` is given.
+        """
+        if default is not ABSENT and name not in self._values:
+            return default
+        return text_as("query", name, self[name], kind)
 
     def getlist(self, name: str, default: list[str] | None = None) -> list[str]:
         """All values of `name` in order, or `default` (an empty list when none is given)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from .fields import MissingField
 from .headers import HTTPHeaders
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ class Peer(Protocol):
 
     @property
     def gone(self) -> bool: ...
+
+
+class _Headers(HTTPHeaders):
+    """A client may leave out any field: `headers[name]` of a missing one is its mistake (400), and a KeyError."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> str:
+        try:
+            return super().__getitem__(name)
+        except KeyError:
+            raise MissingField("headers", name) from None
 
 
 class Request:
@@ -59,7 +72,7 @@ class Request:
         # Runs when a slot has not been filled: most handlers never ask for most of this, so none of it is made before.
         value: Any
         if name == "headers":
-            value = HTTPHeaders(self.head.fields)
+            value = _Headers(self.head.fields)
         elif name == "raw_body":
             value = b""
         elif name == "rfile":

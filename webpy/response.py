@@ -7,12 +7,17 @@ from typing import IO, Any, TypeAlias
 
 from .headers import HTTPHeaders
 
-__all__ = ["Answering", "Body", "Response", "Result"]
+__all__ = ["NO_TYPE", "Answering", "Body", "Response", "Result"]
+
+#: as the Content-Type of a response: its body is sent without one. For hosts, whose application said none: only of what
+#: a handler of ours returned is the type known (text, or else bytes).
+NO_TYPE = ""
 
 #: What a handler may answer with: text (sent as UTF-8), bytes, nothing, a binary stream, or an iterable of bytes.
 Body: TypeAlias = "str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | None"
 
-#: What a handler's method returns: status and body, or status, reason phrase and body.
+#: What a handler's method returns: status and body, or status, reason phrase and body. Any, as `encode` may take
+#: whatever its class sends, such as a dict. For applications with types: `from webpy.response import Result`.
 Result: TypeAlias = "tuple[int, Body] | tuple[int, str | None, Body] | Any"
 
 

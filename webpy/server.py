@@ -18,9 +18,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
+from . import state
 from .atomic import ResourceLocks
 from .errors import HTTPErrorHandler
-from .handler import HTTPHandler
 from .routes import compile_routes
 from .settings import Resolved, Settings, find_config, resolve
 from .supervisor import Config, LoadError, Sidecar, Supervisor
@@ -61,7 +61,9 @@ def serve_site(find_site: Callable[[], Site], resolve_again: Callable[[], Resolv
 
     def configure() -> tuple[Config, WebApplication]:
         resolved = resolve_again()
-        return _config_of(resolved, target), WebApplication(resolved, find_site, locks)
+        config = _config_of(resolved, target)
+        _prepare_state(config)
+        return config, WebApplication(resolved, find_site, locks)
 
     return _supervise(configure, locks)
 
@@ -127,6 +129,15 @@ def _config_of(resolved: Resolved, target: str | None = None) -> Config:
     )
 
 
+def _prepare_state(config: Config) -> None:
+    """Make what workers that become another user keep theirs in, while this process (the master) may still do so."""
+    identity = Identity.of(config)
+    if identity.uid is not None and os.geteuid() == 0 and identity.uid != 0:
+        state.beside(config.pidfile)
+        with contextlib.suppress(OSError):  # a store that wants it says so, and what was tried, as it is loaded
+            state.prepare_for(identity.uid, identity.gid, config.chdir)
+
+
 def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:
     settings = resolved.settings
     if settings.admin != "off":
@@ -161,8 +172,8 @@ class HTTPServer:
     def __init__(
         self,
         address: tuple[str, int] | str,
-        routes: Mapping[str, type[HTTPHandler]],
-        error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None,
+        routes: Mapping[str, Any],  # Any: `{"/": Handler, **webpy.file.new("docs")}` is a dict of objects to mypy
+        error_routes: Mapping[Any, Any] | None = None,
         keyfile: str | None = None,
         certfile: str | None = None,
         *,
@@ -283,8 +294,10 @@ class HTTPServer:
     def _configure(self, locks: ResourceLocks) -> Callable[[], tuple[Config, WebApplication]]:
         def configure() -> tuple[Config, WebApplication]:
             resolved = self._resolve()
+            config = _config_of(resolved)
+            _prepare_state(config)
             site = Site(self.routes, self.error_routes)
-            return _config_of(resolved), WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
+            return config, WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
 
         return configure
 

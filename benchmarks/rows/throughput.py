@@ -113,6 +113,25 @@ ROWS = (
         script="post.lua",
         note="nginx reads the body and throws it away; the others hand it to the handler, who answers its length.",
     ),
+    *(
+        _row(
+            f"short-{name}",
+            f"A connection a request ({title}, 16 clients)",
+            ("webpy", "nginx", "granian", "gunicorn"),
+            "/",
+            scenario=scenario,
+            clients=16,
+            script="close.lua",
+            note="Requests with `Connection: close`, as nginx sends them upstream unless told otherwise.",
+        )
+        for name, title, scenario in (
+            ("1", "1 worker", Scenario(workers=1)),
+            ("2", "2 workers on one CPU", Scenario(workers=2)),
+            ("4", "4 workers on one CPU", Scenario(workers=4)),
+            ("unpinned-1", "1 worker, any CPU", Scenario(workers=1, every_cpu=True)),
+            ("unpinned-2", "2 workers, any CPU", Scenario(workers=2, every_cpu=True)),
+        )
+    ),
     _row(
         "tls",
         "Hello under TLS, kept-alive connections, access log off (64 clients)",

@@ -51,6 +51,8 @@ def sample(**changes: Any) -> dict[str, Any]:
         "totals": {
             "accepted": 90,
             "closed_idle": 7,
+            "closed_for_new": 3,
+            "refused": 2,
             "bytes_sent": 123456,
             "timeouts": 1,
             "handed_over": 5,

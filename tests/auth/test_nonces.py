@@ -96,6 +96,7 @@ def test_one_of_many_threads_gets_the_count(tmp_path: Path) -> None:
 
 def test_the_store_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     nonces = auth.Nonces()
     assert not list(tmp_path.iterdir()), "nothing is opened before it is needed"
     nonces.issue("r")

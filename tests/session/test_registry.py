@@ -15,9 +15,10 @@ from webpy.session.locks import FileLocks, MemoryLocks
 def test_one_for_each_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WEBPY_SESSION", raising=False)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     named = f"sqlite:///{tmp_path}/named.sqlite3"
     default = find_keeper(None)
-    assert default is find_keeper(None) is find_keeper("sqlite:///webpy-sessions.sqlite3")
+    assert default is find_keeper(None) is find_keeper(f"sqlite:///{tmp_path}/webpy-sessions.sqlite3")
     monkeypatch.setenv("WEBPY_SESSION", named)
     assert find_keeper(None) is find_keeper(named) is not default
     store = webpy.store.open("memory:")

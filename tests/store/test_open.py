@@ -15,6 +15,7 @@ from webpy.store import FileStore, MemoryStore, SQLiteStore, StoreError
 def test_open_finds_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WEBPY_STORE", raising=False)
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/state")
     (tmp_path / "sub").mkdir()
     opened = [store.open(), store.open("sqlite:///sub/b.db"), store.open(f"sqlite:///{tmp_path}/c.db")]
     opened += [store.open("file:///sub/f"), store.open(f"file:///{tmp_path}/g")]
@@ -24,7 +25,7 @@ def test_open_finds_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for each in opened:
         each["a"] = b"1"
         each.close()
-    for name in ("webpy-store.sqlite3", "sub/b.db", "c.db", "d.db"):
+    for name in ("state/webpy-store.sqlite3", "sub/b.db", "c.db", "d.db"):
         assert (tmp_path / name).is_file(), name
     for name in ("sub/f", "g"):
         assert (tmp_path / name / "webpy-store").is_file(), name

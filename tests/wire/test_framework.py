@@ -75,7 +75,8 @@ def test_each_kind_of_body(server: Server, kind: str) -> None:
             assert (reply.version, reply.status, reply.reason) == ("HTTP/1.1", 200, "OK")
             assert reply.body == body
             assert reply.framing == framing
-            assert reply.get("Content-Type") == (PLAIN_TEXT if kind == "str" else None)
+            wanted = PLAIN_TEXT if kind == "str" else None if kind == "none" else "application/octet-stream"
+            assert reply.get("Content-Type") == wanted
             assert reply.get("Connection") is None
             assert reply.get("Server") == "webpy"
     for line in log.lines(2):

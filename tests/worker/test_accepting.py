@@ -134,7 +134,7 @@ def test_its_part_is_about_that_of_the_one_with_the_fewest(rig: Make, mine: int,
     parts.board.load[parts.row.index] = mine
     parts.board.load[0] = others
     try:
-        assert parts.acceptor._above_the_others() is not accepts
+        assert parts.acceptor._sharing.leaves_to_fewer() is not accepts
     finally:
         parts.core.conns.clear()
 
@@ -144,7 +144,7 @@ def test_workers_that_do_not_accept_do_not_count(rig: Make) -> None:
     parts.acceptor.start()
     for _ in range(5):
         parts.connection()
-    assert not parts.acceptor._above_the_others()
+    assert not parts.acceptor._sharing.leaves_to_fewer()
 
 
 # -- when none can be had ---------------------------------------------------------------------------------------------
@@ -179,7 +179,8 @@ def test_without_descriptors_it_complains_and_tries_again_later(rig: Make) -> No
 
 def test_one_that_has_gone_already_does_not_hide_those_behind_it(rig: Make) -> None:
     parts = rig()
-    listener: Any = Refusing(ConnectionAbortedError())
+    listener: Any = Refusing(ConnectionAbortedError(errno.ECONNABORTED, ""), OSError(errno.EHOSTUNREACH, ""))
+    assert parts.acceptor._take(listener)
     assert parts.acceptor._take(listener)
     assert not parts.acceptor._take(listener)
     assert not parts.complaints
@@ -221,7 +222,7 @@ def test_at_the_end_of_all_it_takes_what_is_queued_however_few_the_others_have(r
 
 def test_what_is_taken_at_the_end_is_bounded(rig: Make) -> None:
     parts = rig(backlog=3)
-    endless: Any = Refusing(*[ConnectionAbortedError() for _ in range(100)])
+    endless: Any = Refusing(*[ConnectionAbortedError(errno.ECONNABORTED, "") for _ in range(100)])
     parts.acceptor.start()
     fd, listener = next(iter(parts.acceptor._listeners.items()))
     endless.close = listener.close

@@ -6,6 +6,7 @@ behind the link. Called by the threads of the admin process.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 _NOTHING = "default-src 'none'; frame-ancestors 'none'"  # the policy of everything that is no page
 _MOST_DIGITS = 6
+_NO_TOKEN_TO_CHANGE = "changes are not allowed here: the server was started without --admin-token"
+_NO_TOKEN_TO_READ = (
+    "this address is not of this machine only, so reading wants a token, and the server was started without: "
+    "give it --admin-token TOKEN, or --admin 127.0.0.1:PORT"
+)
 _STRICT = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -42,13 +48,15 @@ _STRICT = {
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the handlers work with. token: "" forbids all changes; local: the address is for this machine only."""
+    """What the handlers work with. token: "" forbids all changes; local: the address is for this machine only; open:
+    whoever can reach it may read without a token."""
 
     link: Link
     history: History
     page: Page
     token: str = ""
     local: bool = False
+    open: bool = True
 
 
 def routes(desk: Desk) -> dict[str, type[HTTPHandler]]:
@@ -100,9 +108,14 @@ class _Error(HTTPErrorHandler):
 
 class _Handler(HTTPHandler):
     desk: Desk
+    public = False  # whether anybody may read it
 
     def respond(self) -> Result:
         _harden(self.response.headers)
+        if not (self.desk.open or self.public or self.request.method == "POST"):
+            refusal = self.refusal("Bearer", "Basic")
+            if refusal is not None:
+                return refusal
         # A page of another site can have its own name mean this machine, and read what is answered to it (DNS
         # rebinding); it cannot have its browser send another name.
         if self.desk.local and not is_local(self.request.host):
@@ -120,6 +133,36 @@ class _Handler(HTTPHandler):
     def data(self, status: int, value: dict[str, Any]) -> Result:
         self.response.headers.set("Content-Type", _JSON)
         return status, json.dumps(value, separators=(",", ":")).encode()
+
+    def refusal(self, *schemes: str) -> Result | None:
+        """Why this request, without the token or with a wrong one, gets nothing; None if it is right.
+
+        schemes: how the token may come: Bearer (RFC 6750), or Basic with the token as password, which browsers ask for.
+        """
+        if not self.desk.token:
+            return self.say(403, False, _NO_TOKEN_TO_CHANGE if schemes == ("Bearer",) else _NO_TOKEN_TO_READ)
+        given = self.request.headers.get("authorization")
+        if given is None:
+            return self.challenge("this wants the admin token: Authorization: Bearer TOKEN", "", schemes)
+        scheme, _, text = given.partition(" ")
+        token = text.strip(" ").encode("latin-1", "replace")
+        if scheme.lower() == "basic" and "Basic" in schemes:
+            try:
+                token = base64.b64decode(token, validate=True).partition(b":")[2]
+            except ValueError:
+                token = b""
+        elif scheme.lower() != "bearer":
+            token = b""
+        # compared in constant time, so that how long it takes tells nothing of the token
+        if not hmac.compare_digest(token, self.desk.token.encode("utf-8", "surrogateescape")):
+            return self.challenge("this is not the admin token", ', error="invalid_token"', schemes)
+        return None
+
+    def challenge(self, text: str, error: str, schemes: tuple[str, ...]) -> Result:
+        self.response.headers.set("WWW-Authenticate", f'Bearer realm="webpy"{error}')
+        if "Basic" in schemes:
+            self.response.headers.add("WWW-Authenticate", 'Basic realm="webpy", charset="UTF-8"')
+        return self.say(401, False, text)
 
     def argument(self, name: str) -> str | None:
         """The one value of an argument in the query; None when it is not there or there more than once."""
@@ -169,7 +212,9 @@ class _Metrics(_Handler):
 
 
 class _Health(_Handler):
-    """Whether the master lives: it answers."""
+    """Whether the master lives: it answers. Probes have no token, and it tells nothing else."""
+
+    public = True
 
     def do_get(self) -> Result:
         self.response.headers.set("Content-Type", _TEXT)
@@ -181,7 +226,9 @@ class _Health(_Handler):
 
 
 class _Ready(_Handler):
-    """Whether traffic should be sent here."""
+    """Whether traffic should be sent here; for everybody, as `_Health`."""
+
+    public = True
 
     def do_get(self) -> Result:
         self.response.headers.set("Content-Type", _TEXT)
@@ -196,30 +243,11 @@ class _Change(_Handler):
     """A command. The token travels in a field that no page of another site can send, so there is nothing to forge."""
 
     def do_post(self) -> Result:
-        refusal = self.refusal()
+        refusal = self.refusal("Bearer")
         return refusal if refusal is not None else self.change()
 
     def change(self) -> Result:
         raise NotImplementedError
-
-    def refusal(self) -> Result | None:
-        """Why this request may change nothing; None if it may (RFC 6750 section 3)."""
-        if not self.desk.token:
-            return self.say(403, False, "changes are not allowed here: the server was started without --admin-token")
-        given = self.request.headers.get("authorization")
-        if given is None:
-            return self.challenge("this wants the admin token: Authorization: Bearer TOKEN", "")
-        scheme, _, token = given.partition(" ")
-        # compared in constant time, so that how long it takes tells nothing of the token
-        wanted = self.desk.token.encode("utf-8", "surrogateescape")
-        right = hmac.compare_digest(token.strip(" ").encode("latin-1", "replace"), wanted)
-        if scheme.lower() != "bearer" or not right:
-            return self.challenge("this is not the admin token", ', error="invalid_token"')
-        return None
-
-    def challenge(self, text: str, error: str) -> Result:
-        self.response.headers.set("WWW-Authenticate", f'Bearer realm="webpy"{error}')
-        return self.say(401, False, text)
 
     def told(self, answer: dict[str, Any], status: int) -> Result:
         """The master's answer to the command; `status` if it agreed, 409 if not."""

@@ -32,6 +32,8 @@ _TOTALS = (
     ("webpy_timeouts", "timeouts", "Connections ended because the client was too slow."),
     ("webpy_connections_accepted", "accepted", "Connections accepted."),
     ("webpy_connections_closed_idle", "closed_idle", "Connections closed because no request came on them."),
+    ("webpy_connections_closed_for_new", "closed_for_new", "Idle connections closed to make room for new ones."),
+    ("webpy_connections_refused", "refused", "Connections refused because their client had as many as it may."),
     ("webpy_connections_handed_over", "handed_over", "Connections passed from a worker to its successor."),
     ("webpy_sent_bytes", "bytes_sent", "Bytes of answers sent."),
     ("webpy_worker_deaths", "deaths", "Workers that died without having been told to."),

@@ -7,6 +7,11 @@ served with. Runs in the admin process, nowhere else.
 from __future__ import annotations
 
 import dataclasses
+import logging
+import os
+import socket
+import stat
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,17 +38,44 @@ def run(context: SidecarContext, settings: Settings) -> None:
     link = Link(ControlClient(context.control))
     history = History()
     local = not settings.admin.startswith(("unix:", "fd:")) and is_local(settings.admin)
-    desk = Desk(link, history, load_page(), settings.admin_token or "", local)
-    site = Site(routes(desk), error_routes())
+    open_to_all = all(is_private(each) for each in context.listeners)
+    desk = Desk(link, history, load_page(), settings.admin_token or "", local, open_to_all)
+    site = Site(routes(desk), error_routes(), own=True)
     own = Resolved(_own(settings), {}, {}, (), None, Path())
     application = WebApplication(own, lambda: site, ResourceLocks())
     application.load()
+    if not open_to_all:
+        _say_who_may_read(settings)
     sampler = Sampler(link, history)
     sampler.start()
     try:
         application.run(context)
     finally:
         sampler.stop()
+
+
+def is_private(listener: socket.socket) -> bool:
+    """Whether only this machine can connect: a loopback address, or a unix socket that not everybody may write to."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        try:
+            return not os.stat(name).st_mode & stat.S_IWOTH
+        except (OSError, ValueError):
+            return False
+    try:
+        address = ip_address(name[0].partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _say_who_may_read(settings: Settings) -> None:
+    log, where = logging.getLogger("webpy"), f"admin at {settings.admin} can be reached from other machines"
+    if settings.admin_token:
+        log.info("%s: reading wants --admin-token too; /healthz and /readyz are for everybody", where)
+    else:
+        log.warning("%s and has no --admin-token: only /healthz and /readyz answer, all else is 403", where)
 
 
 def _own(settings: Settings) -> Settings:
@@ -63,6 +95,8 @@ def _own(settings: Settings) -> Settings:
         max_headers=32 << 10,
         max_fields=100,
         max_body=64 << 10,
+        max_connections="auto",
+        max_connections_per_client=0,
         certfile=None,
         keyfile=None,
         client_ca=None,

@@ -27,7 +27,7 @@ anywhere gives 401 with all challenges, `raise AuthError(scheme, realm)` with on
 400.
 
 All of it works on any number of workers: the counts of Digest's proofs are in a store (`webpy-auth.sqlite3` in the
-current folder, or the URL in WEBPY_AUTH), which several machines behind one name must share.
+state directory, see `webpy.store`, or the URL in WEBPY_AUTH), which several machines behind one name must share.
 
 Order: `CORSMixIn` stands before these mix-ins, as a cross-origin preflight carries no credentials; `CachingMixIn`,
 forms and hosts stand behind them (another order is a TypeError).

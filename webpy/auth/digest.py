@@ -94,6 +94,8 @@ class DigestAuthMixIn(AuthMixIn):
         knows = cls.ha1 is not DigestAuthMixIn.ha1 or cls.password is not DigestAuthMixIn.password
         if isinstance(cls.users, HTPasswd) and not knows:
             raise ValueError(f"{cls.__name__}: users is an htpasswd file, wanted htdigest: Digest needs its hashes")
+        if knows or cls.users is not None:  # it answers requests, and is not made to be subclassed only
+            cls.nonces.prepare()
         unknown = [name for name in cls.algorithms if name not in ALGORITHMS]
         if unknown or not cls.algorithms:
             raise ValueError(f"{cls.__name__}: got algorithms {cls.algorithms!r}, wanted of {', '.join(ALGORITHMS)}")

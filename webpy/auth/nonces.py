@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
 import re
 import secrets
 import struct
@@ -37,17 +36,16 @@ _WINDOW = 128
 _COUNTS = struct.Struct(">I16s")  # the highest count, and a bitmap of that and the 127 before
 _MARGIN_S = 60.0  # how far the clocks of two machines with one store may be apart
 _TRIES = 200
-_DEFAULT = "sqlite:///webpy-auth.sqlite3"
 
 
 class Nonces:
     """Issues nonces and takes their counts.
 
-    store: shared by all workers; by default the one at the URL in the environment's WEBPY_AUTH, or at
-    `sqlite:///webpy-auth.sqlite3`. Its keys begin with "webpy.auth/": whoever can read them can make nonces (no
-    passwords), and whoever clears it lets proofs count once more until their nonces end. lifetime_s: until a client has
-    to come with a new one, which costs it a request but asks nobody for a password. Make it at module level. Raises
-    ValueError for a lifetime that is none."""
+    store: shared by all workers; by default the one at the URL in the environment's WEBPY_AUTH, or
+    `webpy-auth.sqlite3` in the state directory (see `webpy.store`). Its keys begin with "webpy.auth/": whoever can read
+    them can make nonces (no passwords), and whoever clears it lets proofs count once more until their nonces end.
+    lifetime_s: until a client has to come with a new one, which costs it a request but asks nobody for a password. Make
+    it at module level. Raises ValueError for a lifetime that is none."""
 
     def __init__(self, store: Store | None = None, *, lifetime_s: float = 300.0) -> None:
         if not 0 < lifetime_s < 1e9:
@@ -56,6 +54,10 @@ class Nonces:
         self._store = store
         self._key = b""
         self._opening = threading.Lock()
+
+    def prepare(self) -> None:
+        """Find the store now, before workers are forked. Raises as `webpy.store.open`."""
+        self._opened()
 
     def issue(self, realm: str) -> str:
         """A new nonce for `realm`."""
@@ -110,9 +112,10 @@ class Nonces:
 
     def _opened(self) -> Store:
         if self._store is None:
+            from ..store import default_url
             from ..store import open as open_store
 
             with self._opening:
                 if self._store is None:
-                    self._store = open_store(os.environ.get("WEBPY_AUTH") or _DEFAULT)
+                    self._store = open_store(default_url("auth", "WEBPY_AUTH"))
         return self._store

@@ -27,6 +27,7 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
     Exit status: 2 wrong usage or settings, 3 the application does not load.
     """
     from ..routes import compile_routes
+    from ..sharing import refusal, why_alone
     from ..target import TargetError
 
     resolved = Given.of(arguments).resolve()
@@ -37,6 +38,9 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
         compile_routes(found.routes, dict(found.error_routes))
     except ValueError as error:
         raise TargetError(f"{found.name}: {error}") from None
+    workers = resolved.settings.worker_count()
+    if workers > 1 and (names := why_alone()):
+        raise TargetError(f"{found.name}: {workers} workers: {refusal(names)}")
     if found.settings:
         resolved = resolved.with_keywords(found.settings)
         _tls(resolved)

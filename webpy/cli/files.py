@@ -24,7 +24,8 @@ def files(directory: str, **arguments: Any) -> None:
     """Serve a directory on every core: static files, index.html, lists of what is in a folder.
 
     DIR is the current folder if not given; a relative one is looked for in the current folder or the one of --chdir.
-    Names that begin with a dot are not served, nor are links that lead out of DIR.
+    Names that begin with a dot are not served, nor are webpy.toml, databases of webpy's own, and links that lead out
+    of DIR.
 
     Exit status: 0 stopped as asked, 2 wrong usage or settings, 3 DIR is no directory, 4 cannot bind, 1 anything else.
     """

@@ -22,7 +22,8 @@ Options of `new`, and class attributes of the handlers:
 - `modify`: PUT and DELETE of regular files, conditional with If-Match and If-None-Match; see `ModifyPathHandler`.
 - `handler`: a subclass of `PathHandler` to start from, with mix-ins in front (a login for instance) or options set.
 
-Caveats: names that begin with a dot are answered 404, but for `/.well-known/`. Links are followed where they stay
+Caveats: names that begin with a dot are answered 404, but for `/.well-known/`; so are `webpy.toml`, and every database
+and directory of a store of this server. Links are followed where they stay
 inside of the directory; who can make hard links or mounts inside can show what they show. Needs /proc on Linux, and
 `modify` a file system with flock, as all local ones have. An uploaded HTML page runs its scripts as a page of this
 site: let only people upload whom you trust, or serve what they upload from another host.

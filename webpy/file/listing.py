@@ -18,12 +18,13 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..negotiation import best, vary
+from ..state import is_ours
 from .names import is_hidden, link_to, shown
+from .opening import Tree, real_path
 
 if TYPE_CHECKING:
     from ..request import Request
     from ..response import Response, Result
-    from .opening import Tree
 
 __all__ = ["Entry", "Listing"]
 
@@ -146,8 +147,9 @@ class Listing:
 
 
 def _entries(tree: Tree, fd: int, names: Iterable[bytes]) -> Iterable[Entry]:
+    folder = real_path(fd)
     for name in names:
-        if is_hidden(name):
+        if is_hidden(name) or is_ours(folder + b"/" + name):
             continue
         try:
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)

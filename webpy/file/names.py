@@ -9,6 +9,8 @@ import os
 import re
 from urllib.parse import quote, unquote_to_bytes
 
+from ..state import is_ours
+
 __all__ = ["is_hidden", "link_to", "local_name", "shown"]
 
 _WELL_KNOWN = b".well-known"
@@ -39,8 +41,8 @@ def local_name(path: str) -> bytes | None:
 
 
 def is_hidden(name: bytes) -> bool:
-    """Whether a name begins with a dot: such files are not served, nor listed."""
-    return name[:1] == b"."
+    """Whether a name begins with a dot, or is that of our settings or a database of ours: not served, nor listed."""
+    return name[:1] == b"." or is_ours(name)
 
 
 def link_to(name: bytes, is_directory: bool = False) -> str:

@@ -14,8 +14,9 @@ import stat
 import sys
 
 from ..errors import HTTPError
+from ..state import is_ours
 
-__all__ = ["Tree", "open_again", "open_found", "refusal"]
+__all__ = ["Tree", "open_again", "open_found", "real_path", "refusal"]
 
 # without waiting for a FIFO's writer, and without a terminal becoming ours
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
@@ -94,8 +95,11 @@ class Tree:
         return fd, status
 
     def holds(self, fd: int) -> bool:
-        """Whether what is open lies inside, or is the root; raises OSError if that cannot be told."""
-        real = _real_path(fd)
+        """Whether what is open lies inside, or is the root, and is no file of ours; raises OSError if that cannot be
+        told."""
+        real = real_path(fd)
+        if is_ours(real):
+            return False
         if self._prefix and real.startswith(self._prefix):
             return True
         # the root may be a link that leads elsewhere by now: deployments switch such links
@@ -105,12 +109,12 @@ class Tree:
 
 if sys.platform == "linux":
 
-    def _real_path(fd: int) -> bytes:
+    def real_path(fd: int) -> bytes:
         """Where the file is now, links resolved."""
         return os.readlink(b"/proc/self/fd/%d" % fd)
 
 else:
 
-    def _real_path(fd: int) -> bytes:
+    def real_path(fd: int) -> bytes:
         """Where the file is now, links resolved."""
         return fcntl.fcntl(fd, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")

@@ -5,9 +5,12 @@
 
         def do_post(self):
             form = self.request.body
-            title = form.get('title', '')         # str; of several values the last
+            title = form['title']                 # str; of several values the last; 400 if it did not come
+            text = form.get('text', '')           # or what to take then
             tags = form.getlist('tag')            # all values of a name, in order
-            photo = form['photo']                 # a file is a mapping
+            size = form.field('size', int)        # 400 if it is no number; bool, float, uuid.UUID, any callable
+            page = form.field('page', int, 1)     # 1 if it did not come
+            photo = form.file('photo')            # a mapping, as form['photo'] is; 400 if it is no file
             shutil.copyfileobj(photo['file'], somewhere)
             return 200, f"{photo['filename']}: {photo['length']} bytes of {photo['type']}\\n"
 
@@ -26,7 +29,10 @@ Options, attributes of the handler:
 - `stream = True`: parses while the body arrives, in a thread for as long as the client takes: one copy on the disk
   instead of two. (Not for a client that asks first, by `Expect: 100-continue`.)
 
-Answers: 400 to a body that is no form (broken, cut off, without or with a bad boundary, a part's headers too long, text
+Answers: 400 that names the field where the handler asks for one that did not come: `form[name]` raises a KeyError that
+means so, while `in`, `get` and `except KeyError` work as always. 400 too where `field` or `file` find another kind than
+they were asked for (`form['photo']['file']` of a client that sent a text is the handler's own TypeError: use `file`).
+400 to a body that is no form (broken, cut off, without or with a bad boundary, a part's headers too long, text
 that is not in its charset), 413 over a limit, 415 to other types and to a Content-Encoding. A client that asks first is
 told before it sends its body. 503, and a line in the error log, when the disk has no room for its files.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from ..errors import HTTPError
+from ..repeats import complain
 from .grammar import (
     MULTIPART,
     URLENCODED,
@@ -211,5 +212,5 @@ def _room_wanted() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        _log.error("a form's file cannot be stored: %s", error)
+        complain(_log, f"a form's file cannot be stored: {error}")
         raise HTTPError(503, "the form cannot be stored at present\n") from error

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from typing import IO, Any, TypedDict
+from collections.abc import Callable
+from typing import IO, Any, TypedDict, TypeVar, overload
+
+from ..fields import ABSENT, MissingField, text_as, wrong_type
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 __all__ = ["File", "Form"]
 
@@ -26,6 +32,7 @@ class File(TypedDict):
 class Form(dict[str, Any]):
     """Name to value: a str, or a `File`. Of a name that came several times, the last value, as in the original.
 
+    `form[name]` of a field that did not come raises a KeyError that is answered with 400 and names the field.
     Changing the mapping does not change what `getlist` gives.
     """
 
@@ -38,6 +45,40 @@ class Form(dict[str, Any]):
         """Add one more value of `name`."""
         self[name] = value
         self._lists.setdefault(name, []).append(value)
+
+    def __missing__(self, name: object) -> Any:
+        raise MissingField("form", name)
+
+    def pop(self, name: str, default: Any = ABSENT) -> Any:
+        """As of dict; without a default a missing field raises as `form[name]` does."""
+        return super().pop(name, default) if default is not ABSENT or name in self else self.__missing__(name)
+
+    @overload
+    def field(self, name: str) -> str: ...
+    @overload
+    def field(self, name: str, kind: Callable[[str], T]) -> T: ...
+    @overload
+    def field(self, name: str, kind: Callable[[str], T], default: D) -> T | D: ...
+    def field(self, name: str, kind: Callable[[str], Any] = str, default: Any = ABSENT) -> Any:
+        """The text of a field, as `kind` reads it: int, float, bool, or any callable of the text.
+
+        Raises HTTPError 400 that names the field where it is a file or `kind` refuses its text, and where it is
+        missing and no `default` is given.
+        """
+        if default is not ABSENT and name not in self:
+            return default
+        value = self[name]
+        if not isinstance(value, str):
+            raise wrong_type("form", name, "a file", "text")
+        return text_as("form", name, value, kind)
+
+    def file(self, name: str) -> File:
+        """The file `name`. Raises HTTPError 400 that names it where it is missing or no file."""
+        value = self[name]
+        if isinstance(value, str):
+            raise wrong_type("form", name, value, "a file (multipart/form-data)")
+        file: File = value
+        return file
 
     def getlist(self, name: str) -> list[Any]:
         """All values of `name` in the order they came; an empty list when there is none."""

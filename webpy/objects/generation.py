@@ -16,17 +16,21 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..sharing import is_for_one_worker
 from ..supervisor import LoadError
+from .config import config
 from .engine import engine
 from .logs import log
 from .process.bus import ChannelFailures, States
 from .settings import server
+from .tree import tree
 
 __all__ = ["begin"]
 
 
 def begin() -> None:
     """Call the listeners of `start`, and have those of `stop` called at the end. Raises LoadError if one raised."""
+    _tell_what_is_for_one_worker()
     if engine.state is not States.STOPPED:
         return
     engine.state = States.STARTING
@@ -39,6 +43,16 @@ def begin() -> None:
     engine.state = States.STARTED
     if engine.listeners["stop"] or engine.listeners["exit"]:
         _keep_for_the_end(os.getppid())
+
+
+def _tell_what_is_for_one_worker() -> None:
+    """Sessions and pages in memory: their stores are opened by the first request, which is too late to refuse."""
+    for variable in ("WEBPY_SESSION", "WEBPY_CACHE"):
+        if os.environ.get(variable) == "memory:":
+            is_for_one_worker(engine, f"{variable}=memory:")
+    sections = [config, *(section for app in tree.apps.values() for section in getattr(app, "config", {}).values())]
+    if any(isinstance(section, dict) and section.get("tools.sessions.store") == "memory:" for section in sections):
+        is_for_one_worker(tree, "tools.sessions.store (memory:)")
 
 
 def _keep_for_the_end(master_pid: int) -> None:

@@ -96,7 +96,7 @@ class ObjectsHandler(HostHandler):
         script_name = self.tree.script_name(path)
         app = None if script_name is None else self.tree.apps[script_name]
         if not isinstance(app, Application):
-            return 404, b""
+            return 404, None
         encoding = app.find_config(path[len(app.script_name) :], "request.uri_encoding", "utf-8")
         path, query = _recoded(path, encoding), _recoded(query, encoding)
         try:

@@ -41,7 +41,8 @@ no cache that several clients share may keep such an answer.
 Options, attributes of the handler class, which are checked when it is made:
 
 - `session_store`: a URL of `webpy.store` or a `Store`; None is the environment's `WEBPY_SESSION` if set, else
-  `sqlite:///webpy-sessions.sqlite3`. Beside a SQLite file or a folder of files is a lock file, `<path>.lock`.
+  `webpy-sessions.sqlite3` in the state directory (see `webpy.store`). Beside a SQLite file or a folder of files is a
+  lock file, `<path>.lock`.
 - `session_idle_s = 1800`: ends when it was not used for so long, give or take a tenth.
 - `session_life_s = 43200`: ends so long after it began or was last regenerated, however it is used; None is never.
 - `session_wait_s = 10`; `session_read_only = False`; `session_max_bytes = 65536` of its JSON.

@@ -10,6 +10,7 @@ from ..cookies import CookieMixIn, format_cookie, put
 from ..errors import HTTPError
 from ..headers import HTTPHeaders
 from ..order import Rank
+from ..repeats import complain
 from ..store import Store, StoreError
 from .keeper import SessionBusy, SessionLost, Terms
 from .registry import find_keeper
@@ -136,7 +137,7 @@ class SessionMixIn(CookieMixIn):
             _log.warning("a request was refused: its session was lost, %s", error)
             why = "your session has changed meanwhile"
         except StoreError as error:
-            _log.error("the store of sessions failed: %s", error)
+            complain(_log, f"the store of sessions failed: {error}")
             why = "sessions are not available now"
         raise HTTPError(503, f"{why}; try again\n", headers={"Retry-After": "1"})
 

@@ -5,6 +5,7 @@ Owns the default store and the choice of locks: a file beside a store of this ma
 
 from __future__ import annotations
 
+import functools
 import os
 
 from .. import store as stores
@@ -14,8 +15,6 @@ from .leases import Leases
 from .locks import FileLocks, Locks, MemoryLocks
 
 __all__ = ["find_keeper"]
-
-_DEFAULT = "sqlite:///webpy-sessions.sqlite3"
 
 _of_urls: dict[str, Keeper] = {}
 _of_stores: list[tuple[Store, Keeper]] = []  # a mapping is no key of a dict
@@ -30,12 +29,20 @@ def find_keeper(store: str | Store | None) -> Keeper:
         if not any(other is store for other, _ in _of_stores):
             _of_stores.append((store, Keeper(store, _locks_for(store))))
         return next(keeper for other, keeper in _of_stores if other is store)  # the first, if two threads came at once
-    url = store or os.environ.get("WEBPY_SESSION") or _DEFAULT
+    url = store or os.environ.get("WEBPY_SESSION")
+    if not url:
+        url = _default_url(os.environ.get("STATE_DIRECTORY"), os.environ.get("XDG_STATE_HOME"))
     found = _of_urls.get(url)
     if found is None:
         opened = stores.open(url)
         found = _of_urls.setdefault(url, Keeper(opened, _locks_for(opened)))
     return found
+
+
+@functools.cache
+def _default_url(*_environment: str | None) -> str:
+    """Looked for once, as each request asks."""
+    return stores.default_url("sessions", "WEBPY_SESSION")
 
 
 def _locks_for(store: Store) -> Locks:

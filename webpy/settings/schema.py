@@ -150,7 +150,11 @@ class Settings:
         addresses.address("off"), "off", _ADMIN, "Address of status page, metrics and health.", off="off"
     )
     admin_token: str | None = _option(
-        kinds.text("TOKEN"), None, _ADMIN, "Token for what changes things at the admin address.", secret=True
+        kinds.text("TOKEN"),
+        None,
+        _ADMIN,
+        "Token for what changes things at the admin address; for reading too where other machines reach it.",
+        secret=True,
     )
     control: str | None = _option(
         kinds.path("off", optional=True),

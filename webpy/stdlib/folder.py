@@ -6,6 +6,7 @@ so that they are the same with every Python.
 
 from __future__ import annotations
 
+import errno
 import html
 import os
 import urllib.parse
@@ -16,6 +17,7 @@ from ..errors import HTTPError, HTTPErrorHandler
 from ..file import FileHandler, PathHandler
 from ..file.opening import refusal
 from ..response import Result
+from ..state import is_ours
 from ..worker import Site
 from .scripts import CGIHTTPRequestHandler, find_script, script_handler
 
@@ -32,7 +34,7 @@ def folder(directory: str, *, cgi: bool = False, closes: bool = False) -> Site:
 
 
 class FolderHandler(PathHandler):
-    """Sends the files of `local`, hidden ones and what links lead to as well."""
+    """Sends the files of `local`, hidden ones and what links lead to as well; never our settings and databases."""
 
     index_files = ("index.html", "index.htm")
     cgi: ClassVar[bool] = False
@@ -89,7 +91,9 @@ class FolderHandler(PathHandler):
             raise HTTPError(404, status_message="File not found") from None
 
     def open(self, path: bytes) -> tuple[int, os.stat_result]:
-        """Whatever it is a link to."""
+        """Whatever it is a link to, but for files of ours: the settings, with their token, and databases."""
+        if is_ours(path) or is_ours(os.path.realpath(path)):
+            raise FileNotFoundError(errno.ENOENT, "is the server's own")
         return FileHandler.open(self, path)
 
     def content_type(self, path: str) -> str:

@@ -13,12 +13,16 @@
 | `redis://HOST`, `rediss://`, `unix://` | a Redis server; `webpy[redis]` | all machines | yes |
 | `memcached://HOST` | a memcached server, which may forget; `webpy[memcached]` | all machines | no |
 | `file:///DIR` | a directory of mode 700, a file a key | all processes of this machine | yes |
-| `memory:` | a dict in this process | one worker: every worker has a dict of its own | yes |
-| none | the environment's `WEBPY_STORE` if set, else `sqlite:///webpy-store.sqlite3` | | |
+| `memory:` | a dict in this process | one worker: `--workers 2` is refused at the start | yes |
+| none | the environment's `WEBPY_STORE` if set, else `webpy-store.sqlite3` in the state directory | | |
 
 As in SQLAlchemy, PATH and DIR are relative to the current directory, and an absolute one makes four slashes:
 `sqlite:////var/lib/a.sqlite3`. More about each is in the docstring of its class, which `RedisStore` and
 `MemcachedStore` have in `webpy.store.redis` and `webpy.store.memcached`.
+
+The state directory is $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/webpy/NAME or ~/.local/state/webpy/NAME, NAME
+being of the current folder, else `webpy-state` beside the pidfile. A file that an earlier version left in the current
+folder is used on, and the log asks to move it. No handler of `webpy.file` sends the file of a store, wherever it is.
 
 What a store cannot do (server down, disk full) raises StoreError, what others keep it from `StoreTimeout`, at
 most `timeout_s` later: bounded, so that a handler can answer 503 instead of waiting.
@@ -29,16 +33,19 @@ framework does not use it; handlers and features do.
 
 from __future__ import annotations
 
+import logging
 import os
 
+from .. import state
 from .base import Store, StoreError, StoreTimeout
 from .file import FileStore
 from .memory import MemoryStore
 from .sqlite import SQLiteStore
 
-__all__ = ["FileStore", "MemoryStore", "SQLiteStore", "Store", "StoreError", "StoreTimeout", "open"]
+__all__ = ["FileStore", "MemoryStore", "SQLiteStore", "Store", "StoreError", "StoreTimeout", "default_url", "open"]
 
-_DEFAULT = "sqlite:///webpy-store.sqlite3"
+_log = logging.getLogger("webpy.store")
+
 _WANTED = "sqlite:///PATH, redis://HOST, rediss://HOST, unix:///PATH, memcached://HOST, file:///DIR or memory:"
 
 
@@ -54,7 +61,7 @@ def open(url: str | None = None, *, timeout_s: float = 5.0, durable: bool = Fals
     is not installed, naming it; FileNotFoundError where there is no directory for the file; StoreError where
     something else is in its place."""
     if url is None:
-        url = os.environ.get("WEBPY_STORE") or _DEFAULT
+        url = default_url("store", "WEBPY_STORE")
     if url == "memory:":
         return MemoryStore()
     scheme, slashes, rest = url.partition("://")
@@ -73,6 +80,21 @@ def open(url: str | None = None, *, timeout_s: float = 5.0, durable: bool = Fals
         raise ValueError(f"store {url!r}: no usable path; wanted {scheme}:///PATH, without parameters")
     kind = SQLiteStore if scheme == "sqlite" else FileStore
     return kind(path, timeout_s=timeout_s, durable=durable)
+
+
+def default_url(name: str, variable: str) -> str:
+    """The URL of a store that nobody has named: what the environment's `variable` says, else `webpy-NAME.sqlite3` in
+    the state directory. Raises StoreError where there is no such directory."""
+    given = os.environ.get(variable)
+    if given:
+        return given
+    try:
+        path, warning = state.database(name)
+    except OSError as error:
+        raise StoreError(f"{error}, or {variable}") from error
+    if warning:
+        _log.warning("%s", warning)
+    return f"sqlite:///{path}"
 
 
 def _shown(url: str) -> str:

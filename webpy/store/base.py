@@ -14,14 +14,15 @@ from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from types import TracebackType
 from typing import Any, Self
 
+from ..errors import Unavailable
+
 __all__ = ["Store", "StoreError", "StoreTimeout"]
 
 
-class StoreError(Exception):
+class StoreError(Unavailable):
     """The store cannot do what was asked (disk full, server down, no permission); the message names it.
 
-    A handler that lets it through answers 500; `raise HTTPError(503) from error` says it better. A write that
-    a server has not confirmed may have been done."""
+    A handler that lets it through answers 503. A write that a server has not confirmed may have been done."""
 
 
 class StoreTimeout(StoreError, TimeoutError):

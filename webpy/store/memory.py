@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from ..sharing import forget, is_for_one_worker
 from .base import Store, add, check_key, check_lifetime, check_value
 
 __all__ = ["MemoryStore"]
@@ -25,13 +26,19 @@ _SPARE_ENDS = 64
 
 
 class MemoryStore(Store):
-    """`memory:`: for one worker only; everything is gone when that ends."""
+    """`memory:`: for one worker only; everything is gone when that ends.
 
-    def __init__(self) -> None:
+    A server with several workers is refused as it starts, as each would have a store of its own. `per_worker=True` says
+    that this is meant, as it may be for a cache. Raises AloneError (a ValueError) when made in one of several workers.
+    """
+
+    def __init__(self, *, per_worker: bool = False) -> None:
         self._data: dict[str, tuple[bytes, float]] | None = {}  # value, and its end on the monotonic clock
         self._ends: list[tuple[float, str]] = []  # a heap; holds more than is true, never less
         self._lock = threading.Lock()
         _OPEN[id(self)] = self
+        if not per_worker:
+            is_for_one_worker(self, "store (memory:)")
 
     def __repr__(self) -> str:
         return "MemoryStore()"
@@ -149,6 +156,7 @@ class MemoryStore(Store):
             return self._purge(len(self._ends))
 
     def close(self) -> None:
+        forget(self)
         with self._lock:
             self._data = None
             self._ends.clear()

@@ -1,14 +1,15 @@
 """Owns where a worker's connections come from: the listeners, and the adoption socket, by which those of other workers
-arrive; fair taking, and TLS handshakes that block nobody. The leader's.
+arrive; and TLS handshakes that block nobody. The leader's.
 
-All workers wait on the same listeners and the same adoption socket. Each sees every worker's number of connections on
-the board, and one that has more than its part leaves what waits to others; only for a moment, lest they are stuck.
+All workers wait on the same listeners and the same adoption socket. `sharing` says when this one leaves what waits to
+others, only ever for a moment; `room`, whether there is room for one more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import select
 import socket
@@ -17,22 +18,40 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from .complaints import Complaints
 from .connection import Connection, Phase
 from .core import Core
 from .handover import unpack
+from .room import Room
+from .sharing import Sharing
+from .sources import Sources
 
 if TYPE_CHECKING:
     from ..supervisor import Adoption
 
 __all__ = ["Acceptor"]
 
-_Source = TypeVar("_Source")
+_Source = TypeVar("_Source", "socket.socket", "Adoption")
 
-_PATIENCE_S = 0.01  # that a connection waits for the workers with fewer
+_PATIENCE_S = 0.002  # that a connection waits for the workers with fewer
 _EXHAUSTED_S = 0.1  # between tries while the process has no descriptors left
+_TURN_S = 0.02  # that others listen in place of this worker, while connections are short
 _BATCH = 16  # connections accepted before the others' requests have their turn
 _MOST_PEERS = 4096
-_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC)
+_NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOSPC)  # ENOSPC: of epoll's watches
+_GONE_ALREADY = (  # what became of the connection while it waited (accept(2))
+    errno.ECONNABORTED,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENOPROTOOPT,
+    errno.EOPNOTSUPP,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+    errno.ENONET,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+)
+_SHUT_DOWN = (errno.EINVAL, errno.EBADF)  # the listener was
 
 
 class Acceptor:
@@ -43,10 +62,15 @@ class Acceptor:
         self._tls = tls
         self._adoption = core.context.adoption
         self._listeners = {sock.fileno(): sock for sock in core.context.listeners}
-        self._sources: set[int] = set()  # the descriptors it waits on
+        self._sources = Sources(core)
         self._peers: dict[str, tuple[bytes, bytes]] = {}
         self._resume_s = 0.0  # when to listen again; 0.0 while listening
         self._impatient = False  # whoever waits now has waited for the others long enough
+        self._sharing = Sharing(core)
+        self._complaints = Complaints(core.log)
+        self._room = Room(core, self._complaints)
+        self._exclusive = False  # the kernel wakes one worker for a connection
+        self._listens = True  # at all sources, or rests from all
         self._alone = False  # there are no others, or none that will take anything
 
     @property
@@ -59,24 +83,24 @@ class Acceptor:
         for fd, listener in self._listeners.items():
             with contextlib.suppress(OSError):  # a unix socket has no such thing
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
-            self._wait_on(fd, self._from(self._take, listener))
+            self._sources.add(fd, self._from(self._take, listener), self.resting, wakes_one=True)
         self._start_adopting()
-        self._core.board.load[self._core.row.index] = 0
+        self._core.show_load(True)
 
     def _start_adopting(self) -> None:
         if self._adoption is not None and self._adoption.taker_fd not in self._sources:
-            self._wait_on(self._adoption.taker_fd, self._from(self._adopt, self._adoption))
+            self._sources.add(self._adoption.taker_fd, self._from(self._adopt, self._adoption), self.resting)
 
     def stop(self) -> None:
         """Take no more: others do."""
         self.stop_accepting()
-        for fd in tuple(self._sources):
-            self._leave(fd)
+        for fd in self._sources:
+            self._sources.leave(fd)
 
     def stop_accepting(self) -> None:
         """Accept no more, and close the listeners; what other workers give is still taken."""
         for fd, listener in self._listeners.items():
-            self._leave(fd)
+            self._sources.leave(fd)
             listener.close()
         self._listeners.clear()
 
@@ -91,22 +115,10 @@ class Acceptor:
         if self._adoption is not None:
             self._take_queued(self._adopt, self._adoption, most)
 
-    @staticmethod
-    def _take_queued(take: Callable[[_Source], bool], source: _Source, most: int) -> None:
+    def _take_queued(self, take: Callable[[_Source], bool], source: _Source, most: int) -> None:
         for _ in range(most):
-            if not take(source):
+            if (self._room.full() and not (_waits(source) and self._room.has_any())) or not take(source):
                 return
-
-    def _wait_on(self, fd: int, take: Callable[[int], None]) -> None:
-        self._sources.add(fd)
-        self._core.others[fd] = take
-        self._core.epoll.register(fd, 0 if self.resting else select.EPOLLIN)
-
-    def _leave(self, fd: int) -> None:
-        if fd in self._sources:
-            self._sources.remove(fd)
-            del self._core.others[fd]
-            self._core.epoll.unregister(fd)
 
     def wait_s(self, now_s: float, most_s: float) -> float:
         """How long the loop may sleep, at most `most_s`: until it is time to listen again."""
@@ -117,40 +129,64 @@ class Acceptor:
         if now_s >= self._resume_s:
             self._resume_s = 0.0
             self._impatient = True
-            self._listen(select.EPOLLIN)
+            self._listen()
+            self._core.show_load(True)
 
     @property
     def resting(self) -> bool:
         """Whether the accept is being left to others."""
         return self._resume_s > 0.0
 
-    def _listen(self, events: int) -> None:
-        for fd in self._sources:
-            self._core.epoll.modify(fd, events)
+    def refresh(self) -> None:
+        """Look whether something waits; called about once a second.
+
+        Where the kernel wakes one worker for a connection, that one may have been killed, or hang, before it took it.
+        """
+        if self._exclusive or not self._listens:
+            self._exclusive = self._sharing.short
+            self._listen()
+
+    def _listen(self) -> None:
+        self._listens = self._sources.listen(self.resting, self._exclusive)
+
+    def _hurry(self) -> None:
+        """Listen again after the next poll."""
+        if self.resting:
+            self._resume_s = time.monotonic()
+            self._core.hurry()
 
     def _rest(self, seconds: float) -> None:
         self._resume_s = time.monotonic() + seconds
         self._core.wait_s = min(self._core.wait_s, seconds)
         self._core.due_s = min(self._core.due_s, self._resume_s)
-        self._listen(0)
-
-    def _above_the_others(self) -> bool:
-        """Whether this worker has more connections than its part: an eighth above the one with the fewest."""
-        mine = len(self._core.conns)
-        least: int = min(self._core.board.load)
-        return mine > least + 1 + (least >> 3)
+        self._listen()
 
     def _from(self, take: Callable[[_Source], bool], source: _Source) -> Callable[[int], None]:
         """What to do when something waits at `source`."""
 
         def take_some(_event: int) -> None:
-            for _ in range(_BATCH):
-                if not self._impatient and not self._alone and self._above_the_others():
+            sharing = self._sharing
+            for taken in range(_BATCH):
+                if not self._impatient and not self._alone and sharing.leaves_to_fewer():
                     self._rest(_PATIENCE_S)
                     return
                 self._impatient = False
-                if not take(source):
+                if taken and self._room.full():  # nobody is to make way for a connection that may not be there
+                    break
+                if not self._room.has_any():
+                    self._rest(_EXHAUSTED_S)
+                    self._room.tell_when_any(self._hurry)
                     return
+                if not take(source):
+                    break
+            if self.resting:
+                return
+            if not self._alone and sharing.leaves_to_enough():
+                self._rest(_TURN_S)
+                self._core.show_load(False)
+            elif (short := sharing.short) != self._exclusive or (short and sharing.others_listen()):
+                self._exclusive = short
+                self._listen()  # as the last of those who are woken: the next one is another's
 
         return take_some
 
@@ -160,14 +196,19 @@ class Acceptor:
             sock, address = listener.accept()
         except BlockingIOError:
             return False
-        except ConnectionAbortedError:  # it has gone already; others may wait behind it
-            return True
         except OSError as error:
-            self._cannot("accept", error)
-            return False
-        sock.setblocking(False)
+            if error.errno in _GONE_ALREADY:  # others may wait behind it
+                return True
+            if error.errno in _SHUT_DOWN:
+                self._sources.leave(listener.fileno())  # it would be ready for ever
+                return False
+            return self._overcome("accept", error)
         if not isinstance(address, tuple):  # of a unix socket: the client's path, mostly empty
             address = ("unix", 0)
+        if self._room.refuses(address[0]):
+            sock.close()
+            return True
+        sock.setblocking(False)
         if self._tls is not None:
             try:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
@@ -177,11 +218,16 @@ class Acceptor:
         conn = Connection(sock, (address[0], address[1]), self._peer(address[0]), time.monotonic())
         if self._tls is not None:
             conn.phase = Phase.HANDSHAKE
+        return self._add(conn, "accept", accepted=True)
+
+    def _add(self, conn: Connection, what: str, accepted: bool) -> bool:
         try:
-            self._core.add(conn)
-        except OSError as error:
-            self._cannot("watch what was accepted", error)
-            return False
+            self._core.add(conn, accepted)
+        except OSError as error:  # the user's watches (epoll(7)), or memory
+            conn.close(politely=False)
+            return self._overcome(what, error)
+        self._room.entered(conn)
+        self._sharing.took(conn)
         return True
 
     def _adopt(self, adoption: Adoption) -> bool:
@@ -189,35 +235,37 @@ class Acceptor:
         try:
             taken = adoption.take()
         except OSError as error:
-            self._cannot("adopt", error)
-            return False
+            return self._overcome("adopt", error)
         if taken is None:
             return False
         fd, message = taken
         try:
             arrival = unpack(message)
             sock = socket.socket(fileno=fd)
-            sock.setblocking(False)
         except (ValueError, OSError) as error:
             os.close(fd)
             self._core.log.error("cannot adopt a connection: %s", error)
             return True
+        sock.setblocking(False)
         conn = Connection(sock, arrival.address, self._peer(arrival.address[0]), time.monotonic() - arrival.elapsed_s)
         conn.phase = arrival.phase
         conn.buffer = arrival.buffer
-        try:
-            self._core.add(conn, accepted=False)
-        except OSError as error:
-            self._cannot("watch what was adopted", error)
+        if not self._add(conn, "adopt", accepted=False):
             return False
         if conn.phase == Phase.PIPELINED:
             self._core.ready.append((fd, 0))
         return True
 
-    def _cannot(self, what: str, error: OSError) -> None:
-        if error.errno in _NO_DESCRIPTORS and self._sources:
-            self._core.log.error("cannot %s: %s; trying again in %s s", what, error.strerror, _EXHAUSTED_S)
+    def _overcome(self, what: str, error: OSError) -> bool:
+        """A connection could not be had: make room for it, or give up for a moment. True if another try may do."""
+        text = f"cannot {what}: {error.strerror}"
+        if error.errno in _NO_DESCRIPTORS and self._room.make():
+            self._complaints.say(what, f"{text}; idle connections are closed for new ones", level=logging.ERROR)
+            return True
+        self._complaints.say(what, f"{text}; trying again in {_EXHAUSTED_S} s", level=logging.ERROR)
+        if self._sources:
             self._rest(_EXHAUSTED_S)
+        return False
 
     def _peer(self, host: str) -> tuple[bytes, bytes]:
         """The host for the log and padded for the board; the same objects for all its connections."""
@@ -245,3 +293,10 @@ class Acceptor:
             self._core.watch(conn, select.EPOLLIN)
             conn.phase = Phase.NEW
             conn.since_s = time.monotonic()
+
+
+def _waits(source: socket.socket | Adoption) -> bool:
+    """Whether something can be taken there."""
+    poller = select.poll()
+    poller.register(source.taker_fd if not isinstance(source, socket.socket) else source.fileno(), select.POLLIN)
+    return bool(poller.poll(0))

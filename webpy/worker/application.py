@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .. import state
 from ..accesslog import AccessFormat, compile_format
 from ..protocol import Limits
 from ..routes import RouteTable, compile_routes
-from ..supervisor import LoadError
+from ..sharing import refusal, serve_with, why_alone
+from ..supervisor import LoadError, open_files
 from ..tls import PemFiles, make_context
 from .accepting import Acceptor
 from .clock import Clock
 from .core import Core
 from .delivery import Delivery
+from .errorlog import ErrorLog
 from .exchange import Exchange
 from .housekeeping import Housekeeping
 from .loop import Loop
 from .plan import PEER_BYTES, Planner
 from .reading import Reading
+from .room import room_for
 
 if TYPE_CHECKING:
     import ssl
@@ -43,12 +49,16 @@ _THRESHOLD = 10_000  # 700 are made by 30 requests, and the collections cost 1 t
 
 @dataclass(slots=True)
 class Site:
-    """What is served: routes, error routes, settings that came with them, what to call before workers are forked."""
+    """What is served: routes, error routes, settings that came with them, what to call before workers are forked.
+
+    own: it is a part of the server, of whose limits the log says nothing.
+    """
 
     routes: Mapping[str, Any]
     error_routes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_up: Callable[[], object] | None = None
+    own: bool = False
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -78,16 +88,28 @@ class WebApplication:
         self._locks = locks
         self._own_log = log is None
         self._log = log or logging.getLogger("webpy")
+        self._notes = ErrorLog(self._log)
         self._http_log = http_log
         self._access = self._access_format()
         self._routes: RouteTable | None = None
         self._tls: ssl.SSLContext | None = None
         self._pem_files = PemFiles(resolved.settings)
+        self._workers = resolved.settings.worker_count()
+        self.alone = ""
 
     def load(self) -> None:
         """Load the application, its routes and certificates (in the zygote)."""
         if self._own_log:
             _log_to_stderr(self._log, self._resolved.settings.log_level)
+        try:
+            tempfile.gettempdir()  # finds out by writing, which fails when the disk is full by then
+        except OSError as error:
+            self._notes.warning("long bodies and uploads will be answered with 503: %s", error.strerror)
+        resolved = self._resolved
+        if resolved.file is not None:
+            state.note(resolved.file, "settings")
+        pidfile = resolved.settings.pidfile
+        state.beside(None if pidfile is None else os.path.join(resolved.base, pidfile))
         site = self._find_site()
         try:
             if site.settings:
@@ -98,9 +120,21 @@ class WebApplication:
         except ValueError as error:  # settings, a route, a certificate: the text says which
             raise LoadError(str(error)) from error
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
-            self._log.warning("%s", complaint)
+            self._notes.warning("%s", complaint)
+        if not site.own:
+            most = room_for(self._resolved.settings)
+            self._notes.info("at most %d connections a worker; its limit of open files is %d", most, open_files())
         if site.warm_up is not None:
             site.warm_up()
+        for line in state.unwritable():
+            self._notes.warning("%s", line)
+        settings = resolved.settings
+        if settings.user is not None and settings.control != "off":  # or workers could have root's master replaced
+            self._notes.info("webpy ctl is for the user that started this, not for %s", settings.user)
+        if names := why_alone():
+            self.alone = refusal(names)
+            if self._workers > 1:
+                raise LoadError(f"{self._workers} workers: {self.alone}")
 
     def _access_format(self) -> AccessFormat | None:
         settings = self._resolved.settings
@@ -111,6 +145,7 @@ class WebApplication:
     def run(self, context: Context) -> None:
         """Serve until the master says otherwise (in a worker)."""
         assert self._routes is not None
+        serve_with(self._workers)
         gc.enable()
         if gc.get_threshold()[0] == _PYTHONS_THRESHOLD:
             gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])

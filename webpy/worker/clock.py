@@ -10,19 +10,17 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from ..answer import OURS
+from ..answer import BYTES_TYPE, NO_SNIFFING, OURS, TEXT_TYPE
 from ..protocol import REASONS, body_allowed, encode_head
 
 if TYPE_CHECKING:
     from ..response import Response
 
-__all__ = ["SERVER", "TEXT", "Clock"]
+__all__ = ["SERVER", "Clock"]
 
 Fields = tuple[tuple[str, str, str], ...]
 
 SERVER = "webpy"
-#: a str body without a Content-Type of the handler's own: named, so that no browser takes it for HTML
-TEXT = "text/plain; charset=utf-8"
 
 
 class Prefixes(dict[int, bytes | None]):
@@ -32,7 +30,7 @@ class Prefixes(dict[int, bytes | None]):
 
     def __init__(self, date: str, content_type: str) -> None:
         self._date = date
-        self._type = f"Content-Type: {content_type}\r\n" if content_type else ""
+        self._type = f"Content-Type: {content_type}\r\n{': '.join(NO_SNIFFING)}\r\n"
 
     def __missing__(self, status: int) -> bytes | None:
         reason = REASONS.get(status) if type(status) is int and status >= 200 else None
@@ -62,9 +60,14 @@ class Headed(dict[tuple[int, bool, Fields], bytes | None]):
         if type(status) is not int or status not in REASONS or not body_allowed(status, "GET") or names & OURS:
             return None  # what is to be done then, `render` knows
         pairs = [("Server", SERVER), ("Date", self._date)]
-        if is_text and "content-type" not in names:
-            pairs.append(("Content-Type", TEXT))
-        head = encode_head(status, None, [*pairs, *((name, value) for _, name, value in fields)])
+        if "content-type" not in names:
+            pairs.append(("Content-Type", TEXT_TYPE if is_text else BYTES_TYPE))
+            if NO_SNIFFING[0].lower() not in names:
+                pairs.append(NO_SNIFFING)
+        for low, name, value in fields:
+            if value or low != "content-type":  # an empty one is sent as none
+                pairs.append((name, value))
+        head = encode_head(status, None, pairs)
         if len(self) >= self._MOST:
             self.clear()
         self[key] = prefix = head[:-2] + b"Content-Length: "
@@ -96,6 +99,6 @@ class Clock:
         self.due_s = now_s + 1.0 - wall_s % 1.0
         self.date = formatdate(wall_s, usegmt=True)
         self.stamp = self._make_stamp(wall_s)
-        self.text = Prefixes(self.date, TEXT)
-        self.plain = Prefixes(self.date, "")
+        self.text = Prefixes(self.date, TEXT_TYPE)
+        self.plain = Prefixes(self.date, BYTES_TYPE)
         self.headed = Headed(self.date)

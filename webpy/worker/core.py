@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..supervisor import BUCKET_OF, BUCKETS, QUEUE_LINES, Cell, Context, Line, bucket
+from ..supervisor import BUCKET_OF, BUCKETS, CLOSED, QUEUE_LINES, Cell, Context, Line, bucket
 from .connection import Connection, Phase
 from .errorlog import ErrorLog
 from .faults import Faults
@@ -85,6 +85,8 @@ class Core:
         self.draining = False  # new connections are others', and the last one ends the worker
         self.closing = False  # answers end their connections
         self.handover: Handover | None = None  # while draining: connections that have nothing to wait for here move
+        self._load_shown = True
+        self.left: Callable[[Connection], None] | None = None  # told of each connection that goes
         self.over = False  # drained: the leader ends
         self._pool_lock = threading.Lock()  # for the row's pool lane, which all threads but the leader share
         self._pool_sent_bytes = 0
@@ -214,13 +216,9 @@ class Core:
     def add(self, conn: Connection, accepted: bool = True) -> None:
         """Take a connection, a new one or (accepted: False) another worker's.
 
-        Raises OSError when the kernel watches no more descriptors; the connection has been closed then.
+        Raises OSError if it cannot be watched; it is still the caller's then.
         """
-        try:
-            self.epoll.register(conn.fd, select.EPOLLIN)
-        except OSError:
-            conn.close(politely=False)
-            raise
+        self.epoll.register(conn.fd, select.EPOLLIN)
         self.conns[conn.fd] = conn
         self.row.cells[Cell.ACCEPTED] += accepted
         self._tell_load()
@@ -245,6 +243,8 @@ class Core:
             with contextlib.suppress(OSError):
                 self.epoll.unregister(conn.fd)  # closing would not do it while another process has the socket too
         self._tell_load()
+        if self.left is not None:
+            self.left(conn)
         if self.draining and not self.conns:
             self.hurry()
 
@@ -342,8 +342,13 @@ class Core:
         """Have housekeeping called after the very next poll, which does not wait."""
         self.due_s = self.wait_s = 0.0
 
+    def show_load(self, shown: bool) -> None:
+        """Show the others how many connections there are here; or that this worker accepts none."""
+        self._load_shown = shown
+        self.board.load[self.row.index] = len(self.conns) if shown and not self.draining else CLOSED
+
     def _tell_load(self) -> None:
-        if not self.draining:
+        if self._load_shown and not self.draining:
             self.board.load[self.row.index] = len(self.conns)
         self.row.cells[Cell.CONNECTIONS] = len(self.conns)
 

@@ -12,12 +12,12 @@ import time
 from contextvars import Context
 from typing import Any
 
-from ..answer import Answer, render
+from ..answer import NO_SNIFFING, TEXT_TYPE, Answer, render
 from ..errors import HTTPError
 from ..protocol import REASONS, ProtocolError, encode_head
 from ..request import Request
 from ..supervisor import Line
-from .clock import SERVER, TEXT
+from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
 from .output import Output, name_of
@@ -195,7 +195,8 @@ class Delivery:
         fields = [
             ("Server", SERVER),
             ("Date", core.clock.date),
-            ("Content-Type", TEXT),
+            ("Content-Type", TEXT_TYPE),
+            NO_SNIFFING,
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
         ]

@@ -16,7 +16,6 @@ from __future__ import annotations
 import select
 import time
 
-from ..supervisor import CLOSED
 from .accepting import Acceptor
 from .connection import Connection, Phase
 from .core import Core
@@ -73,7 +72,7 @@ class Draining:
     def _begin(self) -> None:
         core = self._core
         core.draining = True
-        core.board.load[core.row.index] = CLOSED
+        core.show_load(False)
         timeout_s = core.settings.drain_timeout
         self._end_s = _mono() + timeout_s - min(_SPARE_S, timeout_s / 4)
         core.hurry()

@@ -32,6 +32,11 @@ class ErrorLog:
         self.leader = 0
         self.now: ErrorLog = self if defer is None else ErrorLog(logger)
 
+    @property
+    def name(self) -> str:
+        """The logger's."""
+        return self._logger.name
+
     def debug(self, message: str, *args: object) -> None:
         if self._logger.isEnabledFor(logging.DEBUG):
             self._say(logging.DEBUG, message, args, None)
@@ -49,6 +54,10 @@ class ErrorLog:
     def critical(self, message: str, *args: object, exc_info: BaseException | None = None) -> None:
         """As `error`, for what should never happen."""
         self._say(logging.CRITICAL, message, args, exc_info)
+
+    def log(self, level: int, message: str, *args: object) -> None:
+        """At a level of `logging`."""
+        self._say(level, message, args, None)
 
     def _say(self, level: int, message: str, args: tuple[object, ...], error: BaseException | None) -> None:
         if self._defer is not None and threading.get_ident() == self.leader:

@@ -9,6 +9,7 @@ runs its handler, and nobody else changes it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import select
 import time
@@ -16,8 +17,9 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, BadResult, file_range, render
-from ..errors import HTTPError, HTTPErrorHandler
+from ..errors import HTTPError, HTTPErrorHandler, Unavailable
 from ..merging import add_cookies
+from ..repeats import complain
 from ..request import Request
 from .clock import SERVER
 from .connection import Connection, Phase
@@ -29,6 +31,8 @@ from .pace import COMPUTING, Probe
 from .plan import Plan
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ..handler import HTTPHandler
     from ..response import Response
     from ..routes import RouteTable
@@ -42,6 +46,7 @@ Early = tuple[Any, Context]
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
 _mono = time.monotonic
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Exchange:
@@ -82,10 +87,7 @@ class Exchange:
         handler: Early | None,
         began_s: float,
     ) -> None:
-        """Call the handler and answer.
-
-        own: the thread's line, used if the request has found none; handler: one made early, and its context.
-        """
+        """Call the handler and answer. own: the thread's line, for a request without one; handler: one made early."""
         if line is None:
             show(own, conn, plan)
             own.start[0] = _mono()
@@ -250,8 +252,7 @@ class Exchange:
         log = self._core.log.now
         told: Any = error
         if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
-            log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
-            told = HTTPError(500)
+            told = self._told(plan, request, error)
             handler = None
         try:
             renderer: Any = self._routes.error_handler(request, told)
@@ -272,6 +273,21 @@ class Exchange:
                 if request.has_error_headers:
                     renderer.response.headers.add_missing(request.error_headers)
         return renderer, result
+
+    def _told(self, plan: Plan, request: Request, error: BaseException) -> HTTPError:
+        """Log what a handler raised, and give the error to answer with. Raises nothing."""
+        log, kind = self._core.log.now, type(error)  # isinstance would ask the error itself
+        with contextlib.suppress(BaseException):
+            trace = error.__traceback__ and error.__traceback__.tb_next  # without our own frame
+            if issubclass(kind, Unavailable):
+                complain(log, str(error), name_of(plan, request))
+                return HTTPError(503, headers={"Retry-After": "1"})
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                file = "" if error.filename is None else f", {error.filename!r}"
+                complain(log, str(error.strerror), f"{name_of(plan, request)}, {_place_of(trace)}{file}")
+                return HTTPError(507)  # RFC 4918 section 11.5
+        log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
+        return HTTPError(500)
 
     def prepare(
         self, plan: Plan, request: Request, handler: Any, result: Any, began_s: float, closing: bool = False
@@ -368,9 +384,17 @@ class Exchange:
         self._delivery.send(conn, output, None)
 
 
+def _place_of(trace: TracebackType | None) -> str:
+    """File and line where something was raised."""
+    if trace is None:
+        return "somewhere"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
 def _without_own_frame(error: BaseException) -> BaseException:
-    """The error, its trace beginning with the application's frame."""
-    try:
+    """The error, its trace beginning with the application's frame; an exception's class may do as it likes."""
+    with contextlib.suppress(BaseException):
         return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
-    except BaseException:  # an exception may be of a class that does as it likes
-        return error
+    return error

@@ -71,6 +71,7 @@ class Housekeeping:
         sweeps = now_s >= self._sweep_s
         if sweeps:
             self._sweep(now_s)
+            self.acceptor.refresh()
         if core.draining:
             self._draining.check_over(now_s)
         tick_s = self._draining.tick_s if core.draining else _TICK_S

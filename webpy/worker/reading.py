@@ -11,6 +11,7 @@ import time
 
 from ..handler import HTTPHandler
 from ..protocol import ProtocolError, find_head
+from ..repeats import complain
 from ..request import Request
 from .connection import Connection, Phase
 from .core import Core
@@ -222,7 +223,7 @@ class Reading:
 
     def _refuse_body(self, conn: Connection, intake: Intake, error: ProtocolError) -> None:
         if error.__cause__ is not None:
-            self._core.log.error("%s: %s", error, error.__cause__)
+            complain(self._core.log, f"{error}: {error.__cause__}")
         self._delivery.refuse(conn, error, intake.plan.head.line)
 
     def _whole(self, conn: Connection, intake: Intake) -> Begun | None:

@@ -21,7 +21,7 @@ from ..handler import HTTPHandler
 from ..headers import HTTPHeaders
 from ..hosting import HostHandler, host_class
 from ..protocol import REASONS
-from ..response import Response, Result
+from ..response import NO_TYPE, Response, Result
 from ..routes import mount_point
 from .environ import Environ, FileWrapper, of_head
 
@@ -208,6 +208,8 @@ class _Started:
             elif low in _HOP_BY_HOP:
                 continue
             fields.add(name, value)
+        if "Content-Type" not in fields:
+            fields.add("Content-Type", NO_TYPE)
         self.fields = fields.frozen()
         self.without_length = tuple(field for field in self.fields if field[0] != "content-length")
 

@@ -9,21 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import secrets
 import threading
 import time
 from typing import NamedTuple
 
 from ... import store as stores
+from ...repeats import due
 from ...store import Store, StoreError
 from ..logs import log
 from ..serving import request, response
 from ..urls import url as url_of
 
 __all__ = ["Cache", "MemoryCache", "Record", "StoreCache"]
-
-_DEFAULT = "sqlite:///webpy-cache.sqlite3"
 
 
 class Record(NamedTuple):
@@ -184,7 +182,7 @@ class StoreCache(Cache):
 
     def _open(self) -> Store:
         if self._opened is None:
-            self._opened = stores.open(self.store or os.environ.get("WEBPY_CACHE") or _DEFAULT)
+            self._opened = stores.open(self.store or stores.default_url("cache", "WEBPY_CACHE"))
         return self._opened
 
     def _key_of(self, url: str, head: bytes) -> str:
@@ -197,4 +195,7 @@ def _key(text: str) -> str:
 
 
 def _complain(error: StoreError) -> None:
-    log(f"the store of the cache failed: {error}", "CACHE", severity=logging.WARNING)
+    text = f"the store of the cache failed: {error}"
+    more = due(text)
+    if more is not None:
+        log(text + more, "CACHE", severity=logging.WARNING)

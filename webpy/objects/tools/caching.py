@@ -13,9 +13,9 @@ session is the same for all once it is.
 
 Options: `delay`; `maxobj_size = 100000` bytes of an answer; `invalid_methods`; `store`, a URL of `webpy.store`;
 `cache_class`: `StoreCache`, which all workers share (by default at the URL in the environment's WEBPY_CACHE, or
-`sqlite:///webpy-cache.sqlite3`), or `MemoryCache`, in each worker's own memory: quicker, but after a POST the other
-workers still give the old answer, until `delay` is over. Requests that come at once for what is not kept are all
-answered by the page handler.
+`webpy-cache.sqlite3` in the state directory), or `MemoryCache`, in each worker's own memory: quicker, but after a POST
+the other workers still give the old answer, until `delay` is over. Requests that come at once for what is not kept are
+all answered by the page handler.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ __all__ = ["FileSession", "MemcachedSession", "RamSession", "StoreSession", "kin
 
 class RamSession(Session):
     """CherryPy keeps them in memory. Workers do not share any, so these are where `webpy.session`'s are by default: at
-    the URL in WEBPY_SESSION, or in `webpy-sessions.sqlite3` in the current directory."""
+    the URL in WEBPY_SESSION, or in `webpy-sessions.sqlite3` in the state directory."""
 
     keeps_always = True
 

@@ -21,7 +21,7 @@ Options, below `tools.sessions.`:
   body is read. `lock_timeout`: the seconds that other requests of it wait before they get 503: 10.
 
 `ram` is for one process in CherryPy. Here there are many, so such sessions are kept where those of `webpy.session` are:
-at the URL in the environment's WEBPY_SESSION, else in `webpy-sessions.sqlite3` in the current directory. They then
+at the URL in the environment's WEBPY_SESSION, else in `webpy-sessions.sqlite3` in the state directory. They then
 outlive a restart. As in CherryPy, what a page has changed in them is kept also when it then fails with an error that
 nobody expected; in sessions of other kinds it is not.
 

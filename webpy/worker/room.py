@@ -1,0 +1,158 @@
+"""Owns the room for connections: how many a worker may have, of one client too, and who makes way for a new one.
+
+At `max_connections` the connections that have waited longest for a request (or for its first byte, the rest of a
+handshake, their client to close) are closed for new ones. While none waits so, new ones stay in the listener's queue,
+for other workers to take. Looking for the longest idle reads the whole table, so several go at a time. The leader's.
+"""
+
+from __future__ import annotations
+
+import heapq
+import ipaddress
+import select
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ..supervisor import Cell, open_files
+from .connection import Connection, Phase
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from .complaints import Complaints
+    from .core import Core
+
+__all__ = ["Room", "room_for"]
+
+_KEPT_FILES = 24  # what a worker has open whoever connects: listeners, channel, board, epoll, logs, a margin
+_LEAST = 8  # however few files there may be
+_AT_ONCE = 64  # one in so many connections goes at a time
+_SPARE_LOOKS = 16  # of the longest idle, as some may have a request waiting
+_BARREN_S = 0.1  # not to look again after nobody was found idle
+_IDLE = frozenset({Phase.IDLE, Phase.NEW, Phase.HANDSHAKE, Phase.LINGER})
+_UNIX = "unix"
+
+
+def room_for(settings: Settings) -> int:
+    """How many connections a worker may have: as set, or three quarters of the files it may open; never more than that
+    leaves room for. The rest is for bodies in temporary files, files that are served, and the application's own."""
+    files = max(_LEAST, open_files() - _KEPT_FILES)
+    if isinstance(settings.max_connections, int):
+        return min(settings.max_connections, files)
+    return max(_LEAST, files * 3 // 4)
+
+
+class Room:
+    """The room of one worker."""
+
+    def __init__(self, core: Core, complaints: Complaints) -> None:
+        self._core = core
+        self._complaints = complaints
+        self._most = room_for(core.settings)
+        self._most_per_client = core.settings.max_connections_per_client
+        self._clients: dict[str, int] = {}  # connections by `_client_of`, when they are counted
+        self._barren_until_s = 0.0
+        self._told: Callable[[], None] | None = None  # called when a connection goes
+        if self._most_per_client:
+            core.left = self._left
+
+    def full(self) -> bool:
+        """Whether there are as many connections as may be."""
+        return len(self._core.conns) >= self._most
+
+    def has_any(self) -> bool:
+        """Whether a connection that waits may be taken; makes room for it if that can be done."""
+        if not self.full():
+            return True
+        if not self.make():
+            self._complaints.say(
+                "full", f"all {self._most} connections (max-connections) are busy; new ones wait to be accepted"
+            )
+            return False
+        self._complaints.say(
+            "made room", f"{self._most} connections (max-connections): the longest idle are closed for new ones"
+        )
+        return True
+
+    def make(self) -> bool:
+        """Close the connections that have been idle longest, one or a few; False if none is."""
+        now_s = time.monotonic()
+        if now_s < self._barren_until_s:
+            return False
+        conns = self._core.conns
+        count = 1 + len(conns) // _AT_ONCE
+        idle = [conn for conn in conns.values() if conn.phase in _IDLE and not conn.parked]
+        longest = heapq.nsmallest(count + _SPARE_LOOKS, idle, key=_since)
+        gone = 0
+        for conn in _silent(longest)[:count]:
+            self._core.forget(conn)
+            gone += 1
+        self._core.row.cells[Cell.CLOSED_FOR_NEW] += gone
+        if not gone:
+            self._barren_until_s = now_s + _BARREN_S
+        return gone > 0
+
+    def tell_when_any(self, tell: Callable[[], None]) -> None:
+        """Call `tell` once when a connection goes."""
+        self._told = tell
+        self._core.left = self._left
+
+    def refuses(self, host: str) -> bool:
+        """Whether a client has as many connections as it may; counts the refusal."""
+        if not self._most_per_client or host == _UNIX:
+            return False
+        if self._clients.get(_client_of(host), 0) < self._most_per_client:
+            return False
+        self._core.row.cells[Cell.REFUSED] += 1
+        self._complaints.say(
+            "per client",
+            f"{host} has {self._most_per_client} connections (max-connections-per-client); more are closed at once",
+        )
+        return True
+
+    def entered(self, conn: Connection) -> None:
+        """A connection was taken."""
+        host = conn.client_address[0]
+        if self._most_per_client and host != _UNIX:
+            client = _client_of(host)
+            self._clients[client] = self._clients.get(client, 0) + 1
+
+    def _left(self, conn: Connection) -> None:
+        told, self._told = self._told, None
+        if self._most_per_client:
+            client = _client_of(conn.client_address[0])
+            left = self._clients.get(client, 0) - 1
+            if left > 0:
+                self._clients[client] = left
+            else:
+                self._clients.pop(client, None)
+        else:
+            self._core.left = None
+        if told is not None:
+            told()
+
+
+def _since(conn: Connection) -> float:
+    return conn.since_s
+
+
+def _silent(conns: list[Connection]) -> list[Connection]:
+    """Those that have nothing to read: neither a request that has come meanwhile nor their end."""
+    poller = select.poll()
+    for conn in conns:
+        poller.register(conn.fd, select.POLLIN)
+    heard = {fd for fd, _ in poller.poll(0)}
+    return [conn for conn in conns if conn.fd not in heard]
+
+
+def _client_of(host: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which is what one customer is given."""
+    if ":" not in host:
+        return host
+    try:
+        address = ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return address.packed[:8].hex()
