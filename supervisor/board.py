@@ -69,6 +69,7 @@ class Cell(IntEnum):
     HANDED_OVER = 22
     FAILURES = 23
     LOG_WAITS = 24
+    LOG_DROPPED = 25
 
 
 _COUNTERS = tuple(cell for cell in Cell if cell >= Cell.ACCEPTED)
@@ -144,11 +145,11 @@ class Row:
         self._lines_memory = memory[pool_end : pool_end + lines * _LINE_STRIDE]
         self._lines: list[Line] | None = None
 
-    def attach(self, channel: int) -> None:
-        """Make this process the row's writer; `channel` is its descriptor to the master (in the worker,
-        once)."""
-        self.lead.attach(channel)
-        self.pool.attach(channel)
+    def attach(self, channel: int, *, waits: bool = False) -> None:
+        """Make this process the row's writer; `channel` is its descriptor to the master, waits: see Lane.attach (in
+        the worker, once)."""
+        self.lead.attach(channel, waits=waits)
+        self.pool.attach(channel, waits=waits)
 
     @property
     def lines(self) -> list[Line]:
@@ -167,6 +168,20 @@ class Row:
     def pending_bytes(self) -> int:
         """Bytes of records that the master has not taken out yet."""
         return self.lead.pending_bytes + self.pool.pending_bytes
+
+    @property
+    def answered(self) -> bool:
+        """Whether its process has answered anything, as the latencies say."""
+        return any(self.lead.latency) or any(self.pool.latency)
+
+    @property
+    def dropped(self) -> int:
+        """Records that found no room in the rings, or were given up with them."""
+        return self.cells[Cell.LOG_DROPPED] + self.lead.dropped + self.pool.dropped
+
+    def give_up(self) -> None:
+        """Drop the records that wait in the rings, and count them (in the master, when the row's process is dead)."""
+        self.cells[Cell.LOG_DROPPED] += self.lead.give_up() + self.pool.give_up()
 
     def reset(self) -> None:
         """Clear everything for the next process (in the master, when both rings are empty)."""
@@ -269,6 +284,7 @@ class Board:
         empty)."""
         self.master[MasterCell.EPOCH] += 1
         row.cells[Cell.LOG_WAITS] += row.lead.waits + row.pool.waits
+        row.cells[Cell.LOG_DROPPED] += row.lead.dropped + row.pool.dropped
         for cell in _COUNTERS:
             self.totals[cell] += row.cells[cell]
         for latency in (row.lead.latency, row.pool.latency):

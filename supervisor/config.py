@@ -51,6 +51,8 @@ class Config:
     """How long to accept on after a graceful stop was asked for."""
     access_log: str = "-"
     """PATH, "-" (standard output) or "off"."""
+    log_full: str = "drop"
+    """When the access log takes no more records: "drop" and count them, or let workers "wait"."""
     error_log: str = "-"
     """PATH or "-" (standard error)."""
     log_level: str = "info"
@@ -114,5 +116,7 @@ class Config:
             raise SettingsError(f"boot_timeout_s is {self.boot_timeout_s!r}: more than 0 is wanted")
         if self.log_level not in LEVELS:
             raise SettingsError(f"log_level is {self.log_level!r}: one of {', '.join(LEVELS)} is wanted")
+        if self.log_full not in ("drop", "wait"):
+            raise SettingsError(f"log_full is {self.log_full!r}: drop or wait is wanted")
         if not self.binds:
             raise SettingsError("binds is empty: at least one address is wanted")

@@ -63,7 +63,10 @@ class Context:
         listeners: list[socket.socket],
         channel: socket.socket,
         adoption: Adoption | None = None,
+        *,
+        waits_for_log: bool = False,
     ) -> None:
+        """waits_for_log: whether records wait for room in the row's rings, see `Lane.attach`."""
         self.slot = slot
         self.generation = generation
         self.row = row
@@ -71,7 +74,7 @@ class Context:
         self.listeners = listeners
         self.channel = channel
         self.adoption = adoption
-        row.attach(channel.fileno())
+        row.attach(channel.fileno(), waits=waits_for_log)
 
     def ready(self) -> None:
         """Tell the master that this worker accepts connections."""

@@ -20,6 +20,7 @@ from .board import Board, Cell, MasterCell, Row
 from .burial import Burial
 from .causes import Cause
 from .child import Child
+from .crashes import requests_on
 from .eventloop import Timer
 from .generation import Generation, Services
 from .memory import OomWatch
@@ -34,6 +35,8 @@ __all__ = ["Fleet", "FleetKeeper", "Slot", "Worker", "capacity", "rows_for"]
 
 _HOPELESS_FAILURES = 4
 _LEAST_CAPACITY = 16
+_FIRST_PAUSE_S = 0.05  # before a worker that served is replaced, if no slot serves and it lived no longer than this
+_LONGEST_PAUSE_S = 1.0
 _STACKS_TOLD_S = 10.0  # stacks that were logged so lately are not logged again as a worker is killed
 
 
@@ -71,6 +74,9 @@ class Slot:
     worker: Worker | None = None
     successor: Worker | None = None
     backoff: Backoff = field(default_factory=Backoff)
+    """For workers that never served."""
+    pause: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S))
+    """For those that did, while no other slot serves."""
     again: Timer | None = None
 
 
@@ -90,7 +96,7 @@ class FleetKeeper(Protocol):
         """A worker has gone, however."""
 
     def fleet_hopeless(self, cause: str) -> None:
-        """Several tries, and no worker was ever healthy."""
+        """Several tries, and no worker ever became ready."""
 
     def records_left(self) -> None:
         """A dead worker's rings, and the requests it took with it, are to be written."""
@@ -106,6 +112,8 @@ class Fleet:
         self.oom = OomWatch()
         """To be shown the living now and then."""
         self.ever_ready = False
+        self.half_written: Callable[[Row], bool] = lambda _: False
+        """Tells whether a record of this row broke off in the access log: it is not to be given up."""
         self._loop = services.loop
         self._board = services.board
         self._errors = services.errors
@@ -115,7 +123,6 @@ class Fleet:
         self._burial = Burial(services, self.oom)
         self._workers: set[Worker] = set()
         self._free = [row.index for row in reversed(services.board.rows)]
-        self._ever_healthy = False
         self._closed = False
 
     # -- what is ---------------------------------------------------------------------------------------------
@@ -190,7 +197,7 @@ class Fleet:
         worker.child.feed(event)
 
     def _fork(self, slot: Slot, generation: Generation) -> Worker | None:
-        if not generation.can_fork or not self._free:
+        if not generation.can_fork or not (self._free or self._give_up_a_row(generation)):
             return None  # its being ready, or the burial that frees a row, brings us here again
         row = self._board.rows[self._free[-1]]
         row.cells[Cell.GENERATION] = generation.number
@@ -240,7 +247,8 @@ class Fleet:
         slot, child = worker.slot, worker.child
         self.ever_ready = True
         worker.row.cells[Cell.READY_NS] = time.monotonic_ns()
-        self._errors.say("info", f"{child.title} [{child.pid}] is ready")
+        if not self._burial.crashes.storm:
+            self._errors.say("info", f"{child.title} [{child.pid}] is ready")
         self._events.add("ready", f"{child.title} is ready", slot=slot.index, pid=child.pid or 0)
         if child.pid is not None:
             self.oom.look(child.pid)
@@ -256,7 +264,6 @@ class Fleet:
 
     def _lived(self, worker: Worker) -> None:
         if worker.child.state is not ChildState.GONE:
-            self._ever_healthy = True
             worker.slot.backoff.succeeded()
 
     def _gone(self, worker: Worker) -> None:
@@ -279,18 +286,44 @@ class Fleet:
         slot = worker.slot
         if self._closed or slot not in self.slots:
             return
-        if not worker.child.died_young:
+        young = worker.child.died_young
+        if young and not _has_served(worker):
+            delay_s = slot.backoff.failed()
+        else:
             slot.backoff.succeeded()
-            return
-        delay_s = slot.backoff.failed()
-        slot.again = self._loop.after(delay_s, lambda: self._try_again(slot))
-        self._keeper.worker_failed(worker, cause)
-        if not self._ever_healthy and slot.backoff.failures >= _HOPELESS_FAILURES:
+            delay_s = self._pause_s(worker)
+        if delay_s:
+            slot.again = self._loop.after(delay_s, lambda: self._try_again(slot))
+        number, requests = worker.generation.number, requests_on(worker.row)
+        if young and not self._burial.crashes.is_older_than(number, requests):
+            self._keeper.worker_failed(worker, cause)
+        if not self.ever_ready and slot.backoff.failures >= _HOPELESS_FAILURES:
             self._keeper.fleet_hopeless(f"{worker.child.title} {cause}")
+
+    def _pause_s(self, worker: Worker) -> float:
+        """Give how long the slot of a worker that has served stays empty: not at all, unless none serves and workers
+        die as fast as they are made."""
+        lived_s = 0.0 if worker.child.ready_at is None else time.monotonic() - worker.child.ready_at
+        others = (slot.worker for slot in self.slots if slot.worker is not None)
+        if lived_s >= _FIRST_PAUSE_S or any(each.child.state is ChildState.READY for each in others):
+            worker.slot.pause.succeeded()
+            return 0.0
+        return worker.slot.pause.failed()
 
     def _try_again(self, slot: Slot) -> None:
         slot.again = None
         self.reconcile()
+
+    def _give_up_a_row(self, generation: Generation) -> bool:
+        """Free the row of a dead worker whose records the log has not taken, unless the log is worth waiting for."""
+        if generation.config.log_full == "wait":
+            return False
+        for worker in self._burial.mourned:
+            if not self.half_written(worker.row):
+                worker.row.give_up()
+                self._keeper.records_left()
+                return bool(self._free)
+        return False
 
     # -- the dead --------------------------------------------------------------------------------------------
 
@@ -313,7 +346,7 @@ class Fleet:
         """Give it as JSON takes it, for the program that replaces the master's."""
         return {
             "wanted": self.wanted,
-            "ever": [self.ever_ready, self._ever_healthy],
+            "ever": [self.ever_ready, self.ever_ready],  # twice for programs that knew "healthy" beside it
             "slots": [self._keep_slot(slot) for slot in self.slots],
             "workers": [_keep_worker(worker, passing) for worker in self._workers],
         }
@@ -321,7 +354,7 @@ class Fleet:
     def adopt(self, kept: Mapping[str, Any], generations: Mapping[int, Generation]) -> None:
         """Take on what `keep` gave (a fleet that is as it was made)."""
         self.wanted = kept["wanted"]
-        self.ever_ready, self._ever_healthy = kept["ever"]
+        self.ever_ready = kept["ever"][0]
         for entry in kept["slots"]:
             self.slots.append(self._adopt_slot(Slot(len(self.slots)), entry))
         for entry in kept["workers"]:
@@ -379,6 +412,14 @@ def _keep_worker(worker: Worker, passing: Passing) -> dict[str, Any]:
         "leaving": worker.leaving,
         "cause": worker.cause,
     }
+
+
+def _has_served(worker: Worker) -> bool:
+    """Return whether clients reached this worker: it answered something, or died of its first request."""
+    row = worker.row
+    if worker.child.ready_at is None:
+        return False
+    return bool(row.cells[Cell.ACCEPTED] or row.answered or any(row.starts()))
 
 
 def _urgency(slot: Slot, target: Generation) -> int:

@@ -110,13 +110,13 @@ class Generation:
             sockets = [listener.socket for listener in self.listeners]
             Zygote(
                 self.number,
-                self.config.name,
                 self.application,
                 self.basis.identity,
                 services.board,
                 sockets,
                 services.adoption,
                 theirs,
+                self.config,
             ).main(birth)
 
         pid = fork(live)

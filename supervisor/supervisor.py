@@ -47,7 +47,6 @@ from .warden import Warden
 __all__ = ["Status", "Supervisor"]
 
 _LEAST_LINES = 64  # so that a reload may raise the number of threads
-_LAST_DRAIN_S = 5.0  # for a log that cannot be written, at the end
 
 
 class Status:
@@ -119,8 +118,7 @@ class Supervisor:
             else:
                 take_up(self, kept)
             self._loop.run()
-            if not self.drainer.drain_last(_LAST_DRAIN_S):
-                self._errors.say("error", f"{self.drainer.pending_bytes()} bytes of records could not be written")
+            self.drainer.drain_last()
             self._errors.say("info", "stopped")
             return self._status or (Status.FAILED if self.ending.left_behind else Status.STOPPED)
         except SettingsError as error:
@@ -166,7 +164,9 @@ class Supervisor:
         self.ending = Ending(
             self.services, self.fleet, self.reloads, self.sidecars, self.resources, self._generations
         )
-        self.drainer = Drainer(self._loop, board, self.resources.records, self.fleet.rows, self.fleet.bury)
+        self.fleet.half_written = self.resources.records.is_half_written
+        records, rows = self.resources.records, self.fleet.rows
+        self.drainer = Drainer(self._loop, board, records, rows, self.fleet.bury, self._errors.say)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:
@@ -335,7 +335,7 @@ class Supervisor:
 
     def fleet_hopeless(self, cause: str) -> None:
         if self.ending.running:
-            self._fail(f"no worker was ever healthy; the last, {cause}")
+            self._fail(f"no worker ever became ready; the last, {cause}")
 
     def _fail(self, why: str) -> None:
         self._status = Status.LOADING

@@ -23,6 +23,7 @@ import setproctitle
 
 from .adoption import Adoption
 from .board import Board
+from .config import Config
 from .context import Application, Context, LoadError
 from .errorlog import log_line
 from .forking import Birth
@@ -38,13 +39,13 @@ class Zygote:
     """What a zygote is told by the fork."""
 
     generation: int
-    name: str
     application: Application
     identity: Identity
     board: Board
     listeners: list[socket.socket]
     adoption: Adoption
     channel: socket.socket
+    config: Config
 
     def main(self, birth: Birth) -> NoReturn:
         """Be the zygote: load, say READY, fork on command, end with the master."""
@@ -123,9 +124,11 @@ class Zygote:
                 os.close(stacks_fd)
             self.channel.close()
             row, slot = divmod(order.number, 1 << 32)
-            setproctitle.setproctitle(f"{self.name}: worker {slot} gen {self.generation}")
+            setproctitle.setproctitle(f"{self.config.name}: worker {slot} gen {self.generation}")
             place = self.board.rows[row]
-            context = Context(slot, self.generation, place, self.board, self.listeners, channel, self.adoption)
+            waits = self.config.log_full == "wait"
+            means = (self.board, self.listeners, channel, self.adoption)
+            context = Context(slot, self.generation, place, *means, waits_for_log=waits)
             self.application.run(context)
             status = 0
         except SystemExit as error:

@@ -104,6 +104,7 @@ def _config_of(resolved: Resolved, target: str | None = None) -> Config:
         drain_timeout_s=settings.drain_timeout,
         shutdown_delay_s=settings.shutdown_delay,
         access_log=settings.access_log,
+        log_full=settings.log_full,
         error_log=settings.error_log,
         log_level=settings.log_level,
         pidfile=settings.pidfile,

@@ -182,7 +182,7 @@ def test_an_application_that_hangs_while_loading_is_3(master: Make) -> None:
 def test_workers_that_never_are_healthy_are_3(master: Make, run: str, said: str) -> None:
     served = master(config={"boot_timeout_s": 0.1 if run == "silent" else 10}, run=run).start()
     assert served.wait() == 3
-    assert re.search(rf"no worker was ever healthy; the last, worker 0 gen 1 {said}", served.text())
+    assert re.search(rf"no worker ever became ready; the last, worker 0 gen 1 {said}", served.text())
     assert served.text().count("[error] worker 0") == 4
 
 
