@@ -24,7 +24,7 @@ import setproctitle
 
 from .kernel import die_with_parent
 
-__all__ = ["MASTER_SIGNALS", "Birth", "fork"]
+__all__ = ["MASTER_SIGNALS", "Birth", "fork", "leave_to_master"]
 
 MASTER_SIGNALS = (
     signal.SIGINT,
@@ -56,7 +56,7 @@ def fork(live: Callable[[], NoReturn]) -> int:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTER_SIGNALS)
 
 
-def _leave_to_master(number: int, frame: FrameType | None) -> None:
+def leave_to_master(number: int, frame: FrameType | None) -> None:
     """The master hears the signal too."""
 
 
@@ -75,7 +75,7 @@ class Birth:
         """Take the first steps (in the child; signals are blocked before)."""
         signal.set_wakeup_fd(-1)
         for number in MASTER_SIGNALS:
-            signal.signal(number, _leave_to_master)
+            signal.signal(number, leave_to_master)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         self.stay_with_master()

@@ -33,6 +33,7 @@ from .fleet import Fleet, Worker, capacity, rows_for
 from .generation import Generation, Services
 from .inventory import take_up
 from .kernel import become_subreaper
+from .leftovers import Leftovers, children_of
 from .listeners import BindError, Listener
 from .notify import Notify
 from .proof import Program, prove, proving
@@ -96,11 +97,14 @@ class Supervisor:
 
     # -- from start to end -----------------------------------------------------------------------------------
 
-    def run(self, listeners: Sequence[socket.socket] | None = None, *, stop_fd: int | None = None) -> int:
+    def run(
+        self, listeners: Sequence[socket.socket] | None = None, *, stop_fd: int | None = None, theirs: bool = True
+    ) -> int:
         """Be the master until stopped (in the main thread); give the exit status, see `Status`.
 
-        `listeners` are bound sockets to use in place of the settings' binds; they are closed as the stop
-        begins. A byte read from `stop_fd` is as a TERM; its end means that whoever started us is gone: a
+        `listeners` are bound sockets to use in place of the settings' binds; they are closed as the stop begins, and
+        shut for every process unless they are `theirs`: the caller may go on with them. A byte read from `stop_fd`
+        is as a TERM; its end means that whoever started us is gone: a
         graceful stop.
         """
         if proving():
@@ -114,7 +118,7 @@ class Supervisor:
         try:
             self._loop.catch(HELD_SIGNALS)
             if kept is None:
-                self._start(self.resources.acquire(listeners))
+                self._start(self.resources.acquire(listeners, theirs=theirs))
             else:
                 take_up(self, kept)
             self._loop.run()
@@ -149,8 +153,10 @@ class Supervisor:
         self.current.boot()
         self.sidecars.apply(basis)
 
-    def assemble(self, config: Config, board: Board, adoption: Adoption) -> None:
-        """Make the parts."""
+    def assemble(
+        self, config: Config, board: Board, adoption: Adoption, strangers: Sequence[int] | None = None
+    ) -> None:
+        """Make the parts; strangers: see `Leftovers`, None for whatever children this process has now."""
         children = Children(self._loop, reaps_all=become_subreaper(), emptied=self._emptied)
         self.services = Services(self._loop, children, board, self._errors, Events(), adoption, self._abandon)
         self.control = Control(self._loop, Commands(self).run, self._errors.say)
@@ -161,8 +167,10 @@ class Supervisor:
         self.warden = Warden(self.services, self.fleet, self.stacks, lambda: self.reloads.phase is not Phase.IDLE)
         self.warden.start()
         self.sidecars = Sidecars(self.services, self.control.serve)
+        before = children_of(os.getpid()) if strangers is None else strangers
+        leftovers = Leftovers(self._loop, self._errors.say, before)
         self.ending = Ending(
-            self.services, self.fleet, self.reloads, self.sidecars, self.resources, self._generations
+            self.services, self.fleet, self.reloads, self.sidecars, self.resources, leftovers, self._generations
         )
         self.fleet.half_written = self.resources.records.is_half_written
         records, rows = self.resources.records, self.fleet.rows

@@ -129,6 +129,7 @@ class Zygote:
             waits = self.config.log_full == "wait"
             means = (self.board, self.listeners, channel, self.adoption)
             context = Context(slot, self.generation, place, *means, waits_for_log=waits)
+            os.register_at_fork(after_in_child=context.leave)
             self.application.run(context)
             status = 0
         except SystemExit as error:

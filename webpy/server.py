@@ -247,7 +247,7 @@ class HTTPServer:
             os.close(self._stop_fd)
             os.setsid()  # the terminal's signals are for the program, which passes them on
             sockets = [listener.socket for listener in self._listeners]
-            status = Supervisor(configure).run(sockets, stop_fd=stop_reader)
+            status = Supervisor(configure).run(sockets, stop_fd=stop_reader, theirs=False)
         except BaseException:
             traceback.print_exc()
         finally:

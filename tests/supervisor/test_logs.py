@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from tests.supervisor.masters import Master, until
 
 Make = Callable[..., Master]
@@ -220,6 +222,6 @@ def test_workers_are_replaced_while_the_log_takes_nothing(master: Make) -> None:
         pids.add(pid)
         time.sleep(0.02)
         os.kill(int(pid), signal.SIGKILL)
-        served.wait_for("is ready")
+        until(lambda: not psutil.pid_exists(int(pid)), "it has gone")  # noqa: B023
     assert len(pids) == 42
     assert served.stop() == 0

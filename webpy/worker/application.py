@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -119,6 +120,7 @@ class WebApplication:
         planner = Planner(self._routes, limits, access, self._locks)
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         core = Core(context, settings, limits, planner, clock, self._log, access, self._http_log)
+        os.register_at_fork(after_in_child=core.leave)
         delivery = Delivery(core)
         exchange = Exchange(core, self._routes, delivery)
         reading = Reading(core, exchange, delivery)
