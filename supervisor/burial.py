@@ -17,8 +17,8 @@ from .crashes import Crashes, requests_on
 from .memory import OomWatch
 
 if TYPE_CHECKING:
-    from .fleet import Worker
     from .generation import Services
+    from .workers import Worker
 
 __all__ = ["Burial"]
 

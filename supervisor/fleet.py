@@ -9,24 +9,20 @@ signals or log files, nor of how a hang is found. Runs in the master.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .backoff import Backoff
-from .board import Board, Cell, MasterCell, Row
+from .board import Cell, MasterCell, Row
 from .burial import Burial
 from .causes import Cause
-from .child import Child
 from .crashes import requests_on
-from .eventloop import Timer
 from .generation import Generation, Services
 from .memory import OomWatch
 from .running import describe_running
 from .stacks import Stacks
 from .states import ChildState, Event
+from .workers import FIRST_PAUSE_S, Slot, Worker, capacity, has_served, keep_worker, rows_for, serves, urgency
 
 if TYPE_CHECKING:
     from .succession import Passing
@@ -34,50 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Fleet", "FleetKeeper", "Slot", "Worker", "capacity", "rows_for"]
 
 _HOPELESS_FAILURES = 4
-_LEAST_CAPACITY = 16
-_FIRST_PAUSE_S = 0.05  # before a worker that served is replaced, if no slot serves and it lived no longer than this
-_LONGEST_PAUSE_S = 1.0
 _STACKS_TOLD_S = 10.0  # stacks that were logged so lately are not logged again as a worker is killed
-
-
-def rows_for(workers: int) -> int:
-    """Give the rows of a board for so many workers: old and new live side by side during a reload."""
-    return 2 * max(workers, _LEAST_CAPACITY) + 4
-
-
-def capacity(board: Board) -> int:
-    """Give how many workers the board has room for."""
-    return (len(board.rows) - 4) // 2
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """A worker and its place."""
-
-    child: Child
-    slot: Slot
-    generation: Generation
-    row: Row
-    leaving: str = ""
-    """Why it is to be replaced, or to end."""
-    cause: Cause | None = None
-    """The kind of that; once it has died, of its death."""
-    stacks_logged_at: float = -math.inf
-    """When all its stacks went to the log last, by the loop's time."""
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """`worker` holds the slot; `successor` is booting to take it over."""
-
-    index: int
-    worker: Worker | None = None
-    successor: Worker | None = None
-    backoff: Backoff = field(default_factory=Backoff)
-    """For workers that never served."""
-    pause: Backoff = field(default_factory=lambda: Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S))
-    """For those that did, while no other slot serves."""
-    again: Timer | None = None
 
 
 class FleetKeeper(Protocol):
@@ -160,11 +113,11 @@ class Fleet:
             if slot.worker is None and slot.successor is None and slot.again is None:
                 slot.worker = self._fork(slot, target)
         if not any(slot.successor for slot in self.slots):
-            due = [slot for slot in self.slots if slot.again is None and _urgency(slot, target)]
+            due = [slot for slot in self.slots if slot.again is None and urgency(slot, target)]
             if due:
-                slot = max(due, key=lambda each: _urgency(each, target))
+                slot = max(due, key=lambda each: urgency(each, target))
                 slot.successor = self._fork(slot, target)
-        if all(_serves(slot, target) for slot in self.slots):
+        if all(serves(slot, target) for slot in self.slots):
             self._keeper.fleet_settled()
 
     def replace(self, worker: Worker, cause: Cause, reason: str) -> bool:
@@ -287,7 +240,7 @@ class Fleet:
         if self._closed or slot not in self.slots:
             return
         young = worker.child.died_young
-        if young and not _has_served(worker):
+        if young and not has_served(worker):
             delay_s = slot.backoff.failed()
         else:
             slot.backoff.succeeded()
@@ -305,7 +258,7 @@ class Fleet:
         die as fast as they are made."""
         lived_s = 0.0 if worker.child.ready_at is None else time.monotonic() - worker.child.ready_at
         others = (slot.worker for slot in self.slots if slot.worker is not None)
-        if lived_s >= _FIRST_PAUSE_S or any(each.child.state is ChildState.READY for each in others):
+        if lived_s >= FIRST_PAUSE_S or any(each.child.state is ChildState.READY for each in others):
             worker.slot.pause.succeeded()
             return 0.0
         return worker.slot.pause.failed()
@@ -348,7 +301,7 @@ class Fleet:
             "wanted": self.wanted,
             "ever": [self.ever_ready, self.ever_ready],  # twice for programs that knew "healthy" beside it
             "slots": [self._keep_slot(slot) for slot in self.slots],
-            "workers": [_keep_worker(worker, passing) for worker in self._workers],
+            "workers": [keep_worker(worker, passing) for worker in self._workers],
         }
 
     def adopt(self, kept: Mapping[str, Any], generations: Mapping[int, Generation]) -> None:
@@ -398,40 +351,3 @@ class Fleet:
                 slot.again.cancel()
         for worker in tuple(self._workers):
             self._dismiss(worker, event, Cause.STOP, "stopping")
-
-
-def _keep_worker(worker: Worker, passing: Passing) -> dict[str, Any]:
-    slot = worker.slot
-    place = "holder" if slot.worker is worker else "successor" if slot.successor is worker else ""
-    return {
-        "child": worker.child.keep(passing),
-        "slot": slot.index,
-        "place": place,
-        "generation": worker.generation.number,
-        "row": worker.row.index,
-        "leaving": worker.leaving,
-        "cause": worker.cause,
-    }
-
-
-def _has_served(worker: Worker) -> bool:
-    """Return whether clients reached this worker: it answered something, or died of its first request."""
-    row = worker.row
-    if worker.child.ready_at is None:
-        return False
-    return bool(row.cells[Cell.ACCEPTED] or row.answered or any(row.starts()))
-
-
-def _urgency(slot: Slot, target: Generation) -> int:
-    """Say how soon a slot's worker is to be replaced: 0 is not at all."""
-    worker = slot.worker
-    if worker is None:
-        return 0
-    if worker.cause is Cause.HANG:
-        return 3
-    return 2 if worker.generation is not target else int(bool(worker.leaving))
-
-
-def _serves(slot: Slot, target: Generation) -> bool:
-    worker = slot.worker
-    return worker is not None and worker.generation is target and worker.child.state is ChildState.READY

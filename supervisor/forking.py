@@ -23,6 +23,8 @@ from typing import NoReturn
 import setproctitle
 
 from .kernel import die_with_parent
+from .outlet import guard_standard_streams
+from .telling import begin
 
 __all__ = ["MASTER_SIGNALS", "Birth", "fork", "leave_to_master"]
 
@@ -70,6 +72,9 @@ class Birth:
     """What is to be descriptor 2, -1 to keep it."""
     abandon: Callable[[], None]
     """Closes what is the master's alone."""
+    records_fd: int = -1
+    """Where its records for the error log go, see `telling`."""
+    error_format: str = "text"
 
     def settle(self) -> None:
         """Take the first steps (in the child; signals are blocked before)."""
@@ -84,6 +89,9 @@ class Birth:
             atexit.register(logging.shutdown)
         if self.stderr_fd >= 0:
             os.dup2(self.stderr_fd, 2)
+        records_fd = os.dup(self.records_fd) if self.records_fd >= 0 else -1
+        begin(records_fd, self.error_format, self.title.partition(": ")[2])
+        guard_standard_streams()
         self.abandon()
         setproctitle.setproctitle(self.title)
 

@@ -104,7 +104,8 @@ class Generation:
             ours.close()
             services.abandon(self.listeners)
 
-        birth = Birth(title, os.getpid(), services.errors.child_fd(), abandon)
+        errors = services.errors
+        birth = Birth(title, os.getpid(), errors.child_fd(), abandon, errors.records_fd(), self.config.error_format)
 
         def live() -> NoReturn:
             sockets = [listener.socket for listener in self.listeners]

@@ -70,7 +70,7 @@ class Resources:
         `sockets` may go on with them."""
         config, application = self.read()
         try:
-            self.errors.reopen(config.error_log, config.log_level)
+            self.errors.reopen(config.error_log, config.log_level, config.error_format)
         except OSError as error:
             raise SettingsError(f"error_log is {config.error_log!r}: {error.strerror}") from error
         try:
@@ -183,7 +183,7 @@ class Resources:
 
     def adopt(self, kept: Mapping[str, Any], config: Config) -> None:
         """Take on what `keep` gave, `config` being in force."""
-        self.errors.reopen(config.error_log, config.log_level)
+        self.errors.reopen(config.error_log, config.log_level, config.error_format)
         self.errors.adopt(kept["errors"])
         self.records = RecordLog(config.access_log, self.errors.say)
         self.records.bytes, self.records.stalls = kept["records"]
@@ -228,7 +228,7 @@ class Resources:
 
     def _switch_logs(self, config: Config) -> None:
         self.records.reopen(config.access_log)
-        self.errors.reopen(config.error_log, config.log_level)
+        self.errors.reopen(config.error_log, config.log_level, config.error_format)
 
     def _say_addresses(self, listeners: list[Listener], config: Config) -> None:
         scheme = f"{config.scheme}://" if config.scheme else ""

@@ -12,6 +12,8 @@ import select
 import stat
 from collections.abc import Sequence
 
+from .outlet import own_description
+
 __all__ = ["Sink"]
 
 _PIECE_BYTES = 4096  # PIPE_BUF: what a pipe, terminal or socket that polls as writable takes without blocking
@@ -22,14 +24,18 @@ _VECTOR = 64
 class Sink:
     """An open target: PATH, or "-" for the standard stream `standard_fd`."""
 
-    __slots__ = ("_owned", "_poll", "fd", "target")
+    __slots__ = ("_owned", "_poll", "_reopened", "fd", "target")
 
     def __init__(self, target: str, standard_fd: int) -> None:
         """Open `target` for appending; OSError when that cannot be done."""
         self.target = target
         self._owned = target != "-"
+        self._reopened = -1
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         self.fd = os.open(target, flags, 0o644) if self._owned else standard_fd
+        if not self._owned:  # others write to it too: room that was there a moment ago may be gone
+            self._reopened = own_description(standard_fd)
+            self.fd = self._reopened if self._reopened >= 0 else standard_fd
         self._poll: select.poll | None = None
         if not self.is_file():
             self._poll = select.poll()
@@ -58,6 +64,8 @@ class Sink:
                 break
             try:
                 written = os.write(self.fd, piece)
+            except BlockingIOError:
+                break
             except OSError:
                 if taken:
                     break
@@ -92,6 +100,9 @@ class Sink:
         if self._owned and self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+        if self._reopened >= 0:
+            os.close(self._reopened)
+            self.fd = self._reopened = -1
 
 
 def _piece(views: Sequence[memoryview[int]], start: int) -> bytes:

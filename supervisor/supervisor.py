@@ -247,7 +247,7 @@ class Supervisor:
             self.stop("its caller has gone")
 
     def _erred(self) -> None:
-        self._errors.say("critical", "a step of the master failed:\n" + traceback.format_exc().rstrip())
+        self._errors.say("critical", "a step of the master failed:", traceback.format_exc().rstrip())
 
     # -- commands --------------------------------------------------------------------------------------------
 

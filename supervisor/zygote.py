@@ -25,11 +25,11 @@ from .adoption import Adoption
 from .board import Board
 from .config import Config
 from .context import Application, Context, LoadError
-from .errorlog import log_line
 from .forking import Birth
 from .identity import Identity
 from .messages import Message, Packet, receive, send
 from .stacks import offer_stacks
+from .telling import play, tell
 
 __all__ = ["Zygote"]
 
@@ -71,7 +71,7 @@ class Zygote:
             here = threading.current_thread()
             names = ", ".join(thread.name for thread in threading.enumerate() if thread is not here)
             text = f"loading the application started threads, which no worker will have: {names}"
-            os.write(2, log_line("warning", text))
+            tell("warning", text)
         gc.collect()
         gc.freeze()
         _flush()
@@ -89,7 +89,7 @@ class Zygote:
 
     def _fork(self, order: Packet) -> None:
         if order.descriptor < 0:
-            os.write(2, log_line("error", "cannot fork a worker: too many open files to take its channel"))
+            tell("error", "cannot fork a worker: too many open files to take its channel")
             return
         try:
             pid = os.fork()
@@ -97,7 +97,7 @@ class Zygote:
                 self._between(order)
             os.waitpid(pid, 0)
         except OSError as error:
-            os.write(2, log_line("error", f"cannot fork a worker: {error.strerror}"))
+            tell("error", f"cannot fork a worker: {error.strerror}")
         finally:
             os.close(order.descriptor)
 
@@ -108,7 +108,7 @@ class Zygote:
                 self._work(order)
             status = 0
         except OSError as error:
-            os.write(2, log_line("error", f"cannot fork a worker: {error.strerror}"))
+            tell("error", f"cannot fork a worker: {error.strerror}")
         finally:
             os._exit(status)
 
@@ -125,6 +125,7 @@ class Zygote:
             self.channel.close()
             row, slot = divmod(order.number, 1 << 32)
             setproctitle.setproctitle(f"{self.config.name}: worker {slot} gen {self.generation}")
+            play(f"worker {slot} gen {self.generation}")
             place = self.board.rows[row]
             waits = self.config.log_full == "wait"
             means = (self.board, self.listeners, channel, self.adoption)
@@ -135,7 +136,7 @@ class Zygote:
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
         except BaseException:
-            traceback.print_exc()
+            tell("critical", "the worker failed", exception=traceback.format_exc().rstrip())
         finally:
             with contextlib.suppress(BaseException):
                 atexit._run_exitfuncs()

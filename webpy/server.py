@@ -106,6 +106,7 @@ def _config_of(resolved: Resolved, target: str | None = None) -> Config:
         access_log=settings.access_log,
         log_full=settings.log_full,
         error_log=settings.error_log,
+        error_format=settings.error_format,
         log_level=settings.log_level,
         pidfile=settings.pidfile,
         user=settings.user,
