@@ -48,7 +48,7 @@ class Lane:
     __slots__ = ("_barrier", "_board", "_cells", "_channel", "_ordered", "_ring", "_waits", "latency", "write")
 
     write: Callable[[bytes], None]
-    """Put one record (bytes ending in a newline, at most the ring's size) into the ring; see `attach`."""
+    """Put one record (bytes ending in a newline) into the ring; see `attach`. One larger than the ring is dropped."""
 
     latency: memoryview[int]
     """CLASSES x BUCKETS counters: `latency[class * BUCKETS + bucket(us)] += 1`."""
@@ -91,8 +91,9 @@ class Lane:
         def write_after_asking_for_room(record: bytes) -> None:
             nonlocal lap, at, limit
             length = len(record)
-            if length > size:
-                raise ValueError(f"a record of {length} bytes: at most the ring's {size} are wanted")
+            if length > size:  # no waiting makes room for it
+                self._cells[_DROPPED] += 1
+                return
             if lap + at + length - tail[0] > size and not self._find_room(lap + at + length - size):
                 return
             if at + length > size:

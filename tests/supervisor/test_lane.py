@@ -131,9 +131,12 @@ def test_attaching_goes_on_where_the_last_writer_stopped() -> None:
     assert take(lane) == b"y" * 29 + b"\n"
 
 
-def test_record_larger_than_the_ring_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"65 bytes.*64"):
-        small().rows[0].lead.write(b"x" * 65)
+@pytest.mark.parametrize("waits", [True, False])
+def test_record_larger_than_the_ring_is_dropped(waits: bool) -> None:
+    lane = small().rows[0].lead
+    lane.attach(waits=waits)
+    lane.write(b"x" * 64 + b"\n")
+    assert (lane.dropped, lane.pending_bytes) == (1, 0)
 
 
 def test_unordered_reader_takes_only_whole_records_that_have_arrived() -> None:
