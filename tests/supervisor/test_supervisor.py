@@ -250,9 +250,9 @@ def test_a_worker_has_no_descriptors_but_its_own(master: Make) -> None:
     for _ in range(3):
         fds: dict[str, str] = json.loads(served.ask("fds"))
         kinds = sorted(target.split(":")[0] for fd, target in fds.items() if int(fd) > 2)
-        # the doorbell and the board; os.listdir's own; for its stacks; the listener, its channel, this connection,
-        # and both ends for adoption
-        assert kinds == ["/memfd", "anon_inode", "gone", "pipe", *["socket"] * 5]
+        # the doorbell and the board; os.listdir's own; for its stacks; its standard error without blocking; the
+        # listener, its channel, this connection, both ends for adoption, and where records for the error log go
+        assert kinds == ["/memfd", "anon_inode", "gone", "pipe", "pipe", *["socket"] * 6]
 
 
 def test_user_group_umask_and_directory(master: Make) -> None:
