@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from .kernel import become_subreaper
 from .leftovers import Leftovers, children_of
 from .listeners import BindError, Listener
 from .notify import Notify
+from .outlet import have_standard_streams
 from .proof import Program, prove, proving
 from .reload import Asker, Phase, Reloads
 from .resources import Basis, Configure, Resources
@@ -110,7 +110,7 @@ class Supervisor:
         if proving():
             prove(self._configure, self.program is not None and stop_fd is None)
         kept = predecessor(to_succeed=True)
-        _have_standard_streams()
+        have_standard_streams()
         self._stop_fd = stop_fd
         self.resources = Resources(self._configure)
         self._errors = self.resources.errors
@@ -387,15 +387,3 @@ class Supervisor:
         self.notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
         if new is not None:
             self.resources.revert(new.basis, self.current.config)
-
-
-def _have_standard_streams() -> None:
-    """Open what a careless parent closed, lest a socket become descriptor 1 and be logged to."""
-    for stream in (0, 1, 2):
-        try:
-            os.fstat(stream)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for file in (sys.stdout, sys.stderr):
-        if file is not None:
-            file.flush()
