@@ -21,6 +21,7 @@ from .states import Event
 __all__ = ["Ending", "Stage"]
 
 _KILLED_S = 5.0  # for the killed to be reaped
+_TERM_S = 0.5  # for what was left behind to end by itself, even if drain-timeout is over
 _DOOR_S = 2.5  # after a stop, for workers to take what is queued at the listeners: they look for 1 s
 
 
@@ -120,8 +121,9 @@ class Ending:
             self._sidecars.end()
         if not len(self._services.children):
             self._resources.shut_doors()
-            left_s = self._end_at - self._services.loop.time() if self.stage is Stage.STOPPING else 0.0
-            self.leftovers.end(max(0.0, left_s), self._services.loop.stop)
+            left_s = self._end_at - self._services.loop.time()
+            within_s = max(left_s, _TERM_S) if self.stage is Stage.STOPPING else 0.0
+            self.leftovers.end(within_s, self._services.loop.stop)
 
     def _end_generations(self) -> None:
         self._reloads.abandon()

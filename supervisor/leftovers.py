@@ -19,7 +19,6 @@ from .eventloop import EventLoop
 __all__ = ["Leftovers", "children_of"]
 
 _LOOK_S = 0.02
-_LEAST_S = 0.5  # between TERM and KILL, even if no time is left
 _KILLED_S = 2.0  # for the killed to be reaped
 
 
@@ -36,8 +35,6 @@ class Leftovers:
 
     def end(self, within_s: float, over: Callable[[], None]) -> None:
         """End every one within this time, then call `over`; 0 kills them at once."""
-        if within_s:
-            within_s = max(within_s, _LEAST_S)
         self._kill_at = min(self._kill_at, self._loop.time() + within_s)
         if not self._ending:
             self._ending = True
