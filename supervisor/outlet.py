@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any
 
-__all__ = ["Outlet", "guard_standard_streams", "have_standard_streams", "own_description"]
+__all__ = ["Outlet", "guard_standard_streams", "own_description"]
 
 _PIECE_BYTES = 4096  # PIPE_BUF: what a pipe takes whole or not at all
 _PATIENCE_S = 0.2
@@ -97,16 +97,3 @@ def guard_standard_streams() -> None:
                 write_through=stream.write_through,
             )
             setattr(sys, name, guarded)
-
-
-def have_standard_streams() -> None:
-    """Open what a careless parent closed, lest a socket become descriptor 1 and be logged to (in the
-    master, first of all)."""
-    for stream in (0, 1, 2):
-        try:
-            os.fstat(stream)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for file in (sys.stdout, sys.stderr):
-        if file is not None:
-            file.flush()

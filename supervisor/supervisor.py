@@ -35,12 +35,12 @@ from .kernel import become_subreaper
 from .leftovers import Leftovers, children_of
 from .listeners import BindError, Listener
 from .notify import Notify
-from .outlet import have_standard_streams
 from .proof import Program, prove, proving
 from .reload import Asker, Phase, Reloads
 from .resources import Basis, Configure, Resources
 from .sidecar import Sidecars
 from .stacks import Stacks
+from .streams import have_standard_streams
 from .succession import HELD_SIGNALS, predecessor
 from .upgrade import Upgrade
 from .warden import Warden
