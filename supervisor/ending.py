@@ -20,6 +20,7 @@ from .states import Event
 
 __all__ = ["Ending", "Stage"]
 
+_ECHO_S = 0.5
 _KILLED_S = 5.0  # for the killed to be reaped
 _TERM_S = 0.5  # for what was left behind to end by itself, even if drain-timeout is over
 _DOOR_S = 2.5  # after a stop, for workers to take what is queued at the listeners: they look for 1 s
@@ -59,6 +60,8 @@ class Ending:
         self._resources = resources
         self._end_at = 0.0  # when drain-timeout is over
         self._generations = generations
+        self._why = ""
+        self._asked_at = 0.0
 
     @property
     def running(self) -> bool:
@@ -66,10 +69,13 @@ class Ending:
         return self.stage is Stage.RUNNING
 
     def stop(self, why: str, delay_s: float) -> None:
-        """Stop gracefully: accept what is queued, finish what runs; the second time, stop at once."""
+        """Stop gracefully: accept what is queued, finish what runs; the second time, stop at once. The same within a
+        moment is the first time still: timeout(1) signals its child and then the group, and so do others."""
         if self.stage is not Stage.RUNNING:
-            self.stop_at_once(why)
+            if why != self._why or self._services.loop.time() - self._asked_at > _ECHO_S:
+                self.stop_at_once(why)
             return
+        self._why, self._asked_at = why, self._services.loop.time()
         self.stage = Stage.DELAYING
         self._services.board.master[MasterCell.STOPPING] = 1
         self._services.events.add("stop", f"stopping ({why})")

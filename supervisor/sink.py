@@ -12,6 +12,7 @@ import select
 import stat
 from collections.abc import Sequence
 
+from .links import open_log
 from .outlet import own_description
 
 __all__ = ["Sink"]
@@ -27,12 +28,11 @@ class Sink:
     __slots__ = ("_owned", "_poll", "_reopened", "fd", "target")
 
     def __init__(self, target: str, standard_fd: int) -> None:
-        """Open `target` for appending; OSError when that cannot be done."""
+        """Open `target` for appending, as `links` says; OSError when that cannot be done."""
         self.target = target
         self._owned = target != "-"
         self._reopened = -1
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        self.fd = os.open(target, flags, 0o644) if self._owned else standard_fd
+        self.fd = open_log(target) if self._owned else standard_fd
         if not self._owned:  # others write to it too: room that was there a moment ago may be gone
             self._reopened = own_description(standard_fd)
             self.fd = self._reopened if self._reopened >= 0 else standard_fd

@@ -354,7 +354,13 @@ class Supervisor:
 
     def prepare(self, number: int) -> Generation:
         self.notify.reloading(f"loading generation {number}")
-        return Generation(number, self.resources.renew(self.check), self.services, self)
+        basis = self.resources.renew(self.check)
+        try:
+            self.control.prepare(basis.config.control, basis.config.name)
+        except SettingsError:
+            self.resources.revert(basis)
+            raise
+        return Generation(number, basis, self.services, self)
 
     def check(self, config: Config) -> None:
         """Raise SettingsError if a running server cannot take on these settings."""
@@ -385,5 +391,6 @@ class Supervisor:
         self.services.board.master[MasterCell.RELOADS_FAILED] += 1
         self.services.events.add("reload-failed", why)
         self.notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
+        self.control.discard()
         if new is not None:
-            self.resources.revert(new.basis, self.current.config)
+            self.resources.revert(new.basis)
