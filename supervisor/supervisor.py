@@ -169,14 +169,13 @@ class Supervisor:
         self.warden = Warden(self.services, self.fleet, self.stacks, lambda: self.reloads.phase is not Phase.IDLE)
         self.warden.start()
         self.sidecars = Sidecars(self.services, self.control.serve)
-        before = children_of(os.getpid()) if strangers is None else strangers
-        leftovers = Leftovers(self._loop, self._errors.say, before)
+        strangers = children_of(os.getpid()) if strangers is None else strangers
+        leftovers = Leftovers(self._loop, self._errors.say, strangers)
         self.ending = Ending(
             self.services, self.fleet, self.reloads, self.sidecars, self.resources, leftovers, self._generations
         )
-        self.fleet.half_written = self.resources.records.is_half_written
-        records, rows = self.resources.records, self.fleet.rows
-        self.drainer = Drainer(self._loop, board, records, rows, self.fleet.bury, self._errors.say)
+        self.fleet.half_written = (records := self.resources.records).is_half_written
+        self.drainer = Drainer(self._loop, board, records, self.fleet.rows, self.fleet.bury, self._errors.say)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:
