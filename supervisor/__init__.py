@@ -9,15 +9,16 @@ from .adoption import Adoption
 from .board import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Board, Cell, Line, MasterCell, Row
 from .config import Config, SettingsError
 from .context import Application, Context, LoadError
-from .errorlog import log_line
 from .lane import Lane
 from .latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
 from .listeners import BindError
+from .logform import log_line
 from .messages import Message
 from .openfiles import open_files
 from .sidecar import Sidecar, SidecarContext
 from .states import ChildState
 from .supervisor import Status, Supervisor
+from .telling import tell
 
 __all__ = [
     "BUCKETS",
@@ -50,4 +51,5 @@ __all__ = [
     "bucket_bounds",
     "log_line",
     "open_files",
+    "tell",
 ]

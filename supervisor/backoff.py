@@ -1,6 +1,6 @@
-"""How long to wait before trying again: 0.1 s, doubled by every failure up to 30 s, with jitter.
+"""How long to wait before trying again: by default 0.1 s, doubled by every failure up to 30 s, with jitter.
 
-Pure but for its dice; one for each slot and for each generation's zygote, in the master.
+Pure but for its dice; two for each slot and one for each generation's zygote, in the master.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ LONGEST_S = 30.0
 class Backoff:
     """`failures` counts those since the last success."""
 
-    __slots__ = ("failures",)
+    __slots__ = ("_first_s", "_longest_s", "failures")
 
-    def __init__(self) -> None:
+    def __init__(self, first_s: float = FIRST_S, longest_s: float = LONGEST_S) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
         self.failures = 0
 
     def failed(self) -> float:
         """Count a failure; give the seconds to wait: between three quarters and five quarters of the step."""
-        step_s: float = FIRST_S * 2 ** min(self.failures, 20)
+        step_s: float = self._first_s * 2 ** min(self.failures, 20)
         self.failures += 1
-        return min(LONGEST_S, step_s * random.uniform(0.75, 1.25))
+        return min(self._longest_s, step_s * random.uniform(0.75, 1.25))
 
     def succeeded(self) -> None:
         """Begin anew with the next failure."""

@@ -78,6 +78,7 @@ class Cell(IntEnum):
     HANDED_OVER = 22
     FAILURES = 23
     LOG_WAITS = 24
+    LOG_DROPPED = 25
     CLOSED_FOR_NEW = 30  # idle connections that made way for new ones
     REFUSED = 31  # connections of clients that had as many as they may
 
@@ -154,11 +155,11 @@ class Row:
         self._lines_memory = memory[pool_end : pool_end + lines * _LINE_STRIDE]
         self._lines: list[Line] | None = None
 
-    def attach(self, channel: int) -> None:
-        """Make this process the row's writer; `channel` is its descriptor to the master (in the worker,
-        once)."""
-        self.lead.attach(channel)
-        self.pool.attach(channel)
+    def attach(self, channel: int, *, waits: bool = False) -> None:
+        """Make this process the row's writer; `channel` is its descriptor to the master, waits: see Lane.attach (in
+        the worker, once)."""
+        self.lead.attach(channel, waits=waits)
+        self.pool.attach(channel, waits=waits)
 
     @property
     def lines(self) -> list[Line]:
@@ -182,6 +183,20 @@ class Row:
     def count(self, cell: Cell) -> int:
         """Give a number of the row's; 0 if it cannot be one."""
         return count(self.cells[cell])
+
+    @property
+    def answered(self) -> bool:
+        """Whether its process has answered anything, as the latencies say."""
+        return any(self.lead.latency) or any(self.pool.latency)
+
+    @property
+    def dropped(self) -> int:
+        """Records that found no room in the rings, or were given up with them."""
+        return self.count(Cell.LOG_DROPPED) + self.lead.dropped + self.pool.dropped
+
+    def give_up(self) -> None:
+        """Drop the records that wait in the rings, and count them (in the master, when the row's process is dead)."""
+        self.cells[Cell.LOG_DROPPED] = self.count(Cell.LOG_DROPPED) + self.lead.give_up() + self.pool.give_up()
 
     def reset(self) -> None:
         """Clear everything for the next process (in the master, when both rings are empty)."""
@@ -284,8 +299,10 @@ class Board:
         """Add what a dead process counted to the totals and clear its row (in the master, its rings being
         empty)."""
         waits = row.lead.waits + row.pool.waits
+        dropped = row.lead.dropped + row.pool.dropped
+        beside = {Cell.LOG_WAITS: waits, Cell.LOG_DROPPED: dropped}
         for cell in _COUNTERS:
-            number = row.count(cell) + (waits if cell is Cell.LOG_WAITS else 0)
+            number = row.count(cell) + beside.get(cell, 0)
             self.totals[cell] = min(self.totals[cell] + number, _MOST_TOTAL)
         for latency in (row.lead.latency, row.pool.latency):
             for index, number in enumerate(counts(latency)):

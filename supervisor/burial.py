@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from .board import CLOSED, LINE_BYTES, MasterCell
 from .causes import UNWANTED, Cause, describe, judge
+from .crashes import Crashes, requests_on
 from .memory import OomWatch
 
 if TYPE_CHECKING:
-    from .fleet import Worker
     from .generation import Services
+    from .workers import Worker
 
 __all__ = ["Burial"]
 
@@ -30,6 +31,7 @@ class Burial:
 
     def __init__(self, services: Services, oom: OomWatch) -> None:
         self.mourned: list[Worker] = []
+        self.crashes = Crashes(services.loop, services.errors.say)
         self._board = services.board
         self._errors = services.errors
         self._events = services.events
@@ -46,7 +48,11 @@ class Burial:
         )
         words = self._words(worker, cause)
         orderly = cause in _MEANT or (cause is Cause.EXIT and child.status == 0)
-        self._errors.say("info" if orderly else "error", f"{child.title} [{child.pid or '?'}] {words}")
+        text = f"{child.title} [{child.pid or '?'}] {words}"
+        if orderly or cause not in UNWANTED:
+            self._errors.say("info" if orderly else "error", text)
+        else:
+            self.crashes.died(text, requests_on(worker.row), worker.generation.number)
         if cause in UNWANTED:
             self._board.master[MasterCell.DEATHS] += 1
         if cause not in _NO_RESTART:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from .logform import FORMS
+
 if TYPE_CHECKING:
     from .sidecar import Sidecar
 
@@ -51,8 +53,12 @@ class Config:
     """How long to accept on after a graceful stop was asked for."""
     access_log: str = "-"
     """PATH, "-" (standard output) or "off"."""
+    log_full: str = "drop"
+    """When the access log takes no more records: "drop" and count them, or let workers "wait"."""
     error_log: str = "-"
     """PATH or "-" (standard error)."""
+    error_format: str = "text"
+    """Form of the error log's records: "text" or "json"."""
     log_level: str = "info"
     pidfile: str | None = None
     user: str | None = None
@@ -114,5 +120,9 @@ class Config:
             raise SettingsError(f"boot_timeout_s is {self.boot_timeout_s!r}: more than 0 is wanted")
         if self.log_level not in LEVELS:
             raise SettingsError(f"log_level is {self.log_level!r}: one of {', '.join(LEVELS)} is wanted")
+        if self.error_format not in FORMS:
+            raise SettingsError(f"error_format is {self.error_format!r}: one of {', '.join(FORMS)} is wanted")
+        if self.log_full not in ("drop", "wait"):
+            raise SettingsError(f"log_full is {self.log_full!r}: drop or wait is wanted")
         if not self.binds:
             raise SettingsError("binds is empty: at least one address is wanted")

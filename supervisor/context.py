@@ -6,11 +6,13 @@ the worker by the zygote's fork, used by `Application.run`.
 
 from __future__ import annotations
 
+import signal
 import socket
 from typing import Protocol
 
 from .adoption import Adoption
 from .board import Board, Row
+from .forking import MASTER_SIGNALS, leave_to_master
 from .messages import Message, receive, send
 
 __all__ = ["Application", "Context", "LoadError"]
@@ -66,7 +68,10 @@ class Context:
         listeners: list[socket.socket],
         channel: socket.socket,
         adoption: Adoption | None = None,
+        *,
+        waits_for_log: bool = False,
     ) -> None:
+        """waits_for_log: whether records wait for room in the row's rings, see `Lane.attach`."""
         self.slot = slot
         self.generation = generation
         self.row = row
@@ -74,11 +79,23 @@ class Context:
         self.listeners = listeners
         self.channel = channel
         self.adoption = adoption
-        row.attach(channel.fileno())
+        row.attach(channel.fileno(), waits=waits_for_log)
 
     def ready(self) -> None:
         """Tell the master that this worker accepts connections."""
         send(self.channel, Message.READY)
+
+    def leave(self) -> None:
+        """Close what belongs to the worker, and have signals do what they do by default (in a process that the
+        application forked: it must not keep addresses and connections open, and it may be ended)."""
+        for listener in self.listeners:
+            listener.close()
+        self.channel.close()
+        if self.adoption is not None:
+            self.adoption.close()
+        for number in MASTER_SIGNALS:
+            if signal.getsignal(number) is leave_to_master:
+                signal.signal(number, signal.SIG_DFL)
 
     def receive(self) -> Message | None:
         """Give the next message, or None if there is none now; ORPHANED, for ever, once the master has

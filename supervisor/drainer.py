@@ -10,8 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from .board import Board, MasterCell, Row
+from .board import Board, Cell, MasterCell, Row
 from .eventloop import EventLoop, Timer
+from .losses import Losses
 from .recordlog import Drained, RecordLog
 
 __all__ = ["Drainer"]
@@ -19,6 +20,8 @@ __all__ = ["Drainer"]
 BUSY_S = 0.02
 LAST_LOOK_S = 0.05
 FAILED_S = 0.25
+_LAST_S = 5.0  # for a log that takes little, at the master's end
+_NOTHING_S = 1.0  # and for one that takes nothing
 
 
 class Drainer:
@@ -34,12 +37,15 @@ class Drainer:
         log: RecordLog,
         rows: Callable[[], Iterable[Row]],
         left_behind: Callable[[], Iterable[bytes]],
+        report: Callable[[str, str], None],
     ) -> None:
+        """report: takes a level and a text for the error log."""
         self._loop = loop
         self._board = board
         self._log = log
         self._rows = rows
         self._left_behind = left_behind
+        self._losses = Losses(loop, self.dropped, report)
         self._timer: Timer | None = None
         self._watched = -1
         self._stuck = False  # whether trying again before the target takes more is in vain
@@ -56,6 +62,7 @@ class Drainer:
         self._board.master[MasterCell.LOG_STALLS] = self._log.stalls
         self._board.asleep[0] = 1 if outcome is Drained.IDLE else 0
         self._stuck = outcome in (Drained.BLOCKED, Drained.FAILED)
+        self._losses.look(works=not self._stuck)
         sink = self._log.sink
         if outcome is Drained.WROTE:
             self._timer = self._loop.after(BUSY_S, self._again)
@@ -66,23 +73,35 @@ class Drainer:
                 self._timer = self._loop.after(LAST_LOOK_S, self._look_again)
         elif sink is not None and sink.can_be_watched:
             self._watched = sink.fd
+            self._timer = self._loop.after(FAILED_S, self._again)  # to see what is dropped meanwhile
             try:
                 self._loop.watch(sink.fd, self._again, write=True)
             except (OSError, ValueError, KeyError):  # /dev/null and its like cannot be
                 self._watched = -1
+                self._timer.cancel()
                 self._timer = self._loop.after(BUSY_S, self._again)
         else:
             self._timer = self._loop.after(BUSY_S, self._again)
         return outcome
 
-    def drain_last(self, limit_s: float) -> bool:
-        """Drain until nothing waits, at the master's end, when its loop runs no more; False if that took too long."""
-        give_up = time.monotonic() + limit_s
+    def drain_last(self) -> None:
+        """Drain until nothing waits, at the master's end, when its loop runs no more. A log that takes nothing for a
+        second is given up, and the number of lines that were lost is said."""
+        end_s = time.monotonic() + _LAST_S
+        moved_s, left = time.monotonic(), -1
         while self.drain() is not Drained.IDLE and self.pending_bytes():
-            if time.monotonic() > give_up:
-                return False
+            now_s = time.monotonic()
+            if self.pending_bytes() != left:
+                moved_s, left = now_s, self.pending_bytes()
+            if now_s > min(end_s, moved_s + _NOTHING_S):
+                break
             time.sleep(0.01)
-        return True
+        self._losses.close(self._log.waiting_lines(self._rows()))
+
+    def dropped(self) -> int:
+        """Give how many records found no room since the start."""
+        rows = sum(row.dropped for row in self._rows())
+        return self._board.totals[Cell.LOG_DROPPED] + rows + self._log.dropped
 
     def _add_left_behind(self) -> bool:
         before = self._log.pending_bytes

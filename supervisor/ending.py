@@ -1,7 +1,7 @@
 """How the master stops: gracefully, at once, or because nothing works; and which stage it is at.
 
 Owns the stage and the order of ending: nobody new is let in, the workers take what is queued and finish, the
-sidecars go last. Knows nothing of signals. Runs in the master.
+sidecars go last, and then what the application left behind. Knows nothing of signals. Runs in the master.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from enum import Enum
 from .board import MasterCell
 from .fleet import Fleet
 from .generation import Generation, Services
+from .leftovers import Leftovers
 from .reload import Reloads
 from .resources import Resources
 from .sidecar import Sidecars
@@ -21,6 +22,8 @@ __all__ = ["Ending", "Stage"]
 
 _ECHO_S = 0.5
 _KILLED_S = 5.0  # for the killed to be reaped
+_TERM_S = 0.5  # for what was left behind to end by itself, even if drain-timeout is over
+_DOOR_S = 2.5  # after a stop, for workers to take what is queued at the listeners: they look for 1 s
 
 
 class Stage(Enum):
@@ -42,6 +45,7 @@ class Ending:
         reloads: Reloads,
         sidecars: Sidecars,
         resources: Resources,
+        leftovers: Leftovers,
         generations: Callable[[], Iterable[Generation]],
     ) -> None:
         """generations: gives those whose zygotes live."""
@@ -52,7 +56,9 @@ class Ending:
         self._fleet = fleet
         self._reloads = reloads
         self._sidecars = sidecars
+        self.leftovers = leftovers
         self._resources = resources
+        self._end_at = 0.0  # when drain-timeout is over
         self._generations = generations
         self._why = ""
         self._asked_at = 0.0
@@ -88,6 +94,9 @@ class Ending:
         self._fleet.end(Event.STOP)
         self._end_generations()
         self._resources.release_listeners()
+        self._services.loop.after(_DOOR_S, self._resources.shut_doors)
+        longest_s = max(generation.config.drain_timeout_s for generation in self._generations())
+        self._end_at = self._services.loop.time() + longest_s
         self.advance()
 
     def stop_at_once(self, why: str) -> None:
@@ -106,6 +115,7 @@ class Ending:
         for child in self._services.children:
             child.feed(Event.KILL)
         self._resources.release_listeners()
+        self._resources.shut_doors()
         self._services.loop.after(_KILLED_S, self._leave_behind)
         self.advance()
 
@@ -116,7 +126,10 @@ class Ending:
         if not len(self._fleet):
             self._sidecars.end()
         if not len(self._services.children):
-            self._services.loop.stop()
+            self._resources.shut_doors()
+            left_s = self._end_at - self._services.loop.time()
+            within_s = max(left_s, _TERM_S) if self.stage is Stage.STOPPING else 0.0
+            self.leftovers.end(within_s, self._services.loop.stop)
 
     def _end_generations(self) -> None:
         self._reloads.abandon()

@@ -1,37 +1,39 @@
-"""The error log: the master's own lines, and whatever the children write to their standard error.
+"""The error log: the master's own lines, the records of its children, and what they write to their standard error.
 
 Owns the file. With a PATH every child's descriptor 2 is the write end of a pipe that the master copies into
 the file in whole lines, so nobody else holds the file and it can be rotated; with "-" the children keep the
-standard error they have. Knows nothing of what a line is about. Runs in the master.
+standard error they have. Records of children (`telling`) come as messages on a socket, one each. Knows nothing
+of what a line is about. Runs in the master.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .config import LEVELS
 from .eventloop import EventLoop, Timer
+from .logform import Record
 from .sink import Sink
 
 if TYPE_CHECKING:
     from .succession import Passing
 
-__all__ = ["ErrorLog", "log_line"]
+__all__ = ["ErrorLog"]
 
 _STANDARD_ERROR = 2
 _KEPT_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 _RETRY_S = 0.25
-
-
-def log_line(level: str, text: str, pid: int | None = None) -> bytes:
-    """Give a line as the master writes it: time (UTC), pid, level, text. A process of the tree may write such
-    too."""
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime())
-    return f"{stamp} [{pid or os.getpid()}] [{level}] {text}\n".encode("utf-8", "backslashreplace")
+_RECORDS = 64  # taken in one turn of the loop
+_RECORD_BYTES = 1 << 18
+_SEND_BUFFER_BYTES = 1 << 20  # asked for; the kernel gives what it allows
+_RECORD_SOCKET = socket.SOCK_DGRAM if sys.platform == "darwin" else socket.SOCK_SEQPACKET
+_LAST_S = 1.0  # for a log that takes nothing, at the end
 
 
 class ErrorLog:
@@ -41,6 +43,9 @@ class ErrorLog:
         self._sink = _open(target)
         self._target = target
         self._least = LEVELS.index(level)
+        self.form = "text"
+        """That of the records: see `logform`."""
+        self._records: tuple[socket.socket, socket.socket] | None = None
         self._unwritten = b""
         self._dropped = 0
         self._part = b""  # of a child's line
@@ -48,30 +53,64 @@ class ErrorLog:
         self._loop: EventLoop | None = None
         self._retry: Timer | None = None
 
-    def say(self, level: str, text: str) -> None:
-        """Write a line of the master's."""
+    def say(self, level: str, text: str, exception: str = "") -> None:
+        """Write a record of the master's."""
         if LEVELS.index(level) >= self._least:
-            self._write(log_line(level, text))
+            self._write(self._line(level, text, exception))
+
+    def _line(self, level: str, text: str, exception: str = "") -> bytes:
+        return Record(level, text, role="master", exception=exception).form(self.form)
 
     def say_last(self, text: str) -> None:
         """Say why the master ends: to standard error too, where whoever started it looks."""
-        line = log_line("critical", text)
+        line = self._line("critical", text)
         self._write(line)
         if self._target != "-":
+            standard_error = _open("-")
             try:
-                os.write(_STANDARD_ERROR, line)
+                standard_error.write([memoryview(line)])
             except OSError:
                 return
+            finally:
+                standard_error.close()
 
     def attach(self, loop: EventLoop) -> None:
         """Take the children's lines from the loop."""
         self._loop = loop
         if self._pipe is not None:
             loop.watch(self._pipe[0], self._readable)
+        if self._records is not None:
+            loop.watch(self._records[0], self._take_records)
 
     def child_fd(self, target: str) -> int:
         """Give what a child is to have as its descriptor 2, where its settings name `target`; -1 to keep its own."""
         return -1 if target == "-" else self._ensure_pipe()
+
+    def records_fd(self) -> int:
+        """Give what a child is to send its records to (`telling.begin`), a copy of its own."""
+        if self._records is None:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, _RECORD_SOCKET)
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            self._keep_records(ours, theirs)
+            if self._loop is not None:
+                self._loop.watch(ours, self._take_records)
+        assert self._records is not None
+        return self._records[1].fileno()
+
+    def _keep_records(self, ours: socket.socket, theirs: socket.socket) -> None:
+        for end in (ours, theirs):
+            end.setblocking(False)
+            end.set_inheritable(False)
+        self._records = ours, theirs
+
+    def _take_records(self) -> None:
+        assert self._records is not None
+        for _ in range(_RECORDS):
+            try:
+                record = self._records[0].recv(_RECORD_BYTES)
+            except BlockingIOError:
+                return
+            self._write(record)
 
     def _ensure_pipe(self) -> int:
         if self._pipe is None:
@@ -122,7 +161,7 @@ class ErrorLog:
                 self._unwritten = self._unwritten[written:]
                 if self._dropped and not self._unwritten:
                     text = f"{self._dropped} bytes of this log were dropped: it could not be written"
-                    self._unwritten = log_line("error", text)
+                    self._unwritten = self._line("error", text)
                     self._dropped = 0
         except OSError:  # a full disk, a closed terminal: kept for later, within bounds
             return
@@ -136,13 +175,14 @@ class ErrorLog:
         """Open what `target` names, for `use`; OSError when it cannot be."""
         return _open(target)
 
-    def use(self, target: str, sink: Sink, level: str | None = None) -> None:
-        """Write to `sink`, which `open` gave for `target`, from now on, and from this level up."""
+    def use(self, target: str, sink: Sink, level: str | None = None, form: str | None = None) -> None:
+        """Write to `sink`, which `open` gave for `target`, from now on, from this level up, and in this form."""
         self._sink.close()
         self._sink = sink
         self._target = target
         if level is not None:
             self._least = LEVELS.index(level)
+        self.form = form or self.form
         self._flush()
 
     def keep(self, passing: Passing) -> dict[str, Any]:
@@ -151,6 +191,7 @@ class ErrorLog:
             "unwritten": self._unwritten.decode("latin-1"),
             "dropped": self._dropped,
             "part": self._part.decode("latin-1"),
+            "records": None if self._records is None else [passing.keep(end) for end in self._records],
             "pipe": None if self._pipe is None else [passing.keep(end) for end in self._pipe],
         }
 
@@ -162,12 +203,23 @@ class ErrorLog:
         if kept["pipe"] is not None:
             reader, writer = kept["pipe"]
             self._pipe = reader, writer
+        if kept.get("records") is not None:
+            ours, theirs = (socket.socket(fileno=number) for number in kept["records"])
+            self._keep_records(ours, theirs)
 
     def close(self) -> None:
-        """Take what the children said last, and close."""
+        """Take what the children said last, and close. A log that takes nothing is given up after a second."""
+        if self._records is not None:
+            self._take_records()
+            if self._loop is not None:
+                self._loop.forget(self._records[0])
+            for end in self._records:
+                end.close()
+            self._records = None
         if self._pipe is not None:
-            while self._take():
-                pass
+            for _ in range(_RECORDS):  # a process that was left behind may write for ever
+                if not self._take():
+                    break
             if self._loop is not None:
                 self._loop.forget(self._pipe[0])
             for descriptor in self._pipe:
@@ -176,6 +228,10 @@ class ErrorLog:
         if self._part:
             self._write(self._part + b"\n")
             self._part = b""
+        give_up_s = time.monotonic() + _LAST_S
+        while self._unwritten and time.monotonic() < give_up_s:
+            time.sleep(0.01)
+            self._flush()
         self._sink.close()
 
     def abandon(self) -> None:
@@ -183,6 +239,9 @@ class ErrorLog:
         if self._pipe is not None:
             for descriptor in self._pipe:
                 os.close(descriptor)
+        if self._records is not None:
+            for end in self._records:
+                end.close()
         self._sink.close()
 
 

@@ -9,23 +9,20 @@ signals or log files, nor of how a hang is found. Runs in the master.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .backoff import Backoff
-from .board import Board, Cell, MasterCell, Row
+from .board import Cell, MasterCell, Row
 from .burial import Burial
 from .causes import Cause
-from .child import Child
-from .eventloop import Timer
+from .crashes import requests_on
 from .generation import Generation, Services
 from .memory import OomWatch
 from .running import describe_running
 from .stacks import Stacks
 from .states import ChildState, Event
+from .workers import FIRST_PAUSE_S, Slot, Worker, capacity, has_served, keep_worker, rows_for, serves, urgency
 
 if TYPE_CHECKING:
     from .succession import Passing
@@ -33,45 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Fleet", "FleetKeeper", "Slot", "Worker", "capacity", "rows_for"]
 
 _HOPELESS_FAILURES = 4
-_LEAST_CAPACITY = 16
 _STACKS_TOLD_S = 10.0  # stacks that were logged so lately are not logged again as a worker is killed
-
-
-def rows_for(workers: int) -> int:
-    """Give the rows of a board for so many workers: old and new live side by side during a reload."""
-    return 2 * max(workers, _LEAST_CAPACITY) + 4
-
-
-def capacity(board: Board) -> int:
-    """Give how many workers the board has room for."""
-    return (len(board.rows) - 4) // 2
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """A worker and its place."""
-
-    child: Child
-    slot: Slot
-    generation: Generation
-    row: Row
-    leaving: str = ""
-    """Why it is to be replaced, or to end."""
-    cause: Cause | None = None
-    """The kind of that; once it has died, of its death."""
-    stacks_logged_at: float = -math.inf
-    """When all its stacks went to the log last, by the loop's time."""
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """`worker` holds the slot; `successor` is booting to take it over."""
-
-    index: int
-    worker: Worker | None = None
-    successor: Worker | None = None
-    backoff: Backoff = field(default_factory=Backoff)
-    again: Timer | None = None
 
 
 class FleetKeeper(Protocol):
@@ -90,7 +49,7 @@ class FleetKeeper(Protocol):
         """A worker has gone, however."""
 
     def fleet_hopeless(self, cause: str) -> None:
-        """Several tries, and no worker was ever healthy."""
+        """Several tries, and no worker ever became ready."""
 
     def records_left(self) -> None:
         """A dead worker's rings, and the requests it took with it, are to be written."""
@@ -106,6 +65,8 @@ class Fleet:
         self.oom = OomWatch()
         """To be shown the living now and then."""
         self.ever_ready = False
+        self.half_written: Callable[[Row], bool] = lambda _: False
+        """Tells whether a record of this row broke off in the access log: it is not to be given up."""
         self._loop = services.loop
         self._board = services.board
         self._errors = services.errors
@@ -115,7 +76,6 @@ class Fleet:
         self._burial = Burial(services, self.oom)
         self._workers: set[Worker] = set()
         self._free = [row.index for row in reversed(services.board.rows)]
-        self._ever_healthy = False
         self._closed = False
 
     # -- what is ---------------------------------------------------------------------------------------------
@@ -153,11 +113,11 @@ class Fleet:
             if slot.worker is None and slot.successor is None and slot.again is None:
                 slot.worker = self._fork(slot, target)
         if not any(slot.successor for slot in self.slots):
-            due = [slot for slot in self.slots if slot.again is None and _urgency(slot, target)]
+            due = [slot for slot in self.slots if slot.again is None and urgency(slot, target)]
             if due:
-                slot = max(due, key=lambda each: _urgency(each, target))
+                slot = max(due, key=lambda each: urgency(each, target))
                 slot.successor = self._fork(slot, target)
-        if all(_serves(slot, target) for slot in self.slots):
+        if all(serves(slot, target) for slot in self.slots):
             self._keeper.fleet_settled()
 
     def replace(self, worker: Worker, cause: Cause, reason: str) -> bool:
@@ -190,7 +150,7 @@ class Fleet:
         worker.child.feed(event)
 
     def _fork(self, slot: Slot, generation: Generation) -> Worker | None:
-        if not generation.can_fork or not self._free:
+        if not generation.can_fork or not (self._free or self._give_up_a_row(generation)):
             return None  # its being ready, or the burial that frees a row, brings us here again
         row = self._board.rows[self._free[-1]]
         row.cells[Cell.GENERATION] = generation.number
@@ -240,7 +200,8 @@ class Fleet:
         slot, child = worker.slot, worker.child
         self.ever_ready = True
         worker.row.cells[Cell.READY_NS] = time.monotonic_ns()
-        self._errors.say("info", f"{child.title} [{child.pid}] is ready")
+        if not self._burial.crashes.storm:
+            self._errors.say("info", f"{child.title} [{child.pid}] is ready")
         self._events.add("ready", f"{child.title} is ready", slot=slot.index, pid=child.pid or 0)
         if child.pid is not None:
             self.oom.look(child.pid)
@@ -256,7 +217,6 @@ class Fleet:
 
     def _lived(self, worker: Worker) -> None:
         if worker.child.state is not ChildState.GONE:
-            self._ever_healthy = True
             worker.slot.backoff.succeeded()
 
     def _gone(self, worker: Worker) -> None:
@@ -279,18 +239,44 @@ class Fleet:
         slot = worker.slot
         if self._closed or slot not in self.slots:
             return
-        if not worker.child.died_young:
+        young = worker.child.died_young
+        if young and not has_served(worker):
+            delay_s = slot.backoff.failed()
+        else:
             slot.backoff.succeeded()
-            return
-        delay_s = slot.backoff.failed()
-        slot.again = self._loop.after(delay_s, lambda: self._try_again(slot))
-        self._keeper.worker_failed(worker, cause)
-        if not self._ever_healthy and slot.backoff.failures >= _HOPELESS_FAILURES:
+            delay_s = self._pause_s(worker)
+        if delay_s:
+            slot.again = self._loop.after(delay_s, lambda: self._try_again(slot))
+        number, requests = worker.generation.number, requests_on(worker.row)
+        if young and not self._burial.crashes.is_older_than(number, requests):
+            self._keeper.worker_failed(worker, cause)
+        if not self.ever_ready and slot.backoff.failures >= _HOPELESS_FAILURES:
             self._keeper.fleet_hopeless(f"{worker.child.title} {cause}")
+
+    def _pause_s(self, worker: Worker) -> float:
+        """Give how long the slot of a worker that has served stays empty: not at all, unless none serves and workers
+        die as fast as they are made."""
+        lived_s = 0.0 if worker.child.ready_at is None else time.monotonic() - worker.child.ready_at
+        others = (slot.worker for slot in self.slots if slot.worker is not None)
+        if lived_s >= FIRST_PAUSE_S or any(each.child.state is ChildState.READY for each in others):
+            worker.slot.pause.succeeded()
+            return 0.0
+        return worker.slot.pause.failed()
 
     def _try_again(self, slot: Slot) -> None:
         slot.again = None
         self.reconcile()
+
+    def _give_up_a_row(self, generation: Generation) -> bool:
+        """Free the row of a dead worker whose records the log has not taken, unless the log is worth waiting for."""
+        if generation.config.log_full == "wait":
+            return False
+        for worker in self._burial.mourned:
+            if not self.half_written(worker.row):
+                worker.row.give_up()
+                self._keeper.records_left()
+                return bool(self._free)
+        return False
 
     # -- the dead --------------------------------------------------------------------------------------------
 
@@ -313,15 +299,15 @@ class Fleet:
         """Give it as JSON takes it, for the program that replaces the master's."""
         return {
             "wanted": self.wanted,
-            "ever": [self.ever_ready, self._ever_healthy],
+            "ever": [self.ever_ready, self.ever_ready],  # twice for programs that knew "healthy" beside it
             "slots": [self._keep_slot(slot) for slot in self.slots],
-            "workers": [_keep_worker(worker, passing) for worker in self._workers],
+            "workers": [keep_worker(worker, passing) for worker in self._workers],
         }
 
     def adopt(self, kept: Mapping[str, Any], generations: Mapping[int, Generation]) -> None:
         """Take on what `keep` gave (a fleet that is as it was made)."""
         self.wanted = kept["wanted"]
-        self.ever_ready, self._ever_healthy = kept["ever"]
+        self.ever_ready = kept["ever"][0]
         for entry in kept["slots"]:
             self.slots.append(self._adopt_slot(Slot(len(self.slots)), entry))
         for entry in kept["workers"]:
@@ -365,32 +351,3 @@ class Fleet:
                 slot.again.cancel()
         for worker in tuple(self._workers):
             self._dismiss(worker, event, Cause.STOP, "stopping")
-
-
-def _keep_worker(worker: Worker, passing: Passing) -> dict[str, Any]:
-    slot = worker.slot
-    place = "holder" if slot.worker is worker else "successor" if slot.successor is worker else ""
-    return {
-        "child": worker.child.keep(passing),
-        "slot": slot.index,
-        "place": place,
-        "generation": worker.generation.number,
-        "row": worker.row.index,
-        "leaving": worker.leaving,
-        "cause": worker.cause,
-    }
-
-
-def _urgency(slot: Slot, target: Generation) -> int:
-    """Say how soon a slot's worker is to be replaced: 0 is not at all."""
-    worker = slot.worker
-    if worker is None:
-        return 0
-    if worker.cause is Cause.HANG:
-        return 3
-    return 2 if worker.generation is not target else int(bool(worker.leaving))
-
-
-def _serves(slot: Slot, target: Generation) -> bool:
-    worker = slot.worker
-    return worker is not None and worker.generation is target and worker.child.state is ChildState.READY

@@ -24,8 +24,10 @@ from typing import NoReturn
 import setproctitle
 
 from .kernel import die_with_parent
+from .outlet import guard_standard_streams
+from .telling import begin
 
-__all__ = ["MASTER_SIGNALS", "Birth", "become_child_of", "fork"]
+__all__ = ["MASTER_SIGNALS", "Birth", "become_child_of", "fork", "leave_to_master"]
 
 MASTER_SIGNALS = (
     signal.SIGINT,
@@ -71,7 +73,7 @@ def become_child_of(master_pid: int, between: int) -> None:
         os._exit(0)
 
 
-def _leave_to_master(number: int, frame: FrameType | None) -> None:
+def leave_to_master(number: int, frame: FrameType | None) -> None:
     """The master hears the signal too."""
 
 
@@ -85,12 +87,15 @@ class Birth:
     """What is to be descriptor 2, -1 to keep it."""
     abandon: Callable[[], None]
     """Closes what is the master's alone."""
+    records_fd: int = -1
+    """Where its records for the error log go, see `telling`."""
+    error_format: str = "text"
 
     def settle(self) -> None:
         """Take the first steps (in the child; signals are blocked before)."""
         signal.set_wakeup_fd(-1)
         for number in MASTER_SIGNALS:
-            signal.signal(number, _leave_to_master)
+            signal.signal(number, leave_to_master)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         self.stay_with_master()
@@ -99,6 +104,9 @@ class Birth:
             atexit.register(logging.shutdown)
         if self.stderr_fd >= 0:
             os.dup2(self.stderr_fd, 2)
+        records_fd = os.dup(self.records_fd) if self.records_fd >= 0 else -1
+        begin(records_fd, self.error_format, self.title.partition(": ")[2])
+        guard_standard_streams()
         self.abandon()
         setproctitle.setproctitle(self.title)
 

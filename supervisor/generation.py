@@ -115,13 +115,14 @@ class Generation:
             ours.close()
             services.abandon(self.listeners)
 
-        birth = Birth(title, os.getpid(), services.errors.child_fd(self.config.error_log), abandon)
+        errors = services.errors
+        form, stderr_fd = self.config.error_format, errors.child_fd(self.config.error_log)
+        birth = Birth(title, os.getpid(), stderr_fd, abandon, errors.records_fd(), form)
 
         def live() -> NoReturn:
             sockets = [listener.socket for listener in self.listeners]
             Zygote(
                 self.number,
-                self.config.name,
                 self.application,
                 self.basis.identity,
                 services.board,
@@ -129,6 +130,7 @@ class Generation:
                 services.adoption,
                 theirs,
                 birth.master_pid if services.children.reaps_all else 0,
+                self.config,
             ).main(birth)
 
         pid = fork(live)

@@ -43,6 +43,7 @@ def write_down(master: Supervisor, passing: Passing) -> dict[str, Any]:
         "current": master.current.number,
         "fleet": master.fleet.keep(passing),
         "reloads": master.reloads.keep(),
+        "strangers": sorted(master.ending.leftovers.strangers),
         "keeps": {name: passing.keep(number) for name, number in master.keeps.items()},
     }
 
@@ -54,7 +55,8 @@ def take_up(master: Supervisor, kept: Mapping[str, Any]) -> None:
     entries = {entry["number"]: entry for entry in kept["generations"]}
     in_force = Config.adopt(entries[kept["current"]]["config"])
     master.resources.adopt(kept["resources"], in_force)
-    master.assemble(in_force, Board.adopt(kept["board"]), Adoption(*kept["adoption"]))
+    strangers = kept.get("strangers", ())
+    master.assemble(in_force, Board.adopt(kept["board"]), Adoption(*kept["adoption"]), strangers)
     master.services.events.restore(kept["events"])
     now, application = _read_settings(master, in_force)
 

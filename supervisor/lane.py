@@ -3,7 +3,7 @@
 Owns the layout of a lane and both ends of its ring: a worker writes, the master takes out. A record is bytes
 that end in a newline and hold no NUL; this module must not know what it says. The writer copies a record into
 the ring and then moves the head past it, so what a killed worker leaves behind is always whole records. A
-full ring makes the writer wait: nothing is dropped.
+record that finds no room is dropped and counted, or the writer waits for room, as it was attached.
 
 The master takes out the whole run between tail and head with one write, without looking at records. On x86
 stores become visible in the order they were made, so a head never shows before its record. Elsewhere the
@@ -29,7 +29,8 @@ __all__ = ["Lane", "lane_bytes"]
 
 STORES_ARE_ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i686", "i386")
 
-_HEAD, _WAITS, _WAITING, _TAIL = 0, 1, 2, 8  # cells; the tail, which the master writes, has a cache line of its own
+_HEAD, _WAITS, _WAITING, _DROPPED = 0, 1, 2, 3  # cells that the writer writes
+_TAIL = 8  # the master's, in a cache line of its own
 _HEADER_CELLS = 16
 _WAIT_MS = 1
 _NEWLINE = ord("\n")
@@ -47,10 +48,10 @@ class Lane:
     `write` is made anew by `attach`, so whoever keeps it in a local name takes it after attaching.
     """
 
-    __slots__ = ("_barrier", "_board", "_cells", "_channel", "_ordered", "_ring", "latency", "write")
+    __slots__ = ("_barrier", "_board", "_cells", "_channel", "_ordered", "_ring", "_waits", "latency", "write")
 
     write: Callable[[bytes], None]
-    """Put one record (bytes ending in a newline, at most the ring's size) into the ring; see `attach`."""
+    """Put one record (bytes ending in a newline) into the ring; see `attach`. One larger than the ring is dropped."""
 
     latency: memoryview[int]
     """CLASSES x BUCKETS counters: `latency[class * BUCKETS + bucket(us)] += 1`."""
@@ -68,13 +69,15 @@ class Lane:
 
     # -- the writer: a worker --------------------------------------------------------------------------------
 
-    def attach(self, channel: int | None = None) -> None:
+    def attach(self, channel: int | None = None, *, waits: bool = False) -> None:
         """Become the lane's writer (in the worker, once, before its first record).
 
+        waits: wait while the ring is full; otherwise a record that finds no room is dropped and counted.
         With `channel`, a descriptor whose other end the master holds, a writer that waits for room stops
         waiting when the master has died; the records are then lost, as nobody is left to take them.
         """
         self._channel = channel
+        self._waits = waits
         self.write = self._writer()
 
     def _writer(self) -> Callable[[bytes], None]:
@@ -86,13 +89,15 @@ class Lane:
         lap = head[0] // size * size  # the head is lap + at; it counts bytes since the board was made
         at = head[0] - lap
         limit = at  # room is known up to here: none yet
+        half = size if self._waits else size // 2 + 1
 
         def write_after_asking_for_room(record: bytes) -> None:
             nonlocal lap, at, limit
             length = len(record)
-            if length > size:
-                raise ValueError(f"a record of {length} bytes: at most the ring's {size} are wanted")
-            if lap + at + length - tail[0] > size and not self._wait_for_room(lap + at + length - size):
+            if length > size:  # no waiting makes room for it
+                self._cells[_DROPPED] += 1
+                return
+            if lap + at + length - tail[0] > size and not self._find_room(lap + at + length - size):
                 return
             if at + length > size:
                 first = size - at
@@ -104,7 +109,9 @@ class Lane:
                 ring[at : at + length] = record
                 at += length
             head[0] = lap + at
-            limit = min(tail[0] + size - lap, size)
+            limit = min(tail[0] + size - lap, size, at + half)
+            if lap + at - tail[0] >= half:
+                self._board.ring()  # the master is to take something out before records find no room
 
         def write(record: bytes) -> None:
             nonlocal at
@@ -118,9 +125,12 @@ class Lane:
 
         return write
 
-    def _wait_for_room(self, wanted_tail: int) -> bool:
-        """Wait until the master has taken out everything before `wanted_tail`; False when the master has
-        died."""
+    def _find_room(self, wanted_tail: int) -> bool:
+        """Return whether the master has taken out everything before `wanted_tail`. A lane that waits waits for it, and
+        gives up when the master has died; another counts the record as dropped."""
+        if not self._waits:
+            self._cells[_DROPPED] += 1
+            return False
         self._cells[_WAITS] += 1
         poll = select.poll()
         if self._channel is not None:
@@ -173,6 +183,18 @@ class Lane:
         self._cells[_TAIL] = head
         return True
 
+    @property
+    def dropped(self) -> int:
+        """How many records found no room and were dropped, since the row was last cleared."""
+        return count(self._cells[_DROPPED])
+
+    def give_up(self) -> int:
+        """Drop what waits in the ring; give the number of records (in the master, when the writer is dead)."""
+        self.mend()
+        views = self.pending()
+        self._cells[_TAIL] = self._cells[_HEAD]
+        return sum(bytes(view).count(b"\n") for view in views)
+
     def pending(self) -> list[memoryview[int]]:
         """Give what waits in the ring, in order, as at most two views of the mapping.
 
@@ -204,7 +226,7 @@ class Lane:
     def reset(self) -> None:
         """Clear the counters for the row's next process (in the master, when the ring is empty)."""
         self.mend()
-        self._cells[_WAITS] = self._cells[_WAITING] = 0
+        self._cells[_WAITS] = self._cells[_WAITING] = self._cells[_DROPPED] = 0
         self.latency[:] = memoryview(bytes(self.latency.nbytes)).cast("Q")
 
 

@@ -25,7 +25,17 @@ from .identity import Identity
 if TYPE_CHECKING:
     from .succession import Passing
 
-__all__ = ["BindError", "Listener", "handed_over", "inherited", "let_nobody_in", "listen_again", "open_listeners"]
+__all__ = [
+    "BindError",
+    "Listener",
+    "doors_of",
+    "handed_over",
+    "inherited",
+    "let_nobody_in",
+    "listen_again",
+    "open_listeners",
+    "shut",
+]
 
 _FIRST_INHERITED = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 
@@ -46,6 +56,8 @@ class Listener:
     address: str
     """Where it listens: "127.0.0.1:43211", "[::1]:80", "unix:/run/x"."""
     _made: tuple[str, int, int] | None = field(default=None, repr=False)
+    theirs: bool = False
+    """Whether somebody else made the socket and may go on with it after us."""
 
     def close(self) -> None:
         """Close this process's descriptor and remove the file of a unix socket that was made here (in the
@@ -61,7 +73,8 @@ class Listener:
 
     def keep(self, passing: Passing) -> dict[str, Any]:
         """Give it as JSON takes it, for the program that replaces the master's."""
-        return {"bind": self.bind, "fd": passing.keep(self.socket), "address": self.address, "made": self._made}
+        entry = {"bind": self.bind, "fd": passing.keep(self.socket), "address": self.address}
+        return {**entry, "made": self._made, "theirs": self.theirs}
 
     @classmethod
     def adopt(cls, kept: Mapping[str, Any]) -> Listener:
@@ -69,7 +82,8 @@ class Listener:
         sock = socket.socket(fileno=kept["fd"])
         sock.setblocking(False)
         made = kept["made"]
-        return cls(kept["bind"], sock, kept["address"], None if made is None else tuple(made))
+        theirs = kept.get("theirs", kept["bind"].startswith("fd:"))
+        return cls(kept["bind"], sock, kept["address"], None if made is None else tuple(made), theirs)
 
 
 _SO_ATTACH_FILTER = 26
@@ -100,7 +114,7 @@ def let_nobody_in(listeners: Iterable[Listener]) -> None:
     program = ctypes.create_string_buffer(_NO_SYN)
     argument = struct.pack("@HP", len(_NO_SYN) // 8, ctypes.addressof(program))  # struct sock_fprog
     for listener in listeners:
-        if listener.socket.family in (socket.AF_INET, socket.AF_INET6):
+        if not listener.theirs and listener.socket.family in (socket.AF_INET, socket.AF_INET6):
             with contextlib.suppress(OSError):
                 listener.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, argument)
 
@@ -145,9 +159,29 @@ def inherited(environment: Mapping[str, str], backlog: int) -> list[Listener]:
     return [_adopt(f"fd:{fd}", fd, backlog) for fd in range(_FIRST_INHERITED, _FIRST_INHERITED + count)]
 
 
-def handed_over(sockets: Iterable[socket.socket], backlog: int) -> list[Listener]:
-    """Make listeners of sockets that the caller has bound; they are the supervisor's from here on."""
-    return [_listening(f"fd:{sock.fileno()}", sock, backlog) for sock in sockets]
+def handed_over(sockets: Iterable[socket.socket], backlog: int, *, theirs: bool = True) -> list[Listener]:
+    """Make listeners of sockets that the caller has bound; theirs: the caller may go on with them afterwards."""
+    listeners = [_listening(f"fd:{sock.fileno()}", sock, backlog) for sock in sockets]
+    for listener in listeners:
+        listener.theirs = theirs
+    return listeners
+
+
+def doors_of(listeners: Iterable[Listener]) -> list[socket.socket]:
+    """Give another descriptor of each socket that is open and ours, to be `shut` when nobody accepts any more."""
+    ours = (listener.socket for listener in listeners if not listener.theirs)
+    return [sock.dup() for sock in ours if sock.fileno() >= 0]
+
+
+def shut(doors: Iterable[socket.socket]) -> None:
+    """Have these sockets listen no more, whoever else has a descriptor of them, and close ours.
+
+    A process that the application forked and left behind may hold one for ever: it must not keep the address.
+    """
+    for door in doors:
+        with contextlib.suppress(OSError):
+            door.shutdown(socket.SHUT_RDWR)
+        door.close()
 
 
 def _open(bind: str, backlog: int, identity: Identity) -> Listener:
@@ -269,10 +303,12 @@ def _adopt(bind: str, fd: int, backlog: int) -> Listener:
     except OSError as error:
         raise BindError(bind, f"descriptor {fd}: {error.strerror}") from error
     try:
-        return _listening(bind, sock, backlog)
+        listener = _listening(bind, sock, backlog)
     except BindError:
         sock.close()
         raise
+    listener.theirs = True
+    return listener
 
 
 def _listening(bind: str, sock: socket.socket, backlog: int) -> Listener:

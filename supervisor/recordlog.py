@@ -1,4 +1,4 @@
-"""The log of records: takes what workers left in their rings to one file, whole lines only, nothing lost.
+"""The log of records: takes what workers left in their rings to one file, in whole lines.
 
 Owns the file and the point up to which each ring is written. A ring is only given back its room up to the end
 of a record that is in the file, so a write that broke off is resumed, or repeated whole in a file opened
@@ -23,6 +23,7 @@ _GONE = (errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errno.ECONNRESET)
 _STANDARD_OUTPUT = 1
 _ROUNDS = 4
 _DAMAGE_TOLD_S = 60.0
+_OWN_BYTES = 1 << 20  # of the master's own records that wait
 
 
 class Drained(Enum):
@@ -55,6 +56,8 @@ class RecordLog:
         self.damaged = 0
         """How often a ring was found whose head or tail somebody had written over."""
         self._damage_told_at = -_DAMAGE_TOLD_S
+        self.dropped = 0
+        """Records of the master's own that found no room."""
 
     @property
     def sink(self) -> Sink | None:
@@ -66,8 +69,20 @@ class RecordLog:
         return self._own.pending_bytes
 
     def add(self, record: bytes) -> None:
-        """Have the master itself log a record; it is written by the next drain."""
-        self._own.records += record
+        """Have the master itself log a record; it is written by the next drain. With no room left it is dropped."""
+        if len(self._own.records) + len(record) > _OWN_BYTES:
+            self.dropped += 1
+        else:
+            self._own.records += record
+
+    def waiting_lines(self, rows: Iterable[Row]) -> int:
+        """Give how many records wait: in the rings of `rows`, and of the master's own."""
+        sources: list[Lane | _Own] = [self._own, *(lane for row in rows for lane in (row.lead, row.pool))]
+        return sum(bytes(view).count(b"\n") for source in sources for view in source.pending())
+
+    def is_half_written(self, row: Row) -> bool:
+        """Return whether a record of this row broke off in the file: it is to be finished there."""
+        return self._half is not None and (self._half is row.lead or self._half is row.pool)
 
     def drain(self, rows: Iterable[Row]) -> Drained:
         """Write out whatever waits in the rings of `rows`, and what was added."""
@@ -151,7 +166,7 @@ class RecordLog:
         self.stalls += 1
         if self._failing != str(error.strerror):
             self._failing = str(error.strerror)
-            self._report("error", f"cannot write access log {self._target!r}: {error.strerror}; records wait")
+            self._report("error", f"cannot write access log {self._target!r}: {error.strerror}; lines wait in memory")
         return False
 
     def reopen(self) -> None:

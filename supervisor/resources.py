@@ -18,7 +18,17 @@ from .config import Config, SettingsError
 from .context import Application
 from .errorlog import ErrorLog
 from .identity import Identity
-from .listeners import BindError, Listener, handed_over, inherited, let_nobody_in, listen_again, open_listeners
+from .listeners import (
+    BindError,
+    Listener,
+    doors_of,
+    handed_over,
+    inherited,
+    let_nobody_in,
+    listen_again,
+    open_listeners,
+    shut,
+)
 from .pidfile import PidFile
 from .recordlog import RecordLog
 from .sink import Sink
@@ -87,17 +97,19 @@ class Resources:
         self.listeners: list[Listener] = []
         self.side_listeners: list[Listener] = []
         self._configure = configure
+        self._doors: list[socket.socket] = []
         self._given = False  # whether the listeners are not of our making
         self._pidfile: PidFile | None = None
         self._records_open = False
         self._next_logs: _Logs | None = None  # of a reload that is under way
 
-    def acquire(self, sockets: Sequence[socket.socket] | None) -> Basis:
-        """Read the settings and take everything; SettingsError or BindError say what is wrong."""
+    def acquire(self, sockets: Sequence[socket.socket] | None, *, theirs: bool = True) -> Basis:
+        """Read the settings and take everything; SettingsError or BindError say what is wrong. theirs: whoever made
+        `sockets` may go on with them."""
         config, application = self.read()
         with _naming("error_log", config.error_log):
             sink = self.errors.open(config.error_log)
-        self.errors.use(config.error_log, sink, config.log_level)
+        self.errors.use(config.error_log, sink, config.log_level, config.error_format)
         with _naming("access_log", config.access_log):
             self.records = RecordLog(config.access_log, self.errors.say)
         self._records_open = True
@@ -107,7 +119,7 @@ class Resources:
             pidfile.write()
             self._pidfile = pidfile
         if sockets is not None:
-            self.listeners = handed_over(sockets, config.backlog)
+            self.listeners = handed_over(sockets, config.backlog, theirs=theirs)
         else:
             self.listeners = inherited(os.environ, config.backlog)
             for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
@@ -150,7 +162,7 @@ class Resources:
         if logs is not None:
             self._next_logs = None
             self.records.use(config.access_log, logs.records)
-            self.errors.use(config.error_log, logs.errors, config.log_level)
+            self.errors.use(config.error_log, logs.errors, config.log_level, config.error_format)
         if not self._given:
             listen_again((*basis.listeners, *basis.side_listeners), config.backlog)
         added = [listener for listener in basis.listeners if listener not in self.listeners]
@@ -188,14 +200,19 @@ class Resources:
         return "; ".join(failures)
 
     def release_listeners(self) -> None:
-        """Close this process's copies: a connection that comes when no worker has one any more is refused."""
+        """Close the listeners, but for a descriptor of each that is for `shut_doors`."""
+        self._doors += doors_of(self.listeners)
         for listener in self.listeners:
             listener.close()
 
+    def shut_doors(self) -> None:
+        """Have nobody listen on the released sockets any more, not even what the application left behind."""
+        shut(self._doors)
+        self._doors.clear()
+
     def let_nobody_in(self) -> None:
         """Leave whoever connects from now on outside, but for sockets that others made and go on with."""
-        if not self._given:
-            let_nobody_in(self.listeners)
+        let_nobody_in(self.listeners)
 
     def keep(self, passing: Passing) -> dict[str, Any]:
         """Give everything as JSON takes it, for the program that replaces the master's. Opens both logs anew, as that
@@ -213,7 +230,8 @@ class Resources:
 
     def adopt(self, kept: Mapping[str, Any], config: Config) -> None:
         """Take on what `keep` gave, `config` being in force."""
-        self.errors.use(config.error_log, self.errors.open(config.error_log), config.log_level)
+        sink = self.errors.open(config.error_log)
+        self.errors.use(config.error_log, sink, config.log_level, config.error_format)
         self.errors.adopt(kept["errors"])
         self.records = RecordLog(config.access_log, self.errors.say)
         self.records.bytes, self.records.stalls = kept["records"]
@@ -233,12 +251,16 @@ class Resources:
         for listener in (*self.listeners, *self.side_listeners):
             if listener not in kept:
                 listener.socket.close()
+        for door in self._doors:
+            door.close()
 
     def close(self) -> None:
         """Give everything back."""
         self.release_listeners()
+        self._doors += doors_of(self.side_listeners)
         for listener in self.side_listeners:
             listener.close()
+        self.shut_doors()
         if self._pidfile is not None:
             self._pidfile.remove()
         self._close_next_logs()

@@ -28,6 +28,7 @@ from .listeners import Listener
 from .messages import channel_pair
 from .resources import Basis
 from .states import ChildState, Event
+from .telling import tell
 
 __all__ = ["Sidecar", "SidecarContext", "Sidecars"]
 
@@ -157,7 +158,8 @@ class _Process:
             services.abandon(self._listeners)
             services.adoption.close()
 
-        birth = Birth(title, os.getpid(), stderr_fd, abandon)
+        records_fd, form = services.errors.records_fd(), basis.config.error_format
+        birth = Birth(title, os.getpid(), stderr_fd, abandon, records_fd, form)
 
         def live() -> NoReturn:
             birth.settle()
@@ -171,7 +173,7 @@ class _Process:
             try:
                 sidecar.run(context)
             except BaseException:
-                traceback.print_exc()
+                tell("critical", f"{sidecar.title} failed", exception=traceback.format_exc().rstrip())
                 os._exit(1)
             os._exit(0)
 

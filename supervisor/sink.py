@@ -13,6 +13,7 @@ import stat
 from collections.abc import Sequence
 
 from .links import open_log
+from .outlet import own_description
 
 __all__ = ["Sink"]
 
@@ -24,13 +25,17 @@ _VECTOR = 64
 class Sink:
     """An open target: PATH, or "-" for the standard stream `standard_fd`."""
 
-    __slots__ = ("_owned", "_poll", "fd", "target")
+    __slots__ = ("_owned", "_poll", "_reopened", "fd", "target")
 
     def __init__(self, target: str, standard_fd: int) -> None:
         """Open `target` for appending, as `links` says; OSError when that cannot be done."""
         self.target = target
         self._owned = target != "-"
+        self._reopened = -1
         self.fd = open_log(target) if self._owned else standard_fd
+        if not self._owned:  # others write to it too: room that was there a moment ago may be gone
+            self._reopened = own_description(standard_fd)
+            self.fd = self._reopened if self._reopened >= 0 else standard_fd
         self._poll: select.poll | None = None
         if not self.is_file():
             self._poll = select.poll()
@@ -59,6 +64,8 @@ class Sink:
                 break
             try:
                 written = os.write(self.fd, piece)
+            except BlockingIOError:
+                break
             except OSError:
                 if taken:
                     break
@@ -93,6 +100,9 @@ class Sink:
         if self._owned and self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+        if self._reopened >= 0:
+            os.close(self._reopened)
+            self.fd = self._reopened = -1
 
 
 def _piece(views: Sequence[memoryview[int]], start: int) -> bytes:

@@ -16,7 +16,7 @@ master by the command `status`, whose reply holds it under "status". Times are s
             "killed_requests": 0, "deaths": 0, "log_waits": 0,
             "by_class": {"1xx": 0, "2xx": 990, "3xx": 4, "4xx": 6, "5xx": 0, "other": 0}},
  "latency": {"2": {"31": 900, "32": 90}},        # class 0 to 5 (0 odd, 2: 2xx): bucket (see latency.py): requests
- "log": {"bytes": 99000, "stalls": 0, "waits": 0, "pending_bytes": 0,
+ "log": {"bytes": 99000, "stalls": 0, "waits": 0, "dropped": 0, "pending_bytes": 0,
          "damaged": 0},                # rings that were found written over
  "restarts": {"exit": 1, "recycle": 4},          # by cause
  "workers": [{"slot": 0, "generation": 3, "pid": 4713,
@@ -100,6 +100,7 @@ def snapshot(master: Supervisor) -> dict[str, Any]:
             "bytes": master.resources.records.bytes,
             "stalls": master.resources.records.stalls,
             "waits": _log_waits(master, rows),
+            "dropped": master.drainer.dropped(),
             "pending_bytes": master.drainer.pending_bytes(),
             "damaged": master.resources.records.damaged,
         },

@@ -32,6 +32,7 @@ from .fleet import Fleet, Worker, capacity, rows_for
 from .generation import Generation, Services
 from .inventory import take_up
 from .kernel import become_subreaper
+from .leftovers import Leftovers, children_of
 from .listeners import BindError, Listener
 from .notify import Notify
 from .openfiles import raise_open_files
@@ -48,7 +49,6 @@ from .warden import Warden
 __all__ = ["Status", "Supervisor"]
 
 _LEAST_LINES = 64  # so that a reload may raise the number of threads
-_LAST_DRAIN_S = 5.0  # for a log that cannot be written, at the end
 
 
 class Status:
@@ -98,11 +98,14 @@ class Supervisor:
 
     # -- from start to end -----------------------------------------------------------------------------------
 
-    def run(self, listeners: Sequence[socket.socket] | None = None, *, stop_fd: int | None = None) -> int:
+    def run(
+        self, listeners: Sequence[socket.socket] | None = None, *, stop_fd: int | None = None, theirs: bool = True
+    ) -> int:
         """Be the master until stopped (in the main thread); give the exit status, see `Status`.
 
-        `listeners` are bound sockets to use in place of the settings' binds; they are closed as the stop
-        begins. A byte read from `stop_fd` is as a TERM; its end means that whoever started us is gone: a
+        `listeners` are bound sockets to use in place of the settings' binds; they are closed as the stop begins, and
+        shut for every process unless they are `theirs`: the caller may go on with them. A byte read from `stop_fd`
+        is as a TERM; its end means that whoever started us is gone: a
         graceful stop.
         """
         if proving():
@@ -116,12 +119,11 @@ class Supervisor:
         try:
             self._loop.catch(HELD_SIGNALS)
             if kept is None:
-                self._start(self.resources.acquire(listeners))
+                self._start(self.resources.acquire(listeners, theirs=theirs))
             else:
                 take_up(self, kept)
             self._loop.run()
-            if not self.drainer.drain_last(_LAST_DRAIN_S):
-                self._errors.say("error", f"{self.drainer.pending_bytes()} bytes of records could not be written")
+            self.drainer.drain_last()
             self._errors.say("info", "stopped")
             return self._status or (Status.FAILED if self.ending.left_behind else Status.STOPPED)
         except SettingsError as error:
@@ -153,8 +155,10 @@ class Supervisor:
         self.current.boot()
         self.sidecars.apply(basis)
 
-    def assemble(self, config: Config, board: Board, adoption: Adoption) -> None:
-        """Make the parts."""
+    def assemble(
+        self, config: Config, board: Board, adoption: Adoption, strangers: Sequence[int] | None = None
+    ) -> None:
+        """Make the parts; strangers: see `Leftovers`, None for whatever children this process has now."""
         children = Children(self._loop, reaps_all=become_subreaper(), emptied=self._emptied)
         self.services = Services(self._loop, children, board, self._errors, Events(), adoption, self._abandon)
         self.control = Control(self._loop, Commands(self).run, self._errors.say)
@@ -165,10 +169,13 @@ class Supervisor:
         self.warden = Warden(self.services, self.fleet, self.stacks, lambda: self.reloads.phase is not Phase.IDLE)
         self.warden.start()
         self.sidecars = Sidecars(self.services, self.control.serve)
+        strangers = children_of(os.getpid()) if strangers is None else strangers
+        leftovers = Leftovers(self._loop, self._errors.say, strangers)
         self.ending = Ending(
-            self.services, self.fleet, self.reloads, self.sidecars, self.resources, self._generations
+            self.services, self.fleet, self.reloads, self.sidecars, self.resources, leftovers, self._generations
         )
-        self.drainer = Drainer(self._loop, board, self.resources.records, self.fleet.rows, self.fleet.bury)
+        self.fleet.half_written = (records := self.resources.records).is_half_written
+        self.drainer = Drainer(self._loop, board, records, self.fleet.rows, self.fleet.bury, self._errors.say)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:
@@ -241,7 +248,7 @@ class Supervisor:
             self.stop("its caller has gone")
 
     def _erred(self) -> None:
-        self._errors.say("critical", "a step of the master failed:\n" + traceback.format_exc().rstrip())
+        self._errors.say("critical", "a step of the master failed:", traceback.format_exc().rstrip())
 
     # -- commands --------------------------------------------------------------------------------------------
 
@@ -340,7 +347,7 @@ class Supervisor:
 
     def fleet_hopeless(self, cause: str) -> None:
         if self.ending.running:
-            self._fail(f"no worker was ever healthy; the last, {cause}")
+            self._fail(f"no worker ever became ready; the last, {cause}")
 
     def _fail(self, why: str) -> None:
         self._status = Status.LOADING

@@ -23,12 +23,13 @@ import setproctitle
 
 from .adoption import Adoption
 from .board import Board
+from .config import Config
 from .context import Application, Context, LoadError
-from .errorlog import log_line
 from .forking import Birth, become_child_of
 from .identity import Identity
 from .messages import Message, Packet, receive, send
 from .stacks import offer_stacks
+from .telling import play, tell
 
 __all__ = ["Zygote"]
 
@@ -38,7 +39,6 @@ class Zygote:
     """What a zygote is told by the fork."""
 
     generation: int
-    name: str
     application: Application
     identity: Identity
     board: Board
@@ -47,6 +47,7 @@ class Zygote:
     channel: socket.socket
     adopting_pid: int
     """The master's, which adopts every worker; 0 where the system cannot have it do that."""
+    config: Config
 
     def main(self, birth: Birth) -> NoReturn:
         """Be the zygote: load, say READY, fork on command, end with the master."""
@@ -72,7 +73,7 @@ class Zygote:
             here = threading.current_thread()
             names = ", ".join(thread.name for thread in threading.enumerate() if thread is not here)
             text = f"loading the application started threads, which no worker will have: {names}"
-            os.write(2, log_line("warning", text))
+            tell("warning", text)
         gc.collect()
         gc.freeze()
         _flush()
@@ -91,7 +92,7 @@ class Zygote:
 
     def _fork(self, order: Packet) -> None:
         if order.descriptor < 0:
-            os.write(2, log_line("error", "cannot fork a worker: too many open files to take its channel"))
+            tell("error", "cannot fork a worker: too many open files to take its channel")
             return
         try:
             pid = os.fork()
@@ -99,7 +100,7 @@ class Zygote:
                 self._between(order)
             os.waitpid(pid, 0)
         except OSError as error:
-            os.write(2, log_line("error", f"cannot fork a worker: {error.strerror}"))
+            tell("error", f"cannot fork a worker: {error.strerror}")
         finally:
             os.close(order.descriptor)
 
@@ -111,7 +112,7 @@ class Zygote:
                 self._work(order, between)
             status = 0
         except OSError as error:
-            os.write(2, log_line("error", f"cannot fork a worker: {error.strerror}"))
+            tell("error", f"cannot fork a worker: {error.strerror}")
         finally:
             os._exit(status)
 
@@ -129,15 +130,19 @@ class Zygote:
                 os.close(stacks_fd)
             self.channel.close()
             row, slot = divmod(order.number, 1 << 32)
-            setproctitle.setproctitle(f"{self.name}: worker {slot} gen {self.generation}")
+            setproctitle.setproctitle(f"{self.config.name}: worker {slot} gen {self.generation}")
+            play(f"worker {slot} gen {self.generation}")
             place = self.board.rows[row]
-            context = Context(slot, self.generation, place, self.board, self.listeners, channel, self.adoption)
+            waits = self.config.log_full == "wait"
+            means = (self.board, self.listeners, channel, self.adoption)
+            context = Context(slot, self.generation, place, *means, waits_for_log=waits)
+            os.register_at_fork(after_in_child=context.leave)
             self.application.run(context)
             status = 0
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
         except BaseException:
-            traceback.print_exc()
+            tell("critical", "the worker failed", exception=traceback.format_exc().rstrip())
         finally:
             with contextlib.suppress(BaseException):
                 atexit._run_exitfuncs()

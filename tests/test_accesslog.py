@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -75,8 +76,9 @@ def test_common_word_for_word() -> None:
 def test_json_has_every_key_and_ends_with_the_time_taken() -> None:
     line = record("json", Head(fields={"host": "a:80", "user-agent": "curl/8"}))
     assert line.endswith(b',"time_us":85}\n')
-    assert json.loads(line) == {
-        "time": "2026-11-20T12:00:00+01:00",
+    read = json.loads(line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+0[12]:00", read.pop("time"))
+    assert read == {
         "peer": "127.0.0.1",
         "request": "GET /notes/1?full=yes HTTP/1.1",
         "method": "GET",
@@ -88,6 +90,16 @@ def test_json_has_every_key_and_ends_with_the_time_taken() -> None:
         "bytes": 13,
         "time_us": 85,
     }
+
+
+def test_json_has_the_present_millisecond_whatever_second_the_stamp_is_of() -> None:
+    made = compile_format("json")
+    for age_s in (0.0, 1.5, 30.0):
+        stamp = made.stamp(time.time() - age_s)
+        read = [json.loads(made.line(b"1.2.3.4", stamp, made.parts(Head()), 200, 1, 1))["time"] for _ in range(3)]
+        assert abs(datetime.fromisoformat(read[0]).timestamp() - time.time()) < 5
+        assert read == sorted(read)
+    assert json.loads(made.lost(b"1.2.3.4 GET / HTTP/1.1", 1e9 + 0.25, 1))["time"].split(".")[1][:3] == "250"
 
 
 def test_combined_escapes_what_a_client_sends() -> None:

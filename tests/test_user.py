@@ -23,7 +23,7 @@ USER = "daemon"  # whose home, on Debian, is root's
 # The tree and Python may lie where that user cannot go: what it will want is there before it becomes it.
 PRELOAD = """
 import importlib, pkgutil, sys
-import encodings.idna, logging, sqlite3, tempfile, traceback
+import encodings.ascii, encodings.idna, logging, sqlite3, tempfile, traceback
 import webpy
 for module in pkgutil.walk_packages(webpy.__path__, "webpy."):
     if not module.name.endswith("__main__"):

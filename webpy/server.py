@@ -106,7 +106,9 @@ def _config_of(resolved: Resolved, target: str | None = None) -> Config:
         drain_timeout_s=settings.drain_timeout,
         shutdown_delay_s=settings.shutdown_delay,
         access_log=settings.access_log,
+        log_full=settings.log_full,
         error_log=settings.error_log,
+        error_format=settings.error_format,
         log_level=settings.log_level,
         pidfile=settings.pidfile,
         user=settings.user,
@@ -257,7 +259,7 @@ class HTTPServer:
             os.close(self._stop_fd)
             os.setsid()  # the terminal's signals are for the program, which passes them on
             sockets = [listener.socket for listener in self._listeners]
-            status = Supervisor(configure).run(sockets, stop_fd=stop_reader)
+            status = Supervisor(configure).run(sockets, stop_fd=stop_reader, theirs=False)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-import sys
 import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .settings import Resolved, SettingsError
-from .supervisor import Message, Sidecar, SidecarContext, log_line
+from .supervisor import Message, Sidecar, SidecarContext, tell
 
 if TYPE_CHECKING:
     from watchfiles import Change
@@ -116,5 +115,5 @@ class _Watcher:
                 continue
             names = sorted({os.path.relpath(path) for _, path in changes})
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            os.write(sys.stderr.fileno(), log_line("info", f"changed: {', '.join(names[:_SHOWN])}{more}"))
+            tell("info", f"changed: {', '.join(names[:_SHOWN])}{more}")
             client.ask("reload", wait=True)  # changes meanwhile are one more reload after it

@@ -64,7 +64,7 @@ def sample(**changes: Any) -> dict[str, Any]:
         },
         # bucket 39: 120 to 127 µs, 40: 128 to 143 µs, 68: 1536 to 1663 µs (latency.bucket_bounds)
         "latency": {"2": {"39": 900, "40": 90}, "3": {"40": 4}, "4": {"68": 6}},
-        "log": {"bytes": 99000, "stalls": 3, "waits": 4, "pending_bytes": 17},
+        "log": {"bytes": 99000, "stalls": 3, "waits": 4, "dropped": 5, "pending_bytes": 17},
         "restarts": {"exit": 1, "recycle": 4},
         "workers": [worker(0), worker(1)],
         "sidecars": [{"title": "admin", "pid": 4714, "state": "ready"}],

@@ -67,6 +67,7 @@ def test_everything_is_there(accept: str) -> None:
         "webpy_log_bytes",
         "webpy_log_stalls",
         "webpy_log_waits",
+        "webpy_log_dropped",
         "webpy_log_pending_bytes",
         "webpy_ready",
     }
@@ -83,6 +84,7 @@ def test_figures() -> None:
     assert only(found, "webpy_requests_in_flight") == 4
     assert only(found, "webpy_connections") == 6
     assert only(found, "webpy_log_waits") == 4
+    assert only(found, "webpy_log_dropped") == 5
     assert only(found, "webpy_ready") == 1
     (build,) = found["webpy_build"].samples
     assert build.labels["version"] == __version__

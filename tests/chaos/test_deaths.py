@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import random
 import signal
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +21,7 @@ from tests.server import Server
 
 from .conftest import Files
 from .processes import until, workers
-from .rig import Load, Records, mixed
+from .rig import Load, Records, mixed, write_app
 
 KILLS = 6
 APART_S = 1.2  # a worker killed within its first second has died young, and its slot is given time
@@ -64,6 +68,64 @@ def test_random_workers_are_killed(chaos: Callable[..., Server], tmp_path: Path)
     assert len(both) <= KILLS, "answered and marked as killed: the moment between an answer and its line is short"
     for note in unlogged:  # nobody has read it: it was sent as the worker died, which takes it some ms
         assert note["at"] - note["began"] < UNREAD_S, note
+
+
+CRASHES_S = 10.0
+CRASH = """
+
+class Crash(web.HTTPHandler):
+    def do_get(self):
+        os._exit(3)
+
+
+routes["/crash"] = Crash
+"""
+
+
+@pytest.mark.slow
+def test_a_request_that_crashes_its_worker_costs_others_little(chaos: Callable[..., Server], tmp_path: Path) -> None:
+    """One client asks for it every 0.1 s, from the start on."""
+    write_app(tmp_path, more=CRASH)
+    server = chaos()
+    crashes = 0
+    over = threading.Event()
+    answered: list[float] = []
+    failed: list[float] = []
+
+    def ask_others() -> None:
+        number = 0
+        while not over.is_set():
+            number += 1
+            try:
+                good = server.get(f"/get/o-{number}").status == 200
+            except (OSError, http.client.HTTPException):
+                good = False
+            (answered if good else failed).append(time.monotonic())
+            time.sleep(0.01)
+
+    others = [threading.Thread(target=ask_others) for _ in range(4)]
+    for other in others:
+        other.start()
+    begin = time.monotonic()
+    while time.monotonic() < begin + CRASHES_S:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            server.get("/crash")
+        crashes += 1
+        time.sleep(0.1)
+    over.set()
+    for other in others:
+        other.join(20)
+    answered.sort()
+    outage_s = max(later - earlier for earlier, later in pairwise([begin, *answered]))
+    print(f"| {crashes} crashes | answered {len(answered)}, failed {len(failed)}, outage {1000 * outage_s:.0f} ms |")
+    assert server.get("/get/o-0").status == 200
+    assert crashes > 20
+    assert len(failed) < 2 * crashes
+    assert outage_s < 1.0
+    server.wait_for("GET /crash was running in the last 5 workers that died")
+    assert sum("exited with status 3" in line for line in server.errors) < 20, "a storm is summed up"
+    assert server.stop() == 0
+    assert (tmp_path / "access.log").read_text().count("GET /crash killed") == crashes
 
 
 @pytest.mark.slow

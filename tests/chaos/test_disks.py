@@ -1,6 +1,6 @@
-"""The access log's disk is full for a while, under load: records wait in the rings, then workers wait; nothing is lost.
+"""The access log's disk is full for a while, under load: lines wait in the rings; then they are dropped, or wait.
 
-Each time every answer must have its one whole line, by name.
+Each time every answer must have its one whole line, by name, but for those that were dropped, which are counted.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def test_the_disk_is_full_for_a_while(chaos: Callable[..., Server], tmp_path: Pa
 def test_a_worker_whose_ring_is_full_waits_for_the_log(chaos: Callable[..., Server], tmp_path: Path) -> None:
     """And waiting is no hang: with a request-timeout, and a reload meanwhile."""
     with disk(tmp_path / "disk", "64m") as folder:
-        options = ("--request-timeout", str(REQUEST_TIMEOUT_S), "--slow-request", "1")
+        options = ("--request-timeout", str(REQUEST_TIMEOUT_S), "--slow-request", "1", "--log-full", "wait")
         server = chaos(*options, log=folder / "access.log")
         with Load(mixed(server, pad_bytes=PAD_BYTES), patience_s=20.0) as load:
             with full(folder):
@@ -113,7 +113,7 @@ def test_a_worker_whose_ring_is_full_waits_for_the_log(chaos: Callable[..., Serv
 @as_root
 def test_a_worker_is_killed_as_its_ring_is_full(chaos: Callable[..., Server], tmp_path: Path) -> None:
     with disk(tmp_path / "disk", "64m") as folder:
-        server = chaos(log=folder / "access.log")
+        server = chaos("--log-full", "wait", log=folder / "access.log")
         with Load(mixed(server, pad_bytes=PAD_BYTES), patience_s=20.0) as load:
             with full(folder):
                 until(lambda: stands_still(load), "both rings are full, and every request waits", 10.0)
@@ -130,6 +130,35 @@ def test_a_worker_is_killed_as_its_ring_is_full(chaos: Callable[..., Server], tm
     records.check(report)
     # of those answered, only the ones whose threads waited for the ring have no line but the mark
     assert set(report.names) - set(records.answered) <= set(records.killed)
+
+
+@pytest.mark.slow
+@pytest.mark.needs("mount")
+@as_root
+def test_the_site_goes_on_while_the_log_takes_nothing(chaos: Callable[..., Server], tmp_path: Path) -> None:
+    """With full rings lines are dropped, as by default; a worker that is killed then is replaced as ever."""
+    with disk(tmp_path / "disk", "64m") as folder:
+        server = chaos(log=folder / "access.log")
+        with Load(mixed(server, pad_bytes=PAD_BYTES)) as load:
+            with full(folder):
+                server.wait_for("the access log takes no more lines for now", timeout=20)
+                answered = load.counts()["answered"]
+                until(lambda: load.counts()["answered"] > answered + 200, "requests are answered on", 10.0)
+                os.kill(next(iter(workers(server))), signal.SIGKILL)
+                server.wait_for(r"worker \d+ gen 1 \[\d+\] is ready", count=3)
+            server.wait_for(r"the access log goes on; \d+ lines")
+            with ControlClient(server.control) as client:
+                dropped = client.ask("status", timeout_s=5)["status"]["log"]["dropped"]
+            report = load.stop()
+        assert server.stop() == 0
+        records = Records.read(folder / "access.log", pad_bytes=PAD_BYTES)
+    print(report.row("log disk full, lines dropped", lines=records.answered.total(), dropped=dropped))
+    assert (report.wrong, report.refused) == ([], [])
+    assert report.slowest_s(but=["upload"]) < 3.0
+    assert dropped > 0 and not records.torn
+    logged = set(records.answered) | set(records.killed)
+    assert max(records.answered.values()) == 1
+    assert len(set(report.names) - logged) <= dropped
 
 
 def stands_still(load: Load) -> bool:

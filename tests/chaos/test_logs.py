@@ -83,7 +83,7 @@ class Pipe:
         write_app(folder)
         options = ("--workers", "2", "--access-log", "-", "--access-format", FORMAT)
         self.server = serve(folder / "app.py", *options, program=program, env={"PYTHONPATH": str(ROOT)})
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
@@ -125,6 +125,32 @@ def test_a_pipe_that_is_not_read_for_a_while(serve: Callable[..., Server], tmp_p
     assert report.closed(tls=False) == 0
     assert report.slowest_s() < 1.0
     records.check(report)
+
+
+@pytest.mark.slow
+def test_a_pipe_that_nobody_reads_again(serve: Callable[..., Server], tmp_path: Path) -> None:
+    """Neither the site nor its stop waits for it; lines that find no room are counted."""
+    pipe = Pipe(serve, tmp_path)
+    server = pipe.server
+    with Load(mixed(server, pad_bytes=6000), think_s=(0.0, 0.02)) as load:
+        until(lambda: pipe.lines > 20, "lines come")
+        pipe.pause()
+        server.wait_for("the access log takes no more lines for now", timeout=30)
+        answered = load.counts()["answered"]
+        until(lambda: load.counts()["answered"] > answered + 500, "requests are answered on", 10.0)
+        report = load.stop()
+    server.send(signal.SIGTERM)
+    began = time.monotonic()
+    status = server.process.wait(20)
+    took_s = time.monotonic() - began
+    pipe.go_on()
+    assert server.wait() == status == 0
+    print(report.row("standard output not read any more", stop=f"{took_s:.1f} s"))
+    assert (report.lost, report.wrong, report.refused) == ([], [], [])
+    assert took_s < 6.0
+    assert any("lines of the access log were given up" in line for line in server.errors)
+    records = pipe.records()
+    assert len(records.torn) <= 1, "what the pipe took last may be half a line"
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ class Tree:
         self.loop = EventLoop(lambda number: None, lambda: None)
         self.log = RecordLog(str(path), lambda level, text: None)
         self.lines = 0
-        self.drainer = Drainer(self.loop, board, self.log, lambda: board.rows, self.count)
+        self.drainer = Drainer(self.loop, board, self.log, lambda: board.rows, self.count, lambda level, text: None)
 
     def count(self) -> list[bytes]:
         if self.path.read_bytes().count(b"\n") >= self.lines > 0:
@@ -74,6 +74,7 @@ def test_a_writer_that_waits_is_not_kept_waiting_for_the_rhythm(tmp_path: Path) 
     count = 2000  # 16 records a ring: 125 rounds of 20 ms would be 2.5 s
     pid = os.fork()
     if pid == 0:
+        board.rows[0].lead.attach(waits=True)
         for number in range(count):
             board.rows[0].lead.write(b"%07d\n" % number)
         os._exit(0)

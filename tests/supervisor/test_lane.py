@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from webpy.supervisor import Board, Lane
+from webpy.supervisor import Board, Cell, Lane
 
 
 def small(ring_bytes: int = 64) -> Board:
@@ -50,9 +50,47 @@ def test_lanes_of_a_row_are_apart() -> None:
     assert (take(row.lead), take(row.pool)) == (b"lead\n", b"pool\n")
 
 
+def test_a_record_without_room_is_dropped_and_counted_at_once() -> None:
+    lane = small().rows[0].lead
+    lane.write(b"x" * 59 + b"\n")
+    for _ in range(3):
+        lane.write(b"late\n")
+    assert lane.dropped == 3 and lane.waits == 0
+    lane.write(b"fit\n")
+    assert take(lane) == b"x" * 59 + b"\nfit\n"
+    lane.write(b"again\n")
+    assert take(lane) == b"again\n"
+    assert lane.dropped == 3
+
+
+def test_the_master_is_woken_before_the_ring_is_full() -> None:
+    board = small()
+    lane = board.rows[0].lead
+    os.set_blocking(board.doorbell_reader, True)
+    for number in range(8):
+        lane.write(b"1234567\n")
+        board.asleep[0] = 0  # it is awake, in its rhythm
+        if number == 5:
+            assert os.read(board.doorbell_reader, 8)
+    assert lane.dropped == 0
+
+
+def test_what_is_given_up_is_counted() -> None:
+    board = small()
+    row = board.rows[0]
+    for lane in (row.lead, row.pool):
+        lane.write(b"one\n")
+        lane.write(b"two\n")
+    row.give_up()
+    assert (row.pending_bytes, row.dropped) == (0, 4)
+    board.retire(row)
+    assert (row.dropped, board.totals[Cell.LOG_DROPPED]) == (0, 4)
+
+
 def test_full_ring_makes_the_writer_wait_and_ring() -> None:
     board = small()
     lane = board.rows[0].lead
+    lane.attach(waits=True)
     lane.write(b"x" * 59 + b"\n")
     board.asleep[0] = 1
     writer = threading.Thread(target=lane.write, args=(b"late\n",))
@@ -75,7 +113,7 @@ def test_writer_waits_no_longer_when_the_master_has_died() -> None:
     lane = small().rows[0].lead
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        lane.attach(theirs.fileno())
+        lane.attach(theirs.fileno(), waits=True)
         lane.write(b"x" * 63 + b"\n")
         writer = threading.Thread(target=lane.write, args=(b"late\n",), daemon=True)
         writer.start()
@@ -93,9 +131,12 @@ def test_attaching_goes_on_where_the_last_writer_stopped() -> None:
     assert take(lane) == b"y" * 29 + b"\n"
 
 
-def test_record_larger_than_the_ring_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"65 bytes.*64"):
-        small().rows[0].lead.write(b"x" * 65)
+@pytest.mark.parametrize("waits", [True, False])
+def test_record_larger_than_the_ring_is_dropped(waits: bool) -> None:
+    lane = small().rows[0].lead
+    lane.attach(waits=waits)
+    lane.write(b"x" * 64 + b"\n")
+    assert (lane.dropped, lane.pending_bytes) == (1, 0)
 
 
 def test_unordered_reader_takes_only_whole_records_that_have_arrived() -> None:
@@ -124,6 +165,7 @@ def test_unordered_reader_across_the_end_of_the_ring() -> None:
 def test_a_writer_in_another_process_loses_nothing() -> None:
     board = Board(1, 1, ring_bytes=1024)
     count = 20_000
+    board.rows[0].lead.attach(waits=True)
     pid = os.fork()
     if pid == 0:
         for number in range(count):

@@ -6,10 +6,12 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.supervisor.masters import Master, until
@@ -38,7 +40,8 @@ def test_every_answer_has_its_record(master: Make) -> None:
 
 
 def test_rings_that_are_full_make_workers_wait(master: Make) -> None:
-    served = master(config={"workers": 2, "ring_bytes": 4096, "pool_ring_bytes": 2048}).start().started(2)
+    rings = {"ring_bytes": 4096, "pool_ring_bytes": 2048}
+    served = master(config={"workers": 2, "log_full": "wait", **rings}).start().started(2)
     pids = {served.ask("flood 4000").split()[0] for _ in range(2)}
     assert served.stop() == 0
     records = served.records()
@@ -50,7 +53,7 @@ def test_rings_that_are_full_make_workers_wait(master: Make) -> None:
 
 
 def test_what_a_killed_worker_had_written_is_there(master: Make) -> None:
-    served = master(config={"workers": 1}).start().started()
+    served = master(config={"workers": 1, "log_full": "wait"}).start().started()
     pid = int(served.ask().split()[0])
     with served.hold("flood 10000000"):
         until(lambda: len(served.records()) > 5000, "records come")
@@ -199,10 +202,84 @@ def test_a_full_disk_makes_records_wait(master: Make) -> None:
     log.symlink_to("/dev/full")
     served.start().started()
     served.ask("one")
-    served.wait_for("cannot write access log .*: No space left on device; records wait")
+    served.wait_for("cannot write access log .*: No space left on device; lines wait in memory")
     served.ask("two")
     log.unlink()
     served.signal(signal.SIGUSR1)
     served.wait_for("is written again")
     assert served.stop() == 0
     assert [line.split(" by ")[0] for line in served.records()] == ["one", "two"]
+
+
+def test_lines_that_find_no_room_are_dropped_and_counted(master: Make) -> None:
+    """The disk is full: workers answer on, and what happened is said once as it begins and once as it ends."""
+    rings = {"ring_bytes": 4096, "pool_ring_bytes": 2048}
+    served = master(config={"workers": 1, "control": "auto", **rings})
+    log = served.folder / "access.log"
+    log.symlink_to("/dev/full")
+    served.start().started()
+    for number in range(300):
+        assert served.ask(f"full {number}")
+    served.wait_for("access log takes no more lines for now: those that find no room are dropped")
+    log.unlink()
+    served.signal(signal.SIGUSR1)
+    dropped = int(served.wait_for(r"the access log goes on; (\d+) lines found no room and were dropped")[1])
+    assert served.ask("after")
+    assert served.stop() == 0
+    written = [line.split(" by ")[0] for line in served.records()]
+    assert written == [*(f"full {number}" for number in range(300 - dropped)), "after"]
+    assert sum("no room" in line for line in served.lines) == 2
+
+
+def test_a_flood_past_the_rings_keeps_whole_lines_and_a_count(master: Make) -> None:
+    rings = {"ring_bytes": 4096, "pool_ring_bytes": 2048}
+    served = master(config={"workers": 1, **rings}).start().started()
+    pid = served.ask("flood 4000").split()[0]
+    dropped = int(served.wait_for(r"the access log goes on; (\d+) lines found no room and were dropped")[1])
+    assert served.stop() == 0
+    records = served.records()
+    assert len(records) + dropped == 8001
+    known = {f"flood {pid} {number} {'x' * 80}" for number in range(4000)}
+    known |= {f"pool {pid} {number} {'y' * 80}" for number in range(4000)}
+    assert set(records) - known <= {f"flood 4000 by {pid}"}
+
+
+def test_workers_answer_while_the_master_stands_still(master: Make) -> None:
+    served = master(config={"workers": 1, "ring_bytes": 4096, "pool_ring_bytes": 2048}).start().started()
+    assert served.address
+    served.process.send_signal(signal.SIGSTOP)
+    try:
+        for number in range(300):
+            assert served.ask(f"stopped {number}", timeout_s=5)
+    finally:
+        served.process.send_signal(signal.SIGCONT)
+    served.wait_for(r"the access log goes on; \d+ lines found no room")
+    assert served.stop() == 0
+
+
+def test_a_stop_does_not_wait_for_a_log_that_takes_nothing(master: Make) -> None:
+    served = master(config={"workers": 1})
+    (served.folder / "access.log").symlink_to("/dev/full")
+    served.start().started()
+    for _ in range(5):
+        served.ask("lost")
+    began = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - began < 4
+    served.wait_for("5 lines of the access log were given up: nothing took them", anew=False)
+
+
+def test_workers_are_replaced_while_the_log_takes_nothing(master: Make) -> None:
+    """A dead worker's row is kept until its records are written; with a full disk the rows must not run out."""
+    served = master(config={"workers": 1, "healthy_after_s": 0.01})
+    (served.folder / "access.log").symlink_to("/dev/full")
+    served.start().started()
+    pids = set()
+    for _ in range(2 * 16 + 4 + 6):
+        pid = served.ask("more").split()[0]
+        pids.add(pid)
+        time.sleep(0.02)
+        os.kill(int(pid), signal.SIGKILL)
+        until(lambda: not psutil.pid_exists(int(pid)), "it has gone")  # noqa: B023
+    assert len(pids) == 42
+    assert served.stop() == 0

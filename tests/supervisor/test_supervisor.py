@@ -210,7 +210,7 @@ def test_an_application_that_hangs_while_loading_is_3(master: Make) -> None:
 def test_workers_that_never_are_healthy_are_3(master: Make, run: str, said: str) -> None:
     served = master(config={"boot_timeout_s": 0.1 if run == "silent" else 10}, run=run).start()
     assert served.wait() == 3
-    assert re.search(rf"no worker was ever healthy; the last, worker 0 gen 1 {said}", served.text())
+    assert re.search(rf"no worker ever became ready; the last, worker 0 gen 1 {said}", served.text())
     assert served.text().count("[error] worker 0") == 4
 
 
@@ -280,9 +280,9 @@ def test_a_worker_has_no_descriptors_but_its_own(master: Make) -> None:
     for _ in range(3):
         fds: dict[str, str] = json.loads(served.ask("fds"))
         kinds = sorted(target.split(":")[0] for fd, target in fds.items() if int(fd) > 2)
-        # the doorbell and the board; os.listdir's own; for its stacks; the listener, its channel, this connection,
-        # and both ends for adoption
-        assert kinds == ["/memfd", "gone", "pipe", "pipe", *["socket"] * 5]
+        # the doorbell and the board; os.listdir's own; for its stacks; its standard error without blocking; the
+        # listener, its channel, this connection, both ends for adoption, and where records for the error log go
+        assert kinds == ["/memfd", "gone", "pipe", "pipe", "pipe", *["socket"] * 6]
 
 
 def test_user_group_umask_and_directory(master: Make) -> None:

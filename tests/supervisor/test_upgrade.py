@@ -111,7 +111,8 @@ def test_no_request_and_no_record_is_lost(master: Make) -> None:
 
 def test_rings_that_fill_meanwhile_are_written_out_whole(master: Make) -> None:
     lines = 50_000
-    served = master(config={"workers": 2, "ring_bytes": 1 << 16, "pool_ring_bytes": 1 << 15}).start().started(2)
+    config = {"workers": 2, "ring_bytes": 1 << 16, "pool_ring_bytes": 1 << 15, "log_full": "wait"}
+    served = master(config=config).start().started(2)
     usr2(served)
     served.wait_for("is proved")
     flooding = [served.hold(f"flood {lines}") for _ in range(2)]

@@ -147,6 +147,7 @@ class _Collector:
         yield CounterMetricFamily("webpy_log_bytes", "Bytes written to the access log.", log["bytes"])
         yield CounterMetricFamily("webpy_log_stalls", "Writes to the access log that failed for now.", log["stalls"])
         yield CounterMetricFamily("webpy_log_waits", "Times a worker waited for room in its log ring.", log["waits"])
+        yield CounterMetricFamily("webpy_log_dropped", "Lines that found no room in a log ring.", log["dropped"])
         yield GaugeMetricFamily("webpy_log_pending_bytes", "Bytes in log rings, not written yet.", log["pending_bytes"])
 
 

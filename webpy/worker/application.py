@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ from .delivery import Delivery
 from .errorlog import ErrorLog
 from .exchange import Exchange
 from .housekeeping import Housekeeping
+from .logs import log_applications_records, log_own_records
 from .loop import Loop
 from .plan import PEER_BYTES, Planner
 from .reading import Reading
@@ -99,8 +99,10 @@ class WebApplication:
 
     def load(self) -> None:
         """Load the application, its routes and certificates (in the zygote)."""
+        level = self._resolved.settings.log_level
+        log_applications_records(level)
         if self._own_log:
-            _log_to_stderr(self._log, self._resolved.settings.log_level)
+            log_own_records(self._log, level)
         try:
             tempfile.gettempdir()  # finds out by writing, which fails when the disk is full by then
         except OSError as error:
@@ -111,6 +113,8 @@ class WebApplication:
         pidfile = resolved.settings.pidfile
         state.beside(None if pidfile is None else os.path.join(resolved.base, pidfile))
         site = self._find_site()
+        if self._own_log:
+            log_own_records(self._log, level)
         try:
             if site.settings:
                 self._resolved = self._resolved.with_keywords(site.settings)
@@ -155,6 +159,7 @@ class WebApplication:
         planner = Planner(self._routes, limits, access, self._locks)
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         core = Core(context, settings, limits, planner, clock, self._log, access, self._http_log)
+        os.register_at_fork(after_in_child=core.leave)
         delivery = Delivery(core)
         exchange = Exchange(core, self._routes, delivery)
         reading = Reading(core, exchange, delivery)
@@ -178,20 +183,3 @@ class WebApplication:
         except (ValueError, OverflowError):  # no number: whatever stands on the board must do
             us = 0
         return self._access.lost(said, time.time(), us)
-
-
-def _log_to_stderr(log: logging.Logger, level: str) -> None:
-    """Have the logger write to standard error, which the supervisor takes into the error log."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(asctime)s [%(process)d] [%(level)s] %(message)s", "%Y-%m-%d %H:%M:%S %z"))
-    log.handlers[:] = [handler]
-    log.setLevel(level.upper())
-    log.propagate = False
-
-
-class _Formatter(logging.Formatter):
-    """Lines like those of the master."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        record.level = record.levelname.lower()
-        return super().format(record)

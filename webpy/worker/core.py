@@ -95,6 +95,14 @@ class Core:
         self.others[self._wake_fd] = self._answer_calls
         self.epoll.register(self._wake_fd, select.EPOLLIN)
 
+    def leave(self) -> None:
+        """Close the connections and what the leader waits on (in a process that the application forked: a connection
+        that it held too would not end with the worker's answer)."""
+        for conn in self.conns.values():
+            conn.sock.close()
+        self.epoll.close()
+        os.close(self._wake_fd)
+
     # -- from any thread --------------------------------------------------------------------------------------------
 
     def call(self, function: Callable[..., None], *args: Any) -> None:
