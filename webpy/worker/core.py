@@ -201,7 +201,7 @@ class Core:
         finally:
             self.asides.pop()
 
-    def leave(self, output: Output) -> None:
+    def end_answer(self, output: Output) -> None:
         """End an answer: close its body, and let go of what the application gave (the leader)."""
         if output.closes_quietly:
             output.finish(None, self.log)
@@ -292,7 +292,7 @@ class Core:
         output, conn.output = conn.output, None
         if output is not None:
             self.lines.end(output)
-            self.leave(output)
+            self.end_answer(output)
         self.abort(conn)
 
     def rest(self, fd: int) -> None:

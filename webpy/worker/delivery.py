@@ -147,7 +147,7 @@ class Delivery:
             core.count_sent_by_pool(output.sent_bytes)
         conn.output = None
         if own is None:
-            core.leave(output)
+            core.end_answer(output)
         else:
             output.finish(own, core.log)
         close = output.answer.close

@@ -370,7 +370,7 @@ class Exchange:
         self._core.leftovers.append(output)
         if conn.phase == Phase.CLOSED:
             self._core.lines.end(output)
-            self._core.leave(output)
+            self._core.end_answer(output)
             return
         intake = conn.intake
         if intake is not None:
