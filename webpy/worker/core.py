@@ -69,8 +69,9 @@ class Core:
         self.ready: deque[tuple[int, int]] = deque()  # descriptors and events, to be looked at in order
         self.others: dict[int, Callable[[int], None]] = {}  # what to call for descriptors that are no connections
         self.gate = Gate()
-        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, log)
+        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, log, self.call)
         self.lines = Lines(self.row.lines[-QUEUE_LINES:])
+        Connection.multithread = settings.threads > 1
         self.wait_s = 0.0  # how long a poll may wait
         self.due_s = 0.0  # when housekeeping is to be called
         self.draining = False  # new connections are others', and the last one ends the worker

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import ssl
 import time
+from collections.abc import Callable
 
 from ..answer import Answer, render
 from ..errors import HTTPError
@@ -20,6 +21,7 @@ from .connection import Connection, Phase
 from .core import Core
 from .output import Output
 from .plan import Plan
+from .pool import Task
 
 __all__ = ["Delivery", "name_of"]
 
@@ -36,7 +38,7 @@ class Delivery:
         conn.output = output
         if output.answer.source is not None:
             if own is None:
-                self._have_pulled(conn, output)
+                self._have_pulled(conn, output, self._core.pool.put_ahead)
             else:
                 self._pull(own, conn)
             return
@@ -230,18 +232,18 @@ class Delivery:
             return
         self._core.watch(conn, select.EPOLLIN)
         if output.answer.source is not None:
-            self._have_pulled(conn, output)
+            self._have_pulled(conn, output, self._core.pool.put)
         else:
             self._conclude(conn, output, None)
 
-    def _have_pulled(self, conn: Connection, output: Output) -> None:
+    def _have_pulled(self, conn: Connection, output: Output, put: Callable[[Task], None]) -> None:
         lines, plan = self._core.lines, output.plan
         conn.phase = Phase.RUNNING
         if output.line is not None:
             lines.move_on(output.line)
         elif plan is not None:
             output.line = lines.take(conn, plan, _mono())
-        self._core.pool.put((self.pull, conn))
+        put((self.pull, conn))
 
     def resume_plain(
         self,

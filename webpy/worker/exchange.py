@@ -20,7 +20,7 @@ from .core import Core
 from .delivery import Delivery, name_of
 from .lines import show
 from .output import WOULD_BLOCK, Output
-from .pace import COMPUTING, Probe
+from .pace import COMPUTING, QUICK, Probe
 from .plan import Plan
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Exchange:
         self._core = core
         self._delivery = delivery
         self._routes = routes
+        self._gated = core.settings.threads > 1  # else all wait in order for the one place there is
 
     # -- pool threads -----------------------------------------------------------------------------------------------
 
@@ -57,10 +58,12 @@ class Exchange:
             conn.phase = Phase.RUNNING
         task = (self.run, line, conn, plan, request, handler, now_s)
         work = plan.work
-        if work.kind == COMPUTING:
+        if work.kind == COMPUTING and self._gated:
             share = core.gate.enter(work, task)
             if share:
                 core.pool.put((self._run_computing, share, task))
+        elif work.kind == QUICK and handler is None and conn.phase == Phase.RUNNING:
+            core.pool.put_quick(task)  # else the leader would run it: there was no place
         else:
             core.pool.put(task)
 
@@ -81,7 +84,9 @@ class Exchange:
         else:  # as Lines.begin
             line.thread[0], line.ident[0], line.start[0] = own.thread[0], own.ident[0], _mono()
         work = plan.work
-        probe = Probe() if work.wants_sample() else None
+        # of a quick one nothing is learned here, where it may wait for the GIL; one that reads a stream is never quick
+        learns = work.kind != QUICK or conn.phase == Phase.STREAMING
+        probe = Probe() if learns and work.wants_sample() else None
         handler_or_error, result = self.call(plan, request, handler)
         if probe is not None:
             wall_s, cpu_s = probe.end()
@@ -145,7 +150,7 @@ class Exchange:
         while let_in:
             (share, task), *others = let_in
             for other in others:
-                self._core.pool.put((self._run_computing, *other))
+                self._core.call(self._core.pool.put, (self._run_computing, *other))
             try:
                 task[0](line, *task[1:])
             finally:

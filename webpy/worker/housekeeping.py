@@ -57,6 +57,7 @@ class Housekeeping:
         channel = self._core.context.channel.fileno()
         self._core.others[channel] = self._obey
         self._core.epoll.register(channel, select.EPOLLIN)
+        self._core.row.cells[Cell.THREADS] = self._core.settings.threads
         self.tick(_mono())
 
     def tick(self, now_s: float) -> None:
@@ -65,12 +66,12 @@ class Housekeeping:
         if now_s >= core.clock.due_s:
             core.clock.tick(now_s)
         core.row.cells[Cell.HEARTBEAT_NS] = int(now_s * 1e9)
-        core.row.cells[Cell.THREADS] = core.pool.alive
         if self.acceptor.resting:
             self.acceptor.look(now_s)
         sweeps = now_s >= self._sweep_s
         if sweeps:
             self._sweep(now_s)
+            core.pool.admit()  # a place is no longer kept once quick handlers have ceased to come
         if core.draining:
             self._draining.check_over(now_s)
         tick_s = self._draining.tick_s if core.draining else _TICK_S

@@ -19,7 +19,7 @@ from .delivery import Delivery
 from .exchange import Exchange
 from .output import WOULD_BLOCK
 from .pace import HEATED, SUSPECT_S, Probe
-from .plan import PEER_BYTES, Plan
+from .plan import PEER_BYTES
 from .pool import Role
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ class Loop:
         self._lead = threading.Lock()
         self._leader = 0  # the leading thread's ident; changed under the lead
         self._leader_line: Line = core.row.lines[0]
-        self._running: tuple[Connection, Plan] | None = None  # what the leader's handler is answering
         self._polling = False
         self._watcher_sleeps = False
         self._watcher_wake = threading.Semaphore(0)
@@ -106,6 +105,7 @@ class Loop:
         next_ready, add_ready, poll = ready.popleft, ready.extend, core.epoll.poll
         plans_get, begin = core.planner.recent.get, self._reading.begin
         clock, gate, asleep = core.clock, core.gate, core.board.asleep
+        pool, places = core.pool, core.pool.places
         lead_try, lead_leave = self._lead.acquire, self._lead.release
         plain_log = core.plain_log
         log_line = core.access.line if plain_log and core.access is not None else None
@@ -163,7 +163,7 @@ class Loop:
                         continue
                     plan, request = begun
             work = plan.work
-            if work.kind:
+            if work.kind or not places:
                 exchange.dispatch(conn, plan, request)
                 continue
 
@@ -176,7 +176,7 @@ class Loop:
                 line_text[:] = plan.text
                 last_plan = plan
             probe = Probe() if work.heat >= HEATED else None
-            self._running = conn, plan
+            pool.inline = conn, plan, now
             start[0] = now
             lead_leave()
             handler: Any
@@ -296,12 +296,13 @@ class Loop:
         """Take the lead from a leader that has been in one handler since `began`, if another thread can watch then."""
         if not self._lead.acquire(blocking=False):
             return False
-        running = self._running
+        running = self._core.pool.inline
         moved_on = self._leader_line.start[0] != began
         if running is None or moved_on or not self._core.pool.lend(self._watch):
             self._lead.release()
             return False
-        conn, plan = running
+        conn, plan, _ = running
+        self._core.pool.take_place()
         conn.phase = Phase.RUNNING
         if _sleeps(self._leader_line.thread[0]):
             plan.work.found_waiting()

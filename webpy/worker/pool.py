@@ -1,4 +1,11 @@
-"""Owns the worker's threads: their number, their own lines on the board, and the queue that feeds the pool.
+"""Owns the worker's threads, the places in which application code runs, and the queue of what waits for one.
+
+There are `most` places, one for each run of application code at a time (`--threads`): whoever runs a task of the pool
+holds one, and the leader runs a quick handler only while one is free. Only the leader takes a free place, so one that
+it has seen stays free for as long as it is in its handler; the watcher, when it takes the lead from a leader that is
+stuck there, takes a place for it. A thread that has finished keeps its place for the next task that waits.
+
+While quick handlers come, the last free place is kept for them: they would wait for the slowest otherwise.
 
 The queue wakes one thread, and that one wakes the next when it has taken its task, so they do not all wait for the GIL
 at once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.)
@@ -9,6 +16,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,35 +31,95 @@ Task = tuple[Any, ...]
 Role = Callable[[Line], Any]
 """What a thread does until it gives its next role, or None to end: a `Role | None`, which types cannot say."""
 
+_KEEP_S = 1.0  # since the last quick handler, that a place is kept for the next one
+
 
 class Pool:
-    """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are."""
+    """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are.
 
-    __slots__ = ("_count_lock", "_free_lines", "_idle", "_lines", "_log", "_most", "_tasks", "_threads")
+    places: the free ones; for the leader to look at. inline: what the leader ran last by itself, and when; None once it
+    has been deposed in that.
+    """
 
-    def __init__(self, lines: list[Line], most: int, log: logging.Logger) -> None:
-        """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool."""
+    __slots__ = (
+        "_call",
+        "_count_lock",
+        "_free_lines",
+        "_idle",
+        "_log",
+        "_most",
+        "_quick",
+        "_tasks",
+        "_threads",
+        "_waiting",
+        "inline",
+        "places",
+    )
+
+    def __init__(
+        self, lines: list[Line], most: int, log: logging.Logger, call: Callable[[Callable[[], None]], None]
+    ) -> None:
+        """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool;
+        call: has the leader call something soon."""
+        self._call = call
         self._log = log
-        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()  # each with a place, or a role for a thread
         self._idle: deque[None] = deque()  # about as many as threads wait: a deque, as its ends are atomic
-        self._lines = len(lines)
         self._free_lines = deque(lines)
         self._most = most
         self._threads = 0
         self._count_lock = threading.Lock()
+        self.places: deque[None] = deque([None] * most)
+        self.inline: tuple[Any, Any, float] | None = None
+        self._waiting: deque[Task] = deque()
+        self._quick = self._waiting if most == 1 else deque()  # where one place is all there is, in order
 
-    @property
-    def alive(self) -> int:
-        """Threads that there are, whatever they do."""
-        return self._lines - len(self._free_lines)
+    # -- the leader -------------------------------------------------------------------------------------------------
 
     def put(self, task: Task) -> None:
-        """Have a thread run `task[0](line, *task[1:])` (any thread)."""
+        """Have a thread run `task[0](line, *task[1:])` as soon as there is a place."""
+        places = self.places
+        if len(places) > 1 and not self._waiting:
+            places.pop()
+            self._hand_on(task)
+        else:
+            self._waiting.append(task)
+            self.admit()
+
+    def put_quick(self, task: Task) -> None:
+        """As `put`, for a quick handler that found no place free: before the others, unless there is one place."""
+        self._quick.append(task)
+        self.admit()
+
+    def put_ahead(self, task: Task) -> None:
+        """As `put`, before all others: for what goes on with an answer that the leader has begun."""
         try:
-            self._idle.pop()
+            self.places.pop()
         except IndexError:
-            self._add_thread()
-        self._tasks.put(task)
+            self._waiting.appendleft(task)
+            self.admit()
+        else:
+            self._hand_on(task)
+
+    def admit(self) -> None:
+        """Give free places to what waits for them."""
+        places = self.places
+        while places and (self._quick or self._waiting):
+            if len(places) == 1 and not self._quick and self._keeps_one():
+                return
+            places.pop()
+            task = self._take_waiting()
+            if task is None:  # a thread that finished was quicker
+                places.append(None)
+            else:
+                self._hand_on(task)
+
+    def take_place(self) -> None:
+        """Take a place for a leader that is deposed, whose handler had seen it free (the new leader); see `join`."""
+        self.inline = None
+        self.places.pop()
+
+    # -- any thread -------------------------------------------------------------------------------------------------
 
     def start(self, role: Role) -> bool:
         """Start a thread that plays `role`, then the role that gave, until one gives None; False if none can be had."""
@@ -70,15 +138,56 @@ class Pool:
         """Have an idle thread of the pool play `role` instead; False when all are busy."""
         if not self._idle and self._threads >= self._most:
             return False
-        self.put((lambda _line: role,))
+        self._hand_on((lambda _line: role,))
         return True
 
     def join(self) -> Role | None:
-        """The role of a thread that has no other: to serve, if the pool has room for one more."""
-        if not self._count_one_more():
-            return None
-        self._idle.append(None)
-        return self._serve
+        """The role of a deposed leader, which holds a place and has answered: to serve, if the pool has room for one
+        more."""
+        if self._count_one_more():
+            return self._serve_on
+        self._give_place()
+        return None
+
+    # -- places -----------------------------------------------------------------------------------------------------
+
+    def _keeps_one(self) -> bool:
+        """Whether the last place is kept for quick handlers."""
+        if self._most == 1:
+            return False
+        inline = self.inline
+        return bool(self._quick) or (inline is not None and time.monotonic() - inline[2] < _KEEP_S)
+
+    def _take_waiting(self) -> Task | None:
+        for tasks in (self._quick, self._waiting):
+            try:
+                return tasks.popleft()
+            except IndexError:
+                continue
+        return None
+
+    def _next(self) -> Task | None:
+        """What a thread that has finished a task does in the same place; None when the place has been given back."""
+        if self._waiting or self._quick:
+            task = self._take_waiting() if self._quick or self.places or not self._keeps_one() else None
+            if task is not None:
+                return task
+        self._give_place()
+        return None
+
+    def _give_place(self) -> None:
+        self.places.append(None)
+        if self._waiting or self._quick:  # the leader may have looked before
+            self._call(self.admit)
+
+    # -- threads ----------------------------------------------------------------------------------------------------
+
+    def _hand_on(self, task: Task) -> None:
+        try:
+            self._idle.pop()
+        except IndexError:
+            self._add_thread()
+        self._tasks.put(task)
 
     def _add_thread(self) -> None:
         if self._threads < self._most and self._count_one_more() and not self.start(self._serve):
@@ -107,11 +216,21 @@ class Pool:
             role = role(line)
         self._give_line(line)
 
+    def _serve_on(self, line: Line) -> Role:
+        """Serve, having a place already."""
+        return self._work(line, self._next())
+
     def _serve(self, line: Line) -> Role:
         """Run tasks until one gives another role. A thread just made is not idle: the task it was made for is there."""
+        return self._work(line, self._tasks.get())
+
+    def _work(self, line: Line, task: Task | None) -> Role:
         get, empty, idle = self._tasks.get, self._tasks.empty, self._idle
-        task = get()
         while True:
+            if task is None:
+                if empty():
+                    idle.append(None)
+                task = get()
             try:
                 role: Role | None = task[0](line, *task[1:])
             except BaseException:
@@ -121,7 +240,5 @@ class Pool:
             if role is not None:
                 self._count_one_less()
                 return role
-            if empty():
-                idle.append(None)
             task = ()  # an idle thread keeps nobody's request, nor the file its body may be in
-            task = get()
+            task = self._next()
