@@ -167,7 +167,8 @@ class Delivery:
 
     def _break_off(self, conn: Connection, output: Output, error: OSError | None, own: Line | None) -> None:
         """Close a connection in the middle of an answer, so that nobody takes it for whole."""
-        if error is not None and not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)):
+        left = conn.phase == Phase.CLOSED or isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError))
+        if error is not None and not left:
             self._core.log.error("the answer of %s broke off: %s", name_of(output.plan, output.request), error)
         self._conclude(conn, output, own, broken=True)
 
@@ -230,6 +231,7 @@ class Delivery:
             conn.since_s = _mono()
         if not whole:
             return
+        output.client_time.end(_mono())
         self._core.watch(conn, select.EPOLLIN)
         if output.answer.source is not None:
             self._have_pulled(conn, output, self._core.pool.put)
@@ -300,6 +302,7 @@ class Delivery:
         self._show_waiting(conn, output)
         conn.phase = Phase.WRITING
         conn.since_s = _mono()
+        output.client_time.begin(conn.since_s)
         output.has_moved(conn)  # from here on
         self._core.watch(conn, select.EPOLLOUT)
 

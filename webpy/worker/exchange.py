@@ -18,10 +18,12 @@ from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
 from .delivery import Delivery, name_of
+from .intake import BrokenOff
 from .lines import show
 from .output import WOULD_BLOCK, Output
 from .pace import COMPUTING, QUICK, Probe
 from .plan import Plan
+from .streams import Streams
 
 if TYPE_CHECKING:
     from ..handler import HTTPHandler
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchange"]
 
+_LONGEST_CHAIN = 20  # of exceptions, each raised because of the next
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
 _mono = time.monotonic
@@ -43,6 +46,7 @@ class Exchange:
         self._core = core
         self._delivery = delivery
         self._routes = routes
+        self.streams = Streams(core, self.dispatch)
         self._gated = core.settings.threads > 1  # else all wait in order for the one place there is
 
     # -- pool threads -----------------------------------------------------------------------------------------------
@@ -190,8 +194,11 @@ class Exchange:
     def failed(self, plan: Plan, request: Request, error: BaseException) -> tuple[HTTPErrorHandler, Any]:
         """The error handler and its result for what a handler raised; anything but HTTPError is logged and a 500."""
         if not isinstance(error, HTTPError):
-            trace = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our own frame
-            self._core.log.error("%s raised", name_of(plan, request), exc_info=trace)
+            if _client_left(error):
+                self._core.log.info("%s raised %r as its client left", name_of(plan, request), error)
+            else:
+                trace = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our frame
+                self._core.log.error("%s raised", name_of(plan, request), exc_info=trace)
             error = HTTPError(500)
         try:
             renderer = self._routes.error_handler(request, error)
@@ -282,6 +289,7 @@ class Exchange:
             return
         conn.phase = Phase.BODY
         conn.since_s = _mono()
+        intake.client_time.begin(conn.since_s)
         if conn.parked:
             self._core.watch(conn, select.EPOLLIN)
 
@@ -289,8 +297,8 @@ class Exchange:
         self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, line: Line | None
     ) -> None:
         if conn.phase == Phase.CLOSED:
-            if line is not None:
-                self._core.lines.free(line)
+            # the client has left: a pool thread finds that out by sending, logs it, and closes the body
+            self._core.pool.put((self._settle_for_nobody, conn, plan, handler, result, began_s, line))
             return
         if conn.intake is not None:
             conn.intake.reader_line = None
@@ -300,3 +308,18 @@ class Exchange:
                 conn.intake.abandon()  # nobody receives it any more: a body of the answer that reads it must not wait
         conn.phase = Phase.RUNNING
         self.settle(conn, plan, handler, result, began_s, None, line, closing=conn.intake is not None)
+
+    def _settle_for_nobody(
+        self, own: Line, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, line: Line | None
+    ) -> None:
+        self.settle(conn, plan, handler, result, began_s, own, line)
+
+
+def _client_left(error: BaseException) -> bool:
+    """Whether an exception came of a body that broke off, whatever a handler made of it."""
+    seen: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if seen is None or isinstance(seen, BrokenOff):
+            return seen is not None
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -16,6 +16,7 @@ import termios
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, close_body
+from .rate import ClientTime
 
 if TYPE_CHECKING:
     from ..request import Request
@@ -42,7 +43,18 @@ class Truncated(OSError):
 class Output:
     """One answer being sent: first `pending`, then the file, then what the source gives."""
 
-    __slots__ = ("_pending", "_taken_bytes", "answer", "began_s", "line", "plan", "request", "sent_bytes")
+    __slots__ = (
+        "_before_bytes",
+        "_pending",
+        "_taken_bytes",
+        "answer",
+        "began_s",
+        "client_time",
+        "line",
+        "plan",
+        "request",
+        "sent_bytes",
+    )
 
     def __init__(self, answer: Answer, plan: Plan | None, began_s: float) -> None:
         """plan: None for the answer to a request that is none, which has been logged already."""
@@ -52,6 +64,8 @@ class Output:
         self.request: Request | None = None  # for what may still go wrong, if a handler gave the answer
         self.line: Line | None = None  # on the board, if its request has one; freed when the answer is over
         self.sent_bytes = 0  # head and framing included
+        self.client_time = ClientTime()
+        self._before_bytes = 0  # of answers before this one, that were queued when the client was first waited for
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
         file = answer.file
         if file is not None and file.count <= _INLINE_BYTES:
@@ -118,7 +132,14 @@ class Output:
         except OSError:
             return False
         before, self._taken_bytes = self._taken_bytes, self.sent_bytes - queued
+        if before == -math.inf:
+            self._before_bytes = max(0, queued - self.sent_bytes)
         return self._taken_bytes > before
+
+    @property
+    def taken_bytes(self) -> float:
+        """What the client had taken when `has_moved` was last asked; what the kernel still held is not among it."""
+        return self.sent_bytes if self._taken_bytes == -math.inf else self._taken_bytes + self._before_bytes
 
     def finish(self) -> None:
         """Close what the body has to be closed; may raise whatever that raises."""

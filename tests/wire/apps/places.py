@@ -17,6 +17,7 @@ import webpy.stdlib
 import webpy.wsgi
 
 PIECES = 3
+MANY = 120  # pieces: more than sockets take
 PIECE = b"x" * 50_000
 
 os.makedirs("cgi-bin", exist_ok=True)
@@ -52,12 +53,17 @@ def running(what, pace):
             now.remove(what)
 
 
+def count(pace):
+    """How many pieces a body has."""
+    return MANY if pace == "large" else PIECES
+
+
 class Pieces:
     """A body that is pulled, and closed."""
 
     def __init__(self, pace):
         self.pace = pace
-        self.left = PIECES
+        self.left = count(pace)
 
     def __iter__(self):
         return self
@@ -96,6 +102,29 @@ class Stream(web.HTTPHandler):
     def do_post(self):
         with running("stream", self.groups[0]):
             return 200, str(len(self.request.rfile.read()))
+
+
+class Wrapped(web.HTTPHandler):
+    """Makes an error of its own of a body that breaks off."""
+
+    stream = True
+
+    def do_post(self):
+        try:
+            return 200, str(len(self.request.rfile.read()))
+        except OSError as error:
+            raise RuntimeError("the upload failed") from error
+
+
+class Lazy(web.HTTPHandler):
+    """Answers a body that broke off with pieces."""
+
+    stream = True
+
+    def do_post(self):
+        with contextlib.suppress(OSError):
+            self.request.rfile.read()
+        return 200, Pieces("quick")
 
 
 class Asked(web.HTTPHandler):
@@ -139,7 +168,7 @@ class Stdlib(BaseHTTPRequestHandler):
         with running("stdlib", what[-1]):
             self.send_response(200)
             self.end_headers()
-        for _ in range(PIECES if what[-2] == "pieces" else 1):
+        for _ in range(count(what[-1]) if what[-2] == "pieces" else 1):
             with running("stdlib", what[-1]):
                 self.wfile.write(PIECE)
 
@@ -162,7 +191,7 @@ class Root:
     @cherrypy.expose
     @cherrypy.config(**{"response.stream": True})
     def pieces(self, pace):
-        for _ in range(PIECES):
+        for _ in range(count(pace)):
             with running("objects body", pace):
                 pass
             yield PIECE
@@ -211,7 +240,9 @@ routes = {
     "/slow": Slow,
     "/native/(.*)": Native,
     "/body/(.*)": Body,
-    "/stream/(.*)": Stream,
+    r"/stream/(\w+)(?:[?].*)?": Stream,
+    "/wrapped.*": Wrapped,
+    "/lazy.*": Lazy,
     "/asked/(.*)": Asked,
     "/fails/(.*)": Fails,
     "/stdlib/.*": hosted,
