@@ -81,7 +81,11 @@ class Pool:
         places = self.places
         if len(places) > 1 and not self._waiting:
             places.pop()
-            self._hand_on(task)
+            try:  # as _hand_on
+                self._idle.pop()
+            except IndexError:
+                self._add_thread()
+            self._tasks.put(task)
         else:
             self._waiting.append(task)
             self.admit()
@@ -168,8 +172,8 @@ class Pool:
 
     def _next(self) -> Task | None:
         """What a thread that has finished a task does in the same place; None when the place has been given back."""
-        if self._waiting or self._quick:
-            task = self._take_waiting() if self._quick or self.places or not self._keeps_one() else None
+        if self._quick or self.places or not self._keeps_one():
+            task = self._take_waiting()
             if task is not None:
                 return task
         self._give_place()
@@ -226,6 +230,7 @@ class Pool:
 
     def _work(self, line: Line, task: Task | None) -> Role:
         get, empty, idle = self._tasks.get, self._tasks.empty, self._idle
+        waiting, quick, free_place = self._waiting, self._quick, self.places.append
         while True:
             if task is None:
                 if empty():
@@ -241,4 +246,10 @@ class Pool:
                 self._count_one_less()
                 return role
             task = ()  # an idle thread keeps nobody's request, nor the file its body may be in
-            task = self._next()
+            if waiting or quick:
+                task = self._next()
+            else:  # as _give_place
+                task = None
+                free_place(None)
+                if waiting or quick:
+                    self._call(self.admit)
