@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -66,6 +67,22 @@ def test_an_upload_that_waits_for_its_turn_may_break_off(start: Callable[..., Se
         last.send(b"y\r\n0\r\n\r\n")
         assert last.read().text == "2"
     assert not any("[error]" in line or "Traceback" in line for line in server.errors)
+
+
+def test_uploads_that_wait_for_their_turn_are_finished_at_a_stop(start: Callable[..., Server]) -> None:
+    server = start("places", "--workers", "1", "--threads", "2")
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(server)) for _ in range(4)]
+        for client in clients:
+            client.send(get("/stream/quick", f"Content-Length: {LENGTH}", method="POST") + b"x")
+        waits_are_answered(server)
+        server.send(signal.SIGTERM)
+        server.wait_for("stopping")
+        for client in clients:  # one after the other, the first of them alone is read
+            client.send(b"x" * (LENGTH - 1))
+        for client in clients:
+            assert client.read().text == str(LENGTH)
+    assert server.wait() == 0
 
 
 @pytest.mark.parametrize("threads", [1, 4])

@@ -91,7 +91,7 @@ class Housekeeping:
             if conn.phase == Phase.WRITING and conn.output is not None and conn.output.has_moved(conn):
                 conn.since_s = now_s
             if (conn.output is not None or conn.intake is not None) and self._is_too_slow(conn, now_s):
-                self._time_out(conn, f"came slower than {self.rate.bytes_s} bytes a second")
+                self._end_slow(conn)
             elif now_s - conn.since_s > limits_s[conn.phase]:
                 self._time_out(conn)
             elif draining:
@@ -105,6 +105,12 @@ class Housekeeping:
         if conn.phase in (Phase.BODY, Phase.STREAMING) and intake is not None:
             return self.rate.is_missed(intake.client_time, intake.received_bytes, now_s)
         return False
+
+    def _end_slow(self, conn: Connection) -> None:
+        if conn.phase == Phase.WRITING:
+            client = conn.client_address[0]
+            self._core.log.debug("%s takes its answer slower than %d bytes a second", client, self.rate.bytes_s)
+        self._time_out(conn, f"came slower than {self.rate.bytes_s} bytes a second")
 
     def _time_out(self, conn: Connection, *why: str) -> None:
         if conn.phase in (Phase.HEAD, Phase.BODY, Phase.STREAMING):
