@@ -27,6 +27,9 @@ class Peer(Protocol):
     @property
     def gone(self) -> bool: ...
 
+    @property
+    def multithread(self) -> bool: ...
+
 
 class Request:
     """One request: its head, its body and who sent it.
@@ -151,6 +154,11 @@ class Request:
         it gave, runs.
         """
         return self._peer.gone
+
+    @property
+    def multithread(self) -> bool:
+        """Whether other requests may run in this process meanwhile: False with `--threads 1`."""
+        return self._peer.multithread
 
     @property
     def server_address(self) -> tuple[str, int]:

@@ -24,7 +24,7 @@ Options, attributes of the handler:
   or a part's own `charset`).
 - `form_only = True`: other types are answered with 415; if False, their bodies are what they are without this class.
 - `stream = True`: parses while the body arrives, in a thread for as long as the client takes: one copy on the disk
-  instead of two. (Not for a client that asks first, by `Expect: 100-continue`.)
+  instead of two. (Not for a client that asks first, by `Expect: 100-continue`, nor with `--threads 1`.)
 
 Answers: 400 to a body that is no form (broken, cut off, without or with a bad boundary, a part's headers too long, text
 that is not in its charset), 413 over a limit, 415 to other types and to a Content-Encoding. A client that asks first is

@@ -22,10 +22,12 @@ from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
 from .delivery import Delivery
+from .intake import BrokenOff
 from .lines import show
 from .output import WOULD_BLOCK, Output, name_of
-from .pace import COMPUTING, Probe
+from .pace import COMPUTING, QUICK, Probe
 from .plan import Plan
+from .streams import Streams
 
 if TYPE_CHECKING:
     from ..handler import HTTPHandler
@@ -38,6 +40,7 @@ __all__ = ["Early", "Exchange"]
 Early = tuple[Any, Context]
 """A handler that was made before its request's body was there, and the context it was made in."""
 
+_LONGEST_CHAIN = 20  # of exceptions, each raised because of the next
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
 _mono = time.monotonic
@@ -50,6 +53,8 @@ class Exchange:
         self._core = core
         self._delivery = delivery
         self._routes = routes
+        self.streams = Streams(core, self.dispatch)
+        self._gated = core.settings.threads > 1  # else all wait in order for the one place there is
 
     # -- pool threads -----------------------------------------------------------------------------------------------
 
@@ -64,10 +69,12 @@ class Exchange:
             conn.phase = Phase.RUNNING
         task = (self.run, line, conn, plan, request, handler, now_s)
         work = plan.work
-        if work.kind == COMPUTING:
+        if work.kind == COMPUTING and self._gated:
             share = core.gate.enter(work, task)
             if share:
                 core.pool.put((self._run_computing, share, task))
+        elif work.kind == QUICK and handler is None and conn.phase == Phase.RUNNING:
+            core.pool.put_quick(task)  # else the leader would run it: there was no place
         else:
             core.pool.put(task)
 
@@ -114,7 +121,9 @@ class Exchange:
         core, work = self._core, plan.work
         handler, context = early or (None, Context())
         closing_s = 0.0
-        probe = Probe() if work.wants_sample() else None
+        # of a quick one nothing is learned here, where it may wait for the GIL; one that reads a stream is never quick
+        learns = work.kind != QUICK or conn.phase == Phase.STREAMING
+        probe = Probe() if learns and work.wants_sample() else None
         handler, result = context.run(self.call, plan, request, handler)
         wall_s, cpu_s = probe.end() if probe is not None else (0.0, 0.0)
         if conn.phase == Phase.STREAMING:
@@ -186,7 +195,7 @@ class Exchange:
         while let_in:
             (share, task), *others = let_in
             for other in others:
-                self._core.pool.put((self._run_computing, *other))
+                self._core.call(self._core.pool.put, (self._run_computing, *other))
             try:
                 task[0](line, *task[1:])
             finally:
@@ -245,7 +254,10 @@ class Exchange:
         log = self._core.log.now
         told: Any = error
         if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
-            log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
+            if _client_left(error):
+                log.info("%s raised %r as its client left", name_of(plan, request), error)
+            else:
+                log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
             told = HTTPError(500)
         try:
             renderer: Any = self._routes.error_handler(request, told)
@@ -336,14 +348,15 @@ class Exchange:
             return
         conn.phase = Phase.BODY
         conn.since_s = _mono()
+        intake.client_time.begin(conn.since_s)
         if conn.parked:
             self._core.watch(conn, select.EPOLLIN)
 
     def _settle_streamed(self, conn: Connection, output: Output) -> None:
         self._core.leftovers.append(output)
         if conn.phase == Phase.CLOSED:
-            self._core.lines.end(output)
-            self._core.leave(output)
+            # the client has left: a pool thread finds that out by sending, logs it, and closes the body
+            self._core.pool.put((self._send_to_nobody, conn, output))
             return
         intake = conn.intake
         if intake is not None:
@@ -356,6 +369,9 @@ class Exchange:
         conn.phase = Phase.RUNNING
         self._delivery.send(conn, output, None)
 
+    def _send_to_nobody(self, own: Line, conn: Connection, output: Output) -> None:
+        self._delivery.send(conn, output, own)
+
 
 def _without_own_frame(error: BaseException) -> BaseException:
     """The error, its trace beginning with the application's frame."""
@@ -363,3 +379,13 @@ def _without_own_frame(error: BaseException) -> BaseException:
         return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
     except BaseException:  # an exception may be of a class that does as it likes
         return error
+
+
+def _client_left(error: BaseException) -> bool:
+    """Whether an exception came of a body that broke off, whatever a handler made of it."""
+    seen: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if seen is None or issubclass(type(seen), BrokenOff):  # isinstance asks the error itself
+            return seen is not None
+        seen = seen.__cause__ or seen.__context__
+    return False

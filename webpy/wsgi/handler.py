@@ -91,6 +91,7 @@ class WSGIHandler(HTTPHandler):
             environ: Environ = known[3].copy()
         else:
             made = of_head(head, self.prefix, scheme, server)
+            made["wsgi.multithread"] = request.multithread
             head.kept = (self.__class__, server, scheme, made)
             environ = made.copy()
         environ["REMOTE_ADDR"], port = request.client_address
