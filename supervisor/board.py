@@ -5,20 +5,27 @@ cleared, the master's own cells, and the doorbell that wakes a sleeping master. 
 it, so what a worker was doing and had logged when it was killed is still there. Knows nothing of processes
 beyond the numbers in the cells, and nothing of what a line or a record says. Made by the master before its
 first fork; read by anything that reports.
+
+A worker may be in an attacker's hands, and it can write to all of the mapping, other rows among it. So nothing
+there is believed: numbers are read by way of `strangers`, and what only the master writes and reads (its own
+cells, the totals) is in its own memory. The mapping is sealed: nobody can make it smaller,
+which would kill whoever touches what is missing.
 """
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import mmap
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from .lane import Lane, lane_bytes
 from .latency import BUCKETS, CLASSES
+from .strangers import count, counts, moment
 
 if TYPE_CHECKING:
     from .succession import Passing
@@ -42,6 +49,8 @@ _CACHE_LINE = 64
 _LINE_STRIDE = 256
 _ROW_CELLS = 64
 _MASTER_CELLS = 64
+_BELL_BYTES = 1 << 16
+_MOST_TOTAL = 2**64 - 1
 
 
 class Cell(IntEnum):
@@ -88,7 +97,6 @@ class MasterCell(IntEnum):
     KILLED_REQUESTS = 8
     LOG_BYTES = 9
     LOG_STALLS = 10  # writes to the access log that failed and were tried again
-    EPOCH = 11  # odd while a row is being folded into the totals; a reader that saw it change reads again
     STARTED_AT_S = 12  # Unix time
 
 
@@ -160,13 +168,18 @@ class Row:
         return self._lines
 
     def starts(self) -> Sequence[float]:
-        """Give `start[0]` of every line."""
-        return self._lines_memory.cast("d")[:: _LINE_STRIDE // 8].tolist()
+        """Give `start[0]` of every line; 0.0 for what is no time that has come."""
+        times = self._lines_memory.cast("d")[:: _LINE_STRIDE // 8].tolist()
+        return [moment(time) if time else 0.0 for time in times]
 
     @property
     def pending_bytes(self) -> int:
         """Bytes of records that the master has not taken out yet."""
         return self.lead.pending_bytes + self.pool.pending_bytes
+
+    def count(self, cell: Cell) -> int:
+        """Give a number of the row's; 0 if it cannot be one."""
+        return count(self.cells[cell])
 
     def reset(self) -> None:
         """Clear everything for the next process (in the master, when both rings are empty)."""
@@ -183,6 +196,13 @@ class Board:
     `Row.lines`), `ring_bytes` and `pool_ring_bytes` the sizes of a row's two rings. Memory is only
     taken as it is touched.
     """
+
+    master: memoryview[int]
+    """The master's numbers, indexed by MasterCell; other processes have them as they were at the fork."""
+    totals: memoryview[int]
+    """What processes that are gone counted, indexed by Cell; the master's alone too."""
+    totals_latency: memoryview[int]
+    """Their latencies, CLASSES x BUCKETS; the master's alone too."""
 
     def __init__(
         self,
@@ -203,27 +223,21 @@ class Board:
         lines = threads + 2 + QUEUE_LINES
         fixed_bytes = _round_up(_ROW_CELLS * 8 + 2 * lane_bytes() + lines * _LINE_STRIDE, _PAGE)
         row_bytes = _round_up(fixed_bytes + self.rings_bytes, _PAGE)
-        totals_bytes = _ROW_CELLS * 8 + CLASSES * BUCKETS * 8
-        head_bytes = _round_up(_CACHE_LINE + _MASTER_CELLS * 8 + rows * 8 + _CACHE_LINE + totals_bytes, _PAGE)
+        head_bytes = _round_up(_CACHE_LINE + rows * 8, _PAGE)
         size = head_bytes + rows * row_bytes
         self.memory_fd = _shared_memory(size) if kept is None else int(kept["memory"])
         """Descriptor of the mapping, so that it can be kept through an exec; -1 where the system has none."""
         mapping = mmap.mmap(self.memory_fd, size) if self.memory_fd >= 0 else mmap.mmap(-1, size)
         memory: memoryview[int] = memoryview(mapping)
-        at = _CACHE_LINE
         self.asleep = memory[0:8].cast("Q")
         """[0] is 1 while the master sleeps and wants the doorbell."""
-        self.master = memory[at : at + _MASTER_CELLS * 8].cast("Q")
-        """The master's numbers, indexed by MasterCell."""
-        at += _MASTER_CELLS * 8
-        self.load = memory[at : at + rows * 8].cast("Q")
+        self.load = memory[_CACHE_LINE : _CACHE_LINE + rows * 8].cast("Q")
         """One cell a row: open connections, or CLOSED where that process does not accept."""
-        at = _round_up(at + rows * 8, _CACHE_LINE)
-        self.totals = memory[at : at + _ROW_CELLS * 8].cast("Q")
-        """What processes that are gone counted, indexed by Cell."""
-        at += _ROW_CELLS * 8
-        self.totals_latency = memory[at : at + CLASSES * BUCKETS * 8].cast("Q")
-        """Their latencies, CLASSES x BUCKETS."""
+        own = (_MASTER_CELLS, _ROW_CELLS, CLASSES * BUCKETS)
+        self.master, self.totals, self.totals_latency = (memoryview(bytearray(8 * cells)).cast("Q") for cells in own)
+        if kept is not None:
+            for part, numbers in zip((self.master, self.totals, self.totals_latency), kept["own"], strict=True):
+                part[:] = memoryview(array.array("Q", numbers))
         bells: tuple[int, int] = _doorbell() if kept is None else tuple(kept["doorbell"])
         self.doorbell, self.doorbell_reader = bells
         self.rows = [
@@ -237,7 +251,8 @@ class Board:
     def keep(self, passing: Passing) -> dict[str, Any]:
         """Give it as JSON takes it, for the program that replaces the master's; the memory goes along."""
         doorbell = [passing.keep(descriptor) for descriptor in (self.doorbell, self.doorbell_reader)]
-        return {"sizes": self._sizes, "memory": passing.keep(self.memory_fd), "doorbell": doorbell}
+        own = [part.tolist() for part in (self.master, self.totals, self.totals_latency)]
+        return {"sizes": self._sizes, "memory": passing.keep(self.memory_fd), "doorbell": doorbell, "own": own}
 
     @classmethod
     def adopt(cls, kept: Mapping[str, Any]) -> Board:
@@ -252,13 +267,12 @@ class Board:
     def ring(self) -> None:
         """Ring the doorbell (any process)."""
         with contextlib.suppress(BlockingIOError):  # it has been ringing for long
-            os.write(self.doorbell, _ONE)
+            os.write(self.doorbell, b"!")
 
     def silence(self) -> None:
         """Take the doorbell's ringing (in the master)."""
         with contextlib.suppress(BlockingIOError):
-            while len(os.read(self.doorbell_reader, 4096)) == 4096:
-                pass
+            os.read(self.doorbell_reader, _BELL_BYTES)  # once: somebody may be ringing without end
 
     def busy_rows(self) -> Iterator[Row]:
         """Give the rows whose rings hold records."""
@@ -267,23 +281,22 @@ class Board:
     def retire(self, row: Row) -> None:
         """Add what a dead process counted to the totals and clear its row (in the master, its rings being
         empty)."""
-        self.master[MasterCell.EPOCH] += 1
-        row.cells[Cell.LOG_WAITS] += row.lead.waits + row.pool.waits
+        waits = row.lead.waits + row.pool.waits
         for cell in _COUNTERS:
-            self.totals[cell] += row.cells[cell]
+            number = row.count(cell) + (waits if cell is Cell.LOG_WAITS else 0)
+            self.totals[cell] = min(self.totals[cell] + number, _MOST_TOTAL)
         for latency in (row.lead.latency, row.pool.latency):
-            for index, count in enumerate(latency.tolist()):
-                if count:
-                    self.totals_latency[index] += count
+            for index, number in enumerate(counts(latency)):
+                if number:
+                    self.totals_latency[index] = min(self.totals_latency[index] + number, _MOST_TOTAL)
         self.load[row.index] = CLOSED
         row.reset()
-        self.master[MasterCell.EPOCH] += 1
 
     def abandon(self) -> None:
         """Close what only the master needs (in a forked child)."""
-        for descriptor in {self.memory_fd, self.doorbell_reader} - {-1, self.doorbell}:
+        for descriptor in {self.memory_fd, self.doorbell_reader} - {-1}:
             os.close(descriptor)
-        self.memory_fd = -1
+        self.memory_fd = self.doorbell_reader = -1
 
     def close(self) -> None:
         """Close the descriptors (the mapping goes with its last process)."""
@@ -295,6 +308,7 @@ class Board:
 def layout() -> dict[str, int]:
     """Give the measures that processes of two programs must share to use one board."""
     return {
+        "own": 1,  # the master's cells and the totals are not in the mapping
         "page": _PAGE,
         "line": _LINE_STRIDE,
         "text": LINE_BYTES,
@@ -307,9 +321,6 @@ def layout() -> dict[str, int]:
     }
 
 
-_ONE = (1).to_bytes(8, sys.byteorder)
-
-
 def _round_up(value: int, step: int) -> int:
     return (value + step - 1) // step * step
 
@@ -318,18 +329,22 @@ def _shared_memory(size: int) -> int:
     if not hasattr(os, "memfd_create"):
         return -1
     try:
-        descriptor = os.memfd_create("supervisor-board", os.MFD_CLOEXEC)
+        descriptor = os.memfd_create("supervisor-board", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     except OSError:  # a sandbox that forbids it: an anonymous mapping does, but for an upgrade in place
         return -1
-    os.ftruncate(descriptor, size)
+    try:
+        os.ftruncate(descriptor, size)
+        # every process has a descriptor of it: mmap.mmap keeps one
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    except OSError:  # what is not sealed is better not a file
+        os.close(descriptor)
+        return -1
     return descriptor
 
 
 def _doorbell() -> tuple[int, int]:
-    """Give the descriptor to write to and the one to read from: the same eventfd, or a pipe's two ends."""
-    if hasattr(os, "eventfd"):
-        descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        return descriptor, descriptor
+    """Give the descriptor to write to and the one to read from: a pipe's two ends, as nobody but the master is to hold
+    the one that it reads (whoever holds it can make reading wait, and take what comes)."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)

@@ -30,6 +30,7 @@ __all__ = ["Child", "Children"]
 _EXIT_GRACE_S = 1.0  # between the end of a channel and the end of its process
 _KILL_AGAIN_S = 0.01
 _KILL_TRIES = 100
+_MESSAGES = 64  # taken in one turn of the loop
 _LAST_WORDS_S = 0.6  # for whoever tells what a child was doing before it is killed
 
 
@@ -231,8 +232,10 @@ class Child:
         return send(self.channel, message, number, descriptor=descriptor)
 
     def take_messages(self) -> None:
-        """Take what it has said."""
-        while self.state is not ChildState.GONE and (packet := receive(self.channel)) is not None:
+        """Take what it has said; what comes without end is taken in turns, with all else between them."""
+        for _ in range(_MESSAGES):
+            if self.state is ChildState.GONE or (packet := receive(self.channel)) is None:
+                return
             if packet.descriptor >= 0:
                 self._keep_stacks(packet.message, packet.descriptor)
             match packet.message:
@@ -256,8 +259,7 @@ class Child:
         if message is not Message.FORKED or self.stacks_fd >= 0 or not is_pipe:
             os.close(descriptor)
             return
-        os.set_blocking(descriptor, False)
-        self.stacks_fd = descriptor
+        self.stacks_fd = _own_end(descriptor)
 
     def _channel_ended(self) -> None:
         self.children.loop.forget(self.channel)
@@ -299,6 +301,17 @@ _ACTIONS: dict[Action, Callable[[Child], None]] = {
     Action.KILL_HUNG: Child._kill_hung,
     Action.BURY: Child._bury,
 }
+
+
+def _own_end(pipe: int) -> int:
+    """Open a pipe's reading end anew, so that nobody else can make it block or keep it; give that descriptor."""
+    try:
+        own = os.open(f"/proc/self/fd/{pipe}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # no /proc, as on macOS
+        os.set_blocking(pipe, False)
+        return pipe
+    os.close(pipe)
+    return own
 
 
 class Children:

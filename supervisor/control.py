@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .config import SettingsError
 from .controlsocket import SocketFile, make
 from .conversation import Answer, Conversation, Run
 from .eventloop import EventLoop, Timer
@@ -38,6 +39,7 @@ class Control:
         self._say = say
         self._file: SocketFile | None = None
         self._where = "off"
+        self._next: SocketFile | None = None
         self._connections: set[Conversation] = set()
         self._sweeper: Timer | None = None
 
@@ -51,14 +53,15 @@ class Control:
 
         A socket that is there already stays, or is made again if its file has gone. A failure is a warning.
         """
-        if where == self._where and self._file is not None and self._file.is_there():
+        prepared, self._next = self._next, None
+        if prepared is None and self._stays(where):
             return
         self._stop_listening()
         self._where = where
         if where == "off":
             return
         try:
-            self._file = make(where, name)
+            self._file = prepared or make(where, name)
         except OSError as error:
             path = error.filename or ("" if where == "auto" else where)
             what = f"control socket {path!r}" if path else "control socket"
@@ -66,6 +69,28 @@ class Control:
             return
         self._loop.watch(self._file.socket, self._accept)
         self._say("info", f"control socket {self._file.path}")
+
+    def prepare(self, where: str, name: str) -> None:
+        """Make the socket that `listen` is to use for these arguments, and leave alone the one that is there;
+        SettingsError when it cannot be made. `discard` undoes it."""
+        self.discard()
+        if where in ("off", self._where) or self._stays(where):
+            return
+        try:
+            self._next = make(where, name)
+        except OSError as error:
+            raise SettingsError(f"control is {where!r}: no socket there, {error.strerror or error}") from error
+
+    def discard(self) -> None:
+        """Undo `prepare`."""
+        if self._next is not None:
+            self._next.close()
+            self._next = None
+
+    def _stays(self, where: str) -> bool:
+        if self._file is None or not self._file.is_there():
+            return False
+        return where == self._where or (where != "auto" and os.path.abspath(where) == self._file.path)
 
     def serve(self, sock: socket.socket) -> None:
         """Take commands on a connected socket of the master's own making, until its other end is closed."""
@@ -77,6 +102,7 @@ class Control:
         for connection in tuple(self._connections):
             connection.close()
         self._stop_listening()
+        self.discard()
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
@@ -85,6 +111,8 @@ class Control:
         """Close the descriptors (in a forked child)."""
         if self._file is not None:
             self._file.socket.close()
+        if self._next is not None:
+            self._next.socket.close()
         for connection in self._connections:
             connection.socket.close()
 

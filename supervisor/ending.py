@@ -19,6 +19,7 @@ from .states import Event
 
 __all__ = ["Ending", "Stage"]
 
+_ECHO_S = 0.5
 _KILLED_S = 5.0  # for the killed to be reaped
 
 
@@ -53,6 +54,8 @@ class Ending:
         self._sidecars = sidecars
         self._resources = resources
         self._generations = generations
+        self._why = ""
+        self._asked_at = 0.0
 
     @property
     def running(self) -> bool:
@@ -60,10 +63,13 @@ class Ending:
         return self.stage is Stage.RUNNING
 
     def stop(self, why: str, delay_s: float) -> None:
-        """Stop gracefully: accept what is queued, finish what runs; the second time, stop at once."""
+        """Stop gracefully: accept what is queued, finish what runs; the second time, stop at once. The same within a
+        moment is the first time still: timeout(1) signals its child and then the group, and so do others."""
         if self.stage is not Stage.RUNNING:
-            self.stop_at_once(why)
+            if why != self._why or self._services.loop.time() - self._asked_at > _ECHO_S:
+                self.stop_at_once(why)
             return
+        self._why, self._asked_at = why, self._services.loop.time()
         self.stage = Stage.DELAYING
         self._services.board.master[MasterCell.STOPPING] = 1
         self._services.events.add("stop", f"stopping ({why})")

@@ -68,17 +68,12 @@ class ErrorLog:
         self._loop = loop
         if self._pipe is not None:
             loop.watch(self._pipe[0], self._readable)
-        self._ensure_pipe()
 
-    def child_fd(self) -> int:
-        """Give what a child is to have as its descriptor 2; -1 to keep its own."""
-        if self._target == "-":
-            return -1
-        return self._ensure_pipe()
+    def child_fd(self, target: str) -> int:
+        """Give what a child is to have as its descriptor 2, where its settings name `target`; -1 to keep its own."""
+        return -1 if target == "-" else self._ensure_pipe()
 
     def _ensure_pipe(self) -> int:
-        if self._target == "-":
-            return -1
         if self._pipe is None:
             self._pipe = os.pipe()
             os.set_blocking(self._pipe[0], False)
@@ -132,12 +127,20 @@ class ErrorLog:
         except OSError:  # a full disk, a closed terminal: kept for later, within bounds
             return
 
-    def reopen(self, target: str | None = None, level: str | None = None) -> None:
-        """Open the file anew, or another one; OSError leaves everything as it was."""
-        sink = _open(target or self._target)
+    def reopen(self) -> None:
+        """Open the file anew; OSError leaves everything as it was."""
+        self.use(self._target, self.open(self._target))
+
+    @staticmethod
+    def open(target: str) -> Sink:
+        """Open what `target` names, for `use`; OSError when it cannot be."""
+        return _open(target)
+
+    def use(self, target: str, sink: Sink, level: str | None = None) -> None:
+        """Write to `sink`, which `open` gave for `target`, from now on, and from this level up."""
         self._sink.close()
         self._sink = sink
-        self._target = target or self._target
+        self._target = target
         if level is not None:
             self._least = LEVELS.index(level)
         self._flush()

@@ -14,6 +14,7 @@ import atexit
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import setproctitle
 
 from .kernel import die_with_parent
 
-__all__ = ["MASTER_SIGNALS", "Birth", "fork"]
+__all__ = ["MASTER_SIGNALS", "Birth", "become_child_of", "fork"]
 
 MASTER_SIGNALS = (
     signal.SIGINT,
@@ -38,10 +39,13 @@ MASTER_SIGNALS = (
 )
 
 
+_LOOK_S = 0.0005
+
+
 def fork(live: Callable[[], NoReturn]) -> int:
     """Fork a child that does nothing but `live` (in the master); give its pid. OSError when it cannot be."""
     # a signal that reached the child before its own settings would come out of the master's wakeup socket
-    signal.pthread_sigmask(signal.SIG_BLOCK, MASTER_SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, MASTER_SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
@@ -53,7 +57,18 @@ def fork(live: Callable[[], NoReturn]) -> int:
                 os._exit(1)
         return pid
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, MASTER_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def become_child_of(master_pid: int, between: int) -> None:
+    """Wait until the master has adopted this process (in a worker, whose parent `between` is ending), and have the
+    kernel kill it when the master dies, whatever Python is stuck in. Ends the process if the master has died
+    already."""
+    while os.getppid() == between:  # else its end would be taken for the master's
+        time.sleep(_LOOK_S)
+    die_with_parent()
+    if os.getppid() != master_pid:
+        os._exit(0)
 
 
 def _leave_to_master(number: int, frame: FrameType | None) -> None:

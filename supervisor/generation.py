@@ -24,6 +24,7 @@ from .forking import Birth, fork
 from .listeners import Listener
 from .messages import Message, channel_pair
 from .resources import Basis
+from .stacks import is_stopped
 from .states import ChildState, Event
 from .zygote import Zygote
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from .succession import Passing
 
 __all__ = ["Generation", "Keeper", "Services"]
+
+_END_S = 1.0
+_STOPPED_S = 2.0  # for a fork to be done, before the zygote is looked at
+_NO_FORK_S = 10.0  # before it is given up
 
 
 @dataclass(slots=True)
@@ -104,7 +109,7 @@ class Generation:
             ours.close()
             services.abandon(self.listeners)
 
-        birth = Birth(title, os.getpid(), services.errors.child_fd(), abandon)
+        birth = Birth(title, os.getpid(), services.errors.child_fd(self.config.error_log), abandon)
 
         def live() -> NoReturn:
             sockets = [listener.socket for listener in self.listeners]
@@ -117,6 +122,7 @@ class Generation:
                 sockets,
                 services.adoption,
                 theirs,
+                birth.master_pid if services.children.reaps_all else 0,
             ).main(birth)
 
         pid = fork(live)
@@ -165,7 +171,20 @@ class Generation:
         )
         self._zygote.tell(Message.FORK, (row << 32) + slot, theirs.fileno())
         theirs.close()  # if the zygote could not take it, this is the channel's end, and the worker has gone
+        zygote = self._zygote
+        for after_s in (_STOPPED_S, _NO_FORK_S):
+            self._services.loop.after(after_s, lambda after_s=after_s: self._look(zygote, worker, after_s))  # type: ignore[misc]
         return worker
+
+    def _look(self, zygote: Child, worker: Child, after_s: float) -> None:
+        """Have a zygote replaced that was told to fork and has not: at once if it is stopped, later if it may only be
+        slow."""
+        if worker.pid is not None or worker.state is not ChildState.BOOT or zygote is not self._zygote:
+            return
+        stopped = zygote.pid is not None and is_stopped(zygote.pid)
+        if stopped or after_s >= _NO_FORK_S:
+            why = "is stopped, by a signal (SIGSTOP or its like), and" if stopped else "lives, but"
+            self.distrust(f"{why} did not fork {worker.title} within {after_s:g} s")
 
     def resume_worker(self, kept: Mapping[str, Any], changed: Callable[[Child], None]) -> Child:
         """Take on what a worker's `Child.keep` gave."""
@@ -177,13 +196,15 @@ class Generation:
             self._zygote.feed(Event.KILL, why)
 
     def close(self, *, at_once: bool = False) -> None:
-        """End the zygote; it has nothing to finish once it is READY. Workers live on."""
+        """End the zygote; it has nothing to finish once it is READY, and is killed if it does not end. Workers live
+        on."""
         self._closed = True
         if self._again is not None:
             self._again.cancel()
         if self._zygote is not None:
             booting = self._zygote.state is ChildState.BOOT
             self._zygote.feed(Event.KILL if at_once or booting else Event.DRAIN)
+            self._services.loop.after(_END_S, lambda zygote=self._zygote: zygote.feed(Event.KILL))  # type: ignore[misc]
 
     def _zygote_changed(self, zygote: Child) -> None:
         if zygote.state is ChildState.READY:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .latency import BUCKETS, CLASSES
+from .strangers import count
 
 if TYPE_CHECKING:
     from .board import Board
@@ -31,6 +32,8 @@ STORES_ARE_ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i686", "
 _HEAD, _WAITS, _WAITING, _TAIL = 0, 1, 2, 8  # cells; the tail, which the master writes, has a cache line of its own
 _HEADER_CELLS = 16
 _WAIT_MS = 1
+_NEWLINE = ord("\n")
+_MOST_HEAD = 1 << 62  # bytes: of a head that a writer can go on from
 
 
 def lane_bytes() -> int:
@@ -139,8 +142,9 @@ class Lane:
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes that wait in the ring to be taken out."""
-        return self._cells[_HEAD] - self._cells[_TAIL]
+        """Bytes that wait in the ring to be taken out; 0 while the ring's head or tail cannot be true (`mend`)."""
+        waiting: int = self._cells[_HEAD] - self._cells[_TAIL]
+        return waiting if 0 <= waiting <= len(self._ring) else 0
 
     @property
     def is_waited_for(self) -> bool:
@@ -150,25 +154,42 @@ class Lane:
     @property
     def waits(self) -> int:
         """How often a writer found the ring full and waited, since the row was last cleared."""
-        return self._cells[_WAITS]
+        return count(self._cells[_WAITS])
+
+    def mend(self) -> bool:
+        """Skip all that is in the ring if its head or tail cannot be true, so that what is written next is taken out
+        again; True if it was so. Somebody has written over them, and what waited cannot be told from what did not."""
+        head, tail = self._cells[_HEAD], self._cells[_TAIL]
+        size = len(self._ring)
+        possible = 0 <= head - tail <= size and head < _MOST_HEAD
+        if possible and (head == tail or not self._ordered or self._ring[(head - 1) % size] == _NEWLINE):
+            return False
+        if head >= _MOST_HEAD:  # no writer gets that far, and the next could not go on from there
+            head = self._cells[_HEAD] = 0
+        if not self._ordered:
+            self._ring[:] = bytes(size)
+            with self._barrier:
+                pass
+        self._cells[_TAIL] = head
+        return True
 
     def pending(self) -> list[memoryview[int]]:
         """Give what waits in the ring, in order, as at most two views of the mapping.
 
         The end of the last view is the end of a record. Call `advance` with the bytes that were taken.
         """
-        head, tail = self._cells[_HEAD], self._cells[_TAIL]
-        if head == tail:
+        waiting = self.pending_bytes
+        if not waiting:
             return []
         size = len(self._ring)
-        start = tail % size
-        end = start + head - tail
+        start = self._cells[_TAIL] % size
+        end = start + waiting
         views = [self._ring[start:end]] if end <= size else [self._ring[start:], self._ring[: end - size]]
         return views if self._ordered else _verified(views)
 
     def advance(self, taken_bytes: int) -> None:
         """Give `taken_bytes` of what `pending` showed back to the writer."""
-        tail = self._cells[_TAIL]
+        tail = self._cells[_TAIL] % _MOST_HEAD
         if not self._ordered:
             self._clear(tail % len(self._ring), taken_bytes)
         self._cells[_TAIL] = tail + taken_bytes
@@ -182,6 +203,7 @@ class Lane:
 
     def reset(self) -> None:
         """Clear the counters for the row's next process (in the master, when the ring is empty)."""
+        self.mend()
         self._cells[_WAITS] = self._cells[_WAITING] = 0
         self.latency[:] = memoryview(bytes(self.latency.nbytes)).cast("Q")
 

@@ -25,7 +25,7 @@ from .identity import Identity
 if TYPE_CHECKING:
     from .succession import Passing
 
-__all__ = ["BindError", "Listener", "handed_over", "inherited", "let_nobody_in", "open_listeners"]
+__all__ = ["BindError", "Listener", "handed_over", "inherited", "let_nobody_in", "listen_again", "open_listeners"]
 
 _FIRST_INHERITED = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 
@@ -54,7 +54,7 @@ class Listener:
         if self._made is not None:
             path, device, inode = self._made
             with contextlib.suppress(OSError):
-                found = os.stat(path)
+                found = os.lstat(path)
                 if (found.st_dev, found.st_ino) == (device, inode):
                     os.unlink(path)
             self._made = None
@@ -108,7 +108,7 @@ def let_nobody_in(listeners: Iterable[Listener]) -> None:
 def open_listeners(
     binds: Iterable[str], backlog: int, identity: Identity, existing: Sequence[Listener] = ()
 ) -> list[Listener]:
-    """Give a listener for each of `binds`, in order; those `existing` that were asked for alike stay.
+    """Give a listener for each of `binds`, in order; those `existing` that were asked for alike stay as they are.
 
     BindError when one cannot be had: then those made here are closed again.
     """
@@ -116,18 +116,21 @@ def open_listeners(
     listeners: list[Listener] = []
     try:
         for bind in binds:
-            listener = open_by_bind.get(bind)
-            if listener is None:
-                listener = _open(bind, backlog, identity)
-            else:
-                listener.socket.listen(backlog)
+            listener = open_by_bind.get(bind) or _open(bind, backlog, identity)
             listeners.append(listener)
-    except BindError:
+    except BaseException:
         for listener in listeners:
             if listener not in existing:
                 listener.close()
         raise
     return listeners
+
+
+def listen_again(listeners: Iterable[Listener], backlog: int) -> None:
+    """Have those that listen already do so with another backlog."""
+    for listener in listeners:
+        with contextlib.suppress(OSError):
+            listener.socket.listen(backlog)
 
 
 def inherited(environment: Mapping[str, str], backlog: int) -> list[Listener]:
@@ -203,18 +206,8 @@ def _open_unix(bind: str, backlog: int, identity: Identity) -> Listener:
             return _listening(bind, sock, backlog)
         _make_way(bind, path)
         path = os.path.abspath(path)
-        umask = os.umask(0o022)
-        os.umask(umask if identity.umask is None else identity.umask)
-        try:
-            sock.bind(path)
-            os.chmod(path, 0o666 & ~(umask if identity.umask is None else identity.umask))
-        finally:
-            os.umask(umask)
-        found = os.stat(path)
-        if os.geteuid() == 0 and (identity.uid is not None or identity.gid is not None):
-            unchanged = -1
-            uid = unchanged if identity.uid is None else identity.uid
-            os.chown(path, uid, unchanged if identity.gid is None else identity.gid)
+        _bind_file(sock, path, identity)
+        found = os.lstat(path)
         listener = _listening(bind, sock, backlog)
         listener._made = (path, found.st_dev, found.st_ino)
         return listener
@@ -224,6 +217,34 @@ def _open_unix(bind: str, backlog: int, identity: Identity) -> Listener:
     except OSError as error:
         sock.close()
         raise BindError(bind, error.strerror or str(error)) from error
+
+
+def _bind_file(sock: socket.socket, path: str, identity: Identity) -> None:
+    """Make the socket's file, as the identity's. Who may write to its folder may put another file in its place as soon
+    as it is there: so its mode is that of the socket from the beginning, and no other file's owner is changed."""
+    with contextlib.suppress(OSError):  # macOS
+        os.fchmod(sock.fileno(), 0o666)
+    umask = os.umask(0o022)
+    os.umask((umask if identity.umask is None else identity.umask) | 0o111)
+    try:
+        sock.bind(path)
+    finally:
+        os.umask(umask)
+    if os.geteuid() != 0 or (identity.uid is None and identity.gid is None):
+        return
+    unchanged = -1
+    uid = unchanged if identity.uid is None else identity.uid
+    gid = unchanged if identity.gid is None else identity.gid
+    if not hasattr(os, "O_PATH") or not os.path.isdir("/proc/self/fd"):
+        os.chown(path, uid, gid, follow_symlinks=False)
+        return
+    file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(file).st_mode):
+            raise OSError(errno.EEXIST, "somebody has put another file in its place")
+        os.chown(f"/proc/self/fd/{file}", uid, gid)
+    finally:
+        os.close(file)
 
 
 def _make_way(bind: str, path: str) -> None:

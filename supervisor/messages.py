@@ -30,6 +30,7 @@ class Message(IntEnum):
 
 _HEADER = struct.Struct("<BQI")
 _TEXT_BYTES = 1 << 16
+_CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,21 +80,38 @@ def receive(channel: socket.socket) -> Packet | None:
     whole = channel.type != socket.SOCK_STREAM
     wanted = _HEADER.size + (_TEXT_BYTES if whole else 0)
     try:
-        data, ancillary, _, _ = channel.recvmsg(wanted, socket.CMSG_SPACE(array.array("i").itemsize))
+        data, ancillary, _, _ = channel.recvmsg(wanted, socket.CMSG_SPACE(array.array("i").itemsize), _CLOEXEC)
     except (BlockingIOError, InterruptedError):
         return None
     except OSError:
         return Packet(Message.ORPHANED)
-    if len(data) < _HEADER.size:
+    descriptor = _descriptor(ancillary)
+    packet = _parsed(channel, data, descriptor)
+    if packet is None:
+        if descriptor >= 0:
+            os.close(descriptor)
         return Packet(Message.ORPHANED)
+    return packet
+
+
+def _parsed(channel: socket.socket, data: bytes, descriptor: int) -> Packet | None:
+    """Give the packet that `data` is, or on a stream begins with; None for the channel's end, or what is no message of
+    ours: who speaks like that is not listened to any more."""
+    if len(data) < _HEADER.size:
+        return None
     kind, number, length = _HEADER.unpack_from(data)
     text = data[_HEADER.size :]
-    while len(text) < length:
-        more = channel.recv(length - len(text))
-        if not more:
-            return Packet(Message.ORPHANED)
-        text += more
-    return Packet(Message(kind), number, text, _descriptor(ancillary))
+    if length > _TEXT_BYTES:
+        return None
+    try:
+        while len(text) < length:
+            more = channel.recv(length - len(text)) if channel.type == socket.SOCK_STREAM else b""
+            if not more:
+                return None
+            text += more
+        return Packet(Message(kind), number, text, descriptor)
+    except (OSError, ValueError):
+        return None
 
 
 def _descriptor(ancillary: list[tuple[int, int, bytes]]) -> int:

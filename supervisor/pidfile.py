@@ -1,17 +1,34 @@
 """The file that says the master's pid.
 
-Owns writing it at once and whole, refusing that of a living process, and removing only its own. Called by the
-master.
+Owns writing it at once and whole, refusing that of a living master, and removing only its own. A master holds a lock
+on its file (flock(2)) for as long as it lives, so that a pid that somebody else has by now is not taken for a master.
+Nothing is written through a link. Called by the master.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
+import secrets
+import stat
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .config import SettingsError
+from .links import Place, reach
+
+if TYPE_CHECKING:
+    from .succession import Passing
 
 __all__ = ["PidFile", "lives"]
+
+_TRIES = 8
+_AGAIN_S = 0.02
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PidFile:
@@ -19,40 +36,132 @@ class PidFile:
 
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)
+        self._fd = -1
 
     @property
     def path(self) -> str:
         return self._path
 
     def write(self) -> None:
-        """Write this process's pid; SettingsError when a living process's is there or it cannot be
-        written."""
-        other = self._pid()
-        if other is not None and other != os.getpid() and lives(other):
-            raise SettingsError(f"pidfile is {self._path!r}: process {other} lives and holds it")
-        temporary = f"{self._path}.{os.getpid()}"
+        """Write this process's pid, and hold the file's lock; SettingsError when another master holds it, or it cannot
+        be written."""
         try:
-            with open(temporary, "w", encoding="ascii") as file:
-                file.write(f"{os.getpid()}\n")
-            os.replace(temporary, self._path)
+            with reach(self._path, follow=False) as place:
+                for left in reversed(range(_TRIES)):  # others may be starting too
+                    if self._replaced(place, patient=left > 0):
+                        return
+                    time.sleep(_AGAIN_S)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise SettingsError(f"pidfile is {self._path!r}: cannot be written, {error.strerror}") from error
+            wanted = "a symbolic link is there, a file is wanted" if error.errno == errno.ELOOP else error.strerror
+            raise SettingsError(f"pidfile is {self._path!r}: cannot be written, {wanted}") from error
+        raise SettingsError(f"pidfile is {self._path!r}: others are writing it")
+
+    def _replaced(self, place: Place, *, patient: bool) -> bool:
+        """Put a file of our own in place of what is there, if that is nobody's; False if it changed meanwhile, or
+        `patient`, somebody may be doing the same: who only reads the file can lock it too, and must not be in the
+        way."""
+        there = self._open_if_there(place)
+        try:
+            if there >= 0:
+                pid, locked = _read(there), not _lock(there)
+                if not _is(place, there):
+                    return False
+                if locked and pid is not None and pid != os.getpid() and lives(pid):
+                    raise SettingsError(f"pidfile is {self._path!r}: process {pid} lives and holds it")
+                if locked and patient:
+                    return False
+            temporary = f"{place.name}.{secrets.token_hex(8)}"
+            new = os.open(temporary, _MAKE, 0o644, dir_fd=place.open_folder_to_write())
+            try:
+                os.write(new, f"{os.getpid()}\n".encode())
+                _lock(new)
+                if not self._put(place, temporary, there >= 0):
+                    os.close(new)
+                    return False
+            except BaseException:
+                os.close(new)
+                raise
+            finally:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=place.folder)
+            self._fd = new
+            return True
+        finally:
+            if there >= 0:
+                os.close(there)
+
+    def _open_if_there(self, place: Place) -> int:
+        try:
+            fd = os.open(place.name, _READ, dir_fd=place.folder)
+        except FileNotFoundError:
+            return -1
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise SettingsError(f"pidfile is {self._path!r}: what is there is no regular file")
+        return fd
+
+    def _put(self, place: Place, temporary: str, replaces: bool) -> bool:
+        """Give the new file its name; False if somebody else has just made one of that name."""
+        if not replaces:
+            try:
+                os.link(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder, follow_symlinks=False)
+                return True
+            except FileExistsError:
+                return False
+            except OSError as error:  # a file system without hard links
+                if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                    raise
+        os.rename(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+        return True
 
     def remove(self) -> None:
-        """Remove the file if it still says this process's pid."""
-        if self._pid() == os.getpid():
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
+        """Remove the file if it is still the one that was written, and let go of it."""
+        if self._fd < 0:
+            return
+        with contextlib.suppress(OSError), reach(self._path, follow=False) as place:
+            if _is(place, self._fd):
+                os.unlink(place.name, dir_fd=place.folder)
+        self.abandon()
 
-    def _pid(self) -> int | None:
-        try:
-            with open(self._path, "rb") as file:
-                text = file.read(32).strip()
-        except OSError:
-            return None
-        return int(text) if text.isdigit() and int(text) > 0 else None
+    def abandon(self) -> None:
+        """Close the descriptor (in a forked child, which must not hold the lock)."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def keep(self, passing: Passing) -> dict[str, Any]:
+        """Give it as JSON takes it, for the program that replaces the master's; the lock goes along."""
+        return {"path": self._path, "fd": passing.keep(self._fd)}
+
+    @classmethod
+    def adopt(cls, kept: Mapping[str, Any]) -> PidFile:
+        """Take on what `keep` gave."""
+        pidfile = cls(kept["path"])
+        pidfile._fd = kept["fd"]
+        return pidfile
+
+
+def _read(fd: int) -> int | None:
+    text = os.read(fd, 32).strip()
+    return int(text) if text.isdigit() and int(text) > 0 else None
+
+
+def _lock(fd: int) -> bool:
+    """Lock it; False when somebody else has, or where files cannot be locked."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is(place: Place, fd: int) -> bool:
+    """Whether that is the file of this name."""
+    try:
+        there, ours = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False), os.fstat(fd)
+    except OSError:
+        return False
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def lives(pid: int) -> bool:

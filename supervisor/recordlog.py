@@ -9,6 +9,7 @@ in the master.
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 
@@ -20,6 +21,8 @@ __all__ = ["Drained", "RecordLog"]
 
 _GONE = (errno.EPIPE, errno.EBADF, errno.EIO, errno.ENXIO, errno.ECONNRESET)
 _STANDARD_OUTPUT = 1
+_ROUNDS = 4
+_DAMAGE_TOLD_S = 60.0
 
 
 class Drained(Enum):
@@ -49,6 +52,9 @@ class RecordLog:
         """Bytes written since the start."""
         self.stalls = 0
         """Writes that failed and were tried again."""
+        self.damaged = 0
+        """How often a ring was found whose head or tail somebody had written over."""
+        self._damage_told_at = -_DAMAGE_TOLD_S
 
     @property
     def sink(self) -> Sink | None:
@@ -68,6 +74,7 @@ class RecordLog:
         outcome = Drained.IDLE
         queue: list[Lane | _Own] = [self._own]
         for row in rows:
+            self._mend(row)
             queue.append(row.lead)
             queue.append(row.pool)
         turn = self._turn % len(queue)
@@ -84,9 +91,32 @@ class RecordLog:
                     return outcome
         return Drained.WROTE if outcome is Drained.WROTE else Drained.IDLE
 
+    def _mend(self, row: Row) -> None:
+        for lane in (row.lead, row.pool):
+            if not lane.mend():
+                continue
+            if lane is self._half:
+                self._drop_half()
+            self.damaged += 1
+            if time.monotonic() - self._damage_told_at >= _DAMAGE_TOLD_S:
+                self._damage_told_at = time.monotonic()
+                text = "a worker has written over shared memory: log records that waited there are lost"
+                self._report("error", f"{text} (row {row.index}, {self.damaged} times so far)")
+
+    def _drop_half(self) -> None:
+        """Take the half of a record that will not be completed out of the file again, if that can be done."""
+        if self._sink is not None and self._half_bytes and self._sink.size() == self._half_end:
+            self._sink.take_back(self._half_bytes)
+        self._half, self._half_bytes, self._half_end = None, 0, 0
+
     def _empty(self, source: Lane | _Own) -> Drained:
-        while views := source.pending():
+        for _ in range(_ROUNDS):  # others are to have their turn, however fast this one is filled
+            views = source.pending()
+            if not views:
+                break
             waiting = sum(map(len, views))
+            if self._half_bytes >= waiting:  # half a record is more than all that waits: its ring was written over
+                self._drop_half()
             if self._sink is None:
                 source.advance(waiting)
                 continue
@@ -124,11 +154,19 @@ class RecordLog:
             self._report("error", f"cannot write access log {self._target!r}: {error.strerror}; records wait")
         return False
 
-    def reopen(self, target: str | None = None) -> None:
-        """Open the file anew, or another one; OSError leaves everything as it was."""
-        sink = _open(target or self._target)
+    def reopen(self) -> None:
+        """Open the file anew; OSError leaves everything as it was."""
+        self.use(self._target, self.open(self._target))
+
+    @staticmethod
+    def open(target: str) -> Sink | None:
+        """Open what `target` names, for `use`; OSError when it cannot be."""
+        return _open(target)
+
+    def use(self, target: str, sink: Sink | None) -> None:
+        """Write to `sink`, which `open` gave for `target`, from now on."""
         old, self._sink = self._sink, sink
-        self._target = target or self._target
+        self._target = target
         if self._half is not None and (old is None or sink is None or not sink.is_same(old)):
             if old is not None and self._half_bytes and old.size() == self._half_end:
                 old.take_back(self._half_bytes)  # the record stands whole in the new file, and nowhere else

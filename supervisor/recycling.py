@@ -19,6 +19,7 @@ from .events import Events
 from .fleet import Fleet, Worker
 from .memory import private_bytes
 from .states import ChildState
+from .strangers import counts
 
 __all__ = ["Recycling"]
 
@@ -63,14 +64,14 @@ class Recycling:
     def _reason(self, worker: Worker, now: float) -> str:
         """Say why a worker is due, "" if it is not."""
         config, term, row = worker.generation.config, self._terms[worker], worker.row
-        memory_bytes = row.cells[Cell.MEMORY_BYTES]
+        memory_bytes = row.count(Cell.MEMORY_BYTES)
         if 0 < config.max_memory_bytes < memory_bytes:
             limit_mb = config.max_memory_bytes / 2**20
             return f"{memory_bytes / 2**20:.1f} MB of memory of its own, {limit_mb:.1f} MB are its limit"
         if 0 < config.max_lifetime_s < now - term.since:
             return f"{now - term.since:.0f} s old, {config.max_lifetime_s:g} s are its limit"
         if term.requests:
-            served = sum(row.lead.latency.tolist()) + sum(row.pool.latency.tolist())
+            served = sum(counts(row.lead.latency)) + sum(counts(row.pool.latency))
             if served >= term.requests:
                 return f"{served} requests served, {term.requests} are its limit"
         return ""

@@ -6,10 +6,11 @@ of processes. Runs in the master.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ from .config import Config, SettingsError
 from .context import Application
 from .errorlog import ErrorLog
 from .identity import Identity
-from .listeners import BindError, Listener, handed_over, inherited, let_nobody_in, open_listeners
+from .listeners import BindError, Listener, handed_over, inherited, let_nobody_in, listen_again, open_listeners
 from .pidfile import PidFile
 from .recordlog import RecordLog
+from .sink import Sink
 
 if TYPE_CHECKING:
     from .succession import Passing
@@ -41,6 +43,40 @@ class Basis:
     """Those of all sidecars."""
 
 
+@dataclass(slots=True)
+class _Logs:
+    """Both logs, opened and not used yet."""
+
+    records: Sink | None
+    errors: Sink
+
+    @classmethod
+    def of(cls, config: Config) -> _Logs:
+        """Open them; SettingsError names the one that cannot be."""
+        with _naming("error_log", config.error_log):
+            errors = ErrorLog.open(config.error_log)
+        try:
+            with _naming("access_log", config.access_log):
+                return cls(RecordLog.open(config.access_log), errors)
+        except BaseException:
+            errors.close()
+            raise
+
+    def close(self) -> None:
+        self.errors.close()
+        if self.records is not None:
+            self.records.close()
+
+
+@contextlib.contextmanager
+def _naming(setting: str, value: str) -> Iterator[None]:
+    """Have an OSError say which setting it is about."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsError(f"{setting} is {value!r}: {error.strerror or error}") from error
+
+
 class Resources:
     """`errors` can be used before `acquire`; the rest after it."""
 
@@ -54,18 +90,16 @@ class Resources:
         self._given = False  # whether the listeners are not of our making
         self._pidfile: PidFile | None = None
         self._records_open = False
+        self._next_logs: _Logs | None = None  # of a reload that is under way
 
     def acquire(self, sockets: Sequence[socket.socket] | None) -> Basis:
         """Read the settings and take everything; SettingsError or BindError say what is wrong."""
         config, application = self.read()
-        try:
-            self.errors.reopen(config.error_log, config.log_level)
-        except OSError as error:
-            raise SettingsError(f"error_log is {config.error_log!r}: {error.strerror}") from error
-        try:
+        with _naming("error_log", config.error_log):
+            sink = self.errors.open(config.error_log)
+        self.errors.use(config.error_log, sink, config.log_level)
+        with _naming("access_log", config.access_log):
             self.records = RecordLog(config.access_log, self.errors.say)
-        except OSError as error:
-            raise SettingsError(f"access_log is {config.access_log!r}: {error.strerror}") from error
         self._records_open = True
         identity = Identity.of(config)
         if config.pidfile is not None:
@@ -86,9 +120,9 @@ class Resources:
         return Basis(config, application, identity, self.listeners, self.side_listeners)
 
     def renew(self, check: Callable[[Config], None]) -> Basis:
-        """Read the settings and take what they name anew; an exception, of `check` too, leaves all as it was.
+        """Read the settings and open what they name anew; an exception, of `check` too, leaves all as it was.
 
-        Follow it by `settle`, or by `revert`.
+        Nothing of it is used until `settle`; `revert` closes it again.
         """
         config, application = self.read()
         check(config)
@@ -99,8 +133,8 @@ class Resources:
         beside = self.side_listeners
         try:
             beside = open_listeners(_side_binds(config), config.backlog, identity, self.side_listeners)
-            self._switch_logs(config)
-        except OSError:
+            self._next_logs = _Logs.of(config)
+        except BaseException:
             _close_those_not_in(self.listeners, listeners)
             _close_those_not_in(self.side_listeners, beside)
             raise
@@ -111,7 +145,14 @@ class Resources:
         self._say_addresses(self.listeners, config)
 
     def settle(self, basis: Basis) -> None:
-        """`basis` is in force: close what it does not name."""
+        """`basis` is in force: use what was opened for it, and close what it does not name."""
+        config, logs = basis.config, self._next_logs
+        if logs is not None:
+            self._next_logs = None
+            self.records.use(config.access_log, logs.records)
+            self.errors.use(config.error_log, logs.errors, config.log_level)
+        if not self._given:
+            listen_again((*basis.listeners, *basis.side_listeners), config.backlog)
         added = [listener for listener in basis.listeners if listener not in self.listeners]
         _close_those_not_in(basis.listeners, self.listeners)
         self.listeners = basis.listeners
@@ -121,11 +162,16 @@ class Resources:
         self.side_listeners = basis.side_listeners
         self._say_side_addresses(added, basis.config)
 
-    def revert(self, basis: Basis, before: Config) -> None:
-        """`basis` is not: close what it added, and write the logs of `before` again."""
+    def revert(self, basis: Basis) -> None:
+        """`basis` is not: close what was opened for it."""
         _close_those_not_in(self.listeners, basis.listeners)
         _close_those_not_in(self.side_listeners, basis.side_listeners)
-        self._switch_logs(before)
+        self._close_next_logs()
+
+    def _close_next_logs(self) -> None:
+        if self._next_logs is not None:
+            self._next_logs.close()
+            self._next_logs = None
 
     def reopen_logs(self, *, quietly: bool = False) -> str:
         """Open both log files anew, after they were renamed; say what could not be."""
@@ -162,12 +208,12 @@ class Resources:
             "listeners": [listener.keep(passing) for listener in self.listeners],
             "side_listeners": [listener.keep(passing) for listener in self.side_listeners],
             "given": self._given,
-            "pidfile": None if self._pidfile is None else self._pidfile.path,
+            "pidfile": None if self._pidfile is None else self._pidfile.keep(passing),
         }
 
     def adopt(self, kept: Mapping[str, Any], config: Config) -> None:
         """Take on what `keep` gave, `config` being in force."""
-        self.errors.reopen(config.error_log, config.log_level)
+        self.errors.use(config.error_log, self.errors.open(config.error_log), config.log_level)
         self.errors.adopt(kept["errors"])
         self.records = RecordLog(config.access_log, self.errors.say)
         self.records.bytes, self.records.stalls = kept["records"]
@@ -175,12 +221,15 @@ class Resources:
         self.listeners = [Listener.adopt(each) for each in kept["listeners"]]
         self.side_listeners = [Listener.adopt(each) for each in kept["side_listeners"]]
         self._given = kept["given"]
-        self._pidfile = None if kept["pidfile"] is None else PidFile(kept["pidfile"])
+        self._pidfile = None if kept["pidfile"] is None else PidFile.adopt(kept["pidfile"])
 
     def abandon(self, kept: Sequence[Listener]) -> None:
         """Close the descriptors, but for `kept` (in a forked child that has its descriptor 2 already)."""
         self.records.close()
         self.errors.abandon()
+        self._close_next_logs()
+        if self._pidfile is not None:
+            self._pidfile.abandon()
         for listener in (*self.listeners, *self.side_listeners):
             if listener not in kept:
                 listener.socket.close()
@@ -192,6 +241,7 @@ class Resources:
             listener.close()
         if self._pidfile is not None:
             self._pidfile.remove()
+        self._close_next_logs()
         if self._records_open:
             self.records.close()
         self.errors.close()
@@ -205,10 +255,6 @@ class Resources:
         except Exception as error:
             text = str(error) if isinstance(error, ValueError) else "".join(traceback.format_exception(error))
             raise SettingsError(text.rstrip()) from error
-
-    def _switch_logs(self, config: Config) -> None:
-        self.records.reopen(config.access_log)
-        self.errors.reopen(config.error_log, config.log_level)
 
     def _say_addresses(self, listeners: list[Listener], config: Config) -> None:
         scheme = f"{config.scheme}://" if config.scheme else ""

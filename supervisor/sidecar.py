@@ -32,6 +32,7 @@ from .states import ChildState, Event
 __all__ = ["Sidecar", "SidecarContext", "Sidecars"]
 
 _THREADS = 8
+_END_S = 1.0
 _RING_BYTES = 1 << 16
 
 
@@ -116,6 +117,12 @@ class _Process:
             self._again.cancel()
         if self.child is not None:
             self.child.feed(Event.STOP)  # not DRAIN: it has nobody to hand its idle connections to, and would keep them
+            self._services.loop.after(_END_S, lambda child=self.child: self._end_at_once(child))  # type: ignore[misc]
+
+    def _end_at_once(self, child: Child) -> None:
+        if child.state is not ChildState.GONE:
+            self._services.errors.say("warning", f"{child.title} [{child.pid}] did not end within {_END_S:g} s")
+            child.feed(Event.KILL)
 
     def _start(self) -> None:
         self._again = None
@@ -141,7 +148,7 @@ class _Process:
         self, ours: socket.socket, theirs: socket.socket, control: socket.socket, their_control: socket.socket
     ) -> int:
         services, basis, sidecar = self._services, self._basis, self._sidecar
-        stderr_fd = services.errors.child_fd()
+        stderr_fd = services.errors.child_fd(basis.config.error_log)
         title = f"{basis.config.name}: {sidecar.title}"
 
         def abandon() -> None:

@@ -12,6 +12,8 @@ import select
 import stat
 from collections.abc import Sequence
 
+from .links import open_log
+
 __all__ = ["Sink"]
 
 _PIECE_BYTES = 4096  # PIPE_BUF: what a pipe, terminal or socket that polls as writable takes without blocking
@@ -25,11 +27,10 @@ class Sink:
     __slots__ = ("_owned", "_poll", "fd", "target")
 
     def __init__(self, target: str, standard_fd: int) -> None:
-        """Open `target` for appending; OSError when that cannot be done."""
+        """Open `target` for appending, as `links` says; OSError when that cannot be done."""
         self.target = target
         self._owned = target != "-"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-        self.fd = os.open(target, flags, 0o644) if self._owned else standard_fd
+        self.fd = open_log(target) if self._owned else standard_fd
         self._poll: select.poll | None = None
         if not self.is_file():
             self._poll = select.poll()

@@ -36,6 +36,7 @@ _ASK_S = 0.25  # before it is forced
 _LOOK_S = 0.05  # a forced dump has no end mark; nothing more for so long, and it is whole
 _PIPE_BYTES = 1 << 20  # 100 threads of 100 frames, should the master be slow to read
 _READ_BYTES = 1 << 16
+_MOST_BYTES = 4 << 20  # and more than that is no answer, but somebody who writes without end
 _FRAMES = 100
 _END = b"\0"
 
@@ -170,7 +171,7 @@ class _Take:
 
     def _take_some(self) -> None:
         self._read(_READ_BYTES)
-        if self._data.endswith(_END):
+        if self._data.endswith(_END) or len(self._data) > _MOST_BYTES:
             self._timer.cancel()
             self._tell()
 

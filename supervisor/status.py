@@ -15,7 +15,8 @@ master by the command `status`, whose reply holds it under "status". Times are s
             "killed_requests": 0, "deaths": 0, "log_waits": 0,
             "by_class": {"1xx": 0, "2xx": 990, "3xx": 4, "4xx": 6, "5xx": 0, "other": 0}},
  "latency": {"2": {"31": 900, "32": 90}},        # class 0 to 5 (0 odd, 2: 2xx): bucket (see latency.py): requests
- "log": {"bytes": 99000, "stalls": 0, "waits": 0, "pending_bytes": 0},
+ "log": {"bytes": 99000, "stalls": 0, "waits": 0, "pending_bytes": 0,
+         "damaged": 0},                # rings that were found written over
  "restarts": {"exit": 1, "recycle": 4},          # by cause
  "workers": [{"slot": 0, "generation": 3, "pid": 4713,
               "state": "ready",                  # "boot", "ready", "stuck", "draining", "killed", "gone"
@@ -43,6 +44,7 @@ from .ending import Stage
 from .fleet import Worker
 from .latency import BUCKETS, CLASSES
 from .reload import Phase
+from .strangers import counts, moment
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
@@ -96,6 +98,7 @@ def snapshot(master: Supervisor) -> dict[str, Any]:
             "stalls": master.resources.records.stalls,
             "waits": _log_waits(master, rows),
             "pending_bytes": master.drainer.pending_bytes(),
+            "damaged": master.resources.records.damaged,
         },
         "restarts": dict(master.services.events.counts),
         "workers": [_worker(worker, now_s) for worker in sorted(fleet, key=_place)],
@@ -136,7 +139,7 @@ def _reload(master: Supervisor) -> dict[str, Any]:
 
 
 def _total(master: Supervisor, rows: Iterable[Row], cell: Cell) -> int:
-    return master.services.board.totals[cell] + sum(row.cells[cell] for row in rows)
+    return master.services.board.totals[cell] + sum(row.count(cell) for row in rows)
 
 
 def _log_waits(master: Supervisor, rows: Iterable[Row]) -> int:
@@ -147,14 +150,14 @@ def _log_waits(master: Supervisor, rows: Iterable[Row]) -> int:
 
 
 def _worker(worker: Worker, now_s: float) -> dict[str, Any]:
-    child, cells = worker.child, worker.row.cells
+    child, row = worker.child, worker.row
     slow_s = worker.generation.config.slow_request_s
-    latency = _latency(_latencies([worker.row]))
-    running, queued = _work(worker.row, now_s)
+    latency = _latency(_latencies([row]))
+    running, queued = _work(row, now_s)
     on_threads = [each for each in running if each["thread"]]
-    threads = max(cells[Cell.THREADS], len(on_threads))
+    threads = min(max(row.count(Cell.THREADS), len(on_threads)), len(row.lines))
     lights = [_SLOW if slow_s and each["seconds"] >= slow_s else _BUSY for each in on_threads]
-    heartbeat_ns = cells[Cell.HEARTBEAT_NS]
+    heartbeat_s = moment(row.cells[Cell.HEARTBEAT_NS] / 1e9)
     return {
         "slot": worker.slot.index,
         "generation": worker.generation.number,
@@ -163,14 +166,14 @@ def _worker(worker: Worker, now_s: float) -> dict[str, Any]:
         "leaving": worker.leaving,
         "age_s": now_s - child.started_at,
         "ready_s": None if child.ready_at is None else now_s - child.ready_at,
-        "heartbeat_s": max(0.0, now_s - heartbeat_ns / 1e9) if heartbeat_ns else None,
-        "connections": cells[Cell.CONNECTIONS],
+        "heartbeat_s": max(0.0, now_s - heartbeat_s) if heartbeat_s else None,
+        "connections": row.count(Cell.CONNECTIONS),
         "threads": threads,
         "busy_threads": len(on_threads),
         "queued": queued,
         "requests": sum(map(sum, latency)),
-        "bytes_sent": cells[Cell.BYTES_SENT],
-        "memory_bytes": cells[Cell.MEMORY_BYTES],
+        "bytes_sent": row.count(Cell.BYTES_SENT),
+        "memory_bytes": row.count(Cell.MEMORY_BYTES),
         "by_class": _by_class(latency),
         "map": lights + [_IDLE] * (threads - len(lights)),
         "running": running[:_RUNNING],
@@ -181,8 +184,7 @@ def _work(row: Row, now_s: float) -> tuple[list[dict[str, Any]], int]:
     """Give what the row's lines say is being done, longest first, and how much of it waits for a thread."""
     found: list[dict[str, Any]] = []
     queued = 0
-    for line in row.lines:
-        started_s = line.start[0]
+    for started_s, line in zip(row.starts(), row.lines, strict=True):
         if not started_s:
             continue
         thread = line.thread[0]
@@ -203,7 +205,7 @@ def _latencies(rows: Iterable[Row]) -> list[memoryview[int]]:
 
 
 def _latency(parts: Iterable[memoryview[int]]) -> list[list[int]]:
-    summed = [sum(column) for column in zip(*(part.tolist() for part in parts), strict=True)]
+    summed = [sum(column) for column in zip(*map(counts, parts), strict=True)]
     return [summed[kind * BUCKETS : (kind + 1) * BUCKETS] for kind in range(CLASSES)]
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,6 +39,7 @@ from .reload import Asker, Phase, Reloads
 from .resources import Basis, Configure, Resources
 from .sidecar import Sidecars
 from .stacks import Stacks
+from .streams import have_standard_streams
 from .succession import HELD_SIGNALS, predecessor
 from .upgrade import Upgrade
 from .warden import Warden
@@ -107,7 +107,7 @@ class Supervisor:
         if proving():
             prove(self._configure, self.program is not None and stop_fd is None)
         kept = predecessor(to_succeed=True)
-        _have_standard_streams()
+        have_standard_streams()
         self._stop_fd = stop_fd
         self.resources = Resources(self._configure)
         self._errors = self.resources.errors
@@ -346,7 +346,13 @@ class Supervisor:
 
     def prepare(self, number: int) -> Generation:
         self.notify.reloading(f"loading generation {number}")
-        return Generation(number, self.resources.renew(self.check), self.services, self)
+        basis = self.resources.renew(self.check)
+        try:
+            self.control.prepare(basis.config.control, basis.config.name)
+        except SettingsError:
+            self.resources.revert(basis)
+            raise
+        return Generation(number, basis, self.services, self)
 
     def check(self, config: Config) -> None:
         """Raise SettingsError if a running server cannot take on these settings."""
@@ -377,17 +383,6 @@ class Supervisor:
         self.services.board.master[MasterCell.RELOADS_FAILED] += 1
         self.services.events.add("reload-failed", why)
         self.notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
+        self.control.discard()
         if new is not None:
-            self.resources.revert(new.basis, self.current.config)
-
-
-def _have_standard_streams() -> None:
-    """Open what a careless parent closed, lest a socket become descriptor 1 and be logged to."""
-    for stream in (0, 1, 2):
-        try:
-            os.fstat(stream)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    for file in (sys.stdout, sys.stderr):
-        if file is not None:
-            file.flush()
+            self.resources.revert(new.basis)

@@ -85,6 +85,7 @@ class Warden:
 
     def __init__(self, services: Services, fleet: Fleet, stacks: Stacks, paused: Callable[[], bool]) -> None:
         self._loop = services.loop
+        self._board = services.board
         self._errors = services.errors
         self._events = services.events
         self._fleet = fleet
@@ -115,6 +116,8 @@ class Warden:
                 watch.begin_anew(now)  # it waits for the log, which is no fault of its own
             else:
                 self._look_at(worker, watch, now)
+        if any(worker.row.pending_bytes for worker in workers):
+            self._board.ring()  # whoever wrote over `asleep` has others' records wait no longer than this
         self._looked = now
         self._recycling.look_round(workers, now)
 
@@ -158,7 +161,7 @@ class Warden:
             return False
         if watch.alone_since is None:
             watch.alone_since = now
-        return worker.row.cells[Cell.CONNECTIONS] <= overdue or now - watch.alone_since > _MOVE_S
+        return worker.row.count(Cell.CONNECTIONS) <= overdue or now - watch.alone_since > _MOVE_S
 
     def _quarantine(self, worker: Worker, reason: str, more: Late) -> None:
         """Log what hangs, with all stacks, and have the worker replaced."""

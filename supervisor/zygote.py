@@ -25,7 +25,7 @@ from .adoption import Adoption
 from .board import Board
 from .context import Application, Context, LoadError
 from .errorlog import log_line
-from .forking import Birth
+from .forking import Birth, become_child_of
 from .identity import Identity
 from .messages import Message, Packet, receive, send
 from .stacks import offer_stacks
@@ -45,6 +45,8 @@ class Zygote:
     listeners: list[socket.socket]
     adoption: Adoption
     channel: socket.socket
+    adopting_pid: int
+    """The master's, which adopts every worker; 0 where the system cannot have it do that."""
 
     def main(self, birth: Birth) -> NoReturn:
         """Be the zygote: load, say READY, fork on command, end with the master."""
@@ -103,18 +105,21 @@ class Zygote:
     def _between(self, order: Packet) -> NoReturn:
         status = 1
         try:
+            between = os.getpid()
             if os.fork() == 0:
-                self._work(order)
+                self._work(order, between)
             status = 0
         except OSError as error:
             os.write(2, log_line("error", f"cannot fork a worker: {error.strerror}"))
         finally:
             os._exit(status)
 
-    def _work(self, order: Packet) -> NoReturn:
-        """Be a worker."""
+    def _work(self, order: Packet, between: int) -> NoReturn:
+        """Be a worker. `between` is the process that forked it, which ends at once."""
         status = 1
         try:
+            if self.adopting_pid:
+                become_child_of(self.adopting_pid, between)
             channel = socket.socket(fileno=order.descriptor)
             channel.setblocking(False)
             stacks_fd = offer_stacks()

@@ -14,9 +14,10 @@ from tests.heads import request_of
 from tests.server import ROOT, Server
 from tests.wire.client import Client, get
 from webpy import HTTPError, HTTPHandler
-from webpy.caching import CachingMixIn, directives
+from webpy.caching import CachingMixIn, directives, private
 from webpy.compression import CompressionMixIn
 from webpy.conditional import Validators, http_date, parse_http_date
+from webpy.hosting import HostHandler
 from webpy.json import JSONHandler
 
 Serve = Callable[..., Server]
@@ -208,3 +209,58 @@ def test_the_example(serve: Serve) -> None:
                 client.send(get("/document", seen, method="PUT", body=b"%d %d" % (number, place)))
             assert sorted(client.read("PUT").status for client in clients) == [204] + [412] * 7
     assert server.get("/document").body.startswith(b"14 ")
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("", "private, no-cache"),
+        ("private", "private"),
+        ("no-store", "no-store"),
+        ("Private , Max-Age=5", "Private , Max-Age=5"),
+        ("public", "private"),
+        ("PUBLIC,max-age=5,immutable", "private, max-age=5, immutable"),
+        ("max-age=5", "private, max-age=5"),
+        ("no-store, public", "no-store"),
+        ("public, private", "private"),
+        ("s-maxage=5, max-age=1", "private, max-age=1"),
+        ('private="Set-Cookie", max-age=1', "private, max-age=1"),
+        ('no-cache="a, public", max-age=1', 'private, no-cache="a, public", max-age=1'),
+        ("publicly, x=public", "private, publicly, x=public"),
+    ],
+)
+def test_for_one_client_only(said: str, wanted: str) -> None:
+    assert private(said) == wanted
+    assert private(wanted) == wanted
+
+
+def hosted(*fields: str, method: str = "GET", result: Any = (200, b"body"), **members: Any) -> Any:
+    """As a host answers: no do_get, and HEAD without the body."""
+
+    class Host(HostHandler):
+        def respond(self) -> Any:
+            self.take_fields([("Content-Length", "4")])
+            return result
+
+    made: Any = type("Hosted", (CachingMixIn, Host), members)
+    return made(request_of(method, "/", *fields), ())
+
+
+def test_before_a_host() -> None:
+    """`validators` count although the host has no do_get; a digest is of the body, which HEAD has not."""
+    told = {"validators": lambda self: Validators('"v1"')}
+    assert hosted('If-None-Match: "v1"', **told).respond() == (304, None)
+    handler = hosted('If-None-Match: "v0"', **told)
+    assert handler.respond() == (200, b"body") and handler.response.headers["ETag"] == '"v1"'
+    with pytest.raises(HTTPError):
+        hosted('If-Match: "v0"', method="PUT", **told).respond()
+    plain, head = hosted(), hosted(method="HEAD", result=(200, b""))
+    plain.respond()
+    head.respond()
+    assert "ETag" in plain.response.headers and "ETag" not in head.response.headers
+
+
+def test_a_304_of_the_methods_own_says_how_long_it_holds() -> None:
+    handler = hosted(result=(304, None), cache_control=directives("public", max_age=60))
+    assert handler.respond() == (304, None)
+    assert handler.response.headers["Cache-Control"] == "public, max-age=60"

@@ -20,6 +20,7 @@ from tests.server import ROOT, Server
 from webpy import HTTPError, HTTPHandler, compression
 from webpy.answer import BadResult
 from webpy.compression import CompressionMixIn
+from webpy.hosting import HostHandler
 from webpy.json import JSONHandler
 
 Serve = Callable[..., Server]
@@ -298,3 +299,49 @@ def test_pieces_leave_at_once(server: Server) -> None:
             seen += sock.recv(65536)
         chunk = seen.partition(b"\r\n\r\n")[2].split(b"\r\n", 1)[1]
         assert unzip.decompress(chunk).startswith(b"1\n")  # of an answer that takes five seconds
+
+
+class TestBeforeHosts:
+    """What hosts answer with: HEAD without a body, bodies in one piece that want to be closed."""
+
+    def host(self, result: Any, *fields: tuple[str, str], method: str = "GET") -> Any:
+        class Host(HostHandler):
+            def respond(self) -> Any:
+                self.take_fields(fields)
+                return result
+
+        made: Any = type("Made", (CompressionMixIn, Host), {})
+        return made(request_of(method, "/", "Accept-Encoding: gzip"), ())
+
+    @pytest.mark.parametrize("body", [b"", iter(())])
+    def test_head_does_not_say_a_length_that_get_has_not(self, body: Any) -> None:
+        handler = self.host((200, body), CSV, ("Content-Length", "9000"), method="HEAD")
+        handler.respond()
+        assert handler.response.headers["Vary"] == "Accept-Encoding"
+        assert "Content-Length" not in handler.response.headers
+
+    def test_head_of_what_is_short(self) -> None:
+        handler = self.host((200, b""), CSV, ("Content-Length", "9"), method="HEAD")
+        handler.respond()
+        assert list(handler.response.headers) == [CSV, ("Content-Length", "9")]
+
+    def test_one_piece_that_is_to_be_closed(self) -> None:
+        handler = self.host((200, io.BytesIO(DATA)), CSV)
+        body = handler.respond()[1]
+        assert gzip.decompress(b"".join(body)) == DATA
+        short = self.host((200, io.BytesIO(b"short")), CSV)
+        assert isinstance(short.respond()[1], io.BytesIO) and "Vary" not in short.response.headers
+
+    @pytest.mark.parametrize(
+        ("fields", "vary"),
+        [
+            ((), "Accept-Encoding"),
+            ((("Vary", "Accept"),), "Accept, Accept-Encoding"),
+            ((("Cache-Control", "no-transform"),), None),
+            ((("Content-Encoding", "br"),), None),
+        ],
+    )
+    def test_a_part_varies_as_the_whole_does(self, fields: tuple[tuple[str, str], ...], vary: str | None) -> None:
+        handler = self.host((206, DATA[:10]), ("Content-Range", f"bytes 0-9/{len(DATA)}"), CSV, *fields)
+        assert handler.respond() == (206, DATA[:10])
+        assert handler.response.headers.get("Vary") == vary

@@ -22,9 +22,9 @@ class Notes(
     requestid.RequestIDMixIn,
     cors.CORSMixIn,
     compression.CompressionMixIn,
-    caching.CachingMixIn,
     auth.BasicAuthMixIn,
     session.SessionMixIn,
+    caching.CachingMixIn,
     negotiation.AcceptMixIn,
     form.FormHandler,
 ):

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
+import signal
+import socket
 import ssl
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from tests.server import Server
 from webpy.settings import resolve
 from webpy.settings.schema import Settings
-from webpy.tls import make_context
+from webpy.tls import PemFiles, make_context
 
 
 class Files:
@@ -177,3 +183,65 @@ def test_a_key_with_a_password_is_refused_not_asked_for(files: Files, tmp_path: 
     subprocess.run(command, check=True, capture_output=True, timeout=20)
     with pytest.raises(ValueError, match=f"keyfile '{locked}' wants a password, wanted a key without one"):
         make_context(forced(files.cert, keyfile=str(locked)))
+
+
+# -- files that change after they were read ------------------------------------------------------------------------
+
+
+def test_files_that_were_read_do_for_another_context(files: Files, tmp_path: Path) -> None:
+    paths = {}
+    for name, source in (("certfile", files.cert), ("keyfile", files.key), ("client_ca", files.ca)):
+        paths[name] = str(shutil.copy(source, tmp_path))
+    given = settings(**paths, client_cert="required")
+    read = PemFiles(given)
+    for path in paths.values():
+        Path(path).write_text("broken")
+    mine = client(files)
+    files.authority.issue_cert("me@example.org").configure_cert(mine)
+    for _ in range(2):
+        context = make_context(given, read)
+        assert context is not None
+        Handshake(context, mine)
+    Path(paths["certfile"]).unlink()
+    assert make_context(given, read) is not None
+    with pytest.raises(ValueError, match="certfile .* does not load"):
+        make_context(given)
+
+
+def test_a_key_that_only_the_master_may_read(files: Files, tmp_path: Path) -> None:
+    cert, key = (shutil.copy(path, tmp_path) for path in (files.cert, files.key))
+    given = settings(certfile=cert, keyfile=key)
+    read = PemFiles(given)
+    os.chmod(key, 0)
+    pid = os.fork()
+    if pid == 0:  # as the process that loads the application does
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            os._exit(int(os.access(key, os.R_OK) or make_context(given, read) is None))
+        finally:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_broken_certificate_does_not_keep_the_dead_from_coming_back(
+    serve: Callable[..., Server], files: Files, tmp_path: Path
+) -> None:
+    cert, key = (Path(shutil.copy(path, tmp_path)) for path in (files.cert, files.key))
+    (tmp_path / "app.py").write_text("def application(environ, start):\n    start('200 OK', [])\n    return [b'up']\n")
+    server = serve(tmp_path / "app.py", "--certfile", str(cert), "--keyfile", str(key))
+    cert.write_text("broken")
+    key.unlink()
+    for count in (2, 3):
+        for kind in ("zygote", "worker 0"):
+            said = server.wait_for(rf"{kind} gen 1 \[\d+\] is ready", count=count - 1)
+            os.kill(int(re.findall(r"\[(\d+)\] is ready", said)[0]), signal.SIGKILL)
+        server.wait_for(r"worker 0 gen 1 \[\d+\] is ready", count=count)
+    plain = socket.create_connection(server.address, 10)
+    with client(files).wrap_socket(plain, server_hostname="localhost") as tls:
+        tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert tls.makefile("rb").read().endswith(b"up")
+    server.send(signal.SIGHUP)
+    server.wait_for("reload failed, generation 1 serves on")

@@ -25,8 +25,10 @@ Options, attributes of the handler:
 - `cache_etags = True`: whether bodies without an ETag get one.
 
 Fields that the method sets by itself stay. Errors get none of this. Answers that depend on who asks are `private`, or
-`no-store`. Mixes with other handlers, in any order; beside `CompressionMixIn` name that one first, so that the digest
-is of the body and not of its compressed form.
+`no-store`; of one that touched the session (`webpy.session`) `public` becomes `private`.
+
+Stands behind the mix-ins of `webpy.auth`, `webpy.session` and `webpy.compression` (another order is a TypeError): who
+has no credentials is not told 304 or 412, and the digest is of the body and not of its compressed form.
 """
 
 from __future__ import annotations
@@ -39,11 +41,13 @@ from typing import TYPE_CHECKING, Any
 from .conditional import Validators, evaluate, http_date, parse_http_date
 from .errors import HTTPError
 from .handler import HTTPHandler
+from .hosting import HostHandler
+from .order import Rank
 
 if TYPE_CHECKING:
     from .response import Result
 
-__all__ = ["CachingMixIn", "directives"]
+__all__ = ["CachingMixIn", "directives", "private"]
 
 _FLAGS = frozenset(
     {"public", "private", "no-cache", "no-store", "no-transform", "immutable"}
@@ -51,6 +55,9 @@ _FLAGS = frozenset(
 )
 _SECONDS = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
 _METADATA = ("Content-Type", "Content-Length", "Content-Encoding", "Content-Language")
+_MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)+')  # of a list, with quoted strings in it
+#: what lets a cache of several clients keep an answer, or (as `private="x"`) all of it but some fields
+_SHARED = re.compile(r"(?:public$|s-maxage\b|private\s*=)", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,10})(?:[\s,]|$)", re.IGNORECASE)
 
 
@@ -72,8 +79,25 @@ def directives(*flags: str, **seconds: int) -> str:
     return ", ".join([*flags, *(f"{name}={value}" for name, value in named.items())])
 
 
+def private(cache_control: str) -> str:
+    """A Cache-Control field as it has to be for an answer to one client only (RFC 9111 section 5.2.2.7).
+
+    cache_control: what was to be said, empty for nothing: `private, no-cache` then. It comes back as it is if it is
+    private or not to be stored at all.
+    """
+    if not cache_control:
+        return "private, no-cache"
+    members = [member.strip() for member in _MEMBERS.findall(cache_control)]
+    kept = [member for member in members if not _SHARED.match(member)]
+    if not {"private", "no-store"} & {member.lower() for member in kept}:
+        kept.insert(0, "private")
+    return cache_control if kept == members else ", ".join(kept)
+
+
 class CachingMixIn(HTTPHandler):
     """A handler, and a mix-in for others, whose answers may be cached, and are asked about by their validators."""
+
+    mixin_rank = Rank.CACHING
 
     cache_control: str | None = "no-cache"
     cache_etags = True
@@ -88,7 +112,7 @@ class CachingMixIn(HTTPHandler):
         is_reading = request.method in ("GET", "HEAD")
         told = cls.validators is not CachingMixIn.validators and request.method not in ("OPTIONS", "TRACE")
         validators = None
-        if told and cls.method_for(request.method) is not None:
+        if told and (cls.method_for(request.method) is not None or issubclass(cls, HostHandler)):
             validators = self.validators()
             if validators is not None or not is_reading:  # otherwise the method says what is not there
                 status = evaluate(request.method, request.headers, validators)
@@ -98,7 +122,11 @@ class CachingMixIn(HTTPHandler):
                     self._freshen(validators)
                     return 304, None
         result = super().respond()
-        if not is_reading or not isinstance(result, (tuple, list)) or len(result) not in (2, 3) or result[0] != 200:
+        if not is_reading or not isinstance(result, (tuple, list)) or len(result) not in (2, 3):
+            return result
+        if result[0] != 200:
+            if result[0] == 304:  # the method's own, with the Cache-Control of the 200 (RFC 9110 section 15.4.5)
+                self._freshen(None)
             return result
         if validators is not None:
             self._freshen(validators)
@@ -127,6 +155,8 @@ class CachingMixIn(HTTPHandler):
     def _digest(self, body: Any) -> str | None:
         """An entity tag of the body's bytes; None if they are not all here."""
         if not self.cache_etags or not isinstance(body, (str, bytes, bytearray, memoryview)):
+            return None
+        if not len(body) and self.request.method == "HEAD":  # a host's, which has not made the body
             return None
         data = body.encode() if isinstance(body, str) else body
         return f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'

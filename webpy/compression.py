@@ -14,9 +14,9 @@ leaves at once.
 
 Sent as it is: 204, 206 and 304; a body that has a Content-Encoding already; `Cache-Control: no-transform`; a
 Content-Type that is not worth it, or none (a str has one: text/plain); fewer than `compression_min_bytes`; streams and
-iterables whose Content-Length the handler has set; errors, which are short. What could have been compressed says
-`Vary: Accept-Encoding`; what was has a weak ETag (its bytes are not those of the strong one; If-None-Match still finds
-it, If-Match does not) and no Accept-Ranges.
+iterables whose Content-Length the handler has set; errors, which are short. What could have been compressed, and parts
+of it (206), say `Vary: Accept-Encoding`; what was has a weak ETag (its bytes are not those of the strong one;
+If-None-Match still finds it, If-Match does not) and no Accept-Ranges.
 
 Options, attributes of the handler:
 
@@ -32,7 +32,8 @@ Options, attributes of the handler:
 
 Beware: how long a compressed answer is tells what it repeats. A page with a secret of the user's (a token in a form)
 that also repeats what somebody else may put into a request lets him guess the secret, in spite of TLS (the BREACH
-attack). Send such pages with `Cache-Control: no-transform`. Mixes with other handlers, in any order.
+attack). Send such pages with `Cache-Control: no-transform`. Mixes with other handlers; before `CachingMixIn`, so that
+an ETag is not the same for two sequences of bytes (RFC 9110 section 8.8.1).
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .answer import BadResult, file_range
 from .handler import HTTPHandler
+from .hosting import HostHandler
 from .negotiation import best_encoding, vary
+from .order import Rank
 
 try:
     import brotli  # type: ignore[import-untyped]
@@ -113,6 +116,8 @@ INSTALLED = tuple(_COMPRESSORS)
 class CompressionMixIn(HTTPHandler):
     """A handler, and a mix-in for others, whose answers are compressed when that is worth it."""
 
+    mixin_rank = Rank.COMPRESSION
+
     compression_codings: Sequence[str] = ("zstd", "br", "gzip")
     compression_levels: Mapping[str, int] = {"zstd": 3, "br": 4, "gzip": 5}
     compression_types = (
@@ -130,26 +135,35 @@ class CompressionMixIn(HTTPHandler):
         headers = self.response.headers
         if result[0] == 304:
             self._tell_as_before(headers)
-        elif result[0] not in (204, 206) and self._is_worth_it(headers, body):
+        elif result[0] == 206:
+            # as in the 200 of which it is a part (RFC 9110 section 15.3.7)
+            if "content-encoding" not in headers and not _is_fixed(headers):
+                vary(headers, "Accept-Encoding")
+        elif result[0] != 204 and self._is_worth_it(headers, body):
             vary(headers, "Accept-Encoding")
             offers = [coding for coding in self.compression_codings if coding in _COMPRESSORS]
             coding = best_encoding(", ".join(self.request.head.getlist("accept-encoding")), offers)
-            if coding is not None:
+            if coding is not None and self._is_head_alone(headers, body):
+                headers.remove("Content-Length")  # of a GET nobody knows it (RFC 9110 section 8.6)
+            elif coding is not None:
                 body = self._compress(headers, coding, body)
         return (*status, body)
 
     def _is_worth_it(self, headers: HTTPHeaders, body: Any) -> bool:
-        if any(name in headers for name in _BOUND):
-            return False
-        if "no-transform" in ",".join(headers.getlist("Cache-Control")).lower():
+        if any(name in headers for name in _BOUND) or _is_fixed(headers):
             return False
         media_type = headers.get("Content-Type") or (_TEXT if isinstance(body, str) else "")
         if not re.fullmatch(self.compression_types, media_type.partition(";")[0].strip().lower()):
             return False
-        if isinstance(body, _WHOLE):
-            length: int | None = len(body)
+        if self._is_head_alone(headers, body):
+            stated = headers["Content-Length"]
+            length: int | None = int(stated) if stated.isdigit() else 0
+        elif isinstance(body, _WHOLE):
+            length = len(body)
         elif "content-length" in headers or isinstance(body, (Mapping, io.TextIOBase)):
             return False
+        elif isinstance(body, io.BytesIO):
+            length = body.getbuffer().nbytes - body.tell()
         elif hasattr(body, "read"):
             file = file_range(body)
             length = None if file is None else file.count
@@ -158,6 +172,12 @@ class CompressionMixIn(HTTPHandler):
             if not isinstance(body, Iterable):
                 return False
         return length is None or length >= self.compression_min_bytes
+
+    def _is_head_alone(self, headers: HTTPHeaders, body: Any) -> bool:
+        """Whether this is what a host answers to HEAD: the length of a body, without the body."""
+        if self.request.method != "HEAD" or "content-length" not in headers:
+            return False
+        return not len(body) if isinstance(body, _WHOLE) else isinstance(self, HostHandler)
 
     def _tell_as_before(self, headers: HTTPHeaders) -> None:
         """The fields of a 304 are those of the answer that the client has (RFC 9110 section 15.4.5), which was weak
@@ -215,6 +235,10 @@ def _compressed(compressor: _Compressor, body: Any, flush: bool) -> Iterator[byt
         if made:
             yield made
     yield compressor.finish()
+
+
+def _is_fixed(headers: HTTPHeaders) -> bool:
+    return "no-transform" in ",".join(headers.getlist("Cache-Control")).lower()
 
 
 def _weaken(headers: HTTPHeaders) -> None:

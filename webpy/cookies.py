@@ -12,8 +12,11 @@
             self.delete_cookie('theme')
             return 204, None
 
+A cookie that was set before the method raises an `HTTPError`, a redirect for instance, is sent with it; what was set
+before any other exception is not.
+
 `parse` and `format_cookie` do the same without a handler; `put` adds what `format_cookie` gave to an answer's headers,
-those of an `HTTPError` too, which sends its own headers only.
+those of an `HTTPError` too.
 
 Options, of `set_cookie` and `format_cookie`: `path` ("/"; None leaves it out, and the browser takes the folder of the
 request), `domain` (None: this host only; else its subdomains too), `max_age` in seconds and `expires` (both None: until
@@ -39,6 +42,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from .handler import HTTPHandler
+from .merging import put_cookie
 
 if TYPE_CHECKING:
     from .headers import HTTPHeaders
@@ -122,17 +126,8 @@ def format_cookie(
 
 
 def put(headers: HTTPHeaders, cookie: str) -> None:
-    """Add what `format_cookie` gave, instead of an earlier one of the same name, path and domain.
-
-    (RFC 6265 section 4.1.1: no two of the same name in one answer.)
-    """
-    earlier = headers.getlist("Set-Cookie")
-    if earlier:
-        headers.remove("Set-Cookie")
-        for other in earlier:
-            if _identity(other) != _identity(cookie):
-                headers.add("Set-Cookie", other)
-    headers.add("Set-Cookie", cookie)
+    """Add what `format_cookie` gave, instead of an earlier one of the same name, path and domain."""
+    put_cookie(headers, cookie)
 
 
 class CookieMixIn(HTTPHandler):
@@ -213,8 +208,3 @@ def _date(name: str, when: datetime.datetime | float) -> str:
     except (OverflowError, OSError, ValueError):
         raise ValueError(f"cookie {name!r}: got expires {when!r}, wanted a date of the years 1 to 9999") from None
 
-
-def _identity(cookie: str) -> tuple[str, frozenset[str]]:
-    """What makes two cookies the same one: name, path and domain (RFC 6265 section 5.3, step 11)."""
-    name, *attributes = cookie.split("; ")
-    return name.partition("=")[0], frozenset(part for part in attributes if part.startswith(("Path=", "Domain=")))

@@ -9,7 +9,8 @@
         def do_put(self): ...
 
 The browser's preflights (OPTIONS with Access-Control-Request-Method) are answered before anything else of the handler
-runs: name the mix-in first, so that no login is asked of them, which they cannot give. All other answers, errors too,
+runs. The mix-in stands before those of `webpy.auth` (another order is a TypeError), so that no login is asked of
+preflights, which they cannot give. All other answers, errors too,
 carry the fields that let the allowed origins read them, and `Vary: Origin` where caches have to know.
 
 Options, attributes of the handler:
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 
 from .handler import HTTPHandler
 from .negotiation import vary
+from .order import Rank
 
 if TYPE_CHECKING:
     from .request import Request
@@ -47,6 +49,8 @@ __all__ = ["CORSMixIn"]
 
 class CORSMixIn(HTTPHandler):
     """A handler, and a mix-in for others, that scripts of other origins may use."""
+
+    mixin_rank = Rank.CORS
 
     cors_origins: Collection[str] = ()
     cors_credentials = False

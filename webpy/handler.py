@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import HTTPError
+from .order import Rank, check_order
 from .request import Request
 from .response import Answering
 
@@ -45,6 +46,13 @@ class HTTPHandler(Answering):
     is_method_known = True
     #: methods that `atomic` lets run side by side (the safe ones, RFC 9110 section 9.2.1)
     nonatomic = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+    #: where a mix-in of webpy stands among others: see `webpy.order`
+    mixin_rank: ClassVar[Rank | None] = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Raises TypeError for mix-ins of webpy in an order that would not be safe; the message says the right one."""
+        super().__init_subclass__(**keywords)
+        check_order(cls)
 
     def __init__(self, request: Request, groups: Groups) -> None:
         self.request = request

@@ -117,8 +117,10 @@ class JSONHandler(HTTPHandler):
         raise TypeError(f"JSON has no {type(value).__name__}")
 
     def check_continue(self) -> bool | None:
-        self._check_type()  # raises, so that no body is sent in vain
-        return super().check_continue()
+        goes_on = super().check_continue()  # first, as it may ask for a login
+        if goes_on is not False:
+            self._check_type()  # raises, so that no body is sent in vain
+        return goes_on
 
     def decode(self, body: bytes) -> Any:
         self._check_type()

@@ -131,8 +131,10 @@ class QueryHandler(HTTPHandler):
         return self._query
 
     def check_continue(self) -> bool | None:
-        _ = self.query  # raises, so that no body is sent in vain
-        return super().check_continue()
+        goes_on = super().check_continue()  # first, as it may ask for a login
+        if goes_on is not False:
+            _ = self.query  # raises, so that no body is sent in vain
+        return goes_on
 
     def respond(self) -> Result:
         if type(self).method_for(self.request.method) is not None:  # else 405, whatever the query

@@ -14,7 +14,7 @@
     }
 
 `self.redirect(…)` is returned, and sends what the handler has set on its response: cookies too. Where nothing can be
-returned, `raise redirect.to('/login')`.
+returned, `raise redirect.to('/login')`: of what the handler has set, its cookies go with that.
 
 Statuses: 303 See Other (the default; always followed with GET), 307 and 308 (for now, and for good; followed with the
 same method and body), 302 and 301 (the older ones, of which clients make what they like).

@@ -99,8 +99,8 @@ class Request:
 
     @property
     def error_headers(self) -> HTTPHeaders:
-        """Fields that go with an error too, whoever raised it, unless it has its own: what a handler's `response`
-        holds is not sent then. For mix-ins to fill; empty before."""
+        """Fields that go with an error too, whoever raised it, unless it has its own: of what a handler's `response`
+        holds only cookies are sent then, and only with an `HTTPError`. For mix-ins to fill; empty before."""
         if self._error_headers is None:
             self._error_headers = HTTPHeaders()
         return self._error_headers

@@ -27,7 +27,8 @@ Options, attributes of the handler:
   takes none: for a server whose clients are strangers, who could give many requests one id.
 
 Answers that no handler gave have no id: 404 of a path without a route, and what is wrong with HTTP itself. Mixes with
-other handlers, in any order. An id costs a request about 10 µs, the field in the access log 6 µs more.
+other handlers, in any order; named first, what the others log has the id too. An id costs a request about 10 µs, the
+field in the access log 6 µs more.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from .handler import HTTPHandler
+from .order import Rank
 
 if TYPE_CHECKING:
     from .request import Request
@@ -52,6 +54,8 @@ _current: ContextVar[str] = ContextVar("request_id", default="-")
 
 class RequestIDMixIn(HTTPHandler):
     """A handler, and a mix-in for others, whose requests have ids: `self.request.id`."""
+
+    mixin_rank = Rank.REQUEST_ID
 
     request_id_field = "X-Request-ID"
     request_id_accepted: str | None = r"[A-Za-z0-9._~+/=:@-]{1,128}"

@@ -21,8 +21,8 @@ class Response:
 
     __slots__ = ("headers",)
 
-    def __init__(self) -> None:
-        self.headers = HTTPHeaders()
+    def __init__(self, headers: HTTPHeaders | None = None) -> None:
+        self.headers = HTTPHeaders() if headers is None else headers
 
 
 class Answering:

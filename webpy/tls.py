@@ -1,14 +1,21 @@
-"""Owns the TLS settings: one context for all workers of a generation, made before they fork."""
+"""Owns the TLS settings: one context for all workers of a generation, made before they fork.
+
+The files are read once (`PemFiles`), when the settings are, in the master. So a context can be made again, in a process
+that takes the place of one that died, whatever has become of the files since.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import ssl
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .settings import Settings
 
-__all__ = ["make_context"]
+__all__ = ["PemFiles", "make_context"]
 
 # Mozilla's intermediate configuration 5.7, its suites for TLS 1.2; those of TLS 1.3 are OpenSSL's own.
 _CIPHERS = ":".join(
@@ -17,13 +24,43 @@ _CIPHERS = ":".join(
     for exchange in ("ECDHE-ECDSA", "ECDHE-RSA")
 )
 _CIPHERS += ":DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305"
+_MOST_BYTES = 1 << 22  # all authorities of a system are 250 KB
 _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
-def make_context(settings: Settings) -> ssl.SSLContext | None:
+class PemFiles:
+    """What the files of `settings` held when this was made; those that cannot be read are left out."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._contents: dict[str, bytes] = {}
+        for path in (settings.certfile, settings.keyfile, settings.client_ca):
+            if settings.certfile is not None and path is not None:
+                with contextlib.suppress(OSError), open(path, "rb") as file:
+                    self._contents[path] = file.read(_MOST_BYTES)
+
+    @contextlib.contextmanager
+    def opened(self, path: str) -> Iterator[str]:
+        """Give a path at which a file is as it was (OpenSSL takes certificates by no other way); else `path`."""
+        content = self._contents.get(path)
+        if content is None or len(content) == _MOST_BYTES or not hasattr(os, "memfd_create"):
+            yield path
+            return
+        with open(os.memfd_create("pem", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+            file.write(content)
+            copy = f"/proc/self/fd/{file.fileno()}"
+            yield copy if os.path.exists(copy) else path
+
+    def check(self, name: str, path: str) -> None:
+        """Raise ValueError for a file that cannot be read: what OpenSSL says then names no file."""
+        if path not in self._contents:
+            _readable(name, path)
+
+
+def make_context(settings: Settings, files: PemFiles | None = None) -> ssl.SSLContext | None:
     """The context of `certfile`, `keyfile`, `client_ca` and `client_cert`; None without a certfile.
 
-    Raises ValueError that names the file which does not load.
+    files: what they held when they were read; they are read now if it is None. Raises ValueError that names the file
+    which does not load.
     """
     if settings.certfile is None:
         return None
@@ -37,18 +74,22 @@ def make_context(settings: Settings) -> ssl.SSLContext | None:
         path = settings.keyfile or settings.certfile
         raise ValueError(f"keyfile {path!r} wants a password, wanted a key without one")
 
+    files = files or PemFiles(settings)
     for name, path in (("certfile", settings.certfile), ("keyfile", settings.keyfile)):
         if path is not None:
-            _readable(name, path)
+            files.check(name, path)
     try:
-        context.load_cert_chain(settings.certfile, settings.keyfile, refuse_password)
+        key = settings.keyfile or settings.certfile
+        with files.opened(settings.certfile) as cert_path, files.opened(key) as key_path:
+            context.load_cert_chain(cert_path, key_path, refuse_password)
     except OSError as error:  # ssl.SSLError is one
-        files = f"certfile {settings.certfile!r}" + (f" with keyfile {settings.keyfile!r}" if settings.keyfile else "")
-        raise ValueError(f"{files} does not load: {error}") from None
+        names = f"certfile {settings.certfile!r}" + (f" with keyfile {settings.keyfile!r}" if settings.keyfile else "")
+        raise ValueError(f"{names} does not load: {error}") from None
     if settings.client_ca is not None:
-        _readable("client-ca", settings.client_ca)
+        files.check("client-ca", settings.client_ca)
         try:
-            context.load_verify_locations(settings.client_ca)
+            with files.opened(settings.client_ca) as client_ca:
+                context.load_verify_locations(client_ca)
         except OSError as error:
             raise ValueError(f"client-ca {settings.client_ca!r} does not load: {error}") from None
         context.verify_mode = _VERIFY[settings.client_cert]

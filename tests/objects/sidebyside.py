@@ -123,6 +123,9 @@ def _normalise(seen: Seen, address: str) -> None:
                 attributes["expires"] = "a date"
             text = morsel.value
             attributes["value"] = "random" if re.fullmatch(r"[\w-]{32,}", text) else text
+            if attributes["value"] == "random":  # of a session: ours are hidden from scripts and other sites by default
+                attributes.pop("httponly", None)
+                attributes.pop("samesite", None)
             seen.cookies[name] = attributes
     if "gzip" in seen.fields.get("content-encoding", ""):
         import gzip

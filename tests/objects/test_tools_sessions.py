@@ -166,6 +166,8 @@ def on(**options):
     return {"/": {"tools.sessions.on": True, **{"tools.sessions." + name: value for name, value in options.items()}}}
 
 
+ours = cherrypy.__name__ == "webpy.objects"  # which has an option more
+theirs, strict, unknown = [{"samesite": value} if ours else {} for value in (False, "Strict", "lax")]
 for path, config in {
     "/options": on(timeout=5, name="sid", path="/options", domain="h.example", secure=True, httponly=True),
     "/brief": on(persistent=False),
@@ -177,6 +179,9 @@ for path, config in {
     "/early": on(locking="early"),
     "/wrong": on(locking="sometimes"),
     "/off": {},
+    "/as_theirs": on(httponly=False, **theirs),
+    "/strict": on(**strict),
+    "/unknown": on(**unknown),
 }.items():
     cherrypy.tree.mount(Root(), path, config)
 cherrypy.quickstart(Root(), "/", on())
@@ -221,6 +226,22 @@ def test_options(both: Pair, mount: str) -> None:
     for path in ("/", "/", "/told", "/expire"):
         both.same("GET", mount + path, session=f"options{mount}")
         both.same("GET", mount + path, headers={"X-Path": "/zz"}, session=f"options{mount}")
+
+
+@pytest.mark.parametrize(
+    ("mount", "attributes"),
+    [("", "HttpOnly SameSite=Lax"), ("/as_theirs", ""), ("/strict", "HttpOnly SameSite=Strict")],
+)
+def test_cookies_are_hidden_from_scripts_and_other_sites(both: Pair, mount: str, attributes: str) -> None:
+    theirs, mine = both.send("GET", f"{mount}/")
+    _, *told = mine.headers["Set-Cookie"].split("; ")
+    assert [part for part in told if part.startswith(("HttpOnly", "SameSite"))] == attributes.split()
+    assert not {"HttpOnly", "SameSite"} & {part.partition("=")[0] for part in theirs.headers["Set-Cookie"].split("; ")}
+
+
+def test_a_same_site_that_browsers_do_not_know(both: Pair) -> None:
+    assert both.webpy.server.get("/unknown/").status == 500
+    both.webpy.server.wait_for("tools.sessions.samesite: got 'lax', wanted one of Lax, Strict, None, or False")
 
 
 @pytest.mark.parametrize(

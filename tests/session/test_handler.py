@@ -11,6 +11,8 @@ import pytest
 from tests.heads import request_of
 from webpy import HTTPError
 from webpy.auth import AuthMixIn
+from webpy.caching import CachingMixIn, directives
+from webpy.conditional import Validators
 from webpy.routes import compile_routes
 from webpy.session import SessionMixIn
 from webpy.session.session import key_of
@@ -168,6 +170,48 @@ def test_what_is_said_to_caches(id: str) -> None:
     assert fields("Vary", "*") == ["*"]
     assert fields("Vary", "Accept") == ["Accept", "Cookie"]
     assert fields("Cache-Control", "no-store") == ["no-store"]
+    assert fields("Cache-Control", "private, max-age=5") == ["private, max-age=5"]
+    assert fields("Cache-Control", "public, max-age=5") == ["private, max-age=5"]
+    assert fields("Cache-Control", "max-age=5, s-maxage=9") == ["private, max-age=5"]
+    assert fields("Cache-Control", "no-cache") == ["private, no-cache"]
+
+
+def test_what_is_raised_is_not_public_either(id: str) -> None:
+    class Raises(Count):
+        def do_get(self) -> Any:
+            super().do_get()
+            raise HTTPError(404, headers={"Cache-Control": "Public, max-age=60"})
+
+    with pytest.raises(HTTPError) as caught:
+        made(Raises, "GET", id).respond()
+    assert caught.value.headers is not None
+    assert caught.value.headers.getlist("Cache-Control") == ["private, max-age=60"]
+
+
+def test_untouched_it_may_be_public(id: str) -> None:
+    class Says(Count):
+        def do_get(self) -> Any:
+            self.response.headers.set("Cache-Control", "public")
+            return 200, "for all"
+
+    handler = made(Says, "GET", id)
+    handler.respond()
+    assert list(handler.response.headers) == [("Cache-Control", "public")]
+
+
+def test_before_a_cache_that_asks_for_validators(id: str) -> None:
+    """A 304 depends on the session as much as the answer that it stands for."""
+
+    class Cached(Count, CachingMixIn):
+        cache_control = directives("public", max_age=60)
+
+        def validators(self) -> Validators:
+            return Validators(f'"{self.session["n"]}"')
+
+    handler = made(Cached, "GET", id, None, 'If-None-Match: "1"')
+    assert handler.respond() == (304, None)
+    assert handler.response.headers["Cache-Control"] == "private, max-age=60"
+    assert handler.response.headers["Vary"] == "Cookie"
 
 
 def test_midway_saved_and_ended() -> None:

@@ -7,11 +7,14 @@ reload: "config" holds keywords of Config, the rest says how the application is 
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
 import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -178,6 +181,11 @@ class Echo(Application):
             case b"task":
                 kind, _, argument = rest.partition(b" ")
                 self.task(context, kind, float(argument or 0))
+            case b"scribble":
+                scribble(context, rest)
+            case b"hush":
+                context.row.lead.write(b"hushed\n")
+                context.board.asleep[0] = 0
             case b"gil":
                 hold_the_gil()
             case b"grow":
@@ -200,11 +208,30 @@ class Echo(Application):
                 for number in range(int(rest)):
                     context.row.lead.write(b"flood %d %d %s\n" % (os.getpid(), number, b"x" * 80))
                     context.row.pool.write(b"pool %d %d %s\n" % (os.getpid(), number, b"y" * 80))
+        if word in (b"scribble", b"hush"):
+            return about
         context.row.lead.write(b"%s by %d\n" % (line, os.getpid()))
         context.row.lead.latency[2 * BUCKETS + bucket(int((time.monotonic() - began) * 1e6))] += 1
         context.board.wake()
         own.start[0] = 0.0
         return about
+
+
+def scribble(context: Context, how: bytes) -> None:
+    """Write over this worker's whole row, as an attacker may: all bits set, all NaN, or random bytes of a seed."""
+    row, dice = context.row, random.Random(how)
+    parts = [row.cells, row.lead._cells, row.pool._cells, row.lead.latency, row.pool.latency, row._lines_memory]
+    for part in (*parts, row.lead._ring[:65536], context.board.load[row.index : row.index + 1]):
+        match how:
+            case b"ones":
+                data = b"\xff" * part.nbytes
+            case b"nan":
+                data = struct.pack("<d", math.nan) * (part.nbytes // 8)
+            case b"inf":
+                data = struct.pack("<d", -math.inf) * (part.nbytes // 8)
+            case _:
+                data = dice.randbytes(part.nbytes)
+        part.cast("B")[:] = data
 
 
 def spin_for_ever() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from webpy.supervisor import BUCKETS, CLOSED, LINE_BYTES, QUEUE_LINES, Board, Cell, MasterCell
+from webpy.supervisor import BUCKETS, CLOSED, LINE_BYTES, QUEUE_LINES, Board, Cell
 
 
 def test_every_part_is_its_own() -> None:
@@ -67,7 +67,6 @@ def test_retiring_carries_the_counts_over_and_clears_the_row() -> None:
     assert board.totals[Cell.REQUESTS] == 10
     assert board.totals[Cell.PID] == 0
     assert board.totals_latency[2 * BUCKETS + 3] == 10
-    assert board.master[MasterCell.EPOCH] == 4
 
 
 def test_the_doorbell_rings_only_for_a_sleeper() -> None:

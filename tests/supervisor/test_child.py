@@ -143,3 +143,46 @@ def test_a_pid_is_said_once_and_not_that_of_another(nursery: Nursery) -> None:
     nursery.run()
     assert first.status == signal.SIGKILL
     assert second.status == 0
+
+
+def test_one_that_talks_without_end_leaves_others_their_turn(nursery: Nursery) -> None:
+    def talk(channel: socket.socket) -> None:
+        while True:
+            send(channel, Message.READY)
+
+    talker = nursery.bear(talk, Config())
+    ticks: list[float] = []
+
+    def tick() -> None:
+        ticks.append(time.monotonic())
+        if len(ticks) < 20:
+            nursery.loop.after(0.01, tick)
+        else:
+            talker.feed(Event.KILL)
+
+    nursery.loop.after(0.0, tick)
+    nursery.run()
+    assert len(ticks) == 20 and talker.state is ChildState.GONE
+
+
+def test_its_stacks_are_read_without_waiting_whatever_it_does(nursery: Nursery) -> None:
+    def offer(channel: socket.socket) -> None:
+        reader, _writer = os.pipe()
+        send(channel, Message.FORKED, os.getpid(), descriptor=reader)
+        send(channel, Message.READY)
+        while True:  # it has a descriptor of the same pipe, and of the same open file where the master kept that one
+            os.set_blocking(reader, True)
+
+    child = nursery.bear(offer, Config())
+    found: list[bytes] = []
+
+    def look() -> None:
+        try:
+            found.append(os.read(child.stacks_fd, 1))
+        except BlockingIOError:
+            found.append(b"nothing yet")
+        child.feed(Event.KILL)
+
+    nursery.loop.after(0.3, look)
+    nursery.run()
+    assert found == [b"nothing yet"] and child.state is ChildState.GONE

@@ -19,7 +19,7 @@ def test_levels(tmp_path: Path) -> None:
     log = ErrorLog(str(tmp_path / "log"), "warning")
     for level in ("debug", "info", "warning", "error", "critical"):
         log.say(level, "x")
-    log.reopen(level="error")
+    log.use(str(tmp_path / "log"), log.open(str(tmp_path / "log")), "error")
     log.say("warning", "y")
     log.close()
     assert re.findall(r"\[([a-z]+)\] ", (tmp_path / "log").read_text()) == ["warning", "error", "critical"]
@@ -27,7 +27,7 @@ def test_levels(tmp_path: Path) -> None:
 
 def test_childrens_lines_come_whole(tmp_path: Path) -> None:
     log = ErrorLog(str(tmp_path / "log"))
-    child = log.child_fd()
+    child = log.child_fd(str(tmp_path / "log"))
     os.write(child, b"one\ntwo, be")
     log._take()
     assert (tmp_path / "log").read_bytes() == b"one\n"
@@ -38,7 +38,7 @@ def test_childrens_lines_come_whole(tmp_path: Path) -> None:
 
 def test_a_line_without_end_is_bounded(tmp_path: Path) -> None:
     log = ErrorLog(str(tmp_path / "log"))
-    child = log.child_fd()
+    child = log.child_fd(str(tmp_path / "log"))
     for _ in range(3):
         os.write(child, b"x" * 40_000)
         log._take()
@@ -47,7 +47,7 @@ def test_a_line_without_end_is_bounded(tmp_path: Path) -> None:
 
 
 def test_standard_error_is_the_childrens_own() -> None:
-    assert ErrorLog("-").child_fd() == -1
+    assert ErrorLog("-").child_fd("-") == -1
 
 
 def test_the_last_words_go_to_standard_error_too(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.supervisor.masters import Master, until
+from webpy.supervisor.client import ControlClient
 
 Make = Callable[..., Master]
+Broken = dict[str, Any]
 
 
 def test_every_answer_has_its_record(master: Make) -> None:
@@ -124,14 +130,67 @@ def test_a_reload_may_move_the_logs(master: Make, tmp_path: Path) -> None:
     assert (tmp_path / "other").read_text().startswith("after by")
 
 
-def test_a_failed_reload_leaves_the_logs_where_they_were(master: Make, tmp_path: Path) -> None:
-    served = master().start().started()
-    served.write_settings(config={"access_log": str(tmp_path / "other")}, load="raise")
-    served.signal(signal.SIGHUP)
-    served.wait_for("reload failed")
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"config": {"error_log": "/no/such/log"}}, "error_log is '/no/such/log': No such file or directory"),
+        ({"config": {"error_log": "/"}}, "error_log is '/': Is a directory"),
+        ({"config": {"control": "/no/such/socket"}}, "control is '/no/such/socket': .*No such file"),
+        ({"config": {"binds": ["127.0.0.1:0", "127.0.0.2:0", "192.0.2.1:1"]}}, "cannot bind '192.0.2.1:1'"),
+        ({"load": "raise"}, "RuntimeError: no such module"),
+        ({"run": "exit"}, "2 workers of the new generation died young"),
+    ],
+)
+def test_a_failed_reload_changes_nothing(master: Make, tmp_path: Path, broken: Broken, said: str) -> None:
+    control = tmp_path / "control"
+    served = master(config={"control": str(control)}).start()
+    until(lambda: control.exists() and answers(control), "a worker is ready")
+    fds = descriptors(served)
+    bad = {"access_log": str(tmp_path / "other"), "error_log": str(tmp_path / "error"), "control": f"{control}2"}
+    bad.update(broken.pop("config", {}))
+    served.write_settings(config=bad, **broken)
+    with ControlClient(control) as client:
+        verdict = client.ask("reload", 20, wait=True)
+    assert not verdict["ok"] and re.search(said, verdict["text"])
     served.ask("after")
-    assert served.stop() == 0
+    assert answers(control), "on the old socket"
+    served.wait_for("reload failed")
+    until(lambda: descriptors(served) <= fds + 2, "nothing is left open but a pipe for what children say")
     assert [line.split(" by ")[0] for line in served.records()] == ["after"]
+    assert not Path(f"{control}2").exists()
+    for other in (tmp_path / "other", tmp_path / "error"):
+        assert not other.exists() or not other.read_bytes()
+    assert served.stop() == 0
+
+
+def answers(control: Path) -> bool:
+    with ControlClient(control) as client:
+        workers = client.ask("status", 10)["status"]["workers"]
+    return bool(workers) and all(worker["state"] == "ready" for worker in workers)
+
+
+def descriptors(served: Master) -> int:
+    """How many the master has open."""
+    return len(os.listdir(f"/proc/{served.process.pid}/fd"))
+
+
+def test_until_a_reload_is_done_the_logs_stay(master: Make, tmp_path: Path) -> None:
+    served = master().start().started()
+    logs = {"access_log": str(tmp_path / "other"), "error_log": str(tmp_path / "error")}
+    served.write_settings(config=logs, load_s=1)
+    served.signal(signal.SIGHUP)
+    served.wait_for("reload: generation 2")
+    served.ask("meanwhile")
+    error = tmp_path / "error"
+    until(lambda: error.exists() and "reload done" in error.read_text(), "it is done")
+    served.ask("after")
+    served.ask("say of a worker")
+    assert served.stop() == 0
+    assert [line.split(" by ")[0] for line in served.records()] == ["meanwhile"]
+    records = (tmp_path / "other").read_text().splitlines()
+    assert [line.split(" by ")[0] for line in records] == ["after", "say of a worker"]
+    assert "of a worker\n" in error.read_text()
+    assert "is ready" in served.text()
 
 
 def test_a_full_disk_makes_records_wait(master: Make) -> None:

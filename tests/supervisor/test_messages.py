@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import array
 import os
 import socket
 
@@ -67,3 +68,17 @@ def test_a_channel_that_is_full_does_not_block() -> None:
         while send(ours, Message.FAILED, text=b"a" * 60_000):
             pass
         assert receive(theirs) is not None
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_SEQPACKET, socket.SOCK_STREAM])
+@pytest.mark.parametrize("data", [b"", b"x", b"\xff" * 13, b"\0" * 13, b"\x63" + b"\xff" * 40])
+def test_what_is_no_message_ends_the_conversation(kind: int, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "SOCK_SEQPACKET", kind)
+    ours, theirs = channel_pair()
+    before = len(os.listdir("/proc/self/fd"))
+    with theirs, open(os.devnull) as file:
+        passed = array.array("i", [file.fileno()])
+        ours.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)] if data else [])
+        ours.close()
+        assert receive(theirs) == Packet(Message.ORPHANED)
+    assert len(os.listdir("/proc/self/fd")) == before - 2, "what came beside it is closed"

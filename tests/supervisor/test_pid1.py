@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 
 import psutil
@@ -87,6 +88,7 @@ def test_a_second_term_stops_at_once(master: Make) -> None:
         until(lambda: any(process.net_connections("tcp") for process in worker), "the worker holds")
         first.send_signal(signal.SIGTERM)
         served.wait_for("stopping")
+        time.sleep(0.6)  # sooner, it is the first one still
         first.send_signal(signal.SIGTERM)
         assert served.wait() == 0
         assert held.recv(1) == b""

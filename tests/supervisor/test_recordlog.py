@@ -224,7 +224,7 @@ def test_a_path_that_cannot_be_opened(tmp_path: Path) -> None:
         RecordLog(str(tmp_path / "no" / "log"), Reports())
     log = RecordLog(str(tmp_path / "log"), Reports())
     with pytest.raises(FileNotFoundError):
-        log.reopen(str(tmp_path / "no" / "log"))
+        log.open(str(tmp_path / "no" / "log"))
     log.add(b"still\n")
     log.drain(())
     log.close()

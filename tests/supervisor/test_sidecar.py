@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 
 from .masters import Master, all_gone, until
@@ -124,3 +125,25 @@ def test_it_commands_its_master(master: Make) -> None:
     served = up(master(sidecars=beside()).start())
     assert ask(served, "ask reload")[2]["ok"] is True
     served.wait_for("reload done: generation 2 serves")
+
+
+def test_one_that_is_stopped_does_not_hold_up_the_end(master: Make) -> None:
+    served = up(master(sidecars=beside()).start())
+    (page,) = served.titled("echo: page")
+    page.suspend()
+    began = time.monotonic()
+    assert served.stop() == 0
+    assert time.monotonic() - began < 10.0, "a third of what it would have to drain"
+    assert f"page [{page.pid}] did not end within 1 s" in served.text()
+    assert all_gone([page], 1.0)
+
+
+def test_nor_does_a_reload_wait_for_it(master: Make) -> None:
+    served = up(master(sidecars=beside()).start())
+    (page,) = served.titled("echo: page")
+    page.suspend()
+    served.write_settings(sidecars=[])
+    served.signal(signal.SIGHUP)
+    served.wait_for(r"page \[\d+\] did not end within 1 s")
+    assert all_gone([page], 5.0)
+    assert served.stop() == 0

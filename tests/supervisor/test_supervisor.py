@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.supervisor.masters import Master, all_gone, until
+from webpy.supervisor.pidfile import PidFile
 
 Make = Callable[..., Master]
 
@@ -77,6 +78,7 @@ def test_a_second_term_stops_at_once(master: Make) -> None:
         until(lambda: sockets(served) > idle, "the worker holds")
         served.signal(signal.SIGTERM)
         served.wait_for("stopping")
+        time.sleep(0.6)  # sooner, it is the first one still
         began = time.monotonic()
         served.signal(signal.SIGTERM)
         assert served.wait() == 0
@@ -129,6 +131,32 @@ def test_ctrl_c_is_for_the_master(master: Make) -> None:
         assert held.makefile().readline()
     assert served.wait() == 0
     assert "at once" not in served.text()
+
+
+def test_a_term_that_comes_twice_is_one(master: Make) -> None:
+    served = master().start().started()
+    idle = sockets(served)
+    with served.hold("hold 1") as held:
+        until(lambda: sockets(served) > idle, "the worker holds")
+        served.signal(signal.SIGTERM)
+        served.wait_for("stopping")
+        served.signal(signal.SIGTERM)
+        assert held.makefile().readline(), "as timeout(1) does"
+    assert served.wait() == 0
+    assert "at once" not in served.text()
+
+
+def test_another_signal_is_the_second_at_once(master: Make) -> None:
+    served = master().start().started()
+    idle = sockets(served)
+    with served.hold("hold 30") as held:
+        until(lambda: sockets(served) > idle, "the worker holds")
+        served.signal(signal.SIGTERM)
+        served.wait_for("stopping")
+        served.signal(signal.SIGINT)
+        served.wait_for("stopping at once")
+        assert held.recv(1) == b""
+    assert served.wait() == 0
 
 
 def test_kill_of_the_master_ends_everything_within_a_second(master: Make) -> None:
@@ -214,11 +242,13 @@ def test_wrong_settings_are_2(master: Make, config: dict[str, object], said: str
 
 def test_a_pidfile_of_the_living_is_2(master: Make, tmp_path: Path) -> None:
     pidfile = tmp_path / "pid"
-    pidfile.write_text(str(os.getpid()))
+    ours = PidFile(str(pidfile))
+    ours.write()
     served = master(config={"pidfile": str(pidfile)}).start()
     assert served.wait() == 2
     assert f"process {os.getpid()} lives and holds it" in served.text()
-    assert pidfile.read_text() == str(os.getpid())
+    assert pidfile.read_text() == f"{os.getpid()}\n"
+    ours.remove()
 
 
 def test_listeners_handed_over_and_a_stop_by_descriptor(master: Make) -> None:
@@ -252,7 +282,7 @@ def test_a_worker_has_no_descriptors_but_its_own(master: Make) -> None:
         kinds = sorted(target.split(":")[0] for fd, target in fds.items() if int(fd) > 2)
         # the doorbell and the board; os.listdir's own; for its stacks; the listener, its channel, this connection,
         # and both ends for adoption
-        assert kinds == ["/memfd", "anon_inode", "gone", "pipe", *["socket"] * 5]
+        assert kinds == ["/memfd", "gone", "pipe", "pipe", *["socket"] * 5]
 
 
 def test_user_group_umask_and_directory(master: Make) -> None:

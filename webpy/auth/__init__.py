@@ -13,6 +13,8 @@ credentials, and no body is asked of a client that waits with it (`Expect: 100-c
 
 - `AuthHandler`: any scheme, by a method `auth_<scheme>(token)` ("-" of its name as "_"). What it gives is `self.auth`;
   anything false refuses. `challenge_<scheme>()` may give its challenges; the default is the scheme with its realm.
+  `schemes = ("key", "x-one-time")` names those that are offered, in their order: then any other method, `auth_log`
+  for instance, is none.
 - `BasicAuthHandler`: `login(user, password)` (RFC 7617, UTF-8). Only under TLS: the password is there to be read.
 - `DigestAuthHandler`: `password(user)`, `ha1(user, algorithm)` or `users = htdigest(path)` (RFC 7616, `qop=auth`).
 - `TokenAuthHandler`: `token(token)` (Bearer, RFC 6750). Compare with `same`, which takes the same time for all.
@@ -27,8 +29,13 @@ anywhere gives 401 with all challenges, `raise AuthError(scheme, realm)` with on
 All of it works on any number of workers: the counts of Digest's proofs are in a store (`webpy-auth.sqlite3` in the
 current folder, or the URL in WEBPY_AUTH), which several machines behind one name must share.
 
-Caveats: an overriding `respond` must call super's. A cross-origin preflight carries no credentials: put what answers it
-in front. A method whose name begins with `auth_` is a scheme. Digest's proofs are for the target as the client sent it:
+Order: `CORSMixIn` stands before these mix-ins, as a cross-origin preflight carries no credentials; `CachingMixIn`,
+forms and hosts stand behind them (another order is a TypeError).
+
+Caveats: an overriding `respond` must call super's. In a class without `schemes` a method
+`auth_<scheme>` is one if its scheme is registered (RFC 9110 section 16.4.1) or, with a warning, if it takes a `token`
+and nothing else; any other is a TypeError. `Cache-Control: public` has caches give an answer to those without
+credentials (RFC 9111 section 3.5). Digest's proofs are for the target as the client sent it:
 a proxy that changes paths breaks them. Python's urllib reads only the first challenge, and older ones know no SHA-256:
 `algorithms = ("MD5", "SHA-256")` for them. `auth-int`, `-sess` and `userhash` are not offered. Nothing here slows down
 those who try passwords, but bcrypt.

@@ -19,6 +19,7 @@ __all__ = ["BasicAuthHandler", "BasicAuthMixIn"]
 class BasicAuthMixIn(AuthMixIn):
     """`login(user, password)`, or `users`, says who asks."""
 
+    schemes = ("basic",)
     users: HTPasswd | HTDigest | None = None
 
     def login(self, user: str, password: str) -> Any:

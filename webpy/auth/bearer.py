@@ -14,12 +14,11 @@ from .handler import AuthMixIn
 
 __all__ = ["TokenAuthHandler", "TokenAuthMixIn"]
 
-_SCHEMES = ("bearer", "token")
-
 
 class TokenAuthMixIn(AuthMixIn):
     """`token(token)` says who asks."""
 
+    schemes = ("bearer", "token")
     _wrong = False
 
     def token(self, token: str) -> Any:
@@ -49,7 +48,7 @@ class TokenAuthMixIn(AuthMixIn):
     def denied(self, scheme: str) -> HTTPError:
         """403; a token's owner is told that another token is needed (RFC 6750 section 3.1)."""
         error = super().denied(scheme)
-        if scheme in _SCHEMES:
+        if scheme in TokenAuthMixIn.schemes:
             error.headers = self._with_error("insufficient_scope")
         return error
 

@@ -78,6 +78,7 @@ def _credentials(token: str) -> _Credentials:
 class DigestAuthMixIn(AuthMixIn):
     """`password(user)`, `ha1(user, algorithm)` or `users` knows what the client has to prove."""
 
+    schemes = ("digest",)
     users: HTPasswd | HTDigest | None = None
 
     algorithms: Sequence[str] = ("SHA-256", "MD5")

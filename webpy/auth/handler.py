@@ -5,15 +5,18 @@ Owns the way from the Authorization field to `self.auth`. Knows no scheme: those
 
 from __future__ import annotations
 
+import functools
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..errors import HTTPError
 from ..handler import HTTPHandler
 from ..headers import HTTPHeaders
+from ..order import Rank
 from ..response import Body, Result
 from .grammar import quoted, scheme_and_token
+from .schemes import find_schemes
 
 __all__ = ["AuthError", "AuthHandler", "AuthMixIn", "same"]
 
@@ -41,11 +44,17 @@ class AuthError(HTTPError):
 class AuthMixIn(HTTPHandler):
     """Put in front of a handler: lets in whom one of its `auth_<scheme>(token)` methods knows.
 
-    A class that sets `auth_<scheme> = None` takes that scheme away. Raises ValueError, when the class is made, for a
-    realm that no field can hold."""
+    `schemes` names them; a class that sets `auth_<scheme> = None` takes that scheme away. Raises, when the class is
+    made: ValueError for a realm that no field can hold, TypeError for schemes that `webpy.auth.schemes` cannot find.
+    """
+
+    mixin_rank = Rank.AUTH
 
     realm = "webpy"
     """What the credentials are for, as the client's user may be shown."""
+
+    schemes: ClassVar[Sequence[str] | None] = None
+    """Those that are offered, such as ("basic", "token"): see `webpy.auth.schemes`."""
 
     auth: Any = None
     """Who asks: what the scheme's method gave."""
@@ -57,8 +66,10 @@ class AuthMixIn(HTTPHandler):
         super().__init_subclass__(**keywords)
         if isinstance(cls.realm, str):  # not a property
             quoted(cls.realm)
-        names = dict.fromkeys(name for base in cls.__mro__ for name in vars(base) if name.startswith("auth_"))
-        cls._schemes = tuple(name[5:] for name in names if name.islower() and callable(getattr(cls, name)))
+        cls._schemes = find_schemes(cls)
+        asks = cls.check_continue
+        if asks is not AuthMixIn.check_continue and not hasattr(asks, "asks_who_first"):
+            cls.check_continue = _after_login(asks)  # type: ignore[method-assign]
 
     def respond(self) -> Result:
         self.authenticate()
@@ -118,6 +129,19 @@ class AuthMixIn(HTTPHandler):
 
 class AuthHandler(AuthMixIn):
     """A handler whose methods `auth_<scheme>(token)` say who asks: see `AuthMixIn`."""
+
+
+def _after_login(asks: Callable[[Any], bool | None]) -> Any:
+    """A `check_continue` that stands before the mix-in's own, and need not call it: no client may learn by it what is
+    there, nor send its body in vain, before it is known."""
+
+    @functools.wraps(asks)
+    def check_continue(self: AuthMixIn) -> bool | None:
+        self.authenticate()
+        return asks(self)
+
+    check_continue.asks_who_first = True  # type: ignore[attr-defined]
+    return check_continue
 
 
 def same(one: str | bytes, other: str | bytes) -> bool:

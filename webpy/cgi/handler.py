@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NoReturn
 
 from ..errors import HTTPError
 from ..handler import HTTPHandler
+from ..hosting import HostHandler, host_class
 from ..protocol import body_allowed
 from ..response import Result
 from ..routes import mount_point
@@ -46,9 +47,9 @@ def new(
 
     handler: a subclass of CGIHandler, for example with a mix-in in front; settings: the attributes of CGIHandler that
     are to differ, such as `timeout_s=300`. Raises ValueError for a directory that is none, a remote that does not begin
-    with "/" or ends with it, an unknown setting or user, no time.
+    with "/" or ends with it, an unknown setting or user, no time; TypeError for another handler.
     """
-    base = CGIHandler if handler is None else handler
+    base = host_class(handler, CGIHandler, "webpy.cgi.new")
     unknown = sorted(set(settings) - set(CGIHandler.SETTINGS))
     if unknown:
         raise ValueError(f"cgi: got {unknown[0]!r}, wanted one of {', '.join(CGIHandler.SETTINGS)}")
@@ -64,7 +65,7 @@ def new(
     return {re.escape(remote) + r"(/[^?]*)?(?:\?.*)?" if remote else r"(/[^?]*)(?:\?.*)?": made}
 
 
-class CGIHandler(HTTPHandler):
+class CGIHandler(HostHandler):
     """Answers every method with the script that the path names; `self.groups[0]` is the path behind `remote`.
 
     A subclass may override `environ`. The settings are attributes; `new` makes a subclass with those it is given.
@@ -110,8 +111,10 @@ class CGIHandler(HTTPHandler):
         cls._identity = identity_of(cls.user) if cls.user is not None and os.geteuid() == 0 else None
 
     def check_continue(self) -> bool | None:
-        self.find()
-        return super().check_continue()
+        goes_on = super().check_continue()
+        if goes_on is not False:
+            self.find()
+        return goes_on
 
     def respond(self) -> Result:
         found = self.find()
@@ -126,8 +129,7 @@ class CGIHandler(HTTPHandler):
         except BaseException:
             output.close()
             raise
-        for name, value in head.fields:
-            self.response.headers.add(name, value)
+        self.take_fields(head.fields)
         if not body_allowed(head.status, self.request.method):
             return head.status, head.reason, iter(())
         return head.status, head.reason, Body(output, first, head.length, self._failure, check=self.check)

@@ -20,7 +20,7 @@ Options of `new`, and class attributes of the handlers:
   older than NAME. Costs three lookups a request.
 - `charset`: of text files, `utf-8`; None to say nothing. `types`: endings to Content-Type, `{'.txt': 'text/x-notes'}`.
 - `modify`: PUT and DELETE of regular files, conditional with If-Match and If-None-Match; see `ModifyPathHandler`.
-- `handler`: a subclass of `PathHandler` to start from, with authentication for instance.
+- `handler`: a subclass of `PathHandler` to start from, with mix-ins in front (a login for instance) or options set.
 
 Caveats: names that begin with a dot are answered 404, but for `/.well-known/`. Links are followed where they stay
 inside of the directory; who can make hard links or mounts inside can show what they show. Needs /proc on Linux, and
@@ -77,6 +77,8 @@ def new(
         "types": {ending.lower(): kind for ending, kind in (types or {}).items()},
         "precompressed": precompressed,
     }
-    made = type(base.__name__, (base,), attributes)
+    # what is not asked for stays as the handler has it, or a mix-in before it
+    attributes = {name: value for name, value in attributes.items() if value != getattr(PathHandler, name)}
+    made = type(base.__name__, (base,), {**attributes, "local": local})
     below = "(/[^?]*)" if not remote else f"{re.escape(remote)}(/[^?]*)?"
     return {rf"{below}(?:\?.*)?": made}

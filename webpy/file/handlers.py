@@ -18,6 +18,9 @@ from urllib.parse import unquote_to_bytes
 
 from ..errors import HTTPError
 from ..handler import HTTPHandler
+from ..merging import merge
+from ..order import Rank
+from ..response import Response
 from .listing import Listing
 from .mediatypes import media_type
 from .names import local_name
@@ -55,6 +58,7 @@ class FileHandler(HTTPHandler):
     send `NAME.br`, `NAME.zst` or `NAME.gz` to who takes it, where it is there and not older than NAME.
     """
 
+    mixin_rank = Rank.HOST
     filename: ClassVar[str | os.PathLike[str]] = ""
     cache_control: ClassVar[str | None] = None
     charset: ClassVar[str | None] = "utf-8"
@@ -78,10 +82,9 @@ class FileHandler(HTTPHandler):
             file = self._again(known)
             if file is not None:
                 if self._response is None:
-                    self.response.headers = known.headers.copy()
+                    self._response = Response(known.headers.copy())
                 else:
-                    for name, value in known.headers:
-                        self.response.headers.set(name, value)
+                    merge(self._response.headers, known.headers)
                 return 200, file
         try:
             return self.find()

@@ -45,8 +45,10 @@ class ModifyPathHandler(PathHandler):
     Bodies are limited by the setting `max_body` (1 MB), and a lock of the directory that others hold for 10 s is 503.
     """
 
-    def check_continue(self) -> bool:
-        """Refuse what could not be put before its body is sent."""
+    def check_continue(self) -> bool | None:
+        """Refuse what could not be put before its body is sent; who asks was looked at before."""
+        if super().check_continue() is False:
+            return False
         if self.request.method == "PUT":
             self._check_put()
             with self._refusals(), self._parent() as (directory, name):

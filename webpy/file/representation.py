@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..conditional import Validators, evaluate, http_date, range_applies
 from ..errors import HTTPError
 from ..headers import HTTPHeaders
-from ..negotiation import vary
+from ..merging import merge
 from .ranges import ByteRanges, content_range, parse_range
 
 if TYPE_CHECKING:
@@ -100,11 +100,7 @@ class Representation:
         status = evaluate(request.method, asked, self._validators)
         if status == 412:
             raise HTTPError(412)
-        for name, value in self.headers:
-            if name == "Vary":
-                vary(response.headers, value)
-            elif status != 304 or name not in _NOT_IN_304:
-                response.headers.set(name, value)
+        merge(response.headers, [field for field in self.headers if status != 304 or field[0] not in _NOT_IN_304])
         if status == 304:
             self.close()
             return 304, None

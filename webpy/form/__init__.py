@@ -36,8 +36,8 @@ that exists, or be empty. `type` is what the client says too. `filename*` is ign
 `Content-Transfer-Encoding` is not undone (section 4.7). A handler that keeps a file for later copies it. Multipart
 needs the parser `multipart`: pip install 'webpy[form]'.
 
-`handler` has the handlers, `reading` the way from bytes to a form, `grammar` what its headers and text may look like,
-`values` what a form is. (RFC 7578; RFC 2046 section 5.1; WHATWG URL, section 5.1.)
+`handler` has the handlers, `reading` the way from bytes to a form, `parts` takes bodies apart, `grammar` has what its
+headers and text may look like, `values` what a form is. (RFC 7578; RFC 2046 section 5.1; WHATWG URL, section 5.1.)
 """
 
 from __future__ import annotations

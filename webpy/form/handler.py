@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HTTPError
 from ..handler import HTTPHandler
+from ..order import Rank
 from .grammar import MULTIPART, URLENCODED, brief, is_form
 from .reading import FormLimits, FormReader
 from .values import Form
@@ -34,6 +35,8 @@ def _warn_without_parser() -> None:
 class FormMixIn(HTTPHandler):
     """Makes a form of the body before `do_<method>` runs; stands before other handlers in a list of bases."""
 
+    mixin_rank = Rank.FORM
+
     #: what a form may weigh
     form_limits = FormLimits()
     #: what names and values are in, where the form does not say so
@@ -49,8 +52,10 @@ class FormMixIn(HTTPHandler):
 
     def check_continue(self) -> bool | None:
         """As of `HTTPHandler`; raises HTTPError 400, 413 or 415 for what the head says already."""
-        self._reader()
-        return super().check_continue()
+        goes_on = super().check_continue()  # first, as it may ask for a login
+        if goes_on is not False:
+            self._reader()
+        return goes_on
 
     def get_body(self) -> bool | None:
         """Read the form into `request.body`, and close `request.rfile`; raises HTTPError 400, 413 or 415."""

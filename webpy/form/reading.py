@@ -1,7 +1,7 @@
 """Owns the way from a body's bytes to a `Form`, and what it may weigh; knows no handler and no connection.
 
-Multipart is taken apart by `multipart` (a push parser: bytes in, events out); here are the limits, the charsets and
-the files. Called by `handler`, with a stream that may be the body as it arrives.
+Bodies are taken apart by `parts`; here are the limits, the charsets and the files. Called by `handler`, with a stream
+that may be the body as it arrives.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
-from urllib.parse import unquote_to_bytes
 
 from ..errors import HTTPError
 from .grammar import (
@@ -28,6 +27,7 @@ from .grammar import (
     read_boundary,
     text,
 )
+from .parts import multipart_events, pair_of
 from .values import File, Form
 
 __all__ = ["FormLimits", "FormReader"]
@@ -125,45 +125,26 @@ class FormReader:
             raise HTTPError(413, f"{what} may have {most} {unit}, got more\n")
 
     def _urlencoded(self, body: bytes) -> list[_Part]:
-        """WHATWG URL, section 5.1: pairs between "&"; "+" is a space; a "%" without two digits is itself."""
+        """WHATWG URL, section 5.1: pairs between "&"."""
         parts = []
         pieces = body.split(b"&", self._limits.parts)
         self._bound(len(pieces), self._limits.parts, "a form", "parts")
         for piece in filter(None, pieces):
-            name, _, value = (unquote_to_bytes(half) for half in piece.replace(b"+", b" ").partition(b"="))
+            name, value = pair_of(piece)
             self._bound(len(value), self._limits.field_bytes, "a field")
             parts.append(_Part(name, bytearray(value)))
         return parts
 
     def _multipart(self, stream: IO[bytes], boundary: bytes) -> list[_Part]:
-        library = _library()
-        parser = library.PushMultipartParser(
-            boundary,
-            max_header_size=self._limits.header_bytes,
-            max_header_count=_MOST_HEADERS,
-            max_segment_size=float("inf"),
-            max_segment_count=float("inf"),
-            header_charset="latin-1",  # keeps every byte as it is; decoded when the charset is known
-        )
         parts: list[_Part] = []
-        try:
-            for piece in self._pieces(stream):
-                if parser.closed:
-                    continue  # what follows the last boundary says nothing (RFC 2046 section 5.1.1)
-                for event in parser.parse(piece):
-                    if event is None:
-                        continue
-                    if isinstance(event, (bytes, bytearray)):
-                        self._write(parts[-1], event)
-                    else:
-                        self._bound(len(parts) + 1, self._limits.parts, "a form", "parts")
-                        parts.append(self._begin(event))
-            parser.close()
-        except library.ParserLimitReached:
-            most = f"{_MOST_HEADERS} lines of {self._limits.header_bytes} bytes"
-            raise HTTPError(400, f"{MULTIPART}: the headers of a part may have {most}, got more\n") from None
-        except library.MultipartError as error:
-            raise HTTPError(400, f"{MULTIPART}: {ascii(str(error))[1:-1][:200]}\n") from None
+        for event in multipart_events(
+            self._pieces(stream), boundary, max_headers=_MOST_HEADERS, max_header_bytes=self._limits.header_bytes
+        ):
+            if isinstance(event, (bytes, bytearray)):
+                self._write(parts[-1], event)
+            elif event is not None:
+                self._bound(len(parts) + 1, self._limits.parts, "a form", "parts")
+                parts.append(self._begin(event))
         return parts
 
     def _begin(self, segment: Any) -> _Part:
@@ -232,14 +213,3 @@ def _room_wanted() -> Iterator[None]:
     except OSError as error:
         _log.error("a form's file cannot be stored: %s", error)
         raise HTTPError(503, "the form cannot be stored at present\n") from error
-
-
-def _library() -> Any:
-    """The parser: `multipart` of PyPI, not `python-multipart`, which is imported by the same name in old releases."""
-    try:
-        import multipart  # type: ignore[import-untyped]
-    except ImportError:
-        raise ImportError(f"{MULTIPART} needs a parser: pip install 'webpy[form]'") from None
-    if not hasattr(multipart, "PushMultipartParser"):
-        raise ImportError(f"{multipart.__file__} is not the parser {MULTIPART} needs: pip install 'webpy[form]'")
-    return multipart

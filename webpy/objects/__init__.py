@@ -10,7 +10,8 @@
     cherrypy.quickstart(Greeter())              # python greeter.py
 
 or, where `root = Greeter()` is in the file, `webpy serve greeter.py:root`. `new(root, "/shop", config)` gives routes,
-to be put beside others. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
+to be put beside others; mix-ins stand before the pages by `new(root, handler=Private)`, where Private is a subclass of
+`ObjectsHandler`. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
 
 Pages, dispatch, configuration, hooks, tools and errors are CherryPy's: a test runs scripts on both and compares the
 answers. `server.socket_host`, `.socket_port`, `.socket_file`, `.thread_pool`, `.max_request_body_size` and `.ssl_*` of
@@ -36,7 +37,8 @@ What is different otherwise:
 - `log.screen = False` leaves warnings and errors in the error log; `log.access_file` and `.error_file` are written
   beside webpy's own logs.
 - Errors have a page of our own with the same title, message and type, and there is no icon at /favicon.ico.
-- A broken multipart body is 400, where CherryPy has 500.
+- A broken multipart body is 400, where CherryPy has 500. Multipart needs the parser: pip install 'webpy[form]'.
+- Cookies of sessions are HttpOnly and SameSite=Lax, unless `tools.sessions.httponly` and `.samesite` say otherwise.
 - `engine.autoreload` and `engine.signals` do nothing: `--reload`, and INTERFACE.md's signals.
 - Paths are in normal form (see the README): `/x/../page` is `/page`, where CherryPy looks for `x`. They are decoded
   once, while CherryPy takes `%252F` for a slash. Beside other routes a path with `%2F` or `%00` is 404. To dispatchers
@@ -64,7 +66,7 @@ from .engine import set_engine as _set_engine
 from .engine import set_server as _set_server
 from .errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
 from .exposing import expose, popargs
-from .handler import new
+from .handler import ObjectsHandler, new
 from .logs import log
 from .program import quickstart
 from .request import Request
@@ -83,6 +85,7 @@ __all__ = [
     "HTTPRedirect",
     "InternalRedirect",
     "NotFound",
+    "ObjectsHandler",
     "Request",
     "Response",
     "Tool",

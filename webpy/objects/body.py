@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from types import MappingProxyType
 from typing import IO, Any
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote
 
+from ..form.parts import pair_of
 from .errors import HTTPError
 from .fields import HeaderElement, HeaderMap
 
@@ -141,8 +142,7 @@ def process_urlencoded(entity: Entity) -> None:
     body = entity.fp.read().replace(b";", b"&")
     if body.count(b"&") >= _MOST_PARAMS:
         raise HTTPError(413, f"The form has more than {_MOST_PARAMS} parameters.")
-    pairs = [pair.partition(b"=")[::2] for pair in body.split(b"&") if pair]
-    unquoted = [[unquote_to_bytes(half.replace(b"+", b" ")) for half in pair] for pair in pairs]
+    unquoted = [pair_of(pair) for pair in body.split(b"&") if pair]
     for charset in entity.attempt_charsets:
         try:
             found = [(name.decode(charset), value.decode(charset)) for name, value in unquoted]

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from ..handler import HTTPHandler
+from ..hosting import HostHandler, host_class
 from ..protocol import REASONS
-from ..response import Response as PlainResponse
 from ..response import Result
 from ..routes import mount_point
 from ..wsgi import new as new_wsgi
@@ -34,13 +34,17 @@ _SLASH = re.compile("%2[Ff]")
 _LIKE_SLASH = re.compile("%((?:25)*2F)")
 
 
-def new(root: Any, remote: str = "", config: Source | None = None) -> dict[str, type[HTTPHandler]]:
+def new(
+    root: Any, remote: str = "", config: Source | None = None, *, handler: type[ObjectsHandler] | None = None
+) -> dict[str, type[HTTPHandler]]:
     """Routes that answer every path below `remote` by the pages of `root`.
 
     root: an object with exposed methods, an `Application`, or a `Tree`; one that has been mounted already has its
-    configuration from there. remote: a path without a slash at its end. config: of an application. Raises ValueError
-    for a `remote` or a configuration that is none.
+    configuration from there. remote: a path without a slash at its end. config: of an application. handler: a subclass
+    of `ObjectsHandler`, for example with a mix-in in front; it stands before WSGI applications of the tree too. Raises
+    ValueError for a `remote` or a configuration that is none, TypeError for another handler.
     """
+    base = host_class(handler, ObjectsHandler, "webpy.objects.new")
     if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/shop', without a slash at its end")
     remote = mount_point(remote)
@@ -53,13 +57,10 @@ def new(root: Any, remote: str = "", config: Source | None = None) -> dict[str, 
     routes: dict[str, type[HTTPHandler]] = {}
     for script_name, app in sorted(served.apps.items(), reverse=True):  # the longest first
         if not isinstance(app, Application):
-            grafted = new_wsgi(app, script_name)
-            for made in grafted.values():
-                made._host = served
-            routes.update(grafted)
-    name = type(root).__qualname__
-    handler = type(f"objects {name}", (ObjectsHandler,), {"tree": served, "_host": served})
-    routes[f"{re.escape(remote)}(?:/.*|\\?.*)?" if remote else "/.*"] = handler
+            ((regex, grafted),) = new_wsgi(app, script_name).items()
+            routes[regex] = type(grafted.__name__, (base,), {"tree": served, "grafted": grafted, "_host": served})
+    made = type(f"objects {type(root).__qualname__}", (base,), {"tree": served, "_host": served})
+    routes[f"{re.escape(remote)}(?:/.*|\\?.*)?" if remote else "/.*"] = made
     return routes
 
 
@@ -71,20 +72,24 @@ def _mounted(root: Any) -> Application | None:
     return None
 
 
-class ObjectsHandler(HTTPHandler):
+class ObjectsHandler(HostHandler):
     """Answers any method by the application whose path it is; made by `new`."""
 
     tree: Tree
+    grafted: type[HTTPHandler] | None = None
+    """What answers instead, where the tree has a WSGI application."""
     decodes_path = True
     any_method = True
 
-    @classmethod
-    def methods(cls) -> list[str]:
-        """Those that are common; pages may know others."""
-        return ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
-
     def respond(self) -> Result:
         request = self.request
+        if self.grafted is not None:
+            host: Any = self.grafted(request, self.groups)
+            host._response = self._response
+            host.auth = getattr(self, "auth", None)
+            result: Result = host.respond()
+            self._response = host._response
+            return result
         head = request.head
         path, _, query = head.resource.partition("?")
         path = join(_decoded(path))
@@ -100,7 +105,7 @@ class ObjectsHandler(HTTPHandler):
         except Exception:  # what comes so far is in no page's hands any more
             log(traceback=True, severity=40)
             serving.clear()
-            self.response.headers.set("Content-Type", "text/plain")
+            self.take_fields([("Content-Type", "text/plain")])
             return 500, BARE_ERROR
 
     def _run(self, app: Application, method: str, path: str, query: str) -> None:
@@ -144,7 +149,7 @@ class ObjectsHandler(HTTPHandler):
                 body, is_whole = iter(()), False  # as long as its Content-Length says, or as nobody knows
             elif is_whole:
                 body = b"".join(body)
-            headers = self._headers(response.header_list, len(body) if is_whole else None)
+            fields = _fields_of(response.header_list, len(body) if is_whole else None)
         except BaseException:
             app.release_serving()
             raise
@@ -157,18 +162,8 @@ class ObjectsHandler(HTTPHandler):
             body = body.file
         else:
             body = _Pieces(body, _Ending(app))
-        self._response = headers
+        self.take_fields(fields)
         return (status, body) if reason == REASONS.get(status) else (status, reason, body)
-
-    def _headers(self, header_list: list[tuple[bytes, bytes]], known: int | None) -> PlainResponse:
-        """The fields to send. known: the body's length, if it is; a Content-Length that says the same is left out."""
-        response = PlainResponse()
-        add = response.headers.add
-        for name, value in header_list:
-            if known is not None and name == b"Content-Length" and value == b"%d" % known:
-                continue
-            add(name.decode("latin-1"), value.decode("latin-1"))
-        return response
 
 
 class _Ending:
@@ -241,6 +236,15 @@ class _Pieces:
         finally:
             ending.pause()
             ending.end()
+
+
+def _fields_of(header_list: list[tuple[bytes, bytes]], known: int | None) -> list[tuple[str, str]]:
+    """The fields to send. known: the body's length, if it is; a Content-Length that says the same is left out."""
+    return [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in header_list
+        if known is None or name != b"Content-Length" or value != b"%d" % known
+    ]
 
 
 def _decoded(path: str) -> str:

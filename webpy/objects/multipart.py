@@ -1,14 +1,18 @@
 """Owns the reading of multipart bodies (RFC 2046 section 5.1, RFC 7578): `Part`, and what becomes of the parts.
 
-Wrong ones are 400, where CherryPy answers 500.
+They are taken apart by `webpy.form`'s parser. Wrong ones are 400, where CherryPy answers 500.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Iterator
 from typing import IO, Any
 
-from .body import Entity, add_param, process_urlencoded
+from ..errors import HTTPError as PlainError
+from ..form.parts import multipart_events
+from .body import Entity, SizedReader, add_param, process_urlencoded
 from .errors import HTTPError
 from .fields import HeaderMap
 
@@ -17,14 +21,17 @@ __all__ = ["Part", "process_form_data", "process_multipart", "process_unknown_mu
 _BOUNDARY = re.compile("[ -~]{0,200}[!-~]")
 _MOST_PARTS = 1000
 _DEEPEST = 5
-_LINE_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 16
+_SPOOLED_BYTES = 1 << 16  # of a part, before it goes to the disk
 _HEADERS_BYTES = 1 << 14  # of a part
+_MOST_HEADERS = 256
 
 
 class Part(Entity):
     """A part of a multipart body: `value` (bytes) where it is short, else `file`, which is at its beginning.
 
-    headers: the part's own; maxrambytes: of a value, before it goes to a file. A part with a filename is always a file.
+    fp: the part's content; headers: the part's own; maxrambytes: of a value, before it goes to a file. A part with a
+    filename is always a file.
     """
 
     attempt_charsets = ("us-ascii", "utf-8")
@@ -37,35 +44,6 @@ class Part(Entity):
         self.boundary = boundary
         self.file: IO[bytes] | None = None
         self.value: bytes | None = None
-
-    @classmethod
-    def from_fp(cls, fp: Any, boundary: bytes) -> Part:
-        """The part that begins here."""
-        return cls(fp, cls.read_headers(fp), boundary)
-
-    @classmethod
-    def read_headers(cls, fp: Any) -> HeaderMap:
-        """The fields of the part that begins here, the empty line behind them included."""
-        headers = HeaderMap()
-        name = ""
-        left = _HEADERS_BYTES
-        while (line := fp.readline(_LINE_BYTES)) != b"\r\n":
-            left -= len(line)
-            if left < 0:
-                raise HTTPError(400, f"A part of the multipart body has headers of more than {_HEADERS_BYTES} bytes.")
-            if not line.endswith(b"\r\n"):
-                raise HTTPError(400, "A part of the multipart body has no end of its headers.")
-            text = line.decode("latin-1")
-            if text[0] not in " \t":
-                name, colon, text = text.partition(":")
-                name = name.strip()
-                if not colon or not name:
-                    raise HTTPError(400, "A part of the multipart body has a malformed header.")
-            elif not name:
-                raise HTTPError(400, "A part of the multipart body has a malformed header.")
-            so_far = headers.get(name)
-            headers[name] = f"{so_far}, {text.strip()}" if so_far else text.strip()
-        return headers
 
     def fullvalue(self) -> str:
         """The value as text."""
@@ -90,43 +68,22 @@ class Part(Entity):
 
     def read_into_file(self, fp_out: IO[bytes] | None = None) -> IO[bytes]:
         """Write the part to a file, a temporary one unless given."""
+        if fp_out is None and type(self).make_file is Entity.make_file:
+            file: IO[bytes] = self.fp.fp  # it is in one already
+            file.seek(0)
+            return file
         file = self.make_file() if fp_out is None else fp_out
-        self.read_lines_to_boundary(file)
+        self.read(fp_out=file)
+        file.seek(0)
         return file
 
     def read_lines_to_boundary(self, fp_out: IO[bytes] | None = None) -> Any:
         """The part as bytes if it is short and `fp_out` is None, else the file it is in."""
-        lines: list[bytes] = []
-        seen = 0
-        ending = b""  # of the line before: the one in front of a boundary belongs to the boundary
-        at_start = True
-        while True:
-            line = self.fp.readline(_LINE_BYTES)
-            if not line:
-                raise HTTPError(400, "The multipart body ends without its closing boundary.")
-            if at_start and line.startswith(b"--"):
-                stripped = line.strip()
-                if stripped == self.boundary:
-                    break
-                if stripped == self.boundary + b"--":
-                    self.fp.finish()
-                    break
-            at_start = line.endswith(b"\n")
-            content = line.removesuffix(b"\n").removesuffix(b"\r") if at_start else line
-            piece = ending + content
-            ending = line[len(content) :]
-            if fp_out is not None:
-                fp_out.write(piece)
-                continue
-            lines.append(piece)
-            seen += len(piece)
-            if seen > self.maxrambytes:
-                fp_out = self.make_file()
-                fp_out.writelines(lines)
         if fp_out is None:
-            return b"".join(lines)
-        fp_out.seek(0)
-        return fp_out
+            if self.fp.length <= self.maxrambytes:
+                return self.read()
+            return self.read_into_file()
+        return self.read_into_file(fp_out)
 
 
 def process_multipart(entity: Any) -> None:
@@ -137,17 +94,78 @@ def process_multipart(entity: Any) -> None:
     depth = getattr(entity, "depth", 0) + 1
     if depth > _DEEPEST:
         raise HTTPError(400, f"The multipart body is nested deeper than {_DEEPEST} levels.")
-    boundary = b"--" + said.encode("ascii")
-    while (line := entity.fp.readline(_LINE_BYTES)).strip() != boundary:
-        if not line:
-            return
-    while not entity.fp.done:
-        if len(entity.parts) >= _MOST_PARTS:
-            raise HTTPError(413, f"The multipart body has more than {_MOST_PARTS} parts.")
-        part = entity.part_class.from_fp(entity.fp, boundary)
-        part.depth = depth
-        entity.parts.append(part)
-        part.process()
+    try:
+        for headers, content, length in _contents(entity.fp, said.encode("ascii")):
+            part = None
+            try:
+                part = entity.part_class(SizedReader(content, length, None), headers, b"--" + said.encode("ascii"))
+                part.depth = depth
+                entity.parts.append(part)
+                part.process()
+            finally:
+                if part is None or part.file is not content:
+                    content.close()
+    except PlainError as error:
+        raise HTTPError(error.status, str(error.message).rstrip("\n")) from None
+
+
+def _contents(stream: Any, boundary: bytes) -> Iterator[tuple[HeaderMap, IO[bytes], int]]:
+    """Headers, content and its length of each part, one at a time. The caller closes the content."""
+    body = _Body(stream, b"--" + boundary)
+    content: Any = None
+    headers = HeaderMap()
+    count = length = 0
+    try:
+        for event in multipart_events(
+            body, boundary, max_headers=_MOST_HEADERS, max_header_bytes=_HEADERS_BYTES, any_type=True
+        ):
+            if event is None:
+                content.seek(0)
+                taken, content = content, None
+                yield headers, taken, length
+            elif isinstance(event, (bytes, bytearray)):
+                content.write(event)
+                length += len(event)
+            else:
+                count += 1
+                if count > _MOST_PARTS:
+                    raise HTTPError(413, f"The multipart body has more than {_MOST_PARTS} parts.")
+                headers = _read_headers(event.headerlist)
+                content, length = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES), 0  # noqa: SIM115 - the caller's
+    except PlainError:
+        if body.has_boundary:
+            raise
+    finally:
+        if content is not None:
+            content.close()
+
+
+class _Body:
+    """A body in pieces. One in which its boundary never comes has no parts, and is no error."""
+
+    def __init__(self, stream: Any, boundary: bytes) -> None:
+        self._stream = stream
+        self._boundary = boundary
+        self.has_boundary = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        end = b""
+        while piece := self._stream.read(_PIECE_BYTES):
+            if not self.has_boundary:
+                self.has_boundary = self._boundary in end + piece
+                end = piece[-len(self._boundary) :]
+            yield piece
+
+
+def _read_headers(found: list[tuple[str, str]]) -> HeaderMap:
+    """Those of a part, several of one name as one. Raises HTTPError 400 for too many."""
+    headers = HeaderMap()
+    if sum(len(name) + len(value) + 4 for name, value in found) > _HEADERS_BYTES:
+        raise HTTPError(400, f"A part of the multipart body has headers of more than {_HEADERS_BYTES} bytes.")
+    for name, value in found:
+        so_far = headers.get(name)
+        headers[name] = f"{so_far}, {value.strip()}" if so_far else value.strip()
+    return headers
 
 
 def process_form_data(entity: Any) -> None:
@@ -157,8 +175,14 @@ def process_form_data(entity: Any) -> None:
     for part in entity.parts:
         if part.name is None:
             unnamed.append(part)
+        elif part.filename is not None:
+            add_param(entity.params, part.name, part)
         else:
-            add_param(entity.params, part.name, part.fullvalue() if part.filename is None else part)
+            try:
+                add_param(entity.params, part.name, part.fullvalue())
+            finally:
+                if part.file is not None:  # nobody sees the part any more
+                    part.file.close()
     entity.parts = unnamed
 
 

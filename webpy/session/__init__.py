@@ -35,7 +35,8 @@ is pickled. What cannot be kept is an exception when it is saved (500), and noth
 The cookie holds 256 random bits, the store only their SHA-256: who can read the store still cannot take over a session.
 It is HttpOnly, SameSite=Lax and, under TLS, Secure. An id that is unknown, expired or made up is never taken over: the
 client gets a new one. The answer of a handler that touched the session says `Vary: Cookie` and, unless the handler
-said something else, `Cache-Control: private, no-cache`.
+said something else, `Cache-Control: private, no-cache`. What the handler says holds, but for `public` and `s-maxage`:
+no cache that several clients share may keep such an answer.
 
 Options, attributes of the handler class, which are checked when it is made:
 

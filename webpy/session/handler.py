@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..caching import private
 from ..cookies import CookieMixIn, format_cookie, put
 from ..errors import HTTPError
 from ..headers import HTTPHeaders
+from ..order import Rank
 from ..store import Store, StoreError
 from .keeper import SessionBusy, SessionLost, Terms
 from .registry import find_keeper
@@ -31,6 +33,8 @@ class SessionMixIn(CookieMixIn):
 
     Raises, when the class is made: ValueError for a cookie that browsers would not take, or as `webpy.store.open`.
     """
+
+    mixin_rank = Rank.SESSION
 
     session_store: str | Store | None = None
     session_idle_s: float = 1800.0
@@ -140,8 +144,9 @@ class SessionMixIn(CookieMixIn):
         vary = ",".join(headers.getlist("Vary"))
         if not {"*", "cookie"} & {member.strip().lower() for member in vary.split(",")}:
             headers.add("Vary", "Cookie")
-        if "Cache-Control" not in headers:
-            headers.set("Cache-Control", "private, no-cache")
+        stated = ",".join(headers.getlist("Cache-Control"))
+        if private(stated) != stated:
+            headers.set("Cache-Control", private(stated))
         if self._session_field is not None:
             put(headers, self._session_field)
 

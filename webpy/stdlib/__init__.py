@@ -16,6 +16,10 @@ or a script that starts its own server, with its import changed, here and nowher
     HTTPServer(("localhost", 8080), GetHandler).serve_forever()
 
 `new(GetHandler)` gives routes of all paths, to be put last beside others: `{"/status": Status, **new(GetHandler)}`.
+`new(GetHandler, "/old")` gives those below /old, which `self.path` then begins with. Mix-ins stand before it:
+
+    class Private(webpy.auth.BasicAuthMixIn, webpy.stdlib.StdlibHandler): ...
+    routes = webpy.stdlib.new(GetHandler, handler=Private)
 
 What a handler finds: all that `http.server` documents, as each request gets an object of the class and a thread of its
 own. `rfile` ends where the body ends, chunked bodies too; `wfile` is sent as it is written once an answer is longer
@@ -62,7 +66,7 @@ From `cgi.FieldStorage`, which Python 3.13 removed: its form was
 
 and becomes
 
-    form = webpy.stdlib.form(self)              # needs `pip install 'webpy[form]'` for forms with files
+    form = webpy.stdlib.form(self)              # forms with files: pip install 'webpy[form]'
 
     form["name"].value, form.getvalue("name")   form["name"], form.get("name")
     form.getfirst("name"), form.getlist("name") form.getlist("name")[0], form.getlist("name")
@@ -78,7 +82,7 @@ from __future__ import annotations
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 
 from .fields import form
-from .handler import new
+from .handler import StdlibHandler, new
 from .scripts import CGIHTTPRequestHandler
 from .server import HTTPServer, HTTPSServer, ThreadingHTTPServer, ThreadingHTTPSServer
 
@@ -88,6 +92,7 @@ __all__ = [
     "HTTPSServer",
     "HTTPServer",
     "SimpleHTTPRequestHandler",
+    "StdlibHandler",
     "ThreadingHTTPSServer",
     "ThreadingHTTPServer",
     "form",

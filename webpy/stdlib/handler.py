@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import io
 import logging
+import re
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from socketserver import BaseRequestHandler
@@ -16,9 +17,10 @@ from typing import IO, Any
 
 from ..errors import HTTPError
 from ..handler import HTTPHandler
+from ..hosting import HostHandler, host_class
 from ..request import Request
 from ..response import Result
-from ..routes import Groups
+from ..routes import Groups, mount_point
 from .channel import Channel
 from .threads import Threads
 from .wire import Wire
@@ -27,27 +29,46 @@ __all__ = ["Factory", "StdlibHandler", "hosted", "new", "routes_of"]
 
 Factory = Callable[..., BaseRequestHandler]
 
+_ALL = "/.*|\\*"
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*")  # segments, RFC 3986 section 3.3
+
 _log = logging.getLogger("webpy")
 _threads = Threads()
 
 
-def new(handler: Factory) -> dict[str, type[HTTPHandler]]:
-    """Routes that answer every path by `handler`: a subclass of `http.server.BaseHTTPRequestHandler`, a
+def new(
+    factory: Factory, /, remote: str = "", *, handler: type[StdlibHandler] | None = None
+) -> dict[str, type[HTTPHandler]]:
+    """Routes that answer every path below `remote` by `factory`: a subclass of `http.server.BaseHTTPRequestHandler`, a
     `functools.partial` of one, or whatever is called like one, with connection, client's address and server.
+
+    remote: a path without a slash at its end, percent-encoded; empty for all paths. What `self.path` is begins with it,
+    as such a handler knows no other place than the top. handler: a subclass of `StdlibHandler`, for example with a
+    mix-in in front. Raises TypeError for a factory that cannot be called, or another handler, ValueError for another
+    `remote`.
     """
-    kind = hosted(handler)
-    return routes_of(kind, kind, Server(handler))
+    base = host_class(handler, StdlibHandler, "webpy.stdlib.new")
+    if not callable(factory):
+        raise TypeError(f"webpy.stdlib.new: got {factory!r:.60}, wanted a subclass of BaseHTTPRequestHandler")
+    if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
+        raise ValueError(f"remote: got {remote!r}, wanted a path such as '/old', without a slash at its end")
+    remote = mount_point(remote)
+    kind = hosted(factory)
+    (made,) = routes_of(kind, kind, Server(factory), base).values()
+    return {f"{re.escape(remote)}(?:/.*|\\?.*)?" if remote else _ALL: made}
 
 
-def routes_of(handler: Factory, answer: Callable[..., object], server: Any) -> dict[str, type[HTTPHandler]]:
+def routes_of(
+    handler: Factory, answer: Callable[..., object], server: Any, base: type[StdlibHandler] | None = None
+) -> dict[str, type[HTTPHandler]]:
     """Routes that answer every path by `answer`, called with connection, client's address and `server`.
 
-    handler: what `answer` makes in the end, after `hosted`.
+    handler: what `answer` makes in the end, after `hosted`; base: what the route's handler is made from.
     """
     kind: Any = handler.func if isinstance(handler, functools.partial) else handler
     name = getattr(kind, "__name__", type(kind).__name__)
     members = {"answer": staticmethod(answer), "kind": kind, "server": server}
-    return {"/.*|\\*": type(name, (StdlibHandler,), members)}
+    return {_ALL: type(name, (base or StdlibHandler,), members)}
 
 
 class Server:
@@ -60,7 +81,7 @@ class Server:
         self.server_port = 0
 
 
-class StdlibHandler(HTTPHandler):
+class StdlibHandler(HostHandler):
     """Answers any method by what `answer` does on a connection; made by `routes_of`."""
 
     decodes_path = True  # not by itself, but SimpleHTTPRequestHandler does
@@ -75,6 +96,8 @@ class StdlibHandler(HTTPHandler):
 
     def check_continue(self) -> bool:
         """Ask `handle_expect_100` of a class that has its own; what it answers in place of 100 is sent."""
+        if super().check_continue() is False:
+            return False
         kind = self.kind
         asks = getattr(kind, "handle_expect_100", None)
         if not isinstance(kind, type) or asks is BaseHTTPRequestHandler.handle_expect_100:
@@ -99,7 +122,7 @@ class StdlibHandler(HTTPHandler):
         wire = self._wire(channel, received)
         _threads.run(functools.partial(self._run, channel, wire))
         body = channel.wait()
-        self.response.headers = channel.headers
+        self.take_fields(channel.headers)
         if body is not None and channel.failure is not None:
             _log.error("%s raised behind its answer", type(self).__qualname__, exc_info=channel.failure)
         result = channel if body is None else body

@@ -17,7 +17,7 @@ from ..accesslog import AccessFormat, compile_format
 from ..protocol import Limits
 from ..routes import RouteTable, compile_routes
 from ..supervisor import LoadError
-from ..tls import make_context
+from ..tls import PemFiles, make_context
 from .accepting import Acceptor
 from .clock import Clock
 from .core import Core
@@ -82,6 +82,7 @@ class WebApplication:
         self._access = self._access_format()
         self._routes: RouteTable | None = None
         self._tls: ssl.SSLContext | None = None
+        self._pem_files = PemFiles(resolved.settings)
 
     def load(self) -> None:
         """Load the application, its routes and certificates (in the zygote)."""
@@ -93,7 +94,7 @@ class WebApplication:
                 self._resolved = self._resolved.with_keywords(site.settings)
                 self._access = self._access_format()
             self._routes = compile_routes(site.routes, dict(site.error_routes))
-            self._tls = make_context(self._resolved.settings)
+            self._tls = make_context(self._resolved.settings, self._pem_files)
         except ValueError as error:  # settings, a route, a certificate: the text says which
             raise LoadError(str(error)) from error
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):

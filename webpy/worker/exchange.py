@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, BadResult, file_range, render
 from ..errors import HTTPError, HTTPErrorHandler
+from ..merging import add_cookies
 from ..request import Request
 from .clock import SERVER
 from .connection import Connection, Phase
@@ -223,6 +224,7 @@ class Exchange:
 
     def _ask(self, plan: Plan, request: Request) -> tuple[Any, tuple[Any, Any] | None]:
         """The handler, and the error handler and its result if it refuses."""
+        handler = None
         try:
             handler = plan.handler(request, plan.groups)
             if not plan.answers:
@@ -231,7 +233,7 @@ class Exchange:
             if handler.check_continue() is False:
                 raise HTTPError(417)
         except BaseException as error:
-            return None, self.failed(plan, request, error)
+            return None, self.failed(plan, request, error, handler)
         return handler, None
 
     # -- whoever ran the handler --------------------------------------------------------------------------------------
@@ -243,13 +245,16 @@ class Exchange:
                 handler = plan.handler(request, plan.groups)
             return handler, plan.call(handler)
         except BaseException as error:
-            return self.failed(plan, request, error)
+            return self.failed(plan, request, error, handler)
 
-    def failed(self, plan: Plan, request: Request, error: BaseException) -> tuple[Any, Any]:
-        """The error handler and its result for what a handler raised; anything but HTTPError is logged and a 500.
+    def failed(
+        self, plan: Plan, request: Request, error: BaseException, handler: HTTPHandler | None = None
+    ) -> tuple[Any, Any]:
+        """The error handler and its result for what `handler` raised; anything but HTTPError is logged and a 500.
 
-        So is SystemExit, KeyboardInterrupt or GeneratorExit: a handler ends its request, never the worker. Raises
-        nothing. Not for whoever holds the lead.
+        So is SystemExit, KeyboardInterrupt or GeneratorExit: a handler ends its request, never the worker. Cookies that
+        the handler had set are sent with an HTTPError, which it meant, and with nothing else. Raises nothing. Not for
+        whoever holds the lead.
         """
         log = self._core.log.now
         told: Any = error
@@ -259,9 +264,15 @@ class Exchange:
             else:
                 log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
             told = HTTPError(500)
+            handler = None
         try:
             renderer: Any = self._routes.error_handler(request, told)
             result = renderer.respond()
+            response = None if handler is None else handler._response
+            if response is not None and (cookies := response.headers.getlist("Set-Cookie")):
+                own = renderer.response.headers.getlist("Set-Cookie")
+                add_cookies(renderer.response.headers, cookies)
+                add_cookies(renderer.response.headers, own)  # the error's own come last, and win
             if request.has_error_headers:
                 renderer.response.headers.add_missing(request.error_headers)
         except BaseException as again:

@@ -260,12 +260,12 @@ class Loop:
                 # Whatever is the application's runs in here, and is let go of in here: the names that hold it are bound
                 # anew nowhere else.
                 try:
-                    output = prefix = none
+                    output = prefix = handler = none
                     try:
                         handler = plan.handler(request, plan.groups)
                         result = plan.call(handler)
                     except BaseException as error:
-                        handler, result = exchange.failed(plan, request, error)
+                        handler, result = exchange.failed(plan, request, error, handler)
                     last_request = request
                     if plan.plain and plain_log:
                         try:

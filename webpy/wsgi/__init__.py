@@ -7,7 +7,14 @@
         **webpy.wsgi.new(app, "/shop"),             # an application below /shop
     }
 
-`new(app, remote='')` gives routes: every path below `remote` goes to `app`, with `remote` as SCRIPT_NAME.
+`new(app, remote='', *, handler=WSGIHandler)` gives routes: every path below `remote` goes to `app`, with `remote` as
+SCRIPT_NAME. Mix-ins stand before the application:
+
+    class Private(BasicAuthMixIn, CompressionMixIn, webpy.wsgi.WSGIHandler): ...
+    routes = webpy.wsgi.new(app, "/shop", handler=Private)
+
+What they set is sent beside the application's fields: cookies, challenges and members of Vary add up, any other field
+of the application's takes the place of theirs. Behind a login it finds REMOTE_USER and AUTH_TYPE.
 
 What an application gets beyond PEP 3333: `wsgi.input_terminated` (the input ends where the body ends), a CONTENT_LENGTH
 also for a chunked body (which has been received by then), REQUEST_URI and RAW_URI (the request target as sent), and

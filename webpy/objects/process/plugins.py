@@ -114,8 +114,10 @@ class PIDFile(SimplePlugin):
         self.pidfile = pidfile
 
     def start(self) -> None:
-        """Write it."""
-        Path(self.pidfile).write_text(f"{os.getpid()}\n")
+        """Write it, but through no link and into no pipe that somebody has put there."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with open(os.open(self.pidfile, flags, 0o644), "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
 
     start.priority = 70  # type: ignore[attr-defined]
 

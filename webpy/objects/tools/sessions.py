@@ -14,8 +14,9 @@ Options, below `tools.sessions.`:
   `file` and `memcached`, and also takes a URL of `webpy.store`, such as `redis://localhost`. A `webpy.store.Store`
   is given as `store`.
 - `timeout`: the minutes that an unused session lasts, and its cookie: 60.
-- `name`, `path`, `path_header`, `domain`, `secure`, `httponly`: of the cookie, `session_id` and `/`; `persistent`:
-  False has the cookie end with the browser.
+- `name`, `path`, `path_header`, `domain`, `secure`, `httponly`, `samesite`: of the cookie, `session_id` and `/`;
+  `persistent`: False has the cookie end with the browser. It is HttpOnly and SameSite=Lax, which CherryPy's is not,
+  unless `httponly` is False and `samesite` is "Strict", "None" or False.
 - `locking`: `implicit` or `explicit`, a session is this request's alone from the first touch; `early`: from before the
   body is read. `lock_timeout`: the seconds that other requests of it wait before they get 503: 10.
 
@@ -45,6 +46,7 @@ __all__ = ["SessionTool", "close", "expire", "init", "save", "set_response_cooki
 
 _ONE_YEAR_S = 365 * 86400
 _LAST_OF_ITS_POINT = 90
+_SAME_SITE = ("Lax", "Strict", "None")
 
 
 def init(
@@ -57,12 +59,14 @@ def init(
     secure: bool = False,
     clean_freq: float = 5,
     persistent: bool = True,
-    httponly: bool = False,
+    httponly: bool = True,
     debug: bool = False,
     storage_class: type[Session] | None = None,
+    samesite: str | bool | None = "Lax",
     **options: Any,
 ) -> None:
-    """Find the request's session and set its cookie. Raises ValueError for a storage type that there is none of."""
+    """Find the request's session and set its cookie. Raises ValueError for a storage type that there is none of, and
+    for a `samesite` that browsers do not know."""
     if hasattr(request, "_session_init_flag"):
         return
     request._session_init_flag = True
@@ -75,7 +79,7 @@ def init(
         response.cookie[name] = id
 
     session.id_observers.append(tell)
-    set_response_cookie(path, path_header, name, timeout if persistent else None, domain, secure, httponly)
+    set_response_cookie(path, path_header, name, timeout if persistent else None, domain, secure, httponly, samesite)
 
 
 def set_response_cookie(
@@ -85,9 +89,14 @@ def set_response_cookie(
     timeout: float | None = 60,
     domain: str | None = None,
     secure: bool = False,
-    httponly: bool = False,
+    httponly: bool = True,
+    samesite: str | bool | None = "Lax",
 ) -> None:
     """Set the session's cookie: see the options. timeout: None, and it ends with the browser."""
+    if samesite and samesite not in _SAME_SITE:
+        raise ValueError(f"tools.sessions.samesite: got {samesite!r}, wanted one of {', '.join(_SAME_SITE)}, or False")
+    if samesite == "None" and not secure:
+        raise ValueError("tools.sessions.samesite: 'None' wants tools.sessions.secure, or browsers drop the cookie")
     cookie = response.cookie
     cookie[name] = serving.session.id
     cookie[name]["path"] = path or request.headers.get(path_header or "") or "/"
@@ -100,6 +109,8 @@ def set_response_cookie(
         cookie[name]["secure"] = 1
     if httponly:
         cookie[name]["httponly"] = 1
+    if samesite:
+        cookie[name]["samesite"] = samesite
 
 
 def expire() -> None:

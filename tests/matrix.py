@@ -1,0 +1,168 @@
+"""The table of hosts and mix-ins that test_matrix.py asks: every pair of mix-ins before every host, in both orders.
+
+Imported by the test for the table, and by its server for the routes, in a folder that holds "files/a.txt" and
+"scripts/a.txt".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import webpy
+import webpy.cgi
+import webpy.file
+import webpy.objects
+import webpy.stdlib
+import webpy.wsgi
+from webpy.auth import BasicAuthMixIn
+from webpy.caching import CachingMixIn
+from webpy.compression import CompressionMixIn
+from webpy.cors import CORSMixIn
+from webpy.requestid import RequestIDMixIn
+from webpy.session import SessionMixIn
+
+TEXT = "A line that is there again and again.\n" * 60
+OWN = [("Content-Type", "text/plain; charset=utf-8"), ("Set-Cookie", "host=1; Path=/"), ("Vary", "X-Host")]
+CLIENTS = ("ann", "bob")
+
+
+class Native(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        for name, value in OWN:
+            self.response.headers.add(name, value)
+        return 200, TEXT
+
+
+def whole(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    start_response("200 OK", [*OWN, ("Content-Length", str(len(TEXT)))])
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else TEXT.encode()]
+
+
+class Closing:
+    """As Flask answers: one piece, its length told before, and something to close."""
+
+    def __init__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
+        start_response("200 OK", [*OWN, ("Content-Length", str(len(TEXT)))])
+        self.pieces = [] if environ["REQUEST_METHOD"] == "HEAD" else [TEXT.encode()]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+    def close(self) -> None:
+        pass
+
+
+def pieces(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+    start_response("200 OK", list(OWN))
+    for line in TEXT.splitlines(True):
+        yield line.encode()
+
+
+class Standard(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name, value in OWN:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(TEXT)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(TEXT.encode())
+
+    do_HEAD = do_GET
+
+
+class Page:
+    @webpy.objects.expose
+    def default(self, *args: str) -> bytes:
+        headers = webpy.objects.response.headers
+        headers["Content-Type"], headers["Vary"] = OWN[0][1], OWN[2][1]
+        webpy.objects.response.cookie["host"] = "1"
+        webpy.objects.response.cookie["host"]["path"] = "/"
+        return TEXT.encode()
+
+
+def _grafted(place: str, handler: Any) -> dict[str, Any]:
+    """A WSGI application in a tree of pages."""
+    tree = webpy.objects.Tree()
+    tree.mount(Page(), "")
+    tree.graft(whole, place)
+    found = webpy.objects.new(tree, handler=handler)
+    return {regex: made for regex, made in found.items() if regex != "/.*"}
+
+
+#: name to: what the mix-ins stand before, and how routes at a path come of the class
+HOSTS: dict[str, tuple[type[webpy.HTTPHandler], Callable[[str, Any], dict[str, Any]]]] = {
+    "native": (Native, lambda place, handler: {f"{place}/a.txt": handler}),
+    "wsgi": (webpy.wsgi.WSGIHandler, lambda place, handler: webpy.wsgi.new(whole, place, handler=handler)),
+    "wsgi-closing": (webpy.wsgi.WSGIHandler, lambda place, handler: webpy.wsgi.new(Closing, place, handler=handler)),
+    "wsgi-pieces": (webpy.wsgi.WSGIHandler, lambda place, handler: webpy.wsgi.new(pieces, place, handler=handler)),
+    "stdlib": (webpy.stdlib.StdlibHandler, lambda place, handler: webpy.stdlib.new(Standard, place, handler=handler)),
+    "objects": (webpy.objects.ObjectsHandler, lambda place, made: webpy.objects.new(Page(), place, handler=made)),
+    "grafted": (webpy.objects.ObjectsHandler, _grafted),
+    "cgi": (webpy.cgi.CGIHandler, lambda place, handler: webpy.cgi.new("scripts", place, handler=handler, user=None)),
+    "file": (webpy.file.PathHandler, lambda place, handler: webpy.file.new("files", place, handler=handler)),
+}
+
+MIXINS: dict[str, type[webpy.HTTPHandler]] = {
+    "id": RequestIDMixIn,
+    "cors": CORSMixIn,
+    "auth": BasicAuthMixIn,
+    "session": SessionMixIn,
+    "compression": CompressionMixIn,
+    "caching": CachingMixIn,
+}
+
+#: (outer, inner) of which the outer has to be the inner: see webpy.order
+WRONG = {("auth", "cors"), ("caching", "auth"), ("caching", "session"), ("caching", "compression")}
+
+PAIRS = list(itertools.combinations(MIXINS, 2))
+ALL = tuple(MIXINS)
+
+
+class Touching(webpy.HTTPHandler):
+    """A user's own mix-in: has no rank; touches the session where there is one."""
+
+    def respond(self) -> Any:
+        if isinstance(self, SessionMixIn):
+            self.session["client"] = self.request.headers["X-Client"]
+        return super().respond()
+
+
+class Settings:
+    """What the mix-ins are told, whichever of them there are."""
+
+    realm = "matrix"
+    cors_origins = tuple(f"https://{name}.example" for name in CLIENTS)
+    cors_credentials = True
+    compression_codings = ("gzip",)
+
+    def login(self, user: str, password: str) -> str | None:
+        return user if password == user[::-1] else None
+
+
+def made(mixins: tuple[str, ...], host: str) -> type[webpy.HTTPHandler]:
+    """The class of these mix-ins, the outermost first, before a host. Raises TypeError for a wrong order."""
+    bases = (Settings, *(MIXINS[name] for name in mixins), Touching, HOSTS[host][0])
+    return type("Made", bases, {"cache_control": "public, max-age=60"} if "caching" in mixins else {})
+
+
+def orders(pair: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Those that are right."""
+    return [pair] if len(pair) > 2 else [order for order in itertools.permutations(pair) if order not in WRONG]
+
+
+def place_of(mixins: tuple[str, ...], host: str) -> str:
+    return "/" + "-".join((host, *mixins))
+
+
+def build() -> dict[str, Any]:
+    """The routes of the whole table."""
+    routes: dict[str, Any] = {}
+    for host, (_, new) in HOSTS.items():
+        for pair in (*PAIRS, ALL):
+            for mixins in orders(pair):
+                routes.update(new(place_of(mixins, host), made(mixins, host)))
+    return routes

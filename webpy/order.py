@@ -1,0 +1,72 @@
+"""Owns the order of mix-ins: which has to stand before which other in a handler's list of bases, and why.
+
+`class Notes(CORSMixIn, BasicAuthMixIn, CachingMixIn)` runs its mix-ins in the order they are written: the first sees
+the request first and the answer last. Each mix-in of webpy has a rank, the place where it is at its best. Of most pairs
+the order changes nothing; where it decides who gets in or what a cache keeps, the wrong one is a TypeError when the
+class is made. Users' own mix-ins have no rank and may stand anywhere; their subclasses of ours keep the rank.
+
+Called by `HTTPHandler` for every subclass. Knows no mix-in by name.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = ["Rank", "check_order"]
+
+
+class Rank(IntEnum):
+    """The recommended order, outermost first; a mix-in says `mixin_rank = Rank.AUTH`."""
+
+    REQUEST_ID = 1
+    CORS = 2
+    AUTH = 3
+    SESSION = 4
+    COMPRESSION = 5
+    CACHING = 6
+    FORM = 7
+    HOST = 8
+    """What answers by itself: files, scripts, applications of other frameworks."""
+
+
+#: (first, second): why the first has to stand before the second. All other pairs may stand either way.
+_REASONS = {
+    (Rank.CORS, Rank.AUTH): "browsers send their preflights without credentials (Fetch, section 3.2.2), "
+    "and would be refused",
+    (Rank.AUTH, Rank.CACHING): "clients without credentials would be answered 304 or 412 "
+    "instead of 401 (RFC 9110 section 13.2.1)",
+    (Rank.AUTH, Rank.FORM): "forms of clients without credentials would be read",
+    (Rank.SESSION, Rank.CACHING): "a 304 for an answer that depends on the session "
+    "would let shared caches keep it (RFC 9111 section 4.3.4)",
+    (Rank.COMPRESSION, Rank.CACHING): "the compressed answer and the plain one "
+    "would have the same strong ETag (RFC 9110 section 8.8.1)",
+}
+_OF_HOSTS = "the latter answers by itself, and what stands behind it may never run"
+
+
+def check_order(cls: type) -> None:
+    """Raises TypeError, which says the right order, for a class whose mix-ins stand in a wrong one."""
+    ranked: list[tuple[type, Rank]] = [(base, vars(base)["mixin_rank"]) for base in _ranked(cls)]
+    for place, (late, late_rank) in enumerate(ranked):
+        for early, early_rank in ranked[place + 1 :]:
+            reason = _OF_HOSTS if late_rank is Rank.HOST > early_rank else _REASONS.get((early_rank, late_rank))
+            if reason is not None:
+                raise TypeError(
+                    f"{cls.__qualname__}: {_named(cls, early)} must stand before {_named(cls, late)}: {reason}. "
+                    f"The right order is {_right_order(cls, ranked)}"
+                )
+
+
+def _named(cls: type, base: type) -> str:
+    """The name of `base` as the class's author knows it: of what he has written, or the nearest to it."""
+    alone = [kind for kind in cls.__mro__ if issubclass(kind, base) and _ranked(kind) == [base]]
+    written = [kind for kind in alone if kind in cls.__bases__]
+    return (written or alone[-2:])[0].__name__
+
+
+def _ranked(cls: type) -> list[type]:
+    return [base for base in cls.__mro__ if isinstance(vars(base).get("mixin_rank"), Rank)]
+
+
+def _right_order(cls: type, ranked: list[tuple[type, Rank]]) -> str:
+    return ", ".join(dict.fromkeys(_named(cls, base) for base, _ in sorted(ranked, key=lambda pair: pair[1])))
