@@ -26,7 +26,9 @@ class HTTPHandler(Answering):
 
     atomic: one writer, or many readers (GET, HEAD, OPTIONS), of a resource (its path) at a time, across all workers,
     until the method has returned; who waits 30 s in vain is answered with 503.
-    stream: start as soon as the head is there; `request.rfile` then reads the body as it arrives.
+    stream: start as soon as the head is there; `request.rfile` then reads the body as it arrives. As that takes a
+    thread for as long as the client takes, at most half of `--threads` do so at once, and others begin later; under TLS
+    and with `--threads 1` the body is received first.
     decodes_path: the handler percent-decodes the path to find what it answers with, as a host of files or of WSGI
     applications does; beside other routes it then gets no path that another route has under another spelling, and none
     with an escaped "/" or NUL.

@@ -28,6 +28,9 @@ class Peer(Protocol):
     @property
     def gone(self) -> bool: ...
 
+    @property
+    def multithread(self) -> bool: ...
+
 
 class _Headers(HTTPHeaders):
     """A client may leave out any field: `headers[name]` of a missing one is its mistake (400), and a KeyError."""
@@ -164,6 +167,11 @@ class Request:
         it gave, runs.
         """
         return self._peer.gone
+
+    @property
+    def multithread(self) -> bool:
+        """Whether other requests may run in this process meanwhile: False with `--threads 1`."""
+        return self._peer.multithread
 
     @property
     def server_address(self) -> tuple[str, int]:

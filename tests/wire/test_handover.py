@@ -342,16 +342,18 @@ def test_a_killed_worker_leaves_a_line_for_requests_that_wait_or_are_being_sent(
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(server)) for _ in range(8)]
         victim = pid_of(clients[0])
-        for number, client in enumerate(clients):
-            client.send(get(f"/held/{number}"))
-        until(lambda: len(list(tmp_path.glob("began-*"))) >= 2, "handlers run, the others wait for a thread")
         slow = stack.enter_context(Client(server, receive_buffer_bytes=4096))
         slow.send(get("/large/8"))
         slow.take(10)
         upload = stack.enter_context(Client(server))
         upload.send(get("/upload", method="POST", body=b"x" * 5000)[:2000])
-        pid_of_another(server)  # the leader has come round
-        server.wait_for('"GET /pid ', server.log, count=2)
+        for number, client in enumerate(clients):
+            client.send(get(f"/held/{number}"))
+        until(lambda: len(list(tmp_path.glob("began-*"))) >= 2, "handlers run, the others wait for a thread")
+        with Client(server) as bad:
+            bad.send(b"bad\r\n\r\n")
+            assert bad.read().status == 400
+        server.wait_for('"bad" 400 ', server.log)  # the leader has come round
         os.kill(victim, signal.SIGKILL)
         server.wait_for(" killed ", server.log, count=10)
         for client in (*clients, slow, upload):

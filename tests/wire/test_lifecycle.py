@@ -196,8 +196,8 @@ def test_a_stop_finishes_what_runs_and_what_was_accepted(start: Start, tmp_path:
     server = start_workers(start, 1, "--threads", "2")
     with ExitStack() as stack:
         # more than there are threads: some wait for their turn inside the worker
-        clients = [stack.enter_context(Client(server, timeout=20)) for _ in range(6)]
-        worker = pid_of(clients[0])
+        idle, *clients = [stack.enter_context(Client(server, timeout=20)) for _ in range(7)]
+        worker = pid_of(idle)
         for at, client in enumerate(clients):
             client.send(get(f"/held/{at}"))
         until(lambda: len(list(tmp_path.glob("began-*"))) >= 2, "the first handlers run")
@@ -209,11 +209,12 @@ def test_a_stop_finishes_what_runs_and_what_was_accepted(start: Start, tmp_path:
         server.send(number)
         server.wait_for("stopping")
         os.kill(worker, signal.SIGCONT)
+        idle.ended()  # the worker knows that it stops
+        for at in range(6):
+            (tmp_path / f"go-{at}").touch()
         for client in queued:
             assert int(client.read().text) == worker
             client.ended()
-        for at in range(6):
-            (tmp_path / f"go-{at}").touch()
         for at, client in enumerate(clients):
             reply = client.read()
             assert (reply.text, reply.get("Connection")) == (f"{at} {worker}", "close")

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -19,7 +20,7 @@ def make(most: int, lines: int | None = None) -> tuple[Pool, list[Line]]:
     board = Board(1, most)
     found = board.rows[0].lines[:-QUEUE_LINES]
     used = found if lines is None else found[:lines]
-    return Pool(used, most, logging.getLogger("tests.pool")), found
+    return Pool(used, most, logging.getLogger("tests.pool"), lambda function: function()), found
 
 
 class Stops:
@@ -185,7 +186,6 @@ def test_a_thread_plays_one_role_after_the_other_and_gives_its_line_back_clean()
     assert not pool.start(stops)  # every line is taken
     used = [line for line in stops.lines if line is lines[0]]
     assert [line.start[0] for line in used] == [0.0]
-    assert pool.alive == len(lines)
     stops.go.set()
 
 
@@ -210,11 +210,129 @@ def test_a_deposed_leader_joins_where_there_is_room() -> None:
         used.append(line)
         done.set()
 
+    pool.take_place()
     role = pool.join()
     assert role is not None
-    assert pool.join() is None
     thread = threading.Thread(target=role, args=(lines[2],), daemon=True)
     thread.start()
     pool.put((task,))
     assert done.wait(WAIT_S)
     assert used == [lines[2]]
+
+
+# -- places -----------------------------------------------------------------------------------------------------------
+
+
+class Calls:
+    """A pool that notes what it would have the leader call, and tasks that note their turn."""
+
+    def __init__(self, most: int) -> None:
+        self.calls: list[Callable[[], None]] = []
+        board = Board(1, most)
+        lines = board.rows[0].lines[:-QUEUE_LINES]
+        self.pool = Pool(lines, most, logging.getLogger("tests.pool"), self.calls.append)
+        self.order: list[str] = []
+        self.done = threading.Semaphore(0)
+
+    def task(self, name: str) -> tuple[object, ...]:
+        def run(_line: Line) -> None:
+            self.order.append(name)
+            self.done.release()
+
+        return (run,)
+
+    def wait_for(self, *names: str) -> None:
+        assert all(self.done.acquire(timeout=WAIT_S) for _ in names)
+        assert self.order == list(names)
+
+    def free(self, count: int) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while len(self.pool.places) != count:
+            assert time.monotonic() < deadline, f"{len(self.pool.places)} places are free, and not {count}"
+
+
+def test_every_task_takes_a_place_and_gives_it_back() -> None:
+    here = Calls(3)
+    stops = Stops()
+    for left in (2, 1, 0):
+        here.pool.put((stops,))
+        assert len(here.pool.places) == left
+    here.pool.put(here.task("later"))
+    assert stops.wait_for(3)
+    assert not here.order
+    stops.go.set()
+    here.wait_for("later")
+    here.free(3)
+
+
+def test_quick_ones_that_found_no_place_come_first_but_where_there_is_one_place() -> None:
+    for most, wanted in ((2, ("quick", "quicker", "one", "two")), (1, ("one", "quick", "two", "quicker"))):
+        here = Calls(most)
+        stops = [Stops() for _ in range(most)]
+        for stop in stops:
+            here.pool.put((stop,))
+            assert stop.wait_for(1)
+        here.pool.put(here.task("one"))
+        here.pool.put_quick(here.task("quick"))
+        here.pool.put(here.task("two"))
+        here.pool.put_quick(here.task("quicker"))
+        stops[0].go.set()
+        here.wait_for(*wanted)
+        stops[-1].go.set()
+        here.free(most)
+
+
+def test_what_goes_on_with_an_answer_comes_first_of_all() -> None:
+    here = Calls(1)
+    stops = Stops()
+    here.pool.put((stops,))
+    assert stops.wait_for(1)
+    here.pool.put(here.task("one"))
+    here.pool.put_ahead(here.task("ahead"))
+    stops.go.set()
+    here.wait_for("ahead", "one")
+
+
+def test_while_quick_handlers_come_the_last_place_is_theirs() -> None:
+    here = Calls(2)
+    stops = Stops()
+    here.pool.inline = "conn", "plan", time.monotonic()
+    here.pool.put((stops,))
+    here.pool.put(here.task("one"))
+    assert stops.wait_for(1)
+    assert len(here.pool.places) == 1
+    here.pool.inline = "conn", "plan", time.monotonic() - 60
+    here.pool.admit()  # as housekeeping does
+    here.wait_for("one")
+    stops.go.set()
+    here.free(2)
+
+
+def test_a_place_that_becomes_the_last_is_given_back_for_quick_ones() -> None:
+    here = Calls(2)
+    first, second = Stops(), Stops()
+    for stops in (first, second):
+        here.pool.put((stops,))
+        assert stops.wait_for(1)
+    here.pool.put(here.task("one"))
+    here.pool.inline = "conn", "plan", time.monotonic() + 60
+    first.go.set()
+    here.free(1)
+    assert here.calls  # the leader is told, as it may have put something meanwhile
+    here.calls.pop()()
+    assert (len(here.pool.places), here.order) == (1, [])
+    second.go.set()  # has a place, which is not the last
+    here.wait_for("one")
+    here.free(2)
+
+
+def test_a_leader_that_is_deposed_takes_its_place_along() -> None:
+    here = Calls(1)
+    here.pool.take_place()
+    here.pool.put(here.task("one"))
+    assert not here.order
+    role = here.pool.join()
+    assert role is not None
+    threading.Thread(target=role, args=(Board(1, 1).rows[0].lines[0],), daemon=True).start()
+    here.wait_for("one")
+    here.free(1)

@@ -42,8 +42,8 @@ _TOTALS = (
 # a new series after every reload. While one worker replaces another, both are in the sum.
 _WORKERS = (
     ("webpy_worker_connections", "connections", "Open connections of the workers of a slot."),
-    ("webpy_worker_threads", "threads", "Threads for handlers of the workers of a slot."),
-    ("webpy_worker_busy_threads", "busy_threads", "Threads that run a handler, of the workers of a slot."),
+    ("webpy_worker_threads", "threads", "Handlers that may run at once (--threads), of the workers of a slot."),
+    ("webpy_worker_busy_threads", "busy_threads", "Handlers that run on the workers of a slot."),
     ("webpy_worker_queued_requests", "queued", "Requests that wait for a thread of the workers of a slot."),
     ("webpy_worker_memory_bytes", "memory_bytes", "Private memory of the workers of a slot."),
 )

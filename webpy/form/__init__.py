@@ -27,7 +27,7 @@ Options, attributes of the handler:
   or a part's own `charset`).
 - `form_only = True`: other types are answered with 415; if False, their bodies are what they are without this class.
 - `stream = True`: parses while the body arrives, in a thread for as long as the client takes: one copy on the disk
-  instead of two. (Not for a client that asks first, by `Expect: 100-continue`.)
+  instead of two. (Not for a client that asks first, by `Expect: 100-continue`, nor with `--threads 1`.)
 
 Answers: 400 that names the field where the handler asks for one that did not come: `form[name]` raises a KeyError that
 means so, while `in`, `get` and `except KeyError` work as always. 400 too where `field` or `file` find another kind than

@@ -120,6 +120,7 @@ class ObjectsHandler(HostHandler):
             made, _ = app.get_serving(local, remote, request.scheme, "HTTP/1.1")
             made.prev = previous
             made.webpy = request
+            made.multithread = request.multithread
             try:
                 made.run(method, path, query, request.http_version, _fields(request), rfile)
             except InternalRedirect as redirect:

@@ -81,7 +81,12 @@ class Settings:
         "Worker processes; auto: one for each CPU it may use.",
         short="-w",
     )
-    threads: int = _option(kinds.count(1, 4096), 32, _PROCESSES, "Most threads a worker may run handlers on.")
+    threads: int = _option(
+        kinds.count(1, 4096),
+        32,
+        _PROCESSES,
+        "Runs of application code at once in a worker; with 1 it need not be safe for threads.",
+    )
     keepalive: float = _option(kinds.seconds(), 75.0, _TIMES, "Close a connection idle for so long.")
     header_timeout: float = _option(kinds.seconds(zero=False), 10.0, _TIMES, "For the whole head of a request.")
     body_timeout: float = _option(kinds.seconds(zero=False), 30.0, _TIMES, "Between two bytes of a request's body.")

@@ -41,8 +41,8 @@ What differs:
 - Of the server's hooks `server_bind`, `server_activate`, `verify_request` (False is 403), `finish_request` and
   `handle_error` are called, in workers but for the first two. `service_actions`, `get_request`, `process_request`,
   `shutdown_request` and `close_request` are not; so the mix-ins of `socketserver` do no harm and nothing.
-- Each request takes two threads of a worker, one of them of `--threads`. A handler whose client has left runs on until
-  it writes.
+- Each request takes two threads of a worker, one of them of `--threads`. A handler whose client is slow is held in its
+  write, and others run meanwhile; one whose client has left runs on until it writes.
 - `shutdown()` works from a thread, and from a handler, for which it does not wait. `handle_request()` answers one
   request in the program itself, without webpy.
 - TLS: `HTTPSServer(address, Handler, certfile=..., keyfile=...)` instead of a wrapped `socket`.

@@ -1,7 +1,9 @@
 """Owns the answer of a handler of the standard library on its way: from the bytes that it writes to what webpy sends.
 
 The handler runs on a thread of its own and writes whenever it likes, as on a blocking socket. Another thread waits for
-the answer until it is whole, or long, or the handler takes its time; then it is sent while the handler goes on.
+the answer until it is whole, or long, or the handler takes its time. Then the two take turns, as with a generator: the
+handler goes on while the other waits for its next write, and is held in that write until the other comes again. So a
+handler whose client is slow does not run, and of `--threads` no more run than there are.
 
 An answer is as long as its own framing says: what is written behind its Content-Length or its last chunk is dropped,
 as a client of the standard library's server would, and less than that is a failure.
@@ -20,8 +22,7 @@ from ..protocol import REASONS, BodyReader, Limits, ProtocolError, body_allowed
 
 __all__ = ["Channel", "NoAnswer"]
 
-_WHOLE_BYTES = 1 << 16  # a body longer than this is sent while the handler goes on
-_HELD_BYTES = 1 << 18  # that wait for the client, before the handler has to
+_WHOLE_BYTES = 1 << 16  # a body longer than this is sent piece by piece
 _PATIENCE_S = 0.02  # between looks whether a handler has begun to answer and does not end
 _HEAD_BYTES = 1 << 16
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -62,14 +63,15 @@ class Channel:
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
         self._ended = False
-        self._is_taken = False  # piece by piece, while the handler goes on
+        self._is_taken = False  # piece by piece
+        self._may_run = True  # the handler; else it is held in its write
         self._client_left = False
         self._failure: BaseException | None = None
 
     # -- the handler's thread ---------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Take bytes of the answer; waits while the client has too many of them to read.
+        """Take bytes of the answer; waits for whoever sends them, unless they are few.
 
         Raises BrokenPipeError when the client has gone, NoAnswer for what is no answer.
         """
@@ -81,14 +83,18 @@ class Channel:
                 data = self._take_head()
             if data:
                 data = self._body_in(data)
-            if data:
-                self._pieces.append(data)
-                self._held_bytes += len(data)
-            if self._is_taken:
-                self._changed.notify_all()
-            elif self._held_bytes > _WHOLE_BYTES and self._told.locked():
-                self._told.release()
-            while self._held_bytes > _HELD_BYTES and not self._client_left:
+            if not data:
+                return
+            self._pieces.append(data)
+            self._held_bytes += len(data)
+            if not self._is_taken:
+                if self._held_bytes <= _WHOLE_BYTES:
+                    return
+                if self._told.locked():
+                    self._told.release()
+            self._may_run = False
+            self._changed.notify_all()
+            while not (self._may_run or self._client_left):
                 self._changed.wait()
 
     def end(self, failure: BaseException | None = None) -> None:
@@ -195,6 +201,9 @@ class Channel:
         """The body as it is written. Raises what the handler raised."""
         while True:
             with self._changed:
+                if not self._pieces:
+                    self._may_run = True
+                    self._changed.notify_all()
                 while not (self._pieces or self._ended):
                     self._changed.wait()
                 if not self._pieces:
@@ -204,13 +213,14 @@ class Channel:
                 piece = b"".join(self._pieces)
                 self._pieces.clear()
                 self._held_bytes = 0
-                self._changed.notify_all()
             yield piece
 
     def close(self) -> None:
-        """Nobody takes any more of it: the handler's next write fails."""
+        """Nobody takes any more of it: the handler's next write fails. Waits until the handler has returned."""
         with self._changed:
             self._client_left = True
             self._pieces.clear()
             self._held_bytes = 0
             self._changed.notify_all()
+            while not self._ended:
+                self._changed.wait()

@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from .intake import Intake
@@ -39,7 +39,12 @@ class Phase(IntEnum):
 
 
 class Connection:
-    """One client: its socket and where its exchange stands."""
+    """One client: its socket and where its exchange stands.
+
+    multithread: whether several threads of this process may run the application at once; the worker's setting.
+    """
+
+    multithread: ClassVar[bool] = True
 
     __slots__ = (
         "_server_address",

@@ -73,13 +73,15 @@ class Core:
         self.ready: deque[tuple[int, int]] = deque()  # descriptors and events, to be looked at in order
         self.others: dict[int, Callable[[int], None]] = {}  # what to call for descriptors that are no connections
         self.gate = Gate()
-        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, self.log)
+        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, self.log, self.call)
         self.chores = self.pool.chores  # see `aside`
+        self.nothing = Work()  # for what is only let go of
         self.asides: deque[None] = deque()  # as many as tasks were put aside and have not ended
         self.leftovers: list[Any] = []  # what may be the application's, for the leader to let go of outside the lead
         self.faults = Faults(self.log)
         self._resting: set[int] = set()  # descriptors of `others` that are not listened to until the next tick
         self.lines = Lines(self.row.lines[-QUEUE_LINES:])
+        Connection.multithread = settings.threads > 1
         self.wait_s = 0.0  # how long a poll may wait
         self.due_s = 0.0  # when housekeeping is to be called
         self.draining = False  # new connections are others', and the last one ends the worker
@@ -207,6 +209,10 @@ class Core:
             output.finish(None, self.log)
         elif output.plan is not None:
             self.aside(output.plan.work, (output.finish, self.log))
+
+    def is_log(self, work: Work) -> bool:
+        """Whether it is the pace of loggers, which need no place as handlers do."""
+        return work is self._log_work
 
     def _defer_log(self, task: Task) -> None:
         self.aside(self._log_work, task)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import ssl
 import time
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -22,6 +23,7 @@ from .connection import Connection, Phase
 from .core import Core
 from .output import Output, name_of
 from .plan import Plan
+from .pool import Task
 
 __all__ = ["Delivery", "name_of"]
 
@@ -38,7 +40,7 @@ class Delivery:
         conn.output = output
         if output.answer.source is not None:
             if own is None:
-                self._have_pulled(conn, output)
+                self._have_pulled(conn, output, self._core.pool.put_ahead)
             else:
                 self._pull(own, conn)
             return
@@ -182,7 +184,8 @@ class Delivery:
 
     def _break_off(self, conn: Connection, output: Output, error: OSError | None, own: Line | None) -> None:
         """Close a connection in the middle of an answer, so that nobody takes it for whole."""
-        if error is not None and not isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError)):
+        left = conn.phase == Phase.CLOSED or isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError))
+        if error is not None and not left:
             self._core.log.error("the answer of %s broke off: %s", name_of(output.plan, output.request), error)
         self._conclude(conn, output, own, broken=True)
 
@@ -246,21 +249,22 @@ class Delivery:
             conn.since_s = _mono()
         if not whole:
             return
+        output.client_time.end(_mono())
         self._core.watch(conn, select.EPOLLIN)
         if output.answer.source is not None:
-            self._have_pulled(conn, output)
+            self._have_pulled(conn, output, self._core.pool.put)
         else:
             self._core.leftovers.append(output)  # what is the application's is let go of outside the lead
             self._conclude(conn, output, None)
 
-    def _have_pulled(self, conn: Connection, output: Output) -> None:
+    def _have_pulled(self, conn: Connection, output: Output, put: Callable[[Task], None]) -> None:
         lines, plan = self._core.lines, output.plan
         conn.phase = Phase.RUNNING
         if output.line is not None:
             lines.move_on(output.line)
         elif plan is not None:
             output.line = lines.take(conn, plan, _mono())
-        self._core.pool.put((self.pull, conn))
+        put((self.pull, conn))
 
     def resume_plain(
         self,
@@ -319,5 +323,6 @@ class Delivery:
         self._show_waiting(conn, output)
         conn.phase = Phase.WRITING
         conn.since_s = _mono()
+        output.client_time.begin(conn.since_s)
         output.has_moved(conn)  # from here on
         self._core.watch(conn, select.EPOLLOUT)

@@ -1,4 +1,4 @@
-"""Owns the running of handlers: where, how an exception becomes an answer, and what is handed on to be sent.
+"""Owns the running of handlers: where, and what is handed on to be sent.
 
 `run` and `ask` are what pool threads do; `call`, `failed` and `prepare` run the application's code, so nobody calls
 them who holds the lead; the rest is the leader's. A request's handler, its body's iterator and the body's `close` run
@@ -8,8 +8,6 @@ runs its handler, and nobody else changes it.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import io
 import select
 import time
@@ -17,22 +15,20 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..answer import Answer, BadResult, file_range, render
-from ..errors import HTTPError, HTTPErrorHandler, Unavailable
-from ..merging import add_cookies
-from ..repeats import complain
+from ..errors import HTTPError
 from ..request import Request
 from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
 from .delivery import Delivery
+from .failures import Failures
 from .lines import show
 from .output import WOULD_BLOCK, Output, name_of
-from .pace import COMPUTING, Probe
+from .pace import COMPUTING, QUICK, Probe
 from .plan import Plan
+from .streams import Streams
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from ..handler import HTTPHandler
     from ..response import Response
     from ..routes import RouteTable
@@ -46,7 +42,6 @@ Early = tuple[Any, Context]
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
 _mono = time.monotonic
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Exchange:
@@ -56,6 +51,9 @@ class Exchange:
         self._core = core
         self._delivery = delivery
         self._routes = routes
+        self.failed = Failures(core, routes).answer
+        self.streams = Streams(core, self.dispatch)
+        self._gated = core.settings.threads > 1  # else all wait in order for the one place there is
 
     # -- pool threads -----------------------------------------------------------------------------------------------
 
@@ -70,10 +68,12 @@ class Exchange:
             conn.phase = Phase.RUNNING
         task = (self.run, line, conn, plan, request, handler, now_s)
         work = plan.work
-        if work.kind == COMPUTING:
+        if work.kind == COMPUTING and self._gated:
             share = core.gate.enter(work, task)
             if share:
                 core.pool.put((self._run_computing, share, task))
+        elif work.kind == QUICK and handler is None and conn.phase == Phase.RUNNING:
+            core.pool.put_quick(task)  # else the leader would run it: there was no place
         else:
             core.pool.put(task)
 
@@ -117,7 +117,9 @@ class Exchange:
         core, work = self._core, plan.work
         handler, context = early or (None, Context())
         closing_s = 0.0
-        probe = Probe() if work.wants_sample() else None
+        # of a quick one nothing is learned here, where it may wait for the GIL; one that reads a stream is never quick
+        learns = work.kind != QUICK or conn.phase == Phase.STREAMING
+        probe = Probe() if learns and work.wants_sample() else None
         handler, result = context.run(self.call, plan, request, handler)
         wall_s, cpu_s = probe.end() if probe is not None else (0.0, 0.0)
         if conn.phase == Phase.STREAMING:
@@ -189,7 +191,7 @@ class Exchange:
         while let_in:
             (share, task), *others = let_in
             for other in others:
-                self._core.pool.put((self._run_computing, *other))
+                self._core.call(self._core.pool.put, (self._run_computing, *other))
             try:
                 task[0](line, *task[1:])
             finally:
@@ -239,55 +241,6 @@ class Exchange:
             return handler, plan.call(handler)
         except BaseException as error:
             return self.failed(plan, request, error, handler)
-
-    def failed(
-        self, plan: Plan, request: Request, error: BaseException, handler: HTTPHandler | None = None
-    ) -> tuple[Any, Any]:
-        """The error handler and its result for what `handler` raised; anything but HTTPError is logged and a 500.
-
-        So is SystemExit, KeyboardInterrupt or GeneratorExit: a handler ends its request, never the worker. Cookies that
-        the handler had set are sent with an HTTPError, which it meant, and with nothing else. Raises nothing. Not for
-        whoever holds the lead.
-        """
-        log = self._core.log.now
-        told: Any = error
-        if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
-            told = self._told(plan, request, error)
-            handler = None
-        try:
-            renderer: Any = self._routes.error_handler(request, told)
-            result = renderer.respond()
-            response = None if handler is None else handler._response
-            if response is not None and (cookies := response.headers.getlist("Set-Cookie")):
-                own = renderer.response.headers.getlist("Set-Cookie")
-                add_cookies(renderer.response.headers, cookies)
-                add_cookies(renderer.response.headers, own)  # the error's own come last, and win
-            if request.has_error_headers:
-                renderer.response.headers.add_missing(request.error_headers)
-        except BaseException as again:
-            if not issubclass(type(again), HTTPError):
-                log.error("the error handler of %s raised", name_of(plan, request), exc_info=again)
-            renderer = HTTPErrorHandler(request, plan.groups, HTTPError(500))
-            result = renderer.respond()
-            with contextlib.suppress(BaseException):
-                if request.has_error_headers:
-                    renderer.response.headers.add_missing(request.error_headers)
-        return renderer, result
-
-    def _told(self, plan: Plan, request: Request, error: BaseException) -> HTTPError:
-        """Log what a handler raised, and give the error to answer with. Raises nothing."""
-        log, kind = self._core.log.now, type(error)  # isinstance would ask the error itself
-        with contextlib.suppress(BaseException):
-            trace = error.__traceback__ and error.__traceback__.tb_next  # without our own frame
-            if issubclass(kind, Unavailable):
-                complain(log, str(error), name_of(plan, request))
-                return HTTPError(503, headers={"Retry-After": "1"})
-            if isinstance(error, OSError) and error.errno in _NO_ROOM:
-                file = "" if error.filename is None else f", {error.filename!r}"
-                complain(log, str(error.strerror), f"{name_of(plan, request)}, {_place_of(trace)}{file}")
-                return HTTPError(507)  # RFC 4918 section 11.5
-        log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
-        return HTTPError(500)
 
     def prepare(
         self, plan: Plan, request: Request, handler: Any, result: Any, began_s: float, closing: bool = False
@@ -363,14 +316,15 @@ class Exchange:
             return
         conn.phase = Phase.BODY
         conn.since_s = _mono()
+        intake.client_time.begin(conn.since_s)
         if conn.parked:
             self._core.watch(conn, select.EPOLLIN)
 
     def _settle_streamed(self, conn: Connection, output: Output) -> None:
         self._core.leftovers.append(output)
         if conn.phase == Phase.CLOSED:
-            self._core.lines.end(output)
-            self._core.end_answer(output)
+            # the client has left: a pool thread finds that out by sending, logs it, and closes the body
+            self._core.pool.put((self._send_to_nobody, conn, output))
             return
         intake = conn.intake
         if intake is not None:
@@ -383,18 +337,5 @@ class Exchange:
         conn.phase = Phase.RUNNING
         self._delivery.send(conn, output, None)
 
-
-def _place_of(trace: TracebackType | None) -> str:
-    """File and line where something was raised."""
-    if trace is None:
-        return "somewhere"
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-
-
-def _without_own_frame(error: BaseException) -> BaseException:
-    """The error, its trace beginning with the application's frame; an exception's class may do as it likes."""
-    with contextlib.suppress(BaseException):
-        return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
-    return error
+    def _send_to_nobody(self, own: Line, conn: Connection, output: Output) -> None:
+        self._delivery.send(conn, output, own)

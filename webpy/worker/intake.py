@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from ..errors import HTTPError
 from ..protocol import BodyReader, Limits, ProtocolError
 from ..request import Request
+from .rate import ClientTime
 
 if TYPE_CHECKING:
     from ..supervisor import Line
@@ -34,7 +35,21 @@ class BrokenOff(HTTPError, ConnectionError):
 class Intake:
     """A body being received: `feed` it what comes until `complete`."""
 
-    __slots__ = ("_file", "_pieces", "_size", "handler", "line", "plan", "reader", "reader_line", "request", "stream")
+    __slots__ = (
+        "_file",
+        "_pieces",
+        "_size",
+        "client_time",
+        "handler",
+        "line",
+        "over",
+        "plan",
+        "reader",
+        "reader_line",
+        "received_bytes",
+        "request",
+        "stream",
+    )
 
     def __init__(self, plan: Plan, request: Request, limits: Limits) -> None:
         """Raises ProtocolError 413 when the head already says more than `limits` allow."""
@@ -45,6 +60,9 @@ class Intake:
         self.stream: Stream | None = None
         self.line: Line | None = None  # on the board, while the body arrives and no handler runs
         self.reader_line: Line | None = None  # of the handler that reads it meanwhile: that one's to free
+        self.over: Callable[[], None] | None = None  # to be called when no more of a stream will come
+        self.received_bytes = 0  # framing included
+        self.client_time = ClientTime()
         self._pieces: list[bytes] = []
         self._size = 0
         self._file: IO[bytes] | None = None
@@ -54,8 +72,14 @@ class Intake:
         """Whether the whole body is there."""
         return self.reader.complete
 
+    @property
+    def needs_more(self) -> bool:
+        """Whether more of the body may come: it is neither whole nor broken off."""
+        return not self.complete and (self.stream is None or not self.stream.failed)
+
     def feed(self, data: bytes | bytearray) -> None:
         """Take what the client sent; raises ProtocolError, also when it cannot be stored: then with the cause."""
+        self.received_bytes += len(data)
         piece = self.reader.feed(data)
         if self.stream is not None:
             self.stream.put(piece)
@@ -85,12 +109,14 @@ class Intake:
             self._file.close()
         if self.stream is not None:
             self.stream.fail(error or ProtocolError(400, "the connection ended inside the body"))
+            self._tell_over()
 
     def _finish(self) -> None:
         request = self.request
         request.trailers = self.reader.trailers
         if self.stream is not None:
             self.stream.end()
+            self._tell_over()
         elif self._file is not None:
             try:
                 self._file.seek(0)  # writes what is left of it
@@ -99,6 +125,11 @@ class Intake:
             request.read_from(self._file)
         else:
             request.raw_body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+    def _tell_over(self) -> None:
+        over, self.over = self.over, None
+        if over is not None:
+            over()
 
 
 class Stream(io.RawIOBase):
@@ -143,6 +174,11 @@ class Stream(io.RawIOBase):
             if not self._ended:
                 self._failure = error
                 self._changed.notify()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has been said that the body will never be whole."""
+        return self._failure is not None
 
     def readable(self) -> bool:
         return True

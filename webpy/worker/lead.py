@@ -1,7 +1,7 @@
 """Owns the lead: who has it, and the watcher, who takes it from a leader stuck in something of the application's.
 
 The leader holds the lead, a lock, all the time but while it runs what is the application's. It says before what that is
-(`running`) and since when (its line's start, or `chore_s`); the watcher looks at that every tick.
+(`Pool.inline`) and since when (its line's start, or `chore_s`); the watcher looks at that every tick.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..supervisor import Line
     from .core import Core
     from .output import Output
-    from .pace import Work
 
 __all__ = ["Lead", "Left"]
 
@@ -45,8 +44,7 @@ class Left(NamedTuple):
 class Lead:
     """The lead of a worker.
 
-    leader: the leading thread's ident, changed under the lead; line: its line on the board; running: what it runs
-    without the lead, a handler for this connection or a chore, and what is known of its pace; chore_s: since when it is
+    leader: the leading thread's ident, changed under the lead; line: its line on the board; chore_s: since when it is
     at a chore, 0.0 while it is not; polling: whether it waits for events.
     """
 
@@ -62,7 +60,6 @@ class Lead:
         "leave",
         "line",
         "polling",
-        "running",
         "watcher_sleeps",
     )
 
@@ -75,7 +72,6 @@ class Lead:
         self._unwatched = False  # nobody watches: there was no thread to be had for it
         self.leader = 0
         self.line: Line = core.row.lines[0]
-        self.running: tuple[Connection | None, Work | None] | None = None
         self.chore_s = 0.0
         self.polling = False
         self.watcher_sleeps = False
@@ -155,7 +151,8 @@ class Lead:
             return False
         deposed = False
         try:
-            running, pool = self.running, self._core.pool
+            pool = self._core.pool
+            running = pool.inline
             if running is None or self._busy_since() != began:
                 return False
             if not pool.lend(self.watch):
@@ -164,10 +161,11 @@ class Lead:
                 self._unwatched = True  # better nobody watches than nobody leads
                 self._core.hurry()
             pool.expect()
-            conn, work = running
+            conn, work, _ = running
             if conn is not None:
                 conn.phase = Phase.RUNNING
-            if work is not None:
+            if work is not None:  # else it is a task that has its place
+                pool.take_place()
                 if _sleeps(self.line.thread[0]):
                     work.found_waiting()
                 else:

@@ -28,7 +28,6 @@ from .pool import Role
 
 if TYPE_CHECKING:
     from .housekeeping import Housekeeping
-    from .pace import Work
     from .reading import Begun, Reading
 
 __all__ = ["Loop"]
@@ -44,8 +43,7 @@ _CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a la
 _mono = time.monotonic
 
 
-_FRESH = Left(False)
-_DEPOSED = Left(True)
+_FRESH, _DEPOSED = Left(False), Left(True)
 
 
 class Loop:
@@ -167,6 +165,7 @@ class Loop:
         next_ready, add_ready, poll = ready.popleft, ready.extend, core.epoll.poll
         plans_get, begin = core.planner.recent.get, self._reading.begin
         clock, gate, asleep = core.clock, core.gate, core.board.asleep
+        pool, places = core.pool, core.pool.places
         lead_try, lead_leave = lead.acquire, lead.leave
         plain_log = core.plain_log
         log_line = core.access.line if plain_log and core.access is not None else None
@@ -240,7 +239,7 @@ class Loop:
                         plan, request = begun
                         begun = None
                 work = plan.work
-                if work.kind:
+                if work.kind or not places:
                     exchange.dispatch(conn, plan, request)
                     leftovers.append(request)  # if this thread is the last to have it, it is let go of outside the lead
                     request = none
@@ -255,7 +254,7 @@ class Loop:
                     line_text[:] = plan.text
                     last_plan = plan
                 probe = Probe() if work.heat >= HEATED else None
-                lead.running = conn, work
+                pool.inline = conn, work, now
                 start[0] = now
                 lead_leave()
                 # Whatever is the application's runs in here, and is let go of in here: the names that hold it are bound
@@ -307,7 +306,7 @@ class Loop:
                         core.count_sent(sent_bytes)
                         output.context = here
                         leftovers.append((handler, result, status, body, response, request, last_request))
-                        _warm(work, _mono() - now, gate.running)
+                        work.warm(_mono() - now, gate.running)
                         return Left(False, conn, output)
                     exchange.deliver(conn, output, None)
                     end = _mono()
@@ -354,16 +353,20 @@ class Loop:
 
     def _do_chores(self, me: int, line: Line) -> bool:
         """Run what is the application's and came up on the way, without the lead; False if deposed in it."""
-        core, lead = self._core, self._lead
+        core, lead, pool = self._core, self._lead, self._core.pool
         chores, leftovers, gate = core.chores, core.leftovers, core.gate
         while chores or leftovers:
             work, task = chores.popleft() if chores else (None, None)
-            if work is None and task is not None and core.pool.has_threads:
-                core.pool.put(task)  # there was none when it came
+            if work is None and task is not None and pool.has_threads:
+                pool.hand_on(task)  # there was none when it came
+                continue
+            if task and work and not pool.places and not core.is_log(work):
+                pool.put(task)
                 continue
             probe = Probe() if work is not None and work.heat >= HEATED else None
-            lead.running = None, work
+            has_place = work is None and task is not None
             began_s = lead.chore_s = _mono()
+            pool.inline = None, work if task is not None else core.nothing, began_s
             lead.leave()
             try:
                 leftovers.clear()
@@ -376,11 +379,13 @@ class Loop:
                 if probe is not None:
                     wall_s, cpu_s = probe.end()
                     work.sample(wall_s, cpu_s, gate.running > 0)
-                _warm(work, _mono() - began_s, gate.running)
+                work.warm(_mono() - began_s, gate.running)
             held = lead.acquire(False)
             if (not held or lead.leader != me) and not lead.again(me, held):
                 return False
             lead.chore_s = 0.0
+            if has_place:
+                pool.give_place()
         return True
 
     def _tick(self, now_s: float) -> None:
@@ -388,12 +393,3 @@ class Loop:
         core.end_rest()
         self._housekeeping.tick(now_s)
         self._lead.find_watcher()
-
-
-def _warm(work: Work, seconds: float, others_compute: int) -> None:
-    """Note how long something quick took; see `pace.Work.heat`."""
-    if seconds > SUSPECT_S:
-        if work.heat < HEATED and not others_compute:
-            work.heat += 1
-    elif 0 < work.heat < HEATED:
-        work.heat -= 1

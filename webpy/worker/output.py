@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..answer import Answer, close_body
+from .rate import ClientTime
 
 if TYPE_CHECKING:
     import logging
@@ -50,10 +51,12 @@ class Output:
     """One answer being sent: first `pending`, then the file, then what the source gives."""
 
     __slots__ = (
+        "_before_bytes",
         "_pending",
         "_taken_bytes",
         "answer",
         "began_s",
+        "client_time",
         "closing_s",
         "context",
         "line",
@@ -72,6 +75,8 @@ class Output:
         self.sent_bytes = 0  # head and framing included
         self.context: Context | None = None  # in which its handler ran; None: one that holds no variables will do
         self.closing_s = 0.0  # that closing the body took
+        self.client_time = ClientTime()
+        self._before_bytes = 0  # of answers before this one, that were queued when the client was first waited for
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
         file = answer.file
         if file is not None and file.count <= _INLINE_BYTES:
@@ -138,6 +143,8 @@ class Output:
         except OSError:
             return False
         before, self._taken_bytes = self._taken_bytes, self.sent_bytes - queued
+        if before == -math.inf:
+            self._before_bytes = max(0, queued - self.sent_bytes)
         return self._taken_bytes > before
 
     @property
@@ -150,6 +157,11 @@ class Output:
             except ValueError:  # it has been detached
                 return False
         return type(owner) in _QUIET and self.answer.source is None
+
+    @property
+    def taken_bytes(self) -> float:
+        """What the client had taken when `has_moved` was last asked; what the kernel still held is not among it."""
+        return self.sent_bytes if self._taken_bytes == -math.inf else self._taken_bytes + self._before_bytes
 
     def finish(self, _own: object, log: ErrorLog | logging.Logger) -> None:
         """Close what the body has to be closed, in the context of its request (a task of the pool); logs what fails."""

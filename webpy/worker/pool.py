@@ -1,4 +1,11 @@
-"""Owns the worker's threads: their number, their own lines on the board, and the queue that feeds the pool.
+"""Owns the worker's threads, the places in which application code runs, and the queue of what waits for one.
+
+There are `most` places, one for each run of application code at a time (`--threads`): whoever runs a task of the pool
+holds one, and the leader runs a quick handler only while one is free. Only the leader takes a free place, so one that
+it has seen stays free for as long as it is in its handler; the watcher, when it takes the lead from a leader that is
+stuck there, takes a place for it. A thread that has finished keeps its place for the next task that waits.
+
+While quick handlers come, the last free place is kept for them: they would wait for the slowest otherwise.
 
 The queue wakes one thread, and that one wakes the next when it has taken its task, so they do not all wait for the GIL
 at once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.)
@@ -29,70 +36,126 @@ Role = Callable[[Line], Any]
 """What a thread does until it gives its next role, or None to end: a `Role | None`, which types cannot say."""
 
 _SAY_AGAIN_S = 60.0  # between lines that say that no thread can be had
+_KEEP_S = 1.0  # since the last quick handler, that a place is kept for the next one
 
 
 class Pool:
     """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are.
 
-    chores: what the leader runs by itself once it has left the lead: tasks for which there is no thread and none can be
-    had, each behind None; and what `Core.aside` puts there. starved: whether the system let this process have no
-    thread when last asked.
+    places: the free ones; for the leader to look at. inline: what the leader ran last by itself (the connection of a
+    handler or None, what is known of its pace) and when; None once it has been deposed in that. chores: what the leader
+    runs by itself once it has left the lead: tasks with a place, behind None, for which no thread can be had; and what
+    `Core.aside` puts there. starved: whether the system let this process have no thread when last asked.
     """
 
     __slots__ = (
+        "_call",
         "_count_lock",
+        "_debt",
         "_expected",
         "_free_lines",
         "_idle",
-        "_lines",
         "_log",
         "_most",
+        "_quick",
         "_said_s",
         "_tasks",
         "_threads",
+        "_waiting",
         "chores",
+        "inline",
+        "places",
         "starved",
     )
 
-    def __init__(self, lines: list[Line], most: int, log: logging.Logger | ErrorLog) -> None:
-        """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool."""
+    def __init__(
+        self,
+        lines: list[Line],
+        most: int,
+        log: logging.Logger | ErrorLog,
+        call: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool;
+        call: has the leader call something soon."""
         self.chores: deque[Any] = deque()
         self.starved = False
         self._expected = 0  # threads that will join as soon as they can
+        self._debt = 0  # places taken that were not there, for what is no handler
         self._said_s = -_SAY_AGAIN_S
+        self._call = call
         self._log = log
-        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()  # each with a place, or a role for a thread
         self._idle: deque[None] = deque()  # about as many as threads wait: a deque, as its ends are atomic
-        self._lines = len(lines)
         self._free_lines = deque(lines)
         self._most = most
         self._threads = 0
         self._count_lock = threading.Lock()
+        self.places: deque[None] = deque([None] * most)
+        self.inline: tuple[Any, Any, float] | None = None
+        self._waiting: deque[Task] = deque()
+        self._quick = self._waiting if most == 1 else deque()  # where one place is all there is, in order
 
-    @property
-    def alive(self) -> int:
-        """Threads that there are, whatever they do."""
-        return self._lines - len(self._free_lines)
+    # -- the leader -------------------------------------------------------------------------------------------------
 
     def put(self, task: Task) -> None:
-        """Have a thread run `task[0](line, *task[1:])` (any thread)."""
+        """Have a thread run `task[0](line, *task[1:])` as soon as there is a place."""
+        places = self.places
+        if len(places) > 1 and not self._waiting:
+            places.pop()
+            try:  # as hand_on
+                self._idle.pop()
+            except IndexError:
+                self._add_thread()
+                if not self.has_threads:
+                    self.chores.append((None, task))
+                    return
+            self._tasks.put(task)
+        else:
+            self._waiting.append(task)
+            self.admit()
+
+    def put_quick(self, task: Task) -> None:
+        """As `put`, for a quick handler that found no place free: before the others, unless there is one place."""
+        self._quick.append(task)
+        self.admit()
+
+    def put_ahead(self, task: Task) -> None:
+        """As `put`, before all others: for what goes on with an answer that the leader has begun."""
         try:
-            self._idle.pop()
+            self.places.pop()
         except IndexError:
-            self._add_thread()
-            if not self.has_threads:  # nobody would ever take it
-                self.chores.append((None, task))
+            self._waiting.appendleft(task)
+            self.admit()
+        else:
+            self.hand_on(task)
+
+    def admit(self) -> None:
+        """Give free places to what waits for them."""
+        places = self.places
+        while places and (self._quick or self._waiting):
+            if len(places) == 1 and not self._quick and self._keeps_one():
                 return
-        self._tasks.put(task)
+            places.pop()
+            task = self._take_waiting()
+            if task is None:  # a thread that finished was quicker
+                places.append(None)
+            else:
+                self.hand_on(task)
 
-    @property
-    def has_threads(self) -> bool:
-        """Whether any thread takes tasks, or will."""
-        return bool(self._threads or self._expected)
+    def take_place(self) -> None:
+        """Take a place for a leader that is deposed, whose handler had seen it free (the new leader); see `join`."""
+        try:
+            self.places.pop()
+        except IndexError:  # it was no handler, which need not see one
+            with self._count_lock:
+                self._debt += 1
 
-    def play(self, role: Role) -> None:
-        """Play `role`, and the roles that follow from it, on the calling thread."""
-        self._live(self._free_lines.popleft(), role)
+    def expect(self) -> None:
+        """A thread is going to `join` later: tasks may wait for it."""
+        self.inline = None
+        self._expected += 1
+
+    # -- any thread -------------------------------------------------------------------------------------------------
 
     def start(self, role: Role) -> bool:
         """Start a thread that plays `role`, then the role that gave, until one gives None; False if none can be had."""
@@ -109,6 +172,15 @@ class Pool:
         self.starved = False
         return True
 
+    @property
+    def has_threads(self) -> bool:
+        """Whether any thread takes tasks, or will."""
+        return bool(self._threads or self._expected)
+
+    def play(self, role: Role) -> None:
+        """Play `role`, and the roles that follow from it, on the calling thread."""
+        self._live(self._free_lines.popleft(), role)
+
     def lend(self, role: Role) -> bool:
         """Have an idle thread of the pool play `role` instead; False when all are busy, or there is none to be had."""
         try:
@@ -120,17 +192,67 @@ class Pool:
         self._tasks.put((lambda _line: role,))
         return True
 
-    def expect(self) -> None:
-        """A thread is going to `join` later: tasks may wait for it."""
-        self._expected += 1
-
     def join(self) -> Role | None:
-        """The role of a thread that has no other: to serve, if the pool has room for one more."""
+        """The role of a deposed leader, which holds a place and has answered: to serve, if the pool has room for one
+        more."""
         self._expected = max(0, self._expected - 1)
-        if not self._count_one_more():
-            return None
-        self._idle.append(None)
-        return self._serve
+        with self._count_lock:
+            has_place = not self._debt
+            self._debt -= not has_place
+        joins = self._count_one_more()
+        if has_place and joins:
+            return self._serve_on
+        if has_place:
+            self.give_place()
+        elif joins:
+            self._idle.append(None)
+            return self._serve
+        return None
+
+    # -- places -----------------------------------------------------------------------------------------------------
+
+    def _keeps_one(self) -> bool:
+        """Whether the last place is kept for quick handlers."""
+        if self._most == 1:
+            return False
+        inline = self.inline
+        return bool(self._quick) or (inline is not None and time.monotonic() - inline[2] < _KEEP_S)
+
+    def _take_waiting(self) -> Task | None:
+        for tasks in (self._quick, self._waiting):
+            try:
+                return tasks.popleft()
+            except IndexError:
+                continue
+        return None
+
+    def _next(self) -> Task | None:
+        """What a thread that has finished a task does in the same place; None when the place has been given back."""
+        if self._quick or self.places or not self._keeps_one():
+            task = self._take_waiting()
+            if task is not None:
+                return task
+        self.give_place()
+        return None
+
+    def give_place(self) -> None:
+        """A task that had a place is over."""
+        self.places.append(None)
+        if self._waiting or self._quick:  # the leader may have looked before
+            self._call(self.admit)
+
+    # -- threads ----------------------------------------------------------------------------------------------------
+
+    def hand_on(self, task: Task) -> None:
+        """Have a thread run a task that has a place (the leader)."""
+        try:
+            self._idle.pop()
+        except IndexError:
+            self._add_thread()
+            if not self.has_threads:  # nobody would ever take it
+                self.chores.append((None, task))
+                return
+        self._tasks.put(task)
 
     def _add_thread(self) -> bool:
         if self._threads >= self._most or not self._count_one_more():
@@ -147,7 +269,10 @@ class Pool:
             self._said_s = now_s
             self._log.error(
                 "cannot start a thread (%s): %d of %d run handlers, and what needs one waits for them; see the limits"
-                " on processes (ulimit -u, the control group's pids.max)", error, max(0, self._threads - 1), self._most
+                " on processes (ulimit -u, the control group's pids.max)",
+                error,
+                max(0, self._threads - 1),
+                self._most,
             )
 
     def _count_one_more(self) -> bool:
@@ -176,11 +301,22 @@ class Pool:
             self._log.critical("a thread of the worker failed", exc_info=error)
         self._give_line(line)
 
+    def _serve_on(self, line: Line) -> Role:
+        """Serve, having a place already."""
+        return self._work(line, self._next())
+
     def _serve(self, line: Line) -> Role:
         """Run tasks until one gives another role. A thread just made is not idle: the task it was made for is there."""
+        return self._work(line, self._tasks.get())
+
+    def _work(self, line: Line, task: Task | None) -> Role:
         get, empty, idle = self._tasks.get, self._tasks.empty, self._idle
-        task = get()
+        waiting, quick, free_place = self._waiting, self._quick, self.places.append
         while True:
+            if task is None:
+                if empty():
+                    idle.append(None)
+                task = get()
             try:
                 role: Role | None = task[0](line, *task[1:])
             except BaseException as error:
@@ -189,7 +325,11 @@ class Pool:
                 role = None
             if role is not None:
                 return role
-            if empty():
-                idle.append(None)
             task = ()  # an idle thread keeps nobody's request, nor the file its body may be in
-            task = get()
+            if waiting or quick:
+                task = self._next()
+            else:  # as give_place
+                task = None
+                free_place(None)
+                if waiting or quick:
+                    self._call(self.admit)

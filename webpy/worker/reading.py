@@ -38,6 +38,7 @@ class Reading:
         self._core = core
         self._exchange = exchange
         self._delivery = delivery
+        self._streams = exchange.streams
 
     def first(self, conn: Connection, _event: int) -> Begun | None:
         """The first bytes of a new connection."""
@@ -102,7 +103,7 @@ class Reading:
         handler = plan.handler
         asks = plan.head.expect_continue and not rest
         default = handler.check_continue is HTTPHandler.check_continue and plan.answers
-        if handler.stream and conn.tls is None and (default or not asks):
+        if handler.stream and self._streams.most and conn.tls is None and (default or not asks):
             self._begin_stream(conn, intake, rest)
             return None
         conn.intake = intake
@@ -117,12 +118,14 @@ class Reading:
             conn.phase = Phase.RUNNING
             self._core.pool.put((self._exchange.ask, conn, plan, request))
         else:
+            intake.client_time.begin(conn.since_s)
             self._core.lines.show_waiting(intake, conn, plan, conn.since_s)
         return None
 
     def _begin_stream(self, conn: Connection, intake: Intake, rest: bytes) -> None:
         """Let the handler run beside the body's arrival. Not under TLS: its two directions need one thread."""
         conn.intake = intake
+        intake.client_time.begin(conn.since_s)
         intake.stream = Stream(lambda: self._core.call(self._unhold, conn))
         intake.request.read_from(io.BufferedReader(intake.stream))
         if intake.plan.head.expect_continue and not rest:
@@ -132,7 +135,7 @@ class Reading:
         conn.phase = Phase.STREAMING
         if rest:
             intake.feed(rest)
-        self._exchange.dispatch(conn, intake.plan, intake.request)
+        self._streams.begin(conn, intake)
         if intake.complete:
             conn.buffer = bytes(intake.reader.excess)
 
@@ -158,7 +161,7 @@ class Reading:
     def more_stream(self, conn: Connection, event: int) -> None:
         """More of a body that a handler reads meanwhile."""
         intake = conn.intake
-        if intake is None or intake.complete:
+        if intake is None or not intake.needs_more:
             self._core.park(conn)
             return
         assert intake.stream is not None
@@ -173,17 +176,27 @@ class Reading:
                 self._core.lines.move_on(intake.reader_line)
             intake.feed(data)
         except ProtocolError as error:
-            intake.abandon(error)  # the handler's read raises, and it answers or not
-            self._core.park(conn)
+            self._break_off(conn, intake, error)
             return
         if intake.complete:
             conn.buffer = bytes(intake.reader.excess)
         elif intake.stream.hold():
+            intake.client_time.end(conn.since_s)
+            self._core.park(conn)
+
+    def _break_off(self, conn: Connection, intake: Intake, error: ProtocolError) -> None:
+        """The rest of a stream will not come: the handler's read raises, and it answers or not."""
+        if self._streams.waits(conn):
+            intake.abandon(error)
+            self._refuse_body(conn, intake, error)
+        else:
+            intake.abandon(error)
             self._core.park(conn)
 
     def _unhold(self, conn: Connection) -> None:
-        if conn.phase == Phase.STREAMING and conn.parked:
+        if conn.phase == Phase.STREAMING and conn.parked and conn.intake is not None and conn.intake.needs_more:
             conn.since_s = _mono()
+            conn.intake.client_time.begin(conn.since_s)
             self._core.watch(conn, select.EPOLLIN)
 
     def linger(self, conn: Connection, _event: int) -> None:
@@ -201,18 +214,20 @@ class Reading:
                 return
             taken += len(data)
 
-    def timed_out(self, conn: Connection) -> None:
-        """The head or the body did not come in time (RFC 9110 section 15.5.9)."""
+    def timed_out(self, conn: Connection, why: str = "did not arrive in time") -> bool:
+        """The head or the body is late (RFC 9110 section 15.5.9): False if it is a handler that takes its time."""
         intake = conn.intake
         what = "head" if intake is None else "body"
-        error = ProtocolError(408, f"the request's {what} did not arrive in time")
-        if intake is not None and intake.stream is not None:
-            if not conn.parked and not intake.complete:  # else it is the handler that takes its time
-                intake.abandon(error)
-        elif intake is not None:
-            self._refuse_body(conn, intake, error)
-        else:
+        error = ProtocolError(408, f"the request's {what} {why}")
+        if intake is None:
             self._cut_head(conn, error)
+        elif intake.stream is None:
+            self._refuse_body(conn, intake, error)
+        elif conn.parked or not intake.needs_more:
+            return False
+        else:
+            self._break_off(conn, intake, error)
+        return True
 
     def _cut_head(self, conn: Connection, error: ProtocolError) -> None:
         """No more of a head will come. A CRLF alone, as some clients send behind a body, is no request at all."""

@@ -19,7 +19,8 @@ of the application's takes the place of theirs. Behind a login it finds REMOTE_U
 What an application gets beyond PEP 3333: `wsgi.input_terminated` (the input ends where the body ends), a CONTENT_LENGTH
 also for a chunked body (which has been received by then), REQUEST_URI and RAW_URI (the request target as sent), and
 `wsgi.file_wrapper`, which sends a file from its descriptor. `wsgi.multithread` and `wsgi.multiprocess` are true: an
-application that is not safe for threads wants `--threads 1` and is still run on every core.
+application that is not safe for threads wants `--threads 1`: then `wsgi.multithread` is false, a process runs one call,
+`next` or `close` at a time (not always on the same thread), and it is still run on every core.
 
 PATH_INFO is the path in normal form (see the README), decoded; SERVER_PORT is the port that the client came to, and
 SERVER_NAME what it asked for.

@@ -46,7 +46,7 @@ def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> En
     port that the client connected to. The host counts if the client names none; the port always does (RFC 3875 section
     4.1.15), as what a client says could be anything.
 
-    The client's address and the body are not in it.
+    The client's address, the body and `wsgi.multithread` are not in it.
     """
     path, _, query = head.resource.partition("?")
     environ: Environ = {
@@ -63,7 +63,6 @@ def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> En
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,

@@ -99,6 +99,7 @@ class WSGIHandler(HostHandler):
             environ: Environ = known[3].copy()
         else:
             made = of_head(head, self.prefix, scheme, server)
+            made["wsgi.multithread"] = request.multithread
             head.kept = (self.__class__, server, scheme, made)
             environ = made.copy()
         environ["REMOTE_ADDR"], port = request.client_address

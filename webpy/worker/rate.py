@@ -1,0 +1,50 @@
+"""Owns the least rate of bodies and answers (`--min-body-rate`): what is slower on average is given up.
+
+A client that sends or takes a byte now and then keeps every limit on silence, and would hold memory or a thread for
+ever. Only time in which the client is waited for counts, never that of a slow handler. No sockets, no clock.
+"""
+
+from __future__ import annotations
+
+__all__ = ["ClientTime", "LeastRate"]
+
+GRACE_S = 10.0  # of waiting, before the rate is looked at
+
+
+class ClientTime:
+    """How long a body or an answer has waited for its client, in one go or several."""
+
+    __slots__ = ("_since_s", "_total_s")
+
+    def __init__(self) -> None:
+        self._total_s = 0.0
+        self._since_s: float | None = None
+
+    def begin(self, now_s: float) -> None:
+        """The client is waited for from now on."""
+        if self._since_s is None:
+            self._since_s = now_s
+
+    def end(self, now_s: float) -> None:
+        """It is not, for now."""
+        self._total_s = self.total(now_s)
+        self._since_s = None
+
+    def total(self, now_s: float) -> float:
+        """All of it so far, in s."""
+        return self._total_s if self._since_s is None else self._total_s + now_s - self._since_s
+
+
+class LeastRate:
+    """Tells which are too slow; bytes_s: the least bytes a second, 0 for any."""
+
+    __slots__ = ("bytes_s", "grace_s")
+
+    def __init__(self, bytes_s: int, grace_s: float | None = None) -> None:
+        self.bytes_s = bytes_s
+        self.grace_s = GRACE_S if grace_s is None else grace_s
+
+    def is_missed(self, time: ClientTime, moved_bytes: float, now_s: float) -> bool:
+        """Whether what moved in this time, sent or taken by the client, is too little."""
+        waited_s = time.total(now_s)
+        return waited_s > self.grace_s and moved_bytes < self.bytes_s * waited_s
