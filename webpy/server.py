@@ -259,7 +259,8 @@ class HTTPServer:
             os.close(self._stop_fd)
             os.setsid()  # the terminal's signals are for the program, which passes them on
             sockets = [listener.socket for listener in self._listeners]
-            status = Supervisor(configure).run(sockets, stop_fd=stop_reader, theirs=False)
+            theirs = any(listener.theirs for listener in self._listeners)  # fd:N, which the program may go on with
+            status = Supervisor(configure).run(sockets, stop_fd=stop_reader, theirs=theirs)
         except BaseException:
             traceback.print_exc()
         finally:
