@@ -104,12 +104,12 @@ class Generation:
         try:
             self._fork_zygote()
         except OSError as error:
-            self._failed(f"zygote gen {self.number} could not be forked: {error.strerror}", young=True)
+            self._failed(f"loader gen {self.number} could not be forked: {error.strerror}", young=True)
 
     def _fork_zygote(self) -> None:
         services = self._services
         ours, theirs = channel_pair()
-        title = f"{self.config.name}: zygote gen {self.number}"
+        title = f"{self.config.name}: loader gen {self.number}"
 
         def abandon() -> None:
             ours.close()
@@ -136,7 +136,7 @@ class Generation:
         pid = fork(live)
         theirs.close()
         self._zygote = Child(
-            f"zygote gen {self.number}",
+            f"loader gen {self.number}",
             ours,
             services.children,
             pid=pid,

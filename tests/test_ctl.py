@@ -75,11 +75,11 @@ def test_reload(start: Start, run: Run) -> None:
     served.write_settings(load="raise")
     result = run("ctl", "reload", "--wait")
     assert result.status == 1 and not result.out
-    assert result.err.startswith("webpy: zygote gen 4 [") and "Traceback (most recent call last):" in result.err
+    assert result.err.startswith("webpy: loader gen 4 [") and "Traceback (most recent call last):" in result.err
     assert result.err.endswith("RuntimeError: no such module\n")
     assert run("ctl", "reload").status == 0, "accepted: what becomes of it is in the log"
     served.wait_for("reload failed, generation 3 serves on")
-    assert re.search(r"^last reload: FAILED: zygote gen \d+ .* … \S.*Error", run("ctl", "status").out, re.MULTILINE)
+    assert re.search(r"^last reload: FAILED: loader gen \d+ .* … \S.*Error", run("ctl", "status").out, re.MULTILINE)
 
 
 def test_the_others(start: Start, run: Run) -> None:

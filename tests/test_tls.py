@@ -235,7 +235,7 @@ def test_a_broken_certificate_does_not_keep_the_dead_from_coming_back(
     cert.write_text("broken")
     key.unlink()
     for count in (2, 3):
-        for kind in ("zygote", "worker 0"):
+        for kind in ("loader", "worker 0"):
             said = server.wait_for(rf"{kind} gen 1 \[\d+\] is ready", count=count - 1)
             os.kill(int(re.findall(r"\[(\d+)\] is ready", said)[0]), signal.SIGKILL)
         server.wait_for(r"worker 0 gen 1 \[\d+\] is ready", count=count)

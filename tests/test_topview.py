@@ -147,7 +147,7 @@ def test_reloads_and_trouble() -> None:
     assert drawn(now)[3] == "reload to generation 4: booting"
     now["reload"] = {"phase": "rolling", "number": 4, "done": 1, "of": 2, "last": None}
     assert drawn(now)[3] == "reload to generation 4: rolling, 1 of 2 workers"
-    text = "zygote gen 4 did not load the application:\nTraceback ...\nImportError: no\x1b[2J module\n"
+    text = "loader gen 4 did not load the application:\nTraceback ...\nImportError: no\x1b[2J module\n"
     now["reload"] = {"phase": "idle", "number": 4, "done": 0, "of": 0,
                      "last": {"ok": False, "generation": 3, "text": text, "at": 1140.0}}  # fmt: skip
     assert drawn(now)[3] == "reload failed 1m 00s ago: ImportError: no\ufffd[2J module"

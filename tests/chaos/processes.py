@@ -11,7 +11,7 @@ from tests.server import Server
 
 __all__ = ["alive", "generations", "state", "until", "workers"]
 
-_TITLE = re.compile(r"webpy: (?:worker (?P<slot>\d+)|zygote) gen (?P<generation>\d+)")
+_TITLE = re.compile(r"webpy: (?:worker (?P<slot>\d+)|loader) gen (?P<generation>\d+)")
 
 
 def alive(pid: int) -> bool:

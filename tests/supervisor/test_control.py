@@ -81,7 +81,7 @@ def test_the_file_comes_and_goes_and_nobody_else_holds_the_socket(master: Make, 
             if wanted in [os.readlink(fd) for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
         ]
         assert holders == [served.process.pid]
-        assert served.titles() == ["echo: worker 0 gen 2", "echo: zygote gen 2"]
+        assert served.titles() == ["echo: loader gen 2", "echo: worker 0 gen 2"]
         children = {process.pid for process in served.descendants()}
         assert not [pid for pid in children if unix_streams(pid) - inherited_streams(served)], "connections either"
     assert served.stop() == 0

@@ -119,12 +119,12 @@ def test_a_storm_of_deaths_is_summed_up(master: Make) -> None:
 def test_a_killed_zygote_is_booted_again_while_its_workers_serve(master: Make) -> None:
     served = master(load_s=0.3).start().started()
     worker = served.ask().split()[0]
-    (zygote,) = served.titled("zygote")
+    (zygote,) = served.titled("loader")
     zygote.kill()
-    served.wait_for(r"zygote gen 1 \[\d+\] was killed by SIGKILL")
+    served.wait_for(r"loader gen 1 \[\d+\] was killed by SIGKILL")
     assert served.ask().split()[0] == worker
     served.ask("die 1")
-    served.wait_for(r"zygote gen 1 \[\d+\] is ready")
+    served.wait_for(r"loader gen 1 \[\d+\] is ready")
     served.wait_for(r"worker 0 gen 1 \[\d+\] is ready")
     assert served.ask().split()[0] != worker
     assert served.stop() == 0
@@ -154,7 +154,7 @@ def test_no_more_workers_than_the_board_holds(master: Make) -> None:
 
 def test_a_stopped_zygote_does_not_keep_the_master_from_ending(master: Make) -> None:
     served = master().start().started()
-    (zygote,) = served.titled("zygote")
+    (zygote,) = served.titled("loader")
     zygote.suspend()
     began = time.monotonic()
     assert served.stop() == 0
@@ -165,13 +165,13 @@ def test_a_stopped_zygote_does_not_keep_the_master_from_ending(master: Make) -> 
 @pytest.mark.slow
 def test_a_stopped_zygote_without_workers_is_replaced(master: Make) -> None:
     served = master(config={"boot_timeout_s": 30}).start().started()
-    (zygote,) = served.titled("zygote")
+    (zygote,) = served.titled("loader")
     zygote.suspend()
     served.ask("die 1")
     served.wait_for(
-        rf"zygote gen 1 \[{zygote.pid}\] is stopped, by a signal .*did not fork worker 0 gen 1 within 2 s"
+        rf"loader gen 1 \[{zygote.pid}\] is stopped, by a signal .*did not fork worker 0 gen 1 within 2 s"
     )
-    served.wait_for("zygote gen 1 .* is ready")
+    served.wait_for("loader gen 1 .* is ready")
     served.wait_for("worker 0 gen 1 .* is ready")
     assert served.ask()
     assert served.stop() == 0
@@ -180,11 +180,11 @@ def test_a_stopped_zygote_without_workers_is_replaced(master: Make) -> None:
 def test_a_zygote_that_does_not_fork_is_replaced(master: Make) -> None:
     served = master(config={"boot_timeout_s": 0.5}).start().started()
     time.sleep(0.4)
-    (zygote,) = served.titled("zygote")
+    (zygote,) = served.titled("loader")
     zygote.suspend()
     served.ask("die 1")
     served.wait_for(r"worker 0 gen 1 \[\?\] did not become ready within 0.5 s")
-    served.wait_for(rf"zygote gen 1 \[{zygote.pid}\] did not fork worker 0 gen 1")
+    served.wait_for(rf"loader gen 1 \[{zygote.pid}\] did not fork worker 0 gen 1")
     served.wait_for("worker 0 gen 1 .* is ready")
     assert served.ask()
     assert served.stop() == 0

@@ -68,7 +68,7 @@ def running(path: Path) -> int:
 
 
 def zygote(served: Master) -> psutil.Process:
-    (found,) = served.titled("zygote")
+    (found,) = served.titled("loader")
     return found
 
 
@@ -83,8 +83,8 @@ def test_workers_stuck_in_c_die_with_the_master(stuck: Master) -> None:
 def test_workers_outlive_their_zygote_and_die_with_the_master_all_the_same(stuck: Master) -> None:
     address, workers = stuck.address, stuck.titled("worker")
     zygote(stuck).kill()
-    stuck.wait_for("zygote gen 1 .* was killed")
-    stuck.wait_for("zygote gen 1 .* is ready")
+    stuck.wait_for("loader gen 1 .* was killed")
+    stuck.wait_for("loader gen 1 .* is ready")
     assert {each.pid for each in workers} == {each.pid for each in stuck.titled("worker")}
     children = stuck.descendants()
     stuck.signal(signal.SIGKILL)
@@ -134,7 +134,7 @@ def test_a_master_that_dies_while_workers_are_born(master: Make, after_s: float)
 def test_a_real_server(serve: Callable[..., Server], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(STUCK)
     server = serve(tmp_path / "app.py", "--request-timeout", "0")
-    said = [server.wait_for(rf"{kind} gen 1 \[\d+\] is ready") for kind in ("zygote", "worker 0")]
+    said = [server.wait_for(rf"{kind} gen 1 \[\d+\] is ready") for kind in ("loader", "worker 0")]
     children = [psutil.Process(int(re.findall(r"\[(\d+)\] is ready", line)[0])) for line in said]
     with server.connect() as held:
         held.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -30,7 +30,7 @@ def test_new_settings_and_code_take_over_worker_by_worker(master: Make) -> None:
     served.wait_for("worker 0 gen 2 .* is ready")
     served.wait_for("reload done: generation 2 serves")
     assert served.ask().endswith("2 new")
-    new = [*(f"echo: worker {slot} gen 2" for slot in range(3)), "echo: zygote gen 2"]
+    new = ["echo: loader gen 2", *(f"echo: worker {slot} gen 2" for slot in range(3))]
     until(lambda: served.titles() == new, "nothing of the old one")
     assert served.stop() == 0
 

@@ -39,7 +39,7 @@ def test_answers_and_stops_as_asked(master: Make, tmp_path: Path) -> None:
     assert (generation, answer) == ("1", "hi")
     assert slot in "01"
     assert psutil.Process(served.process.pid).cmdline()[0] == "echo: master"
-    assert served.titles() == ["echo: worker 0 gen 1", "echo: worker 1 gen 1", "echo: zygote gen 1"]
+    assert served.titles() == ["echo: loader gen 1", "echo: worker 0 gen 1", "echo: worker 1 gen 1"]
     children = served.descendants()
     assert served.stop() == 0
     assert refused(served.address)
@@ -171,7 +171,7 @@ def test_kill_of_the_master_ends_everything_within_a_second(master: Make) -> Non
 def test_kill_of_the_master_ends_a_zygote_that_loads(master: Make) -> None:
     served = master(load_s=30).start()
     served.wait_for("loading the application")
-    until(lambda: served.titled("zygote"), "a zygote")
+    until(lambda: served.titled("loader"), "a zygote")
     children = served.descendants()
     served.signal(signal.SIGKILL)
     assert all_gone(children, 1.0)
@@ -188,7 +188,7 @@ def test_term_while_loading(master: Make) -> None:
     [
         ("raise", "RuntimeError: no such module"),
         ("exit", "SystemExit: not today"),
-        ("vanish", r"zygote gen 1 \[\d+\] exited with status 7"),
+        ("vanish", r"loader gen 1 \[\d+\] exited with status 7"),
     ],
 )
 def test_an_application_that_does_not_load_is_3(master: Make, load: str, said: str) -> None:

@@ -182,7 +182,7 @@ def test_json(serve: Callable[..., Server], tmp_path: Path) -> None:
     by_message = {record["message"]: record for record in records}
     assert by_message["said one"]["logger"] == "shop.orders"
     assert by_message["said one"]["role"].startswith("worker 0")
-    assert by_message["loaded"]["role"].startswith("zygote")
+    assert by_message["loaded"]["role"].startswith("loader")
     assert by_message["stopped"]["role"] == "master"
     caught = by_message["caught \x1b[31m\x7f"]
     assert caught["exception"].startswith("Traceback (most recent") and "ZeroDivisionError" in caught["exception"]

@@ -196,9 +196,9 @@ def test_afterwards_all_is_as_before(master: Make) -> None:
     assert new.ppid() == served.process.pid, "it still is the one that orphans go to"
     served.signal(signal.SIGTTIN)
     served.wait_for("worker 2 gen 1 .* is ready")
-    (zygote,) = served.titled("zygote gen 1")
+    (zygote,) = served.titled("loader gen 1")
     zygote.kill()
-    served.wait_for(r"zygote gen 1 \[\d+\] is ready")
+    served.wait_for(r"loader gen 1 \[\d+\] is ready")
     served.signal(signal.SIGHUP)
     served.wait_for("reload done: generation 2")
     upgrade(served)
@@ -258,9 +258,9 @@ def test_another_user_stays(master: Make) -> None:
     served.signal(signal.SIGHUP)
     served.wait_for("reload done: generation 2")
     assert served.ask("ids") == before
-    (zygote,) = served.titled("zygote gen 2")
+    (zygote,) = served.titled("loader gen 2")
     zygote.kill()
-    served.wait_for(r"zygote gen 2 \[\d+\] is ready")
+    served.wait_for(r"loader gen 2 \[\d+\] is ready")
     served.titled("worker 0 gen 2")[0].kill()
     served.wait_for(r"worker 0 gen 2 \[\d+\] is ready")
     assert served.ask("ids") == before
