@@ -148,7 +148,7 @@ class Core:
             line.start[0] = 0.0  # as soon after the record as can be: a request killed in between would have both
             lane.latency[cell] += 1
             self._pool_sent_bytes += sent
-        if self.board.asleep[0]:
+        if record is not None and self.board.asleep[0]:
             self.board.wake()
 
     def count(self, record: bytes | None, status: int, us: int, leading: bool) -> None:
@@ -169,7 +169,8 @@ class Core:
                 if record is not None:
                     self.row.pool.write(record)
                 self.row.pool.latency[cell] += 1
-            self.board.wake()
+            if record is not None:
+                self.board.wake()
 
     def count_sent_by_pool(self, sent_bytes: int) -> None:
         """Count bytes sent by a thread that does not lead; `count_sent` takes them along."""

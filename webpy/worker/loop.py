@@ -169,6 +169,7 @@ class Loop:
         lead_try, lead_leave = lead.acquire, lead.leave
         plain_log = core.plain_log
         log_line = core.access.line if plain_log and core.access is not None else None
+        logs = core.access is not None and core.http_log is None
         write, latency = core.row.lead.write, core.row.lead.latency
         start, line_peer, line_text = line.start, line.text[:PEER_BYTES], line.text[PEER_BYTES:]
         chores, leftovers = core.chores, core.leftovers
@@ -195,7 +196,7 @@ class Loop:
                             leftovers.append((handler, result, status, body, response, request, last_request))
                             return _FRESH
                         continue
-                    if asleep[0]:
+                    if logs and asleep[0]:  # nobody is woken for records that are never written
                         core.board.wake()
                     if core.over:
                         core.count_sent(0)
