@@ -133,8 +133,8 @@ def test_a_master_that_dies_while_workers_are_born(master: Make, after_s: float)
 
 def test_a_real_server(serve: Callable[..., Server], tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(STUCK)
-    server = serve(tmp_path / "app.py", "--request-timeout", "0")
-    said = [server.wait_for(rf"{kind} gen 1 \[\d+\] is ready") for kind in ("loader", "worker 0")]
+    server = serve(tmp_path / "app.py", "--request-timeout", "0", "--workers", "2")
+    said = [server.wait_for(rf"{kind} gen 1 \[\d+\] is ready") for kind in ("loader", "worker 0", "worker 1")]
     children = [psutil.Process(int(re.findall(r"\[(\d+)\] is ready", line)[0])) for line in said]
     with server.connect() as held:
         held.sendall(b"GET /stuck HTTP/1.1\r\nHost: x\r\n\r\n")
