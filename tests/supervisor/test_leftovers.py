@@ -145,7 +145,7 @@ def test_sockets_of_others_are_not_shut(master: Callable[..., Master]) -> None:
 
 def test_what_was_there_before_the_master_is_left_alone(master: Callable[..., Master], tmp_path: Path) -> None:
     """A shell starts something in the background and is replaced by the server."""
-    script = f"sleep 600 & echo $! > {tmp_path / 'pid'}; exec \"$@\""
+    script = f"sleep 600 >/dev/null 2>&1 & echo $! > {tmp_path / 'pid'}; exec \"$@\""
     served = master().start(program=("/bin/sh", "-c", script, "sh", sys.executable, "-m", "tests.supervisor.echo"))
     served.wait_for("is ready")
     served.wait_for("worker 0 gen 1 .* is ready")
