@@ -24,6 +24,7 @@ class FakePeer:
     server_address = ("192.0.2.1", 8000)
     gone = False
     tls: object | None = None
+    multithread = True
 
 
 def request_of(method: str = "GET", target: str = "/", *fields: str, body: bytes = b"") -> Request:
