@@ -128,6 +128,13 @@ def test_messages_are_in_the_error_log(both: Pair) -> None:
 
 
 @pytest.mark.slow
+def test_requests_are_in_webpys_access_log_only(both: Pair) -> None:
+    both.same("GET", "/")
+    server = both.webpy.server
+    server.wait_for("GET / HTTP/1.1", server.log)
+    assert not [line for line in server.errors if "GET / HTTP/1.1" in line]
+
+
 def test_start_and_stop_happen_once(both: Pair) -> None:
     both.reload()
     both.same("GET", "/")

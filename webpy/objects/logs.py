@@ -87,11 +87,15 @@ class Log:
         self.access_log.info("%s", line)
 
     def has_access_log(self) -> bool:
-        """Whether a handler would get what `access` has to say."""
+        """Return whether a handler of the application's would get what `access` has to say.
+
+        webpy's own on the root logger does not count: webpy has an access log, with a line for each request.
+        """
         logger: logging.Logger | None = self.access_log
         while logger is not None:
-            if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
-                return True
+            for handler in logger.handlers:
+                if not isinstance(handler, logging.NullHandler) and not getattr(handler, "stands_in", False):
+                    return True
             logger = logger.parent if logger.propagate else None
         return False
 

@@ -24,6 +24,9 @@ class _Level(int):
 class _ErrorLogHandler(logging.Handler):
     """Puts records into the error log; own: they are the server's."""
 
+    #: not the application's: who asks whether somebody listens to a logger looks for this (`webpy.objects.logs`)
+    stands_in = True
+
     def __init__(self, *, own: bool) -> None:
         super().__init__()
         self._own = own
