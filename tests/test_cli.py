@@ -363,4 +363,5 @@ class TestServe:
         write("site.py", ROUTES)
         result = webpy("serve", "site.py", WEBPY_BIND="nowhere")
         assert result.status == 2
-        assert result.err == "webpy: WEBPY_BIND: got 'nowhere', wanted HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N\n"
+        wanted = "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"
+        assert result.err == f"webpy: WEBPY_BIND: got 'nowhere', wanted {wanted}\n"

@@ -193,21 +193,21 @@ BAD = [
     ("access_format", "combind", "one of common, combined, json, or a template such as"),
     ("umask", "0888", "an octal mask of 000 to 777, such as 022"),
     ("umask", "1777", "an octal mask of 000 to 777, such as 022"),
-    ("bind", "localhost", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
+    ("bind", "localhost", "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
     ("bind", "80000", "a port of 0 to 65535"),
-    ("bind", "::1:80", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
-    ("bind", "http://a:80", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
+    ("bind", "::1:80", "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
+    ("bind", "http://a:80", "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
     ("bind", "[a]:80", "an IPv6 address between the brackets"),
     ("bind", "a:65536", "a port of 0 to 65535"),
-    ("bind", "a:http", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
+    ("bind", "a:http", "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
     ("bind", "unix:", "unix:PATH with a path"),
     ("bind", "unix:/" + "a" * 107, "a path of at most 107 bytes"),
     ("bind", "fd:x", "fd:N with the number of an open descriptor"),
-    ("bind", "a:1,,b:1", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
+    ("bind", "a:1,,b:1", "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"),
     ("bind", "a:1,a:1", "each address once"),
     ("reload", "perhaps", "true or false"),
     ("forwarded_allow_ips", "10.0.0.0/33", "addresses or networks such as 10.0.0.0/8, separated by commas"),
-    ("admin", "everywhere", "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N or off"),
+    ("admin", "everywhere", "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N or off"),
 ]
 
 
@@ -430,7 +430,7 @@ class TestPlatform:
 
     def test_mistakes_name_the_variable_unless_overruled(self) -> None:
         assert problems({}, {"PORT": "tcp://10.0.0.1:80", "WEB_CONCURRENCY": "many"}) == (
-            "PORT: got 'tcp://10.0.0.1:80', wanted HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N",
+            "PORT: got 'tcp://10.0.0.1:80', wanted a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N",
             "WEB_CONCURRENCY: got 'many', wanted a whole number of 1 or more, or auto",
         )
         assert resolve({"bind": "a:1", "workers": "1"}, {"PORT": "x", "WEB_CONCURRENCY": "x"}).settings.workers == 1

@@ -13,7 +13,7 @@ from .kinds import Kind, Refused
 
 __all__ = ["address", "addresses", "networks"]
 
-_ADDRESS = "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"
+_ADDRESS = "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"
 
 
 def _address(given: object) -> str:
