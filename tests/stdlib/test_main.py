@@ -248,7 +248,10 @@ def test_options(place: Path, tmp_path: Path) -> None:
     (tmp_path / "webpy.toml").write_text("this is not read")
     server = start("-d", str(place), "--protocol", "HTTP/1.0", cwd=tmp_path, bind="localhost")
     try:
-        for path, status in (("/a.txt", b"200"), ("/nope", b"404"), ("/sub", b"301")):
+        (place / "webpy.toml").write_text("admin_token = 'secret'")
+        listing = ask(server.address, "GET", "/")["body"]
+        assert b"a.txt" in listing and b"webpy.toml" not in listing
+        for path, status in (("/a.txt", b"200"), ("/nope", b"404"), ("/sub", b"301"), ("/webpy.toml", b"404")):
             with socket.create_connection(server.address, timeout=10) as sock:
                 sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
                 got = b"".join(iter(lambda: sock.recv(1000), b""))

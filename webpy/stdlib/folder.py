@@ -106,7 +106,14 @@ class FolderHandler(PathHandler):
             raise HTTPError(404, status_message="No permission to list directory")
         for name, value in standard.fields:
             self.response.headers.set(name, value)
-        return 200, page
+        # the lines of files that `open` does not send
+        ours = [name for name in os.listdir(path) if is_ours(os.fsencode(os.path.join(path, name)))]
+        if not ours:
+            return 200, page
+        starts = tuple(f'<li><a href="{urllib.parse.quote(name, errors="surrogatepass")}"'.encode() for name in ours)
+        shown = b"".join(line for line in page if not line.startswith(starts))
+        self.response.headers.set("Content-Length", str(len(shown)))
+        return 200, shown
 
 
 class _Standard(SimpleHTTPRequestHandler):
