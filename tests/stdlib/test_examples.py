@@ -95,7 +95,8 @@ def test_post(answers: Try) -> None:
         f"\tUploaded datafile as 'post.py' ({size} bytes)\n"
     )
     assert plain == "Client: 127.0.0.1\nPath: /\nForm data:\n\tname=me\n\tcolour=red\n\tcolour=blue\n"
-    assert wrong.startswith("HTTP/1.1 400 Bad Request")
+    assert wrong.startswith("HTTP/1.1 415 Unsupported Media Type")
+    assert "got Content-Type 'text/plain', wanted one of application/x-www-form-urlencoded, " in wrong
 
 
 @pytest.mark.slow

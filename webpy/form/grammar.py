@@ -1,6 +1,6 @@
 """Owns what a form's headers and text may look like: media types, boundaries, charsets, file names. No streams.
 
-Called by `handler` and `reading`; what it refuses is an `HTTPError` 400 that names the value.
+Called by `handler` and `reading`; what it refuses is an `HTTPError` 400 or 415 that names the value.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = [
     "is_form",
     "known_charset",
     "media_type",
+    "not_a_form",
     "parameter_names",
     "part_charset",
     "part_type",
@@ -56,6 +57,13 @@ def is_form(content_type: str) -> bool:
 def media_type(content_type: str) -> str:
     """A Content-Type without its parameters, in lower case."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def not_a_form(content_type: str) -> HTTPError:
+    """Return the 415 for a body whose Content-Type is not a form's, or is missing."""
+    accepted = f"{URLENCODED}, {MULTIPART}"
+    got = f"got Content-Type {brief(content_type)}" if content_type else "got no Content-Type"
+    return HTTPError(415, f"{got}, wanted one of {accepted}\n", headers={"Accept": accepted})
 
 
 def read_boundary(content_type: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import HTTPError
 from ..handler import HTTPHandler
 from ..order import Rank
-from .grammar import MULTIPART, URLENCODED, brief, is_form
+from .grammar import brief, is_form, not_a_form
 from .reading import FormLimits, FormReader
 from .values import Form
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["FormHandler", "FormMixIn"]
 
 _log = logging.getLogger("webpy")
-
-_ACCEPTED = f"{URLENCODED}, {MULTIPART}"
 
 
 @functools.cache
@@ -72,8 +70,7 @@ class FormMixIn(HTTPHandler):
         if not is_form(content_type):
             if not self.form_only:
                 return None
-            got = f"got Content-Type {brief(content_type)}" if content_type else "got no Content-Type"
-            raise HTTPError(415, f"{got}, wanted one of {_ACCEPTED}\n", headers={"Accept": _ACCEPTED})
+            raise not_a_form(content_type)
         coding = self.request.headers.get("Content-Encoding") or "identity"
         if coding.strip().lower() != "identity":
             # RFC 9110 section 15.5.16

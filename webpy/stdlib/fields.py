@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from ..form import Form, FormLimits
+from ..form.grammar import is_form, not_a_form
 from ..form.reading import FormReader
 
 __all__ = ["form"]
@@ -15,11 +16,13 @@ __all__ = ["form"]
 def form(handler: BaseHTTPRequestHandler, limits: FormLimits | None = None) -> Form:
     """The form that a request brings, `application/x-www-form-urlencoded` or `multipart/form-data`; see `webpy.form`.
 
-    Its files are open until the form is closed, or forgotten. Raises HTTPError, with which webpy answers: 400 for what
-    is no form, 413 over the limits.
+    Its files are open until the form is closed, or forgotten. Raises HTTPError, with which webpy answers: 400 for a
+    form that is broken, 413 over the limits, 415 for other types.
     """
     length = int(handler.headers.get("Content-Length") or 0)
     content_type = handler.headers.get("Content-Type") or ""
+    if not is_form(content_type):
+        raise not_a_form(content_type)
     reader = FormReader(content_type, length, limits=limits or FormLimits())
     return reader.read(io.BufferedReader(_Bounded(handler.rfile, length)))
 
