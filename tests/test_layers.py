@@ -26,6 +26,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.server",
             "webpy.stdlib",
             "webpy.target",
+            "webpy.targetkind",
             "webpy.targetspec",
             "webpy.watching",
         },

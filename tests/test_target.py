@@ -193,6 +193,7 @@ class Callable:
     def __call__(self, environ, start_response): pass
 def anything(*args): pass
 builtin = dict.fromkeys
+def make_app(name="plain", debug=False): return application
 """
 
 
@@ -242,8 +243,14 @@ class TestFactories:
 
     @pytest.mark.parametrize("kind", [None, "wsgi"])
     def test_one_that_is_not_called_is_told_how(self, kind: str | None) -> None:
-        message = refused("site.py:create_app", kind).message
-        assert message.endswith("; if it makes the application, write site.py:create_app()")
+        for name in ("create_app", "make_app"):
+            message = refused(f"site.py:{name}", kind).message
+            assert message.endswith(f"; if it makes the application, write site.py:{name}()")
+
+    def test_one_that_is_not_named_is_found(self) -> None:
+        write("alone.py", "import os\n\ndef create_app(): pass\n")
+        message = refused("alone.py").message
+        assert message.endswith("; if create_app makes the application, write alone.py:create_app()")
 
     @pytest.mark.parametrize("attribute", ["application", "Classic", "anything", "builtin"])
     def test_what_takes_two_arguments_is_an_application(self, attribute: str) -> None:

@@ -62,12 +62,12 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def start(serve: Serve, folder: Path) -> Callable[..., Server]:
-    def start(*options: str, url: str = "", **env: str) -> Server:
+    def start(*options: str, url: str = "", target: Path = folder / "app.py", loads: bool = True, **env: str) -> Server:
         (folder / "app.py").write_text(APP.format(url=url))
         clean = {"STATE_DIRECTORY": "", "XDG_STATE_HOME": "", **env}
         program = (sys.executable, "-c", PRELOAD, "serve")
         options = ("--workers", "1", "--user", USER, "--chdir", str(folder), *options)
-        return serve(folder / "app.py", *options, program=program, env=clean)
+        return serve(target, *options, program=program, env=clean, loads=loads)
 
     return start
 
@@ -117,3 +117,12 @@ def test_a_store_of_roots_is_told_at_the_start(start: Callable[..., Server], fol
     server = start(url=repr(f"sqlite:///{folder}/roots/a.db"))
     assert f"'{folder}/roots/a.db': user {USER} cannot write" in server.wait_for(r"\[warning\] store ")
     assert server.get("/").status == 503
+
+
+def test_an_application_that_the_user_cannot_read_is_named(start: Callable[..., Server], folder: Path) -> None:
+    (folder / "private").mkdir(mode=0o700)
+    (folder / "private" / "site.py").write_text("routes = {}")
+    server = start(target=folder / "private" / "site.py", loads=False)
+    assert server.wait() == 3
+    assert f"user {USER} cannot read '{folder}/private/site.py': Permission denied" in "\n".join(server.errors)
+    assert not any("Traceback" in line for line in server.errors)

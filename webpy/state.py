@@ -18,7 +18,7 @@ import pwd
 import re
 from collections.abc import Iterator
 
-__all__ = ["beside", "database", "directory", "is_ours", "note", "prepare_for", "unwritable"]
+__all__ = ["beside", "database", "directory", "is_ours", "note", "prepare_for", "unwritable", "user_name"]
 
 _NAMES = re.compile(rb"webpy\.toml|webpy-(?:store|sessions|auth|cache)\.sqlite3(?:-wal|-shm|-journal|\.lock)?")
 _BESIDE = (b"-wal", b"-shm", b"-journal", b".lock")  # of SQLite, and of the locks of sessions
@@ -40,7 +40,7 @@ def directory() -> str:
             os.makedirs(path, 0o700, exist_ok=True)
             if os.access(path, os.W_OK | os.X_OK):
                 return path
-            tried.append(f"{path} (not writable by {_user_name(os.geteuid())})")
+            tried.append(f"{path} (not writable by {user_name(os.geteuid())})")
         except OSError as error:
             tried.append(f"{path} ({error.strerror})")
     raise NoDirectory(
@@ -84,7 +84,7 @@ def is_ours(path: bytes) -> bool:
 
 def unwritable() -> Iterator[str]:
     """What of all that is noted this process cannot write, a line each, with why."""
-    who = _user_name(os.geteuid())
+    who = user_name(os.geteuid())
     for path, what in _noted.items():
         shown = os.fsdecode(path)
         if os.path.lexists(path) and not os.access(path, os.W_OK):
@@ -113,7 +113,7 @@ def prepare_for(uid: int, gid: int | None, folder: str | None = None) -> None:
     os.environ.pop("STATE_DIRECTORY", None)  # of before a reload, which may name another user
     if given:
         os.environ["STATE_DIRECTORY"] = given
-    user, base = _user_name(uid), _given()
+    user, base = user_name(uid), _given()
     if base is None and os.path.isabs(xdg):
         base, user = os.path.join(xdg, "webpy"), f"{user}-{_name_of(folder or os.getcwd())}"
     elif base is None and _home(uid) is not None:
@@ -176,7 +176,7 @@ def _home(uid: int) -> str | None:
     return None
 
 
-def _user_name(uid: int) -> str:
+def user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

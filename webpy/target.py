@@ -18,6 +18,8 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from .coroutines import coroutine_method, is_asgi
+from .state import user_name
+from .targetkind import described, detect, is_factory
 from .targetspec import BadSpec, Spec, parse_spec
 
 __all__ = ["ATTRIBUTES", "KINDS", "Target", "TargetError", "load_target", "loading"]
@@ -151,7 +153,7 @@ def _called(spec: Spec, factory: Any) -> Any:
     assert spec.call is not None
     positional, named = spec.call
     if not callable(factory):
-        raise TargetError(f"{spec.name}: got {_described(factory)}, wanted a function to call")
+        raise TargetError(f"{spec.name}: got {described(factory)}, wanted a function to call")
     if inspect.iscoroutinefunction(factory):
         raise TargetError(f"{spec.name}: {spec.attribute} is an async def, wanted a plain function")
     try:
@@ -167,14 +169,19 @@ def _called(spec: Spec, factory: Any) -> Any:
 
 
 def _load_file(spec: str, path: Path) -> ModuleType:
-    if not path.exists():
-        raise TargetError(f"{spec}: no such file: {str(path.absolute())!r}")
-    if path.is_dir():
-        raise TargetError(f"{spec}: {str(path)!r} is a folder, wanted a Python file")
-    if path.suffix != ".py":
-        raise TargetError(f"{spec}: got {path.name!r}, wanted a file whose name ends in .py")
-    path = Path(os.path.abspath(path))
-    package, root = _package_of(path)
+    try:
+        if not path.exists():
+            raise TargetError(f"{spec}: no such file: {str(path.absolute())!r}")
+        if path.is_dir():
+            raise TargetError(f"{spec}: {str(path)!r} is a folder, wanted a Python file")
+        if path.suffix != ".py":
+            raise TargetError(f"{spec}: got {path.name!r}, wanted a file whose name ends in .py")
+        path = Path(os.path.abspath(path))
+        package, root = _package_of(path)
+        path.open("rb").close()
+    except OSError as error:
+        place = str(path.absolute())
+        raise TargetError(f"{spec}: user {user_name(os.geteuid())} cannot read {place!r}: {error.strerror}") from None
     for folder in dict.fromkeys((str(root), str(path.parent))):
         _path_first(folder)
     name = ".".join((*package, path.stem)) if path.stem != "__init__" else ".".join(package) or "__init__"
@@ -267,6 +274,9 @@ def _failure(spec: str, error: BaseException, when: str = "while it was imported
     message = f"{spec}: {type(error).__name__} {when}"
     if isinstance(error, SystemExit):
         message = f"{spec}: called sys.exit({error.code!r}) {when}"
+    folder = os.path.dirname(__file__)
+    if isinstance(error, ImportError) and not os.access(folder, os.R_OK | os.X_OK):  # with `--user`
+        message += f": user {user_name(os.geteuid())} cannot read {folder!r}, where webpy is installed"
     text = traceback.format_exception(type(error), error, _users_part(error.__traceback__))
     return TargetError(message, "".join(text))
 
@@ -302,93 +312,38 @@ def _candidates(place: str, module: ModuleType, wanted: str = "") -> str:
     """What of the module could be meant, in words."""
     import difflib
 
-    names = [name for name, value in vars(module).items() if not name.startswith("_") and _detect(value) is not None]
+    names = [name for name, value in vars(module).items() if not name.startswith("_") and detect(value) is not None]
     own = [name for name in names if getattr(getattr(module, name), "__module__", module.__name__) == module.__name__]
     near = difflib.get_close_matches(wanted, own, n=1)
     if near:
         return f", did you mean {place}:{near[0]}?"
-    shown = [f"{name} ({_detect(getattr(module, name))})" for name in own[:8]]
+    shown = [f"{name} ({detect(getattr(module, name))})" for name in own[:8]]
+    for name, value in vars(module).items():
+        if name.startswith(("create_", "make_")) and getattr(value, "__module__", "") == module.__name__:
+            return f"; if {name} makes the application, write {place}:{name}()"
     return f"; it has {', '.join(shown)}" if shown else ""
 
 
 def _kind_of(name: str, found: Any) -> str:
-    kind = _detect(found)
+    kind = detect(found)
     if kind is None and is_asgi(found):
-        raise TargetError(f"{name}: got {_described(found)}, an ASGI application: this version serves WSGI, not ASGI")
-    if kind is None and _is_factory(found):
+        raise TargetError(f"{name}: got {described(found)}, an ASGI application: this version serves WSGI, not ASGI")
+    if kind is None and is_factory(found):
         raise TargetError(
-            f"{name}: got {_described(found)}, which takes no environ and start_response as a WSGI application does; "
+            f"{name}: got {described(found)}, which takes no environ and start_response as a WSGI application does; "
             f"if it makes the application, write {name}()"
         )
     if kind is None:
         wanted = ", ".join(KINDS.values())
-        raise TargetError(f"{name}: got {_described(found)}, wanted one of: {wanted}")
+        raise TargetError(f"{name}: got {described(found)}, wanted one of: {wanted}")
     return kind
 
 
-def _detect(found: Any) -> str | None:
-    """The kind, or None. The order matters: classes and servers may be callable, and so may objects with methods."""
-    from http.server import BaseHTTPRequestHandler
-
-    from .handler import HTTPHandler
-
-    # No object of it can exist before its module is imported; importing it here would be a circle.
-    server = sys.modules.get("webpy.server")
-    if isinstance(found, type):
-        if issubclass(found, HTTPHandler):
-            return "handler"
-        if issubclass(found, BaseHTTPRequestHandler):
-            return "stdlib"
-    if server is not None and isinstance(found, server.HTTPServer):
-        return "server"
-    if isinstance(found, Mapping):
-        return "routes"
-    if isinstance(found, ModuleType):
-        return None
-    if _exposes(found):
-        return "objects"
-    return "wsgi" if callable(found) and not is_asgi(found) and not _is_factory(found) else None
-
-
-def _is_factory(found: Any) -> bool:
-    """Whether it can be called, but not with the two arguments of a WSGI application (PEP 3333)."""
-    import inspect
-
-    if not callable(found):
-        return False
-    try:
-        inspect.signature(found).bind({}, None)
-    except TypeError:
-        return True
-    except ValueError:  # something built in, whose arguments nobody knows
-        return False
-    return False
-
-
-def _exposes(found: Any) -> bool:
-    """Whether it, or something of it, has `exposed` set, as CherryPy marks what may be called from outside."""
-    import inspect
-
-    for value in (found, *(inspect.getattr_static(found, name, None) for name in dir(found) if name[:2] != "__")):
-        value = getattr(value, "__func__", value)
-        if not isinstance(value, ModuleType) and inspect.getattr_static(value, "exposed", False) is True:
-            return True
-    return False
-
-
 def _checked(name: str, found: Any, kind: str) -> str:
-    detected = _detect(found)
+    detected = detect(found)
     if detected is None and callable(found):
         _kind_of(name, found)  # raises: its words say more
     fits = detected == kind or (kind == "wsgi" and callable(found)) or (kind == "objects" and detected == "wsgi")
     if not fits:
-        raise TargetError(f"{name}: got {_described(found)}, wanted {KINDS[kind]} (kind {kind})")
+        raise TargetError(f"{name}: got {described(found)}, wanted {KINDS[kind]} (kind {kind})")
     return kind
-
-
-def _described(found: Any) -> str:
-    if isinstance(found, type):
-        return f"the class {found.__module__}.{found.__qualname__}"
-    if isinstance(found, ModuleType):
-        return f"the module {found.__name__}"
-    return f"{found!r:.60} of type {type(found).__name__}"
