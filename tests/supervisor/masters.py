@@ -175,9 +175,11 @@ def all_gone(processes: list[psutil.Process], within_s: float) -> bool:
 
 
 def _lives(process: psutil.Process) -> bool:
+    """Return whether a thread of it has not ended: a process is called a zombie once its first one has, while others
+    still hold its sockets."""
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+        return process.status() != psutil.STATUS_ZOMBIE or len(os.listdir(f"/proc/{process.pid}/task")) > 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
         return False
 
 
