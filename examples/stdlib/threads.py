@@ -4,8 +4,8 @@
 
     curl http://localhost:8080/ http://localhost:8080/ http://localhost:8080/
 
-The mix-in of the original is still there and does nothing: each request has a thread of its own, in one of several
-processes.
+The mix-in of the original is still there and does nothing: requests run at the same time anyway, on the threads of
+several processes.
 """
 
 import os
