@@ -126,3 +126,10 @@ def test_an_application_that_the_user_cannot_read_is_named(start: Callable[..., 
     assert server.wait() == 3
     assert f"user {USER} cannot read '{folder}/private/site.py': Permission denied" in "\n".join(server.errors)
     assert not any("Traceback" in line for line in server.errors)
+
+
+def test_a_store_that_the_user_cannot_reach_is_named(start: Callable[..., Server], folder: Path) -> None:
+    (folder / "private").mkdir(mode=0o700)
+    server = start(url=repr(f"sqlite:///{folder}/private/a.db"), loads=False)
+    assert server.wait() == 3
+    assert f"store '{folder}/private/a.db': user {USER} cannot reach it: Permission denied" in "\n".join(server.errors)

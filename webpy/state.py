@@ -177,6 +177,7 @@ def _home(uid: int) -> str | None:
 
 
 def user_name(uid: int) -> str:
+    """Return the user's name, or the number where the system knows no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

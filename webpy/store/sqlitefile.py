@@ -11,6 +11,7 @@ import sqlite3
 import stat
 import threading
 
+from ..state import user_name
 from .base import StoreError
 
 __all__ = ["check", "connect"]
@@ -27,8 +28,9 @@ _creating = threading.Lock()
 
 
 def check(path: str) -> None:
-    """Raises FileNotFoundError where the directory does not exist, StoreError where something else than a
-    regular file is at `path`. Never opens it: closing it would drop the locks of SQLite in this process."""
+    """Raises FileNotFoundError where the directory does not exist, StoreError where this user may not look, or where
+    something else than a regular file is at `path`. Never opens it: closing it would drop the locks of SQLite in this
+    process."""
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"store {path!r}: there is no directory {folder!r}")
@@ -36,6 +38,8 @@ def check(path: str) -> None:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
+    except PermissionError as error:
+        raise StoreError(f"store {path!r}: user {user_name(os.geteuid())} cannot reach it: {error.strerror}") from None
     if stat.S_ISLNK(mode):
         raise StoreError(f"store {path!r}: is a symbolic link; wanted a regular file")
     if not stat.S_ISREG(mode):
