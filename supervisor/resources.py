@@ -99,6 +99,7 @@ class Resources:
         self._configure = configure
         self._doors: list[socket.socket] = []
         self._given = False  # whether the listeners are not of our making
+        self._answers = False  # whether there is something that answers there: what it listens on has been said
         self._pidfile: PidFile | None = None
         self._records_open = False
         self._next_logs: _Logs | None = None  # of a reload that is under way
@@ -153,7 +154,8 @@ class Resources:
         return Basis(config, application, identity, listeners, beside)
 
     def say_addresses(self, config: Config) -> None:
-        """Log where the server listens, once there is something that answers."""
+        """Log where the server listens, as soon as there is something that answers."""
+        self._answers = True
         self._say_addresses(self.listeners, config)
 
     def settle(self, basis: Basis) -> None:
@@ -168,7 +170,8 @@ class Resources:
         added = [listener for listener in basis.listeners if listener not in self.listeners]
         _close_those_not_in(basis.listeners, self.listeners)
         self.listeners = basis.listeners
-        self._say_addresses(added, basis.config)
+        if self._answers:
+            self._say_addresses(added, basis.config)
         added = [listener for listener in basis.side_listeners if listener not in self.side_listeners]
         _close_those_not_in(basis.side_listeners, self.side_listeners)
         self.side_listeners = basis.side_listeners
@@ -239,6 +242,7 @@ class Resources:
         self.listeners = [Listener.adopt(each) for each in kept["listeners"]]
         self.side_listeners = [Listener.adopt(each) for each in kept["side_listeners"]]
         self._given = kept["given"]
+        self._answers = True
         self._pidfile = None if kept["pidfile"] is None else PidFile.adopt(kept["pidfile"])
 
     def abandon(self, kept: Sequence[Listener]) -> None:
