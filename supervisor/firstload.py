@@ -65,6 +65,12 @@ class FirstLoad:
         if not self._master.current.loading:
             self._begin()
 
+    def abandon(self) -> None:
+        """Tell whoever asked that everything stops."""
+        self._askers += self._asked_meanwhile or []
+        self._asked_meanwhile = None
+        self._tell(Verdict(False, self._master.current.number, "the master is stopping"))
+
     def _begin(self) -> None:
         self._askers += self._asked_meanwhile or []
         self._asked_meanwhile = None

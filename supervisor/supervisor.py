@@ -296,6 +296,7 @@ class Supervisor:
         """Stop gracefully; the second time, stop at once."""
         self.notify.stopping(f"stopping ({why})")
         self.upgrades.abandon()
+        self.first_load.abandon()
         self.ending.stop(why, self.current.config.shutdown_delay_s)
 
     def _emptied(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -135,6 +136,24 @@ def test_it_can_be_stopped_while_it_waits_for_a_fix(serve: Serve, tmp_path: Path
     served = serve("app.py", "--reload", loads=False)
     served.wait_for("waiting for a change of the sources")
     assert served.stop() == 0
+
+
+def test_who_waits_for_another_first_load_is_told_of_a_stop(serve: Serve, tmp_path: Path) -> None:
+    """ctl is, and the watcher, which ends at once then."""
+    (tmp_path / "app.py").write_text("import gone_for_good")
+    served = serve("app.py", "--reload", "--control", "control", loads=False)
+    served.wait_for("waiting for a change of the sources")
+    served.wait_for(r"watcher \[\d+\] is ready")
+    (tmp_path / "app.py").write_text("import time\ntime.sleep(60)")
+    served.wait_for("loading the application again: generation 2")
+    command = [sys.executable, "-m", "webpy.cli", "ctl", "--control", "control", "reload", "--wait"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    ) as asking:
+        served.wait_for("reload: asked by ctl")
+        assert served.stop() == 0
+        assert "the master is stopping" in asking.communicate(timeout=10)[1]
+    assert not [line for line in served.errors if "did not end" in line]
 
 
 def test_without_reload_a_first_load_that_fails_ends_it(serve: Serve, tmp_path: Path) -> None:
