@@ -137,7 +137,7 @@ class Loop:
         if conn is not None:
             core.faults.tell(error, f"an event of a connection of {conn.client_address[0]} failed; it is reset")
             if left.deposed:
-                core.call(core.reset, conn)
+                core.call(core.reset, conn, False)  # its handler has run on this thread
             else:
                 core.reset(conn)
             return
