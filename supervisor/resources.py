@@ -160,9 +160,9 @@ class Resources:
 
     def settle(self, basis: Basis) -> None:
         """`basis` is in force: use what was opened for it, and close what it does not name."""
-        config, logs = basis.config, self._next_logs
+        config = basis.config
+        logs, self._next_logs = self._next_logs, None
         if logs is not None:
-            self._next_logs = None
             self.records.use(config.access_log, logs.records)
             self.errors.use(config.error_log, logs.errors, config.log_level, config.error_format)
         if not self._given:
@@ -171,11 +171,11 @@ class Resources:
         _close_those_not_in(basis.listeners, self.listeners)
         self.listeners = basis.listeners
         if self._answers:
-            self._say_addresses(added, basis.config)
+            self._say_addresses(added, config)
         added = [listener for listener in basis.side_listeners if listener not in self.side_listeners]
         _close_those_not_in(basis.side_listeners, self.side_listeners)
         self.side_listeners = basis.side_listeners
-        self._say_side_addresses(added, basis.config)
+        self._say_side_addresses(added, config)
 
     def revert(self, basis: Basis) -> None:
         """`basis` is not: close what was opened for it."""
@@ -184,9 +184,9 @@ class Resources:
         self._close_next_logs()
 
     def _close_next_logs(self) -> None:
-        if self._next_logs is not None:
-            self._next_logs.close()
-            self._next_logs = None
+        logs, self._next_logs = self._next_logs, None
+        if logs is not None:
+            logs.close()
 
     def reopen_logs(self, *, quietly: bool = False) -> str:
         """Open both log files anew, after they were renamed; say what could not be."""
@@ -283,18 +283,20 @@ class Resources:
             raise SettingsError(text.rstrip()) from error
 
     def _say_addresses(self, listeners: list[Listener], config: Config) -> None:
-        scheme = f"{config.scheme}://" if config.scheme else ""
         for listener in listeners:
-            where = listener.address if listener.address.startswith("unix:") else scheme + listener.address
-            self.errors.say("info", f"listening on {where}")
+            self.errors.say("info", f"listening on {_shown(listener, config.scheme)}")
 
     def _say_side_addresses(self, listeners: list[Listener], config: Config) -> None:
         for sidecar in config.sidecars:
             for listener in listeners:
                 if listener.bind in sidecar.binds:
-                    scheme = f"{sidecar.scheme}://" if sidecar.scheme else ""
-                    where = listener.address if listener.address.startswith("unix:") else scheme + listener.address
-                    self.errors.say("info", f"{sidecar.title} on {where}")
+                    self.errors.say("info", f"{sidecar.title} on {_shown(listener, sidecar.scheme)}")
+
+
+def _shown(listener: Listener, scheme: str) -> str:
+    """Its address as the log shows it."""
+    plain = not scheme or listener.address.startswith("unix:")
+    return listener.address if plain else f"{scheme}://{listener.address}"
 
 
 def _side_binds(config: Config) -> list[str]:
