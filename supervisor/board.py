@@ -19,7 +19,7 @@ import contextlib
 import fcntl
 import mmap
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -290,10 +290,6 @@ class Board:
         """Take the doorbell's ringing (in the master)."""
         with contextlib.suppress(BlockingIOError):
             os.read(self.doorbell_reader, _BELL_BYTES)  # once: somebody may be ringing without end
-
-    def busy_rows(self) -> Iterator[Row]:
-        """Give the rows whose rings hold records."""
-        return (row for row in self.rows if row.pending_bytes)
 
     def retire(self, row: Row) -> None:
         """Add what a dead process counted to the totals and clear its row (in the master, its rings being

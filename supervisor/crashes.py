@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from .board import Row
 from .eventloop import EventLoop, Timer
-from .running import running
+from .running import Doing, running
 
 __all__ = ["Crashes", "requests_on"]
 
@@ -88,6 +88,7 @@ class Crashes:
 
 
 def requests_on(row: Row) -> frozenset[str]:
-    """Give what a row says was being done: without who asked for it, and without a query."""
-    texts = (work.text.split() for work in running(row))
+    """Give what a row says was being done by a thread: without who asked for it, and without a query. What waited for a
+    thread, or for its client, has killed nobody."""
+    texts = (work.text.split() for work in running(row) if work.doing in (Doing.RUNS, Doing.MOVES))
     return frozenset(" ".join(words[1:3] or words).partition("?")[0] for words in texts if words)

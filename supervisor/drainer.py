@@ -8,7 +8,8 @@ by a timer, before it really sleeps. Knows nothing of files. Runs in the master.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from .board import Board, Cell, MasterCell, Row
 from .eventloop import EventLoop, Timer
@@ -102,6 +103,15 @@ class Drainer:
         """Give how many records found no room since the start."""
         rows = sum(row.dropped for row in self._rows())
         return self._board.totals[Cell.LOG_DROPPED] + rows + self._log.dropped
+
+    def keep(self) -> dict[str, Any]:
+        """Give what has been told of dropped records as JSON takes it, for the program that replaces the master's."""
+        return {"dropped": self._log.dropped, "losses": self._losses.keep()}
+
+    def adopt(self, kept: Mapping[str, Any]) -> None:
+        """Take on what `keep` gave, once the rows are there."""
+        self._log.dropped = kept["dropped"]
+        self._losses.adopt(kept["losses"])
 
     def _add_left_behind(self) -> bool:
         before = self._log.pending_bytes

@@ -40,7 +40,7 @@ class FirstLoad:
         if self._asked_meanwhile is not None:
             self._begin()
         else:
-            self._say("info", "waiting for a change of the sources, or a reload, to load the application again")
+            self._say_waiting()
 
     def succeeded(self, generation: Generation) -> None:
         """Tell whoever asked for it that the application has loaded."""
@@ -65,6 +65,12 @@ class FirstLoad:
         if not self._master.current.loading:
             self._begin()
 
+    def abandon(self) -> None:
+        """Tell whoever asked that everything stops."""
+        self._askers += self._asked_meanwhile or []
+        self._asked_meanwhile = None
+        self._tell(Verdict(False, self._master.current.number, "the master is stopping"))
+
     def _begin(self) -> None:
         self._askers += self._asked_meanwhile or []
         self._asked_meanwhile = None
@@ -73,8 +79,10 @@ class FirstLoad:
         try:
             basis = self._master.resources.renew(self._master.check)
         except Exception as error:
-            self._say("error", f"{type(error).__name__}: {error}")
-            self._tell(Verdict(False, number, f"{type(error).__name__}: {error}"))
+            verdict = f"{type(error).__name__}: {error}"
+            self._say("error", verdict)
+            self._tell(Verdict(False, number, verdict))
+            self._say_waiting()
             return
         new = Generation(number, basis, self._master.services, self._master)
         self._master.install(new)
@@ -85,6 +93,9 @@ class FirstLoad:
         askers, self._askers = self._askers, []
         for asker in askers:
             asker(verdict)
+
+    def _say_waiting(self) -> None:
+        self._say("info", "waiting for a change of the sources, or a reload, to load the application again")
 
     def _say(self, level: str, text: str) -> None:
         self._master.services.errors.say(level, text)

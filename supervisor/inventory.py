@@ -42,6 +42,7 @@ def write_down(master: Supervisor, passing: Passing) -> dict[str, Any]:
         "generations": [generation.keep(passing) for generation in generations],
         "current": master.current.number,
         "fleet": master.fleet.keep(passing),
+        "drainer": master.drainer.keep(),
         "reloads": master.reloads.keep(),
         "strangers": sorted(master.ending.leftovers.strangers),
         "keeps": {name: passing.keep(number) for name, number in master.keeps.items()},
@@ -72,6 +73,8 @@ def take_up(master: Supervisor, kept: Mapping[str, Any]) -> None:
         generations[number] = Generation(number, basis, master.services, master)
     master.current = master.fleet.target = generations[kept["current"]]
     master.fleet.adopt(kept["fleet"], generations)
+    if "drainer" in kept:
+        master.drainer.adopt(kept["drainer"])
     master.reloads.adopt(kept["reloads"])
     for number, generation in generations.items():
         generation.resume(entries[number])

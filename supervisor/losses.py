@@ -6,7 +6,8 @@ the log takes what comes. Counts nothing itself: the board does. Runs in the mas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from .eventloop import EventLoop, Timer
 
@@ -26,6 +27,16 @@ class Losses:
         self._seen = self._told
         self._works = True
         self._timer: Timer | None = None
+
+    def keep(self) -> dict[str, Any]:
+        """Give what has been told as JSON takes it, for the program that replaces the master's."""
+        return {"told": self._told, "goes_on": self._timer is not None}
+
+    def adopt(self, kept: Mapping[str, Any]) -> None:
+        """Take on what `keep` gave (once what is counted is there)."""
+        self._told = self._seen = kept["told"]
+        if kept["goes_on"]:
+            self._timer = self._loop.after(_CALM_S, self._look_again)
 
     def look(self, *, works: bool) -> None:
         """Notice what was dropped; works: whether the log takes what comes."""

@@ -99,6 +99,7 @@ class Resources:
         self._configure = configure
         self._doors: list[socket.socket] = []
         self._given = False  # whether the listeners are not of our making
+        self._answers = False  # whether there is something that answers there: what it listens on has been said
         self._pidfile: PidFile | None = None
         self._records_open = False
         self._next_logs: _Logs | None = None  # of a reload that is under way
@@ -153,14 +154,15 @@ class Resources:
         return Basis(config, application, identity, listeners, beside)
 
     def say_addresses(self, config: Config) -> None:
-        """Log where the server listens, once there is something that answers."""
+        """Log where the server listens, as soon as there is something that answers."""
+        self._answers = True
         self._say_addresses(self.listeners, config)
 
     def settle(self, basis: Basis) -> None:
         """`basis` is in force: use what was opened for it, and close what it does not name."""
-        config, logs = basis.config, self._next_logs
+        config = basis.config
+        logs, self._next_logs = self._next_logs, None
         if logs is not None:
-            self._next_logs = None
             self.records.use(config.access_log, logs.records)
             self.errors.use(config.error_log, logs.errors, config.log_level, config.error_format)
         if not self._given:
@@ -168,11 +170,12 @@ class Resources:
         added = [listener for listener in basis.listeners if listener not in self.listeners]
         _close_those_not_in(basis.listeners, self.listeners)
         self.listeners = basis.listeners
-        self._say_addresses(added, basis.config)
+        if self._answers:
+            self._say_addresses(added, config)
         added = [listener for listener in basis.side_listeners if listener not in self.side_listeners]
         _close_those_not_in(basis.side_listeners, self.side_listeners)
         self.side_listeners = basis.side_listeners
-        self._say_side_addresses(added, basis.config)
+        self._say_side_addresses(added, config)
 
     def revert(self, basis: Basis) -> None:
         """`basis` is not: close what was opened for it."""
@@ -181,9 +184,9 @@ class Resources:
         self._close_next_logs()
 
     def _close_next_logs(self) -> None:
-        if self._next_logs is not None:
-            self._next_logs.close()
-            self._next_logs = None
+        logs, self._next_logs = self._next_logs, None
+        if logs is not None:
+            logs.close()
 
     def reopen_logs(self, *, quietly: bool = False) -> str:
         """Open both log files anew, after they were renamed; say what could not be."""
@@ -239,6 +242,7 @@ class Resources:
         self.listeners = [Listener.adopt(each) for each in kept["listeners"]]
         self.side_listeners = [Listener.adopt(each) for each in kept["side_listeners"]]
         self._given = kept["given"]
+        self._answers = True
         self._pidfile = None if kept["pidfile"] is None else PidFile.adopt(kept["pidfile"])
 
     def abandon(self, kept: Sequence[Listener]) -> None:
@@ -279,18 +283,20 @@ class Resources:
             raise SettingsError(text.rstrip()) from error
 
     def _say_addresses(self, listeners: list[Listener], config: Config) -> None:
-        scheme = f"{config.scheme}://" if config.scheme else ""
         for listener in listeners:
-            where = listener.address if listener.address.startswith("unix:") else scheme + listener.address
-            self.errors.say("info", f"listening on {where}")
+            self.errors.say("info", f"listening on {_shown(listener, config.scheme)}")
 
     def _say_side_addresses(self, listeners: list[Listener], config: Config) -> None:
         for sidecar in config.sidecars:
             for listener in listeners:
                 if listener.bind in sidecar.binds:
-                    scheme = f"{sidecar.scheme}://" if sidecar.scheme else ""
-                    where = listener.address if listener.address.startswith("unix:") else scheme + listener.address
-                    self.errors.say("info", f"{sidecar.title} on {where}")
+                    self.errors.say("info", f"{sidecar.title} on {_shown(listener, sidecar.scheme)}")
+
+
+def _shown(listener: Listener, scheme: str) -> str:
+    """Its address as the log shows it."""
+    plain = not scheme or listener.address.startswith("unix:")
+    return listener.address if plain else f"{scheme}://{listener.address}"
 
 
 def _side_binds(config: Config) -> list[str]:

@@ -104,9 +104,8 @@ class Supervisor:
         """Be the master until stopped (in the main thread); give the exit status, see `Status`.
 
         `listeners` are bound sockets to use in place of the settings' binds; they are closed as the stop begins, and
-        shut for every process unless they are `theirs`: the caller may go on with them. A byte read from `stop_fd`
-        is as a TERM; its end means that whoever started us is gone: a
-        graceful stop.
+        shut for every process unless they are `theirs`: the caller may go on with them. A byte read from `stop_fd` is
+        as a TERM; its end means that whoever started us is gone, and stops gracefully too.
         """
         if proving():
             prove(self._configure, self.program is not None and stop_fd is None)
@@ -296,6 +295,7 @@ class Supervisor:
         """Stop gracefully; the second time, stop at once."""
         self.notify.stopping(f"stopping ({why})")
         self.upgrades.abandon()
+        self.first_load.abandon()
         self.ending.stop(why, self.current.config.shutdown_delay_s)
 
     def _emptied(self) -> None:

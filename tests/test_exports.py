@@ -26,6 +26,7 @@ def declared(path: Path) -> list[str] | None:
             return value
     return None
 
+
 # The command line gathers its commands for itself.
 PACKAGES = {module for module, path in MODULES.items() if path.name == "__init__.py"} - {"webpy.cli"}
 

@@ -11,10 +11,13 @@ import gzip
 import http.client
 import itertools
 import re
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+import trustme
 
 from tests import matrix
 from tests.server import Server
@@ -22,9 +25,12 @@ from tests.server import Server
 VOLATILE = {"date", "expires", "last-modified", "set-cookie", "x-request-id", "etag"}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("matrix")
+Connect = Callable[[], http.client.HTTPConnection]
+
+
+@contextlib.contextmanager
+def started(folder: Path, *options: str) -> Iterator[Server]:
+    """A server of the whole table."""
     (folder / "files").mkdir()
     (folder / "files" / "a.txt").write_text(matrix.TEXT)
     (folder / "scripts").mkdir()
@@ -33,10 +39,42 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     script.write_text(f"#!/bin/sh\ncat <<'END'\n{head}\n{matrix.TEXT}END\n")
     script.chmod(0o755)
     (folder / "served.py").write_text("from tests.matrix import build\n\nroutes = build()\n")
-    server = Server("served.py", "--workers", "1", "--access-log", "off", cwd=folder)
-    server.wait_until_listening()
-    yield server
-    server.kill()
+    server = Server("served.py", "--access-log", "off", *options, cwd=folder)
+    try:
+        server.wait_until_listening()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with started(tmp_path_factory.mktemp("matrix"), "--workers", "1") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Under TLS, and by two workers."""
+    folder = tmp_path_factory.mktemp("encrypted")
+    pem = folder / "server.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    with started(folder, "--workers", "2", "--certfile", str(pem), "--keyfile", str(pem)) as server:
+        yield server
+
+
+class OldConnection(http.client.HTTPConnection):
+    """One of HTTP/1.0, that keeps no connection."""
+
+    _http_vsn = 10
+    _http_vsn_str = "HTTP/1.0"
+
+
+class OldEncrypted(http.client.HTTPSConnection):
+    """The same under TLS."""
+
+    _http_vsn = 10
+    _http_vsn_str = "HTTP/1.0"
 
 
 @dataclass
@@ -106,9 +144,9 @@ def check(answer: http.client.HTTPResponse, client: Client, mixins: tuple[str, .
         assert len(answer.headers.get_all("ETag", [])) <= 1
 
 
-def walk(server: Server, mixins: tuple[str, ...], host: str) -> list[dict[str, str]]:
+def walk(connect: Connect, mixins: tuple[str, ...], host: str) -> list[dict[str, str]]:
     """Two clients by turns; what each got, less what must differ."""
-    with contextlib.closing(server.client()) as one, contextlib.closing(server.client()) as other:
+    with contextlib.closing(connect()) as one, contextlib.closing(connect()) as other:
         clients = [Client(name, connection) for name, connection in zip(matrix.CLIENTS, (one, other), strict=True)]
         return ask_all(clients, mixins, host)
 
@@ -157,12 +195,27 @@ def ask_all(clients: list[Client], mixins: tuple[str, ...], host: str) -> list[d
 @pytest.mark.parametrize("host", matrix.HOSTS)
 @pytest.mark.parametrize("pair", [*matrix.PAIRS, matrix.ALL], ids="-".join)
 def test_both_orders_do_the_same_for_each_client(server: Server, pair: tuple[str, ...], host: str) -> None:
-    first, *others = [walk(server, mixins, host) for mixins in matrix.orders(pair)]
+    first, *others = [walk(server.client, mixins, host) for mixins in matrix.orders(pair)]
     for seen in others:
         for one, other in zip(first, seen, strict=True):
             assert one.keys() == other.keys()
             for name in one:
                 assert sorted(one[name].lower().split(", ")) == sorted(other[name].lower().split(", ")), name
+
+
+@pytest.mark.parametrize("host", matrix.HOSTS)
+@pytest.mark.parametrize("old", [False, True], ids=["1.1", "1.0"])
+def test_all_of_them_under_tls_with_two_workers(encrypted: Server, host: str, *, old: bool) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    kind = OldEncrypted if old else http.client.HTTPSConnection
+    walk(lambda: kind(*encrypted.address, timeout=10, context=context), matrix.ALL, host)
+
+
+@pytest.mark.parametrize("host", matrix.HOSTS)
+def test_pairs_in_http_1_0(server: Server, host: str) -> None:
+    for mixins in (("session", "compression"), ("compression", "caching"), matrix.ALL):
+        walk(lambda: OldConnection(*server.address, timeout=10), mixins, host)
 
 
 @pytest.mark.parametrize("host", matrix.HOSTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -104,11 +105,55 @@ def test_a_first_load_that_fails_waits_for_a_fix(serve: Serve, tmp_path: Path) -
     assert served.stop() == 0
 
 
+def test_addresses_that_change_while_it_waits_for_a_fix(serve: Serve, tmp_path: Path) -> None:
+    """Nothing is said to listen before there is something that answers, and then each address once; logs move too."""
+    (tmp_path / "app.py").write_text("import gone_for_good")
+    settings = 'reload = true\nworkers = 1\nbind = ["127.0.0.1:0", "unix:{}"]\naccess_log = "{}"\n'
+    (tmp_path / "webpy.toml").write_text(settings.format("one", "one.log"))
+    served = serve("app.py", bind=None, loads=False)
+    served.wait_for("waiting for a change of the sources")
+    served.wait_for(r"watcher \[\d+\] is ready")
+    (tmp_path / "webpy.toml").write_text(settings.format("two", "no/such/folder/log"))
+    served.wait_for("access_log: got 'no/such/folder/log', wanted a path in a folder that exists")
+    served.wait_for("waiting for a change of the sources", count=2)
+    assert (tmp_path / "one").exists() and not (tmp_path / "two").exists()
+    (tmp_path / "webpy.toml").write_text(settings.format("two", "two.log"))
+    served.wait_for("waiting for a change of the sources", count=3)
+    assert not [line for line in served.errors if "listening on" in line]
+    (tmp_path / "app.py").write_text(APP.replace("from text import TEXT", "TEXT = 'fixed'"))
+    served.wait_until_listening()
+    served.wait_for(r"worker 0 gen \d+ \[\d+\] is ready")
+    said = [line.partition("listening on ")[2] for line in served.errors if "listening on" in line]
+    assert len(said) == 2 and said[1] == f"unix:{tmp_path}/two", said
+    assert served.get("/").body == b"fixed"
+    assert served.stop() == 0
+    assert (tmp_path / "two.log").read_text().count("GET /") == 1
+    assert not (tmp_path / "one").exists() and not (tmp_path / "two").exists()
+
+
 def test_it_can_be_stopped_while_it_waits_for_a_fix(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import gone_for_good")
     served = serve("app.py", "--reload", loads=False)
     served.wait_for("waiting for a change of the sources")
     assert served.stop() == 0
+
+
+def test_who_waits_for_another_first_load_is_told_of_a_stop(serve: Serve, tmp_path: Path) -> None:
+    """ctl is, and the watcher, which ends at once then."""
+    (tmp_path / "app.py").write_text("import gone_for_good")
+    served = serve("app.py", "--reload", "--control", "control", loads=False)
+    served.wait_for("waiting for a change of the sources")
+    served.wait_for(r"watcher \[\d+\] is ready")
+    (tmp_path / "app.py").write_text("import time\ntime.sleep(60)")
+    served.wait_for("loading the application again: generation 2")
+    command = [sys.executable, "-m", "webpy.cli", "ctl", "--control", "control", "reload", "--wait"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    ) as asking:
+        served.wait_for("reload: asked by ctl")
+        assert served.stop() == 0
+        assert "the master is stopping" in asking.communicate(timeout=10)[1]
+    assert not [line for line in served.errors if "did not end" in line]
 
 
 def test_without_reload_a_first_load_that_fails_ends_it(serve: Serve, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Peer", "Request"]
 
+
 class Peer(Protocol):
     """What a request asks of the connection it came on."""
 

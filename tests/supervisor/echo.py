@@ -162,6 +162,7 @@ class Echo(Application):
         began = time.monotonic()
         own = context.row.lines[0]
         own.text[:] = line.ljust(LINE_BYTES, b"\0")[:LINE_BYTES]
+        own.thread[0], own.ident[0] = threading.get_native_id(), threading.get_ident()
         own.start[0] = began
         word, _, rest = line.partition(b" ")
         about = b"%d %d %d %s" % (

@@ -94,6 +94,19 @@ def test_a_request_that_kills_from_the_start_does_not_end_the_server(master: Mak
     assert served.records().count("killed die 3") == 7
 
 
+def test_what_waited_as_workers_died_is_not_named(master: Make) -> None:
+    served = master().start().started()
+    for _ in range(5):
+        served.ask("task queued 20")
+        served.ask("task sending 20")
+        assert served.ask("die 3") == ""
+        served.wait_for("is ready")
+    served.wait_for(r"3 was running in the last 5 workers that died", anew=False)
+    assert served.stop() == 0
+    assert served.text().count("was running") == 1
+    assert served.records().count("killed 10.0.0.1  task queued") == 5
+
+
 def test_a_worker_that_served_is_replaced_at_once(master: Make) -> None:
     served = master(config={"workers": 2, "healthy_after_s": 60}).start().started(2)
     for _ in range(6):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -73,6 +74,17 @@ def test_no_more_run_at_once_than_there_are_threads(start: Callable[..., Server]
             for client in clients:
                 client.send(get(f"/together/{threads}"))
             assert sorted(int(client.read().text) for client in clients) == list(range(threads))
+
+
+def test_no_place_is_kept_for_quick_handlers_that_do_not_come(start: Callable[..., Server]) -> None:
+    server = start("places", "--workers", "1", "--threads", "2")
+    with Client(server, timeout=20) as one, Client(server, timeout=20) as other:
+        began = time.monotonic()
+        for _ in range(10):  # each pair answers when both have begun
+            for client in (one, other):
+                client.send(get("/together/2"))
+            assert sorted(int(client.read().text) for client in (one, other)) == [0, 1]
+        assert time.monotonic() - began < 5, "a place that is kept for quick handlers is given up after a second"
 
 
 def status(server: Server) -> dict[str, Any]:

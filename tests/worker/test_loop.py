@@ -145,6 +145,31 @@ def test_the_body_of_a_connection_that_is_reset_leaves_nothing(rig: Make, monkey
         assert parts.running() == []
 
 
+def test_an_answer_that_fails_as_its_thread_has_lost_the_lead(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else ends the connection of a leader that was deposed in its handler."""
+    has_begun, is_over = threading.Event(), threading.Event()
+
+    class Blocks(HTTPHandler):
+        def do_get(self) -> Any:
+            has_begun.set()
+            is_over.wait(10)
+            return 200, "never"
+
+    parts = rig({"/hello": Hello, "/blocks": Blocks})
+    monkeypatch.setattr(parts.exchange, "deliver", fail)
+    with led(parts):
+        client, other = parts.client(), parts.client()
+        client.sendall(b"GET /blocks HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert has_begun.wait(10)
+        is_well(other)  # by another leader
+        is_over.set()
+        is_reset(client)
+        found(parts, "an event of a connection of 127.0.0.1 failed; it is reset")
+        in_the_loop(parts, lambda: None)
+        assert len(parts.core.conns) == 1
+        is_well(other)
+
+
 def test_a_source_that_fails_rests_and_is_told_once(rig: Make) -> None:
     parts = rig({"/hello": Hello})
     ours, theirs = os.pipe()

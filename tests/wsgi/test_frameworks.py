@@ -134,6 +134,7 @@ def test_flask_example(serve: Serve, tmp_path: Path) -> None:
         assert client.get(f"{server.url}/stream").text == "".join(f"{number}\n" for number in range(100))
     assert server.stop() == 0
 
+
 def test_flask_streams_with_its_context(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "streams.py").write_text(
         "import flask, time\n"

@@ -91,6 +91,7 @@ class Failures:
         log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
         return HTTPError(500)
 
+
 def _place_of(trace: TracebackType | None) -> str:
     """File and line where something was raised."""
     if trace is None:

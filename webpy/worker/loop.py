@@ -37,6 +37,7 @@ Step = Callable[[Connection, int], "Begun | None"]
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 _PAUSE_S = 1.0  # of what is the loop's own, after a fault in it
+_NEVER_S = float("-inf")
 
 _CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a lane's latencies
 
@@ -136,7 +137,7 @@ class Loop:
         if conn is not None:
             core.faults.tell(error, f"an event of a connection of {conn.client_address[0]} failed; it is reset")
             if left.deposed:
-                core.call(core.reset, conn)
+                core.call(core.reset, conn, False)  # its handler has run on this thread
             else:
                 core.reset(conn)
             return
@@ -367,7 +368,8 @@ class Loop:
             probe = Probe() if work is not None and work.heat >= HEATED else None
             has_place = work is None and task is not None
             began_s = lead.chore_s = _mono()
-            pool.inline = None, work if task is not None else core.nothing, began_s
+            quick_s = _NEVER_S if pool.inline is None else pool.inline[2]  # stays: a chore is no quick handler
+            pool.inline = None, work if task is not None else core.nothing, quick_s
             lead.leave()
             try:
                 leftovers.clear()

@@ -43,9 +43,10 @@ class Pool:
     """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are.
 
     places: the free ones; for the leader to look at. inline: what the leader ran last by itself (the connection of a
-    handler or None, what is known of its pace) and when; None once it has been deposed in that. chores: what the leader
-    runs by itself once it has left the lead: tasks with a place, behind None, for which no thread can be had; and what
-    `Core.aside` puts there. starved: whether the system let this process have no thread when last asked.
+    handler or None for a chore, what is known of its pace), and when it last ran a quick handler; None once it has been
+    deposed in that. chores: what the leader runs by itself once it has left the lead: tasks with a place, behind None,
+    for which no thread can be had; and what `Core.aside` puts there. starved: whether the system let this process have
+    no thread when last asked.
     """
 
     __slots__ = (
