@@ -112,6 +112,24 @@ def test_a_worker_that_is_stopped_slows_nobody_down(start: Start) -> None:
     assert took_s < 5 * healthy_s + 0.5, (took_s, healthy_s)  # 2.1 s when it was waited for
 
 
+def test_a_worker_that_dies_takes_nothing_along_that_waits(start: Start) -> None:
+    """It was begun lately, and takes one at a time; what waits behind the deadly one is left to another."""
+    server = workers_of(start, 1)
+    pid = ask_once(server)
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "the stop")
+    with ExitStack() as stack:
+        deadly, *others = [stack.enter_context(socket.create_connection(server.address, timeout=20)) for _ in range(6)]
+        deadly.sendall(get("/die"))
+        for other in others:
+            other.sendall(CLOSING)
+        os.kill(pid, signal.SIGCONT)
+        answers = [other.makefile("rb").read() for other in others]
+    assert all(answer.startswith(b"HTTP/1.1 200 ") for answer in answers), answers
+    assert not any(answer.endswith(b"\r\n\r\n%d" % pid) for answer in answers), answers
+    assert server.stop() == 0
+
+
 # -- the limit of open files ------------------------------------------------------------------------------------------
 
 
@@ -221,6 +239,7 @@ def test_a_client_has_no_more_connections_than_it_may(start: Start) -> None:
         first.ended()
         with Client(server) as again:
             assert again.ask("/pid").status == 200
+    server.wait_for("max-connections-per-client")  # which comes by way of the master
     told = [line for line in server.errors if "max-connections-per-client" in line]
     assert len(told) == 1, told
     assert "127.0.0.1 has 3 connections" in told[0]

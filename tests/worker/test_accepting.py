@@ -127,6 +127,27 @@ def test_after_its_patience_it_takes_one_and_then_looks_at_the_others_again(rig:
     assert parts.acceptor.resting
 
 
+def test_while_a_worker_is_young_one_is_taken_at_a_time_and_last(rig: Make) -> None:
+    """So that a request that ends the process takes little along; a turn is whatever one poll gives."""
+    parts = rig()
+    parts.row.cells[Cell.STARTED_NS] = time.monotonic_ns()
+    parts.acceptor.start()
+    for _ in range(3):
+        parts.client()
+    fd = parts.core.context.listeners[0].fileno()
+    take = parts.core.others[fd]
+    parts.core.ready.append((-1, 0))  # something else is ready
+    take(select.EPOLLIN)
+    assert (len(parts.core.conns), parts.core.ready.popleft()) == (0, (-1, 0))
+    assert parts.core.ready.popleft() == (fd, select.EPOLLIN)
+    take(select.EPOLLIN)
+    assert len(parts.core.conns) == 1
+    parts.row.cells[Cell.STARTED_NS] = 0
+    parts.acceptor.refresh()
+    take(select.EPOLLIN)
+    assert len(parts.core.conns) == 3
+
+
 @pytest.mark.parametrize(("mine", "others", "accepts"), [(0, 0, True), (1, 0, True), (2, 0, False), (100, 90, True)])
 def test_its_part_is_about_that_of_the_one_with_the_fewest(rig: Make, mine: int, others: int, accepts: bool) -> None:
     parts = rig()

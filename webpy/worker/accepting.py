@@ -72,6 +72,7 @@ class Acceptor:
         self._exclusive = False  # the kernel wakes one worker for a connection
         self._listens = True  # at all sources, or rests from all
         self._alone = False  # there are no others, or none that will take anything
+        self._careful = False  # workers die, as it seems: what this one has taken may die with it
 
     @property
     def speaks_tls(self) -> bool:
@@ -85,6 +86,7 @@ class Acceptor:
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
             self._sources.add(fd, self._from(self._take, listener), self.resting, wakes_one=True)
         self._start_adopting()
+        self._careful = self._sharing.any_is_young()
         self._core.show_load(True)
 
     def _start_adopting(self) -> None:
@@ -142,8 +144,9 @@ class Acceptor:
 
         Where the kernel wakes one worker for a connection, that one may have been killed, or hang, before it took it.
         """
+        self._careful = self._sharing.any_is_young()
         if self._exclusive or not self._listens:
-            self._exclusive = self._sharing.short
+            self._exclusive = self._sharing.short and not self._careful
             self._listen()
 
     def _listen(self) -> None:
@@ -162,33 +165,52 @@ class Acceptor:
         self._listen()
 
     def _from(self, take: Callable[[_Source], bool], source: _Source) -> Callable[[int], None]:
-        """What to do when something waits at `source`."""
+        """What to do when something waits at `source`.
 
-        def take_some(_event: int) -> None:
-            sharing = self._sharing
-            for taken in range(_BATCH):
-                if not self._impatient and not self._alone and sharing.leaves_to_fewer():
-                    self._rest(_PATIENCE_S)
-                    return
-                self._impatient = False
-                if taken and self._room.full():  # nobody is to make way for a connection that may not be there
-                    break
-                if not self._room.has_any():
-                    self._rest(_EXHAUSTED_S)
-                    self._room.tell_when_any(self._hurry)
-                    return
-                if not take(source):
-                    break
-            if self.resting:
-                return
-            if not self._alone and sharing.leaves_to_enough():
-                self._rest(_TURN_S)
-                self._core.show_load(False)
-            elif (short := sharing.short) != self._exclusive or (short and sharing.others_listen()):
-                self._exclusive = short
-                self._listen()  # as the last of those who are woken: the next one is another's
+        Careful, it takes one connection at a time, and only when everything else that is ready has been done: a request
+        that ends the process then takes few others along, and what still waits is another worker's.
+        """
+        ready = self._core.ready
+        fd = source.taker_fd if not isinstance(source, socket.socket) else source.fileno()
+        behind = False  # this event was put behind the others
+
+        def take_some(event: int) -> None:
+            nonlocal behind
+            behind = self._careful and bool(ready) and not behind
+            if behind:
+                ready.append((fd, event))
+            else:
+                self._take_some(take, source)
 
         return take_some
+
+    def _take_some(self, take: Callable[[_Source], bool], source: _Source) -> None:
+        sharing, careful = self._sharing, self._careful
+        for taken in range(1 if careful else _BATCH):
+            if not self._impatient and not self._alone and sharing.leaves_to_fewer():
+                self._rest(_PATIENCE_S)
+                return
+            self._impatient = False
+            if taken and self._room.full():  # nobody is to make way for a connection that may not be there
+                break
+            if not self._room.has_any():
+                self._rest(_EXHAUSTED_S)
+                self._room.tell_when_any(self._hurry)
+                return
+            if not take(source):
+                break
+        if self.resting:
+            return
+        if careful:  # all listen: one that the kernel woke alone, or that listens for all, may die before it accepts
+            if self._exclusive:
+                self._exclusive = False
+                self._listen()
+        elif not self._alone and sharing.leaves_to_enough():
+            self._rest(_TURN_S)
+            self._core.show_load(False)
+        elif (short := sharing.short) != self._exclusive or (short and sharing.others_listen()):
+            self._exclusive = short
+            self._listen()  # as the last of those who are woken: the next one is another's
 
     def _take(self, listener: socket.socket) -> bool:
         """Accept one connection; False when none waits."""

@@ -55,4 +55,9 @@ class Wait(web.HTTPHandler):
         return 200, str(os.getpid())
 
 
-routes = {"/wait/(.*)": Wait, "/stream/(.*)": Stream, "/large/(.*)": Large, "/held/(.*)": Held, "/.*": Pid}
+class Die(web.HTTPHandler):
+    def do_get(self) -> None:
+        os._exit(3)
+
+
+routes = {"/die": Die, "/wait/(.*)": Wait, "/stream/(.*)": Stream, "/large/(.*)": Large, "/held/(.*)": Held, "/.*": Pid}
