@@ -127,6 +127,25 @@ def test_after_its_patience_it_takes_one_and_then_looks_at_the_others_again(rig:
     assert parts.acceptor.resting
 
 
+def test_what_comes_after_the_others_took_what_it_left_is_theirs_too(
+    rig: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = rig()
+    monkeypatch.setattr(module, "_WAITED_S", 0.0)
+    parts.acceptor.start()
+    for _ in range(3):
+        parts.connection()
+    parts.board.load[0] = 0
+    parts.core.board.rows[0].cells[Cell.HEARTBEAT_NS] = 1
+    parts.acceptor.look(time.monotonic())  # a rest has ended, and nothing waits
+    assert not parts.acceptor.resting
+    parts.client()
+    assert parts.poll(5)
+    parts.turn()
+    assert parts.acceptor.resting
+    assert len(parts.core.conns) == 3
+
+
 def test_while_a_worker_is_young_one_is_taken_at_a_time_and_last(rig: Make) -> None:
     """So that a request that ends the process takes little along; a turn is whatever one poll gives."""
     parts = rig()

@@ -34,6 +34,7 @@ __all__ = ["Acceptor"]
 _Source = TypeVar("_Source", "socket.socket", "Adoption")
 
 _PATIENCE_S = 0.002  # that a connection waits for the workers with fewer
+_WAITED_S = 0.02  # after a rest in which what waits now was there already
 _EXHAUSTED_S = 0.1  # between tries while the process has no descriptors left
 _TURN_S = 0.02  # that others listen in place of this worker, while connections are short
 _BATCH = 16  # connections accepted before the others' requests have their turn
@@ -65,7 +66,7 @@ class Acceptor:
         self._sources = Sources(core)
         self._peers: dict[str, tuple[bytes, bytes]] = {}
         self._resume_s = 0.0  # when to listen again; 0.0 while listening
-        self._impatient = False  # whoever waits now has waited for the others long enough
+        self._waited_s = float("-inf")  # when the last rest ended: whoever waits then has waited for others long enough
         self._sharing = Sharing(core)
         self._complaints = Complaints(core.log)
         self._room = Room(core, self._complaints)
@@ -130,7 +131,7 @@ class Acceptor:
         """Listen again when it is time; called after every poll while `resting`."""
         if now_s >= self._resume_s:
             self._resume_s = 0.0
-            self._impatient = True
+            self._waited_s = now_s
             self._listen()
             self._core.show_load(True)
 
@@ -187,10 +188,10 @@ class Acceptor:
     def _take_some(self, take: Callable[[_Source], bool], source: _Source) -> None:
         sharing, careful = self._sharing, self._careful
         for taken in range(1 if careful else _BATCH):
-            if not self._impatient and not self._alone and sharing.leaves_to_fewer():
+            if not self._alone and not self._has_waited() and sharing.leaves_to_fewer():
                 self._rest(_PATIENCE_S)
                 return
-            self._impatient = False
+            self._waited_s = float("-inf")
             if taken and self._room.full():  # nobody is to make way for a connection that may not be there
                 break
             if not self._room.has_any():
@@ -211,6 +212,11 @@ class Acceptor:
         elif (short := sharing.short) != self._exclusive or (short and sharing.others_listen()):
             self._exclusive = short
             self._listen()  # as the last of those who are woken: the next one is another's
+
+    def _has_waited(self) -> bool:
+        """Whether what waits now was left to others before; if they took that, what comes later is left to them too."""
+        waited_s = self._waited_s
+        return waited_s > 0.0 and time.monotonic() - waited_s < _WAITED_S
 
     def _take(self, listener: socket.socket) -> bool:
         """Accept one connection; False when none waits."""
