@@ -35,7 +35,7 @@ __all__ = [
 FIRST_PAUSE_S = 0.05
 """Before a worker that has served is replaced, if no slot serves and it lived no longer than this."""
 
-_LONGEST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 0.2  # with jitter and a fork no outage is longer than 0.3 s
 _LEAST_CAPACITY = 16
 
 
