@@ -63,6 +63,7 @@ class Cell(IntEnum):
     STATE = 3  # a ChildState's value, as the master has it
     STARTED_NS = 4  # time.monotonic_ns() of the fork
     READY_NS = 5  # and of READY, 0 before
+    DEATH_NS = 6  # and of the death of the worker before it in its slot, 0 if none died by itself
     HEARTBEAT_NS = 8  # time.monotonic_ns(), written by the worker's loop as it goes round
     CONNECTIONS = 9
     THREADS = 10

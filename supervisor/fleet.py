@@ -157,6 +157,7 @@ class Fleet:
         row.cells[Cell.SLOT] = slot.index
         row.cells[Cell.STATE] = ChildState.BOOT
         row.cells[Cell.STARTED_NS] = time.monotonic_ns()
+        row.cells[Cell.DEATH_NS] = slot.death_ns
         try:
             child = generation.fork(slot.index, row.index, lambda _: self._changed(worker))
         except OSError as error:
@@ -239,6 +240,7 @@ class Fleet:
         slot = worker.slot
         if self._closed or slot not in self.slots:
             return
+        slot.death_ns = time.monotonic_ns()
         young = worker.child.died_young
         if young and not has_served(worker):
             delay_s = slot.backoff.failed()

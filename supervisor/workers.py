@@ -77,6 +77,8 @@ class Slot:
     pause: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE_S, _LONGEST_PAUSE_S))
     """For those that did, while no other slot serves."""
     again: Timer | None = None
+    death_ns: int = 0
+    """time.monotonic_ns() when a worker of this slot died by itself; 0 if none did."""
 
 
 def keep_worker(worker: Worker, passing: Passing) -> dict[str, Any]:

@@ -113,8 +113,10 @@ def test_a_worker_that_is_stopped_slows_nobody_down(start: Start) -> None:
 
 
 def test_a_worker_that_dies_takes_nothing_along_that_waits(start: Start) -> None:
-    """It was begun lately, and takes one at a time; what waits behind the deadly one is left to another."""
+    """The one before it has died, so it takes one at a time; what waits behind the deadly one is left to another."""
     server = workers_of(start, 1)
+    os.kill(ask_once(server), signal.SIGKILL)
+    server.wait_for("is ready", count=3)  # the loader, and two workers
     pid = ask_once(server)
     os.kill(pid, signal.SIGSTOP)
     until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "the stop")

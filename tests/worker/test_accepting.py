@@ -146,10 +146,10 @@ def test_what_comes_after_the_others_took_what_it_left_is_theirs_too(
     assert len(parts.core.conns) == 3
 
 
-def test_while_a_worker_is_young_one_is_taken_at_a_time_and_last(rig: Make) -> None:
+def test_after_a_death_one_is_taken_at_a_time_and_last(rig: Make) -> None:
     """So that a request that ends the process takes little along; a turn is whatever one poll gives."""
     parts = rig()
-    parts.row.cells[Cell.STARTED_NS] = time.monotonic_ns()
+    parts.row.cells[Cell.DEATH_NS] = time.monotonic_ns()
     parts.acceptor.start()
     for _ in range(3):
         parts.client()
@@ -161,7 +161,7 @@ def test_while_a_worker_is_young_one_is_taken_at_a_time_and_last(rig: Make) -> N
     assert parts.core.ready.popleft() == (fd, select.EPOLLIN)
     take(select.EPOLLIN)
     assert len(parts.core.conns) == 1
-    parts.row.cells[Cell.STARTED_NS] = 0
+    parts.row.cells[Cell.DEATH_NS] = 0
     parts.acceptor.refresh()
     take(select.EPOLLIN)
     assert len(parts.core.conns) == 3

@@ -121,10 +121,10 @@ def test_whether_others_listen(rig: Make) -> None:
     assert not sharing.others_listen()
 
 
-def test_a_worker_that_was_begun_lately_is_young(rig: Make) -> None:
+def test_a_worker_that_died_lately_is_seen(rig: Make) -> None:
     parts = rig()
     sharing = Sharing(parts.core)
     now_ns = time.monotonic_ns()
-    for started_ns, young in ((0, False), (now_ns, True), (now_ns - 60_000_000_000, False), (2 * now_ns, False)):
-        parts.board.rows[0].cells[Cell.STARTED_NS] = started_ns
-        assert sharing.any_is_young() is young
+    for death_ns, lately in ((0, False), (now_ns, True), (now_ns - 60_000_000_000, False), (2 * now_ns, False)):
+        parts.board.rows[0].cells[Cell.DEATH_NS] = death_ns
+        assert sharing.any_died() is lately

@@ -87,7 +87,7 @@ class Acceptor:
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
             self._sources.add(fd, self._from(self._take, listener), self.resting, wakes_one=True)
         self._start_adopting()
-        self._careful = self._sharing.any_is_young()
+        self._careful = self._sharing.any_died()
         self._core.show_load(True)
 
     def _start_adopting(self) -> None:
@@ -145,7 +145,7 @@ class Acceptor:
 
         Where the kernel wakes one worker for a connection, that one may have been killed, or hang, before it took it.
         """
-        self._careful = self._sharing.any_is_young()
+        self._careful = self._sharing.any_died()
         if self._exclusive or not self._listens:
             self._exclusive = self._sharing.short and not self._careful
             self._listen()

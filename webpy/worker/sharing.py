@@ -3,9 +3,8 @@
 All workers wait at the same listeners. Connections that last are shared by their number, which every worker shows on
 the board: one that has more than its part leaves what waits to those with fewer, for a moment. Connections that end at
 once are not counted, as how many there are at one instant says nothing of the next: then as many workers listen as
-there are CPUs, in turn, since more would only wake one another. While a worker is young, all listen: it may stand
-in for one that died, and the next to die may be one that the others left a connection to. Knows nothing of sockets. The
-leader's.
+there are CPUs, in turn, since more would only wake one another. After a worker has died all listen for a while: the
+next to die may be one that the others left a connection to. Knows nothing of sockets. The leader's.
 
 Measured (CPU of a connection and its request; wrk -c16, workers on one CPU): one worker 44.9 µs; 2 and 4 workers
 47.0 and 50.0; all listening always, 52.1 and 64.4; left to those with fewer, as connections that last are, 252.
@@ -33,7 +32,7 @@ _WINDOW = 32  # connections taken between two looks at what has become of earlie
 _WINDOW_S = 0.25  # in which they must have come: when fewer come, they can be counted however short they are
 _KEPT = 4 * _WINDOW  # connections that are looked at; under way may be three quarters of these
 _STANDSTILL_S = 0.05  # a worker that was left connections for so long and takes none is stopped or hangs
-_YOUNG_NS = 5_000_000_000  # a worker begun since then may stand in for one that died
+_MOURNED_NS = 5_000_000_000  # a worker that died since then may not be the last
 
 
 class Sharing:
@@ -92,10 +91,10 @@ class Sharing:
         load = self._core.board.load.tolist()
         return len(load) - load.count(CLOSED) > 1
 
-    def any_is_young(self) -> bool:
-        """Whether any worker was begun lately: it may stand in for one that died of a request."""
+    def any_died(self) -> bool:
+        """Whether any worker stands in for one that died lately, perhaps of a request that will come again."""
         now_ns = time.monotonic_ns()
-        return any(0 <= now_ns - row.cells[Cell.STARTED_NS] < _YOUNG_NS for row in self._core.board.rows)
+        return any(0 <= now_ns - row.cells[Cell.DEATH_NS] < _MOURNED_NS for row in self._core.board.rows)
 
     def _waits_for(self, indexes: Iterable[int], least: int) -> bool:
         """Whether so many of these workers live: left a connection, they took one or gave a heartbeat."""
