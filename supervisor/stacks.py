@@ -39,6 +39,7 @@ _READ_BYTES = 1 << 16
 _MOST_BYTES = 4 << 20  # and more than that is no answer, but somebody who writes without end
 _FRAMES = 100
 _END = b"\0"
+_WHOLE = b"Current thread"  # is in each answer: the thread that runs the handler
 
 # What every worker's main thread came through: the fork of the zygote, and of it the master.
 _OWN_FRAMES = re.compile(r'^  File "[^"\n]*/supervisor/zygote\.py", line \d+ in _work\n(?:  .*\n?)*', re.MULTILINE)
@@ -171,6 +172,9 @@ class _Take:
 
     def _take_some(self) -> None:
         self._read(_READ_BYTES)
+        if self._data.endswith(_END) and not self._forced and _WHOLE not in self._data:
+            self._data.clear()  # the rest of an earlier answer that came twice
+            return
         if self._data.endswith(_END) or len(self._data) > _MOST_BYTES:
             self._timer.cancel()
             self._tell()
@@ -192,7 +196,8 @@ class _Take:
         if self._child.stacks_fd == self._fd:  # else it was closed, and may be another's by now
             self._loop.forget(self._fd)
         self._ended()
-        dump = self._data.partition(_END)[0]  # asked again, it may have answered twice
+        parts = self._data.split(_END)  # asked again, it may have answered twice, now or the time before
+        dump = next((part for part in parts if _WHOLE in part), parts[0])
         text = dump.decode("utf-8", "backslashreplace")
         text = _OWN_FRAMES.sub("", text).rstrip()
         if not text:
