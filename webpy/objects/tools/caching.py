@@ -89,7 +89,10 @@ def _longest_age(delay: float) -> float | None:
 def tee_output() -> None:
     """Keep the answer as it is sent. A hook of before_finalize."""
     if _may_be_kept():
-        response.body = _kept(response.body, request._caching)
+        whole = isinstance(response.body, list)
+        kept = _kept(response.body, request._caching)
+        # one that is there already is kept before it is sent: the client's next request may come to another worker
+        response.body = list(kept) if whole else kept
 
 
 def _may_be_kept() -> bool:
