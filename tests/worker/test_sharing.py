@@ -47,6 +47,27 @@ def test_many_under_way_at_a_time_are_short_too(rig: Make) -> None:
     assert sharing.short
 
 
+def test_once_they_stay_they_are_counted_soon(rig: Make) -> None:
+    parts = rig()
+    sharing = Sharing(parts.core)
+    take(parts, sharing, 128, short=True)
+    assert sharing.short
+    take(parts, sharing, 32, short=False)
+    assert not sharing.short
+
+
+def test_one_that_takes_few_does_not_rest_while_the_others_fill(rig: Make) -> None:
+    parts = rig()
+    sharing = Sharing(parts.core)
+    sharing._cpus = 2
+    parts.core.show_load(True)
+    take(parts, sharing, 64, short=True)
+    parts.board.load[0] = parts.board.load[2] = 32
+    assert sharing.leaves_to_enough(), "so many may be under way at an instant"
+    parts.board.load[0] = parts.board.load[2] = 33
+    assert not sharing.leaves_to_enough()
+
+
 def test_where_few_come_they_are_counted(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = rig()
     sharing = Sharing(parts.core)

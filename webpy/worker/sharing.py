@@ -44,6 +44,7 @@ class Sharing:
         self._short = False  # what the last look found
         self._recent: deque[Connection] = deque(maxlen=_KEPT)
         self._taken = 0  # since the last look
+        self._had = 0  # connections at the last look
         self._look_s = float("-inf")
         self._waited_for: dict[int, tuple[int, int, float]] = {}  # rows: what they showed, and since when
 
@@ -55,9 +56,11 @@ class Sharing:
             return
         now_s = time.monotonic()
         many = now_s - self._look_s <= _WINDOW_S
+        have = len(self._core.conns)
+        stayed, self._had = have - self._had, have  # of those taken now: clients may just have changed their way
         self._taken, self._look_s = 0, now_s
         ended = sum(each.phase == Phase.CLOSED for each in islice(self._recent, _WINDOW))
-        self._short = many and 2 * ended >= _WINDOW
+        self._short = many and 2 * ended >= _WINDOW > 2 * stayed
         if not many:
             self._recent.clear()
 
@@ -83,8 +86,10 @@ class Sharing:
         if len(load) - load.count(CLOSED) <= self._cpus:
             return False
         mine = self._core.row.index
-        open_rows = [index for index, count in enumerate(load) if count != CLOSED and index != mine]
-        return self._waits_for(open_rows, self._cpus)
+        others = {index: count for index, count in enumerate(load) if count != CLOSED and index != mine}
+        if min(others.values()) > len(self._core.conns) + _WINDOW:
+            return False  # theirs last by now, which this one could not learn of the few that it takes
+        return self._waits_for(others, self._cpus)
 
     def others_listen(self) -> bool:
         """Whether any other worker accepts now."""
