@@ -1,24 +1,24 @@
-"""A general prefork supervisor: listeners, generations, workers, a board in shared memory, logs.
+"""A general prefork supervisor: listeners, generations, workers, a scoreboard in shared memory, logs.
 
 Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
 """
 
 from __future__ import annotations
 
-from .adoption import Adoption
-from .board import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Board, Cell, Line, MasterCell, Row
 from .config import Config, SettingsError
-from .context import Application, Context, LoadError
-from .lane import Lane
-from .latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
 from .listeners import BindError
-from .logform import log_line
-from .messages import Message
+from .logs.logform import log_line
+from .logs.telling import tell
 from .openfiles import open_files
+from .processes.adoption import Adoption
+from .processes.context import Application, Context, LoadError
+from .processes.messages import Message
+from .processes.states import ChildState
+from .scoreboard.lane import Lane
+from .scoreboard.latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
+from .scoreboard.scoreboard import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Cell, Line, MasterCell, Row, Scoreboard
 from .sidecar import Sidecar, SidecarContext
-from .states import ChildState
 from .supervisor import Status, Supervisor
-from .telling import tell
 
 __all__ = [
     "BUCKETS",
@@ -31,7 +31,6 @@ __all__ = [
     "Adoption",
     "Application",
     "BindError",
-    "Board",
     "Cell",
     "ChildState",
     "Config",
@@ -42,6 +41,7 @@ __all__ = [
     "MasterCell",
     "Message",
     "Row",
+    "Scoreboard",
     "SettingsError",
     "Sidecar",
     "SidecarContext",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from .logform import FORMS
+from .logs.logform import FORMS
 
 if TYPE_CHECKING:
     from .sidecar import Sidecar
@@ -44,7 +44,7 @@ class Config:
     backlog: int = 2048
     workers: int = 1
     threads: int = 32
-    """Most threads of a worker that want a line on the board."""
+    """Most threads of a worker that want a line on the scoreboard."""
     boot_timeout_s: float = 60.0
     drain_timeout_s: float = 30.0
     healthy_after_s: float = 1.0
@@ -74,7 +74,7 @@ class Config:
     ring_bytes: int = 1 << 20
     pool_ring_bytes: int = 1 << 18
     request_timeout_s: float = 0.0
-    """Work on one line of the board that takes longer makes its worker be replaced; 0 is off, here and below."""
+    """Work on one line of the scoreboard that takes longer makes its worker be replaced; 0 is off, here and below."""
     slow_request_s: float = 0.0
     """Work that takes longer is logged once with its stack."""
     heartbeat_timeout_s: float = 0.0

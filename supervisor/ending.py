@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import Enum
 
-from .board import MasterCell
-from .fleet import Fleet
-from .generation import Generation, Services
-from .leftovers import Leftovers
-from .reload import Reloads
+from .processes.leftovers import Leftovers
+from .processes.states import Event
 from .resources import Resources
+from .scoreboard.scoreboard import MasterCell
 from .sidecar import Sidecars
-from .states import Event
+from .workers.fleet import Fleet
+from .workers.generation import Generation, Services
+from .workers.reload import Reloads
 
 __all__ = ["Ending", "Stage"]
 
@@ -77,7 +77,7 @@ class Ending:
             return
         self._why, self._asked_at = why, self._services.loop.time()
         self.stage = Stage.DELAYING
-        self._services.board.master[MasterCell.STOPPING] = 1
+        self._services.scoreboard.master[MasterCell.STOPPING] = 1
         self._services.events.add("stop", f"stopping ({why})")
         if delay_s:
             self._say("info", f"stopping ({why}) in {delay_s:g} s")
@@ -108,7 +108,7 @@ class Ending:
     def kill(self) -> None:
         """Kill every child and end, without a word."""
         self.stage = Stage.KILLING
-        self._services.board.master[MasterCell.STOPPING] = 1
+        self._services.scoreboard.master[MasterCell.STOPPING] = 1
         self._fleet.end(Event.KILL)
         self._end_generations()
         self._sidecars.end()

@@ -1,6 +1,6 @@
 """What happened lately, for whoever asks: a short memory of events, and how many restarts had which cause.
 
-Pure memory of the master; knows nothing of processes, logs or sockets. The fleet, the warden, reloads and the
+Pure memory of the master; knows nothing of processes, logs or sockets. The fleet, the watchdog, reloads and the
 master's commands add; the status reads; an upgrade carries it through the exec (`state`, `restore`).
 
     kinds: start ready death reload reload-failed recycle hang slow scale drain stop upgrade upgrade-failed sidecar

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from .identity import Identity
 
 if TYPE_CHECKING:
-    from .succession import Passing
+    from .upgrade.handoff import Handoff
 
 __all__ = [
     "BindError",
@@ -71,9 +71,9 @@ class Listener:
                     os.unlink(path)
             self._made = None
 
-    def keep(self, passing: Passing) -> dict[str, Any]:
+    def keep(self, handoff: Handoff) -> dict[str, Any]:
         """Give it as JSON takes it, for the program that replaces the master's."""
-        entry = {"bind": self.bind, "fd": passing.keep(self.socket), "address": self.address}
+        entry = {"bind": self.bind, "fd": handoff.keep(self.socket), "address": self.address}
         return {**entry, "made": self._made, "theirs": self.theirs}
 
     @classmethod

@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .config import SettingsError
-from .links import Place, reach
+from .logs.links import Place, reach
 
 if TYPE_CHECKING:
-    from .succession import Passing
+    from .upgrade.handoff import Handoff
 
 __all__ = ["PidFile", "lives"]
 
@@ -129,9 +129,9 @@ class PidFile:
             os.close(self._fd)
             self._fd = -1
 
-    def keep(self, passing: Passing) -> dict[str, Any]:
+    def keep(self, handoff: Handoff) -> dict[str, Any]:
         """Give it as JSON takes it, for the program that replaces the master's; the lock goes along."""
-        return {"path": self._path, "fd": passing.keep(self._fd)}
+        return {"path": self._path, "fd": handoff.keep(self._fd)}
 
     @classmethod
     def adopt(cls, kept: Mapping[str, Any]) -> PidFile:

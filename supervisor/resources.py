@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .config import Config, SettingsError
-from .context import Application
-from .errorlog import ErrorLog
 from .identity import Identity
 from .listeners import (
     BindError,
@@ -29,12 +27,14 @@ from .listeners import (
     open_listeners,
     shut,
 )
+from .logs.errorlog import ErrorLog
+from .logs.recordlog import RecordLog
+from .logs.sink import Sink
 from .pidfile import PidFile
-from .recordlog import RecordLog
-from .sink import Sink
+from .processes.context import Application
 
 if TYPE_CHECKING:
-    from .succession import Passing
+    from .upgrade.handoff import Handoff
 
 __all__ = ["Basis", "Configure", "Resources"]
 
@@ -217,18 +217,18 @@ class Resources:
         """Leave whoever connects from now on outside, but for sockets that others made and go on with."""
         let_nobody_in(self.listeners)
 
-    def keep(self, passing: Passing) -> dict[str, Any]:
+    def keep(self, handoff: Handoff) -> dict[str, Any]:
         """Give everything as JSON takes it, for the program that replaces the master's. Opens both logs anew, as that
         will: OSError when that cannot be done."""
         self.records.reopen()
         self.errors.reopen()
         return {
-            "errors": self.errors.keep(passing),
+            "errors": self.errors.keep(handoff),
             "records": [self.records.bytes, self.records.stalls],
-            "listeners": [listener.keep(passing) for listener in self.listeners],
-            "side_listeners": [listener.keep(passing) for listener in self.side_listeners],
+            "listeners": [listener.keep(handoff) for listener in self.listeners],
+            "side_listeners": [listener.keep(handoff) for listener in self.side_listeners],
             "given": self._given,
-            "pidfile": None if self._pidfile is None else self._pidfile.keep(passing),
+            "pidfile": None if self._pidfile is None else self._pidfile.keep(handoff),
         }
 
     def adopt(self, kept: Mapping[str, Any], config: Config) -> None:

@@ -2,7 +2,7 @@
 
 Owns their start, restart and end. A sidecar is forked from the master itself, which has loaded no application; it
 may load what it likes. It listens on addresses of its own, and commands its master by a socket that speaks the
-control protocol. What it does is its own: nothing of it shows on the board of the workers. `Sidecars` runs in the
+control protocol. What it does is its own: nothing of it shows on the scoreboard of the workers. `Sidecars` runs in the
 master, `Sidecar.run` in the process made for it.
 """
 
@@ -16,19 +16,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from .backoff import Backoff
-from .board import Board
-from .causes import describe
-from .child import Child
-from .context import Context
 from .eventloop import Timer
-from .forking import Birth, fork
-from .generation import Services
 from .listeners import Listener
-from .messages import channel_pair
+from .logs.telling import tell
+from .processes.backoff import Backoff
+from .processes.causes import describe
+from .processes.child import Child
+from .processes.context import Context
+from .processes.forking import Birth, fork
+from .processes.messages import channel_pair
+from .processes.states import ChildState, Event
 from .resources import Basis
-from .states import ChildState, Event
-from .telling import tell
+from .scoreboard.scoreboard import Scoreboard
+from .workers.generation import Services
 
 __all__ = ["Sidecar", "SidecarContext", "Sidecars"]
 
@@ -38,7 +38,7 @@ _RING_BYTES = 1 << 16
 
 
 class SidecarContext(Context):
-    """A sidecar's means: as a worker's, with a board of its own, and a way to command the master."""
+    """A sidecar's means: as a worker's, with a scoreboard of its own, and a way to command the master."""
 
     __slots__ = ("control",)
 
@@ -166,9 +166,9 @@ class _Process:
             basis.identity.take_on()
             birth.stay_with_master()
             theirs.setblocking(False)
-            board = Board(1, _THREADS, _RING_BYTES, _RING_BYTES)
+            scoreboard = Scoreboard(1, _THREADS, _RING_BYTES, _RING_BYTES)
             sockets = [listener.socket for listener in self._listeners]
-            context = SidecarContext(0, 0, board.rows[0], board, sockets, theirs)
+            context = SidecarContext(0, 0, scoreboard.rows[0], scoreboard, sockets, theirs)
             context.control = their_control
             try:
                 sidecar.run(context)

@@ -17,34 +17,34 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import setproctitle
 
-from .adoption import Adoption
-from .board import Board, MasterCell
-from .child import Children
-from .commands import Commands
 from .config import Config, SettingsError
-from .control import Control
-from .drainer import Drainer
+from .control.commands import Commands
+from .control.server import Control
 from .ending import Ending, Stage
 from .eventloop import EventLoop
 from .events import Events
-from .firstload import FirstLoad
-from .fleet import Fleet, Worker, capacity, rows_for
-from .generation import Generation, Services
-from .inventory import take_up
-from .kernel import become_subreaper
-from .leftovers import Leftovers, children_of
 from .listeners import BindError, Listener
+from .logs.drainer import Drainer
+from .logs.streams import have_standard_streams
 from .notify import Notify
 from .openfiles import raise_open_files
-from .proof import Program, prove, proving
-from .reload import Asker, Phase, Reloads
+from .processes.adoption import Adoption
+from .processes.child import Children
+from .processes.kernel import become_subreaper
+from .processes.leftovers import Leftovers, children_of
+from .processes.stacks import Stacks
 from .resources import Basis, Configure, Resources
+from .scoreboard.scoreboard import MasterCell, Scoreboard
 from .sidecar import Sidecars
-from .stacks import Stacks
-from .streams import have_standard_streams
-from .succession import HELD_SIGNALS, predecessor
-from .upgrade import Upgrade
-from .warden import Warden
+from .upgrade.handoff import HELD_SIGNALS, predecessor
+from .upgrade.preflight import Program, prove, proving
+from .upgrade.state import take_up
+from .upgrade.upgrade import Upgrade
+from .workers.firstload import FirstLoad
+from .workers.fleet import Fleet, Worker, capacity, rows_for
+from .workers.generation import Generation, Services
+from .workers.reload import Asker, Phase, Reloads
+from .workers.watchdog import Watchdog
 
 __all__ = ["Status", "Supervisor"]
 
@@ -85,7 +85,7 @@ class Supervisor:
     fleet: Fleet
     reloads: Reloads
     first_load: FirstLoad
-    warden: Warden
+    watchdog: Watchdog
     resources: Resources
     sidecars: Sidecars
     control: Control
@@ -141,11 +141,11 @@ class Supervisor:
         config = basis.config
         raise_open_files(self._errors.say)
         threads = max(config.threads, _LEAST_LINES)
-        board = Board(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
-        board.master[MasterCell.PID] = os.getpid()
-        board.master[MasterCell.STARTED_NS] = time.monotonic_ns()
-        board.master[MasterCell.STARTED_AT_S] = int(time.time())
-        self.assemble(config, board, Adoption())
+        scoreboard = Scoreboard(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
+        scoreboard.master[MasterCell.PID] = os.getpid()
+        scoreboard.master[MasterCell.STARTED_NS] = time.monotonic_ns()
+        scoreboard.master[MasterCell.STARTED_AT_S] = int(time.time())
+        self.assemble(config, scoreboard, Adoption())
         self.current = Generation(1, basis, self.services, self)
         self.fleet.wanted = config.workers
         self.services.events.add("start", "started", pid=os.getpid())
@@ -155,18 +155,18 @@ class Supervisor:
         self.sidecars.apply(basis)
 
     def assemble(
-        self, config: Config, board: Board, adoption: Adoption, strangers: Sequence[int] | None = None
+        self, config: Config, scoreboard: Scoreboard, adoption: Adoption, strangers: Sequence[int] | None = None
     ) -> None:
         """Make the parts; strangers: see `Leftovers`, None for whatever children this process has now."""
         children = Children(self._loop, reaps_all=become_subreaper(), emptied=self._emptied)
-        self.services = Services(self._loop, children, board, self._errors, Events(), adoption, self._abandon)
+        self.services = Services(self._loop, children, scoreboard, self._errors, Events(), adoption, self._abandon)
         self.control = Control(self._loop, Commands(self).run, self._errors.say)
         self.stacks = Stacks(self._loop)
         self.fleet = Fleet(self.services, self.stacks, self)
         self.reloads = Reloads(self._loop, self.fleet, self, self._errors.say)
         self.first_load = FirstLoad(self)
-        self.warden = Warden(self.services, self.fleet, self.stacks, lambda: self.reloads.phase is not Phase.IDLE)
-        self.warden.start()
+        self.watchdog = Watchdog(self.services, self.fleet, self.stacks, lambda: self.reloads.phase is not Phase.IDLE)
+        self.watchdog.start()
         self.sidecars = Sidecars(self.services, self.control.serve)
         strangers = children_of(os.getpid()) if strangers is None else strangers
         leftovers = Leftovers(self._loop, self._errors.say, strangers)
@@ -174,7 +174,7 @@ class Supervisor:
             self.services, self.fleet, self.reloads, self.sidecars, self.resources, leftovers, self._generations
         )
         self.fleet.half_written = (records := self.resources.records).is_half_written
-        self.drainer = Drainer(self._loop, board, records, self.fleet.rows, self.fleet.bury, self._errors.say)
+        self.drainer = Drainer(self._loop, scoreboard, records, self.fleet.rows, self.fleet.reap, self._errors.say)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:
@@ -188,14 +188,14 @@ class Supervisor:
             become_subreaper(False)
             self.control.close()
             self.services.adoption.close()
-            self.services.board.close()
+            self.services.scoreboard.close()
         self._loop.close()
 
     def _abandon(self, kept: Sequence[Listener]) -> None:
         """Close what is the master's alone (in a child that was just forked)."""
         self._loop.abandon()
         self.services.children.abandon()
-        self.services.board.abandon()
+        self.services.scoreboard.abandon()
         self.control.abandon()
         self.upgrades.leave()
         self.resources.abandon(kept)
@@ -277,7 +277,7 @@ class Supervisor:
 
     def scale(self, workers: int) -> None:
         """Want so many workers, within what is possible."""
-        most = capacity(self.services.board)
+        most = capacity(self.services.scoreboard)
         wanted = min(max(workers, 1), most)
         if wanted != workers:
             self._errors.say("warning", f"{workers} workers: 1 to {most} are possible")
@@ -308,7 +308,7 @@ class Supervisor:
             return
         if self.fleet.target is None:
             self.fleet.target = generation
-            self.services.board.master[MasterCell.GENERATION] = generation.number
+            self.services.scoreboard.master[MasterCell.GENERATION] = generation.number
             self.first_load.succeeded(generation)
             self.resources.say_addresses(generation.config)
         self.reloads.zygote_ready(generation)
@@ -368,10 +368,10 @@ class Supervisor:
 
     def check(self, config: Config) -> None:
         """Raise SettingsError if a running server cannot take on these settings."""
-        most = {"workers": capacity(self.services.board), "threads": self.services.board.threads}
+        most = {"workers": capacity(self.services.scoreboard), "threads": self.services.scoreboard.threads}
         for name, limit in most.items():
             if getattr(config, name) > limit:
-                wanted = f"the board was made for {limit}, a restart is wanted"
+                wanted = f"the scoreboard was made for {limit}, a restart is wanted"
                 raise SettingsError(f"{name} is {getattr(config, name)}: {wanted}")
         if config.pidfile != self.current.config.pidfile:
             text = f"pidfile is {config.pidfile!r}: it stays {self.current.config.pidfile!r} until a restart"
@@ -387,12 +387,12 @@ class Supervisor:
     def commit(self, new: Generation) -> None:
         self.install(new)
         self.notify.ready(f"generation {new.number} serves")
-        self.services.board.master[MasterCell.GENERATION] = new.number
-        self.services.board.master[MasterCell.RELOADS] += 1
+        self.services.scoreboard.master[MasterCell.GENERATION] = new.number
+        self.services.scoreboard.master[MasterCell.RELOADS] += 1
         self.services.events.add("reload", f"generation {new.number} serves", generation=new.number)
 
     def undo(self, new: Generation | None, why: str) -> None:
-        self.services.board.master[MasterCell.RELOADS_FAILED] += 1
+        self.services.scoreboard.master[MasterCell.RELOADS_FAILED] += 1
         self.services.events.add("reload-failed", why)
         self.notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
         self.control.discard()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from webpy.framework.request import Request
 from webpy.protocol import Head, Limits, parse_head
-from webpy.request import Request
 
 __all__ = ["FakePeer", "head_bytes", "head_of", "request_of"]
 

@@ -115,7 +115,7 @@ MIXINS: dict[str, type[webpy.HTTPHandler]] = {
     "caching": CachingMixIn,
 }
 
-#: (outer, inner) of which the outer has to be the inner: see webpy.order
+#: (outer, inner) of which the outer has to be the inner: see webpy.framework.order
 WRONG = {("auth", "cors"), ("caching", "auth"), ("caching", "session"), ("caching", "compression")}
 
 PAIRS = list(itertools.combinations(MIXINS, 2))

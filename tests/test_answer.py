@@ -16,7 +16,7 @@ import pytest
 
 from tests.heads import head_of
 from webpy import HTTPHeaders
-from webpy.answer import Answer, BadResult, close_body, render
+from webpy.framework.answer import Answer, BadResult, close_body, render
 
 DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
 DATA = bytes(range(256)) * 400  # longer than one read

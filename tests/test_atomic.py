@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from tests.forked import PATIENCE_S, Forked
-from webpy.atomic import ResourceLocks
+from webpy.framework.atomic import ResourceLocks
 
 
 def holder(locks: ResourceLocks, key: str, exclusive: bool) -> Callable[[Connection], None]:

@@ -17,7 +17,7 @@ from webpy import HTTPError, HTTPHandler
 from webpy.caching import CachingMixIn, directives, private
 from webpy.compression import CompressionMixIn
 from webpy.conditional import Validators, http_date, parse_http_date
-from webpy.hosting import HostHandler
+from webpy.framework.hosting import HostHandler
 from webpy.json import JSONHandler
 
 Serve = Callable[..., Server]

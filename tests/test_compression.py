@@ -18,9 +18,9 @@ import zstandard
 from tests.heads import request_of
 from tests.server import ROOT, Server
 from webpy import HTTPError, HTTPHandler, compression
-from webpy.answer import BadResult
 from webpy.compression import CompressionMixIn
-from webpy.hosting import HostHandler
+from webpy.framework.answer import BadResult
+from webpy.framework.hosting import HostHandler
 from webpy.json import JSONHandler
 
 Serve = Callable[..., Server]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webpy.conditional import Validators, evaluate, http_date, parse_http_date, range_applies
-from webpy.headers import HTTPHeaders
+from webpy.framework.headers import HTTPHeaders
 
 EPOCH_S = 784111777.0  # of the RFC's own example
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"

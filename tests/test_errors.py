@@ -9,8 +9,8 @@ import pytest
 
 from tests.heads import request_of
 from webpy import HTTPError, HTTPErrorHandler, HTTPHeaders
-from webpy.errors import compile_error_routes
-from webpy.routes import RouteTable, compile_routes
+from webpy.framework.errors import compile_error_routes
+from webpy.framework.routes import RouteTable, compile_routes
 
 
 def rendered(error: HTTPError, table: RouteTable | None = None) -> tuple[object, HTTPHeaders]:

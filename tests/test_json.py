@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.heads import request_of
 from tests.server import ROOT, Server
 from webpy import HTTPError, HTTPErrorHandler, HTTPHandler, json
-from webpy.routes import compile_routes
+from webpy.framework.routes import compile_routes
 
 Serve = Callable[..., Server]
 JSON = {"Content-Type": "application/json"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from webpy import HTTPHeaders
-from webpy.merging import merge, put_cookie
+from webpy.framework.merging import merge, put_cookie
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from tests.heads import FakePeer, head_of, request_of
-from webpy.request import Request
+from webpy.framework.request import Request
 
 
 def test_the_parts_of_the_request_line() -> None:

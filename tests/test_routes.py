@@ -9,7 +9,7 @@ import pytest
 
 from tests.heads import request_of
 from webpy import HTTPError, HTTPHandler
-from webpy.routes import Groups, Route, compile_routes, mount_point
+from webpy.framework.routes import Groups, Route, compile_routes, mount_point
 
 
 class One(HTTPHandler):

@@ -252,7 +252,7 @@ print(httpd.run())
 
 
 def test_a_file_that_starts_its_server_can_be_loaded(tmp_path: Path) -> None:
-    from webpy.target import load_target
+    from webpy.target.target import load_target
 
     (tmp_path / "mine.py").write_text(
         "import webpy\n"

@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 
 import webpy
-from webpy.routes import compile_routes
-from webpy.target import ATTRIBUTES, KINDS, Target, TargetError, load_target, loading
+from webpy.framework.routes import compile_routes
+from webpy.target.target import ATTRIBUTES, KINDS, Target, TargetError, load_target, loading
 
 HANDLER = """
 import webpy
@@ -420,7 +420,7 @@ class TestFailures:
 
 
 def test_loading_says_whether_code_is_being_loaded() -> None:
-    write("asking.py", HANDLER + "from webpy.target import loading\nseen = loading()\nroutes = {'/': Hello}\n")
+    write("asking.py", HANDLER + "from webpy.target.target import loading\nseen = loading()\nroutes = {'/': Hello}\n")
     assert not loading()
     assert load_target("asking.py").module.seen is True
     assert not loading()

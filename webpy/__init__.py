@@ -18,20 +18,27 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .errors import HTTPError, HTTPErrorHandler
-    from .handler import HTTPHandler
-    from .headers import HTTPHeaders
+    from .framework.errors import HTTPError, HTTPErrorHandler
+    from .framework.handler import HTTPHandler
+    from .framework.headers import HTTPHeaders
     from .server import HTTPServer
 
-__all__ = ["HTTPError", "HTTPErrorHandler", "HTTPHandler", "HTTPHeaders", "HTTPServer", "__version__"]
+__all__ = [
+    "HTTPError",
+    "HTTPErrorHandler",
+    "HTTPHandler",
+    "HTTPHeaders",
+    "HTTPServer",
+    "__version__",
+]
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "HTTPError": ".errors",
-    "HTTPErrorHandler": ".errors",
-    "HTTPHandler": ".handler",
-    "HTTPHeaders": ".headers",
+    "HTTPError": ".framework.errors",
+    "HTTPErrorHandler": ".framework.errors",
+    "HTTPHandler": ".framework.handler",
+    "HTTPHeaders": ".framework.headers",
     "HTTPServer": ".server",
 }
 

@@ -19,7 +19,7 @@ import click
 
 from .cli.errors import report_errors, warn
 from .settings import Resolved, find_config, resolve
-from .supervisor.succession import predecessor
+from .supervisor.upgrade.handoff import predecessor
 
 if TYPE_CHECKING:
     from .worker import Site

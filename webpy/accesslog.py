@@ -89,7 +89,7 @@ class AccessFormat:
 
     def lost(self, text: bytes, now: float, us: int = 0) -> bytes:
         """The record of a request that died with its worker, marked `killed` where the status stands (json:
-        status 0 and `"killed": true`). `text` is `peer SP request-line` from the board, NUL-padded, perhaps
+        status 0 and `"killed": true`). `text` is `peer SP request-line` from the scoreboard, NUL-padded, perhaps
         cut off, or torn: any bytes give a record. `us` is for how long the request had run."""
         peer, _, raw_line = text.partition(b"\0")[0].partition(b" ")
         parts = self.parts(_Unparsed(raw_line))

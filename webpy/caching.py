@@ -39,13 +39,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .conditional import Validators, evaluate, http_date, parse_http_date
-from .errors import HTTPError
-from .handler import HTTPHandler
-from .hosting import HostHandler
-from .order import Rank
+from .framework.errors import HTTPError
+from .framework.handler import HTTPHandler
+from .framework.hosting import HostHandler
+from .framework.order import Rank
 
 if TYPE_CHECKING:
-    from .response import Result
+    from .framework.response import Result
 
 __all__ = ["CachingMixIn", "directives", "private"]
 

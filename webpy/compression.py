@@ -44,11 +44,11 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .answer import NO_SNIFFING, TEXT_TYPE, BadResult, file_range
-from .handler import HTTPHandler
-from .hosting import HostHandler
+from .framework.answer import NO_SNIFFING, TEXT_TYPE, BadResult, file_range
+from .framework.handler import HTTPHandler
+from .framework.hosting import HostHandler
+from .framework.order import Rank
 from .negotiation import best_encoding, vary
-from .order import Rank
 
 try:
     import brotli  # type: ignore[import-untyped]
@@ -60,8 +60,8 @@ except ImportError:
     zstandard = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from .headers import HTTPHeaders
-    from .response import Result
+    from .framework.headers import HTTPHeaders
+    from .framework.response import Result
 
 __all__ = ["INSTALLED", "CompressionMixIn"]
 

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from .headers import HTTPHeaders
+    from .framework.headers import HTTPHeaders
 
 __all__ = ["Validators", "evaluate", "http_date", "parse_http_date", "range_applies"]
 

@@ -41,12 +41,12 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from .fields import MissingField
-from .handler import HTTPHandler
-from .merging import put_cookie
+from .framework.fields import MissingField
+from .framework.handler import HTTPHandler
+from .framework.merging import put_cookie
 
 if TYPE_CHECKING:
-    from .headers import HTTPHeaders
+    from .framework.headers import HTTPHeaders
 
 __all__ = ["CookieMixIn", "format_cookie", "parse", "put"]
 

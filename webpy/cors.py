@@ -35,14 +35,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .handler import HTTPHandler
+from .framework.handler import HTTPHandler
+from .framework.order import Rank
 from .negotiation import vary
-from .order import Rank
 
 if TYPE_CHECKING:
-    from .request import Request
-    from .response import Result
-    from .routes import Groups
+    from .framework.request import Request
+    from .framework.response import Result
+    from .framework.routes import Groups
 
 __all__ = ["CORSMixIn"]
 

@@ -54,13 +54,13 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from .answer import NO_SNIFFING
-from .errors import HTTPError, HTTPErrorHandler
-from .fields import ABSENT, MissingField, wrong_type
-from .handler import HTTPHandler
+from .framework.answer import NO_SNIFFING
+from .framework.errors import HTTPError, HTTPErrorHandler
+from .framework.fields import ABSENT, MissingField, wrong_type
+from .framework.handler import HTTPHandler
 
 if TYPE_CHECKING:
-    from .response import Body, Result
+    from .framework.response import Body, Result
 
 __all__ = ["JSONErrorHandler", "JSONErrorMixIn", "JSONHandler", "JSONMixIn", "Object", "dumps", "loads", "new_error"]
 

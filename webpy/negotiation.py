@@ -25,12 +25,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from .answer import NO_SNIFFING, TEXT_TYPE
-from .errors import HTTPError
-from .handler import HTTPHandler
+from .framework.answer import NO_SNIFFING, TEXT_TYPE
+from .framework.errors import HTTPError
+from .framework.handler import HTTPHandler
 
 if TYPE_CHECKING:
-    from .headers import HTTPHeaders
+    from .framework.headers import HTTPHeaders
 
 __all__ = ["AcceptMixIn", "best", "best_encoding", "vary", "weigh"]
 

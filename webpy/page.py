@@ -41,14 +41,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .answer import NO_SNIFFING
-from .errors import HTTPErrorHandler
-from .handler import HTTPHandler
+from .framework.answer import NO_SNIFFING
+from .framework.errors import HTTPErrorHandler
+from .framework.handler import HTTPHandler
 
 if TYPE_CHECKING:
     import os
 
-    from .response import Body, Result
+    from .framework.response import Body, Result
 
 __all__ = ["HTML", "PageErrorHandler", "PageHandler", "fill", "new_error"]
 

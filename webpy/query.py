@@ -40,14 +40,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import unquote_to_bytes
 
-from .errors import HTTPError
-from .fields import ABSENT, MissingField, text_as
-from .handler import HTTPHandler
-from .routes import Groups
+from .framework.errors import HTTPError
+from .framework.fields import ABSENT, MissingField, text_as
+from .framework.handler import HTTPHandler
+from .framework.routes import Groups
 
 if TYPE_CHECKING:
-    from .request import Request
-    from .response import Result
+    from .framework.request import Request
+    from .framework.response import Result
 
 __all__ = ["Query", "QueryHandler", "QueryMixIn", "new", "parse"]
 

@@ -32,12 +32,12 @@ import re
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
-from .errors import HTTPError
-from .handler import HTTPHandler
-from .routes import Groups
+from .framework.errors import HTTPError
+from .framework.handler import HTTPHandler
+from .framework.routes import Groups
 
 if TYPE_CHECKING:
-    from .response import Result
+    from .framework.response import Result
 
 __all__ = ["RedirectHandler", "RedirectMixIn", "location", "new", "to"]
 

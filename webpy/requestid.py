@@ -39,13 +39,13 @@ import re
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from .handler import HTTPHandler
-from .order import Rank
+from .framework.handler import HTTPHandler
+from .framework.order import Rank
 
 if TYPE_CHECKING:
-    from .request import Request
-    from .response import Result
-    from .routes import Groups
+    from .framework.request import Request
+    from .framework.response import Result
+    from .framework.routes import Groups
 
 __all__ = ["RequestIDFilter", "RequestIDMixIn"]
 

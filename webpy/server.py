@@ -19,15 +19,15 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from . import state
-from .atomic import ResourceLocks
-from .errors import HTTPErrorHandler
-from .routes import compile_routes
+from .framework.atomic import ResourceLocks
+from .framework.errors import HTTPErrorHandler
+from .framework.routes import compile_routes
 from .settings import Resolved, Settings, find_config, resolve
 from .supervisor import Config, LoadError, Sidecar, Supervisor
 from .supervisor.identity import Identity
 from .supervisor.listeners import Listener, open_listeners
-from .supervisor.succession import kept_descriptor
-from .target import Target, TargetError, load_target, loading
+from .supervisor.upgrade.handoff import kept_descriptor
+from .target.target import Target, TargetError, load_target, loading
 from .worker import Site, WebApplication
 
 __all__ = ["HTTPServer", "serve", "serve_site"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 
-from .errors import Unavailable
+from .framework.errors import Unavailable
 
 __all__ = ["AloneError", "forget", "is_for_one_worker", "refusal", "serve_with", "why_alone"]
 

@@ -86,7 +86,7 @@ class _Watcher:
     def _watch(self) -> None:
         from watchfiles import PythonFilter, watch
 
-        from .supervisor.client import ControlClient
+        from .supervisor.control.client import ControlClient
 
         client = ControlClient(self._context.control)
         sources = PythonFilter()

@@ -16,8 +16,8 @@ from typing import Any
 from tests.admin.sample import sample
 from webpy.admin import sidecar
 from webpy.settings import resolve
-from webpy.supervisor import Board, Message
-from webpy.supervisor.messages import channel_pair, send
+from webpy.supervisor import Message, Scoreboard
+from webpy.supervisor.processes.messages import channel_pair, send
 from webpy.supervisor.sidecar import SidecarContext
 
 REPLIES = {"reload": "reload begun", "scale": "workers wanted: {workers}"}
@@ -73,9 +73,9 @@ def main() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     tell({"address": listener.getsockname()})
-    board = Board(1, 8)
+    scoreboard = Scoreboard(1, 8)
     me.channel.setblocking(False)
-    context = SidecarContext(0, 0, board.rows[0], board, [listener], me.channel)
+    context = SidecarContext(0, 0, scoreboard.rows[0], scoreboard, [listener], me.channel)
     context.control = me.theirs
     for work in (me.answer, me.listen):
         threading.Thread(target=work, daemon=True).start()

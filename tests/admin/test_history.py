@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.admin.sample import sample
 from webpy.admin.history import History, Sampler, percentile_ms
 from webpy.admin.link import Link, Snapshot
-from webpy.supervisor.latency import bucket
+from webpy.supervisor.scoreboard.latency import bucket
 
 
 def snapshot(taken_s: float, ok: int, failed: int = 0, latency: dict[str, dict[str, int]] | None = None) -> Snapshot:

@@ -15,7 +15,7 @@ from webpy.cgi.finding import Found, find
 from webpy.cgi.head import BadHead, find_body, parse_head
 from webpy.cgi.identity import identity_of
 from webpy.cgi.spawner import Job
-from webpy.errors import HTTPError
+from webpy.framework.errors import HTTPError
 
 FOUND = Found(b"/srv/cgi-bin/a/x.py", b"/a/x.py", b"")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import Server
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 from .processes import until, workers
 from .rig import Load, Records, mixed

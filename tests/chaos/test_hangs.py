@@ -12,7 +12,7 @@ import pytest
 
 from tests.server import Server
 from tests.wire.client import Client, get
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 from .processes import alive, until, workers
 from .rig import Load, Records, mixed

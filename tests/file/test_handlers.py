@@ -21,9 +21,9 @@ from tests.server import Answer, Server
 from webpy import file
 from webpy.file import handlers
 from webpy.file.opening import refusal
+from webpy.framework.request import Request
+from webpy.framework.routes import compile_routes
 from webpy.protocol import Limits, parse_head
-from webpy.request import Request
-from webpy.routes import compile_routes
 
 TEXT = b"0123456789" * 100
 OLD_S = 784111777

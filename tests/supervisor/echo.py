@@ -35,7 +35,7 @@ from webpy.supervisor import (
     Supervisor,
     bucket,
 )
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 
 class Echo(Application):
@@ -100,7 +100,7 @@ class Echo(Application):
 
     def runs(self, context: Context) -> int:
         """How many workers have come this far before."""
-        return sum(bool(row.cells[Cell.READY_NS]) for row in context.board.rows)
+        return sum(bool(row.cells[Cell.READY_NS]) for row in context.scoreboard.rows)
 
     def end_tasks(self, context: Context) -> None:
         """Wait for the threads of `task`, hearing the master meanwhile."""
@@ -186,7 +186,7 @@ class Echo(Application):
                 scribble(context, rest)
             case b"hush":
                 context.row.lead.write(b"hushed\n")
-                context.board.asleep[0] = 0
+                context.scoreboard.asleep[0] = 0
             case b"gil":
                 hold_the_gil()
             case b"grow":
@@ -213,7 +213,7 @@ class Echo(Application):
             return about
         context.row.lead.write(b"%s by %d\n" % (line, os.getpid()))
         context.row.lead.latency[2 * BUCKETS + bucket(int((time.monotonic() - began) * 1e6))] += 1
-        context.board.wake()
+        context.scoreboard.wake()
         own.start[0] = 0.0
         return about
 
@@ -222,7 +222,7 @@ def scribble(context: Context, how: bytes) -> None:
     """Write over this worker's whole row, as an attacker may: all bits set, all NaN, or random bytes of a seed."""
     row, dice = context.row, random.Random(how)
     parts = [row.cells, row.lead._cells, row.pool._cells, row.lead.latency, row.pool.latency, row._lines_memory]
-    for part in (*parts, row.lead._ring[:65536], context.board.load[row.index : row.index + 1]):
+    for part in (*parts, row.lead._ring[:65536], context.scoreboard.load[row.index : row.index + 1]):
         match how:
             case b"ones":
                 data = b"\xff" * part.nbytes

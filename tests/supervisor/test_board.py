@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from webpy.supervisor import BUCKETS, CLOSED, LINE_BYTES, QUEUE_LINES, Board, Cell
+from webpy.supervisor import BUCKETS, CLOSED, LINE_BYTES, QUEUE_LINES, Cell, Scoreboard
 
 
 def test_every_part_is_its_own() -> None:
-    board = Board(rows=3, threads=2, ring_bytes=128, pool_ring_bytes=64)
-    parts: list[Any] = [board.asleep, board.master, board.load, board.totals, board.totals_latency]
-    for row in board.rows:
+    scoreboard = Scoreboard(rows=3, threads=2, ring_bytes=128, pool_ring_bytes=64)
+    parts: list[Any] = [scoreboard.asleep, scoreboard.master, scoreboard.load]
+    parts += [scoreboard.totals, scoreboard.totals_latency]
+    for row in scoreboard.rows:
         parts.append(row.cells)
         for lane in (row.lead, row.pool):
             parts += [lane._cells, lane.latency, lane._ring]
@@ -26,64 +27,64 @@ def test_every_part_is_its_own() -> None:
 
 
 def test_rows_do_not_accept_until_they_say_so() -> None:
-    assert list(Board(2, 1).load) == [CLOSED, CLOSED]
+    assert list(Scoreboard(2, 1).load) == [CLOSED, CLOSED]
 
 
 def test_written_by_one_process_read_by_another() -> None:
-    board = Board(1, 1)
+    scoreboard = Scoreboard(1, 1)
     pid = os.fork()
     if pid == 0:
-        row = board.rows[0]
+        row = scoreboard.rows[0]
         row.cells[Cell.ACCEPTED] = 7
         row.lines[1].text[:] = b"GET /".ljust(LINE_BYTES, b"\0")
         row.lines[1].start[0] = 1.5
         row.lead.write(b"record\n")
-        board.load[0] = 3
+        scoreboard.load[0] = 3
         os._exit(0)
     os.waitpid(pid, 0)
-    row = board.rows[0]
+    row = scoreboard.rows[0]
     assert row.cells[Cell.ACCEPTED] == 7
     assert bytes(row.lines[1].text).rstrip(b"\0") == b"GET /"
     assert row.lines[1].start[0] == 1.5
     assert b"".join(row.lead.pending()) == b"record\n"
-    assert board.load[0] == 3
+    assert scoreboard.load[0] == 3
 
 
 def test_retiring_carries_the_counts_over_and_clears_the_row() -> None:
-    board = Board(1, 1)
-    row = board.rows[0]
+    scoreboard = Scoreboard(1, 1)
+    row = scoreboard.rows[0]
     for _ in range(2):
         row.cells[Cell.PID] = 99
         row.cells[Cell.REQUESTS] = 5
         row.lead.latency[2 * BUCKETS + 3] = 4
         row.pool.latency[2 * BUCKETS + 3] = 1
         row.lines[0].start[0] = 1.0
-        board.load[0] = 12
-        board.retire(row)
+        scoreboard.load[0] = 12
+        scoreboard.retire(row)
         assert row.cells[Cell.PID] == row.cells[Cell.REQUESTS] == 0
         assert row.lines[0].start[0] == 0.0
         assert not any(row.lead.latency)
-        assert board.load[0] == CLOSED
-    assert board.totals[Cell.REQUESTS] == 10
-    assert board.totals[Cell.PID] == 0
-    assert board.totals_latency[2 * BUCKETS + 3] == 10
+        assert scoreboard.load[0] == CLOSED
+    assert scoreboard.totals[Cell.REQUESTS] == 10
+    assert scoreboard.totals[Cell.PID] == 0
+    assert scoreboard.totals_latency[2 * BUCKETS + 3] == 10
 
 
 def test_the_doorbell_rings_only_for_a_sleeper() -> None:
-    board = Board(1, 1)
-    board.wake()
+    scoreboard = Scoreboard(1, 1)
+    scoreboard.wake()
     with pytest.raises(BlockingIOError):
-        os.read(board.doorbell_reader, 8)
-    board.asleep[0] = 1
+        os.read(scoreboard.doorbell_reader, 8)
+    scoreboard.asleep[0] = 1
     for _ in range(3):
-        board.wake()
-    board.silence()
+        scoreboard.wake()
+    scoreboard.silence()
     with pytest.raises(BlockingIOError):
-        os.read(board.doorbell_reader, 8)
-    board.close()
+        os.read(scoreboard.doorbell_reader, 8)
+    scoreboard.close()
 
 
 @pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
 def test_sizes_are_checked(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        Board(*sizes)
+        Scoreboard(*sizes)

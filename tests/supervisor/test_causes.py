@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from webpy.supervisor.causes import Cause, describe, judge
+from webpy.supervisor.processes.causes import Cause, describe, judge
 
 _CRASH = int(signal.SIGSEGV)
 _KILL = int(signal.SIGKILL)

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from webpy.supervisor import Config, Message, child
-from webpy.supervisor.child import Child, Children
+from webpy.supervisor import Config, Message
 from webpy.supervisor.eventloop import EventLoop
-from webpy.supervisor.messages import channel_pair, receive, send
-from webpy.supervisor.states import ChildState, Event
+from webpy.supervisor.processes import child
+from webpy.supervisor.processes.child import Child, Children
+from webpy.supervisor.processes.messages import channel_pair, receive, send
+from webpy.supervisor.processes.states import ChildState, Event
 
 
 class Nursery:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from webpy.supervisor.client import ControlClient, ControlError
+from webpy.supervisor.control.client import ControlClient, ControlError
 
 
 @pytest.fixture

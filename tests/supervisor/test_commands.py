@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.supervisor.masters import Master, until
-from webpy.supervisor.client import ControlClient, ControlError
+from webpy.supervisor.control.client import ControlClient, ControlError
 
 Make = Callable[..., Master]
 

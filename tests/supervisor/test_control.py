@@ -20,10 +20,10 @@ import pytest
 
 from tests.supervisor.loops import loop_thread, soon
 from tests.supervisor.masters import Master, until
-from webpy.supervisor import control
-from webpy.supervisor.client import ControlClient, ControlError
-from webpy.supervisor.control import CONNECTIONS, Control
-from webpy.supervisor.conversation import Answer
+from webpy.supervisor.control import server as control
+from webpy.supervisor.control.client import ControlClient, ControlError
+from webpy.supervisor.control.conversation import Answer
+from webpy.supervisor.control.server import CONNECTIONS, Control
 
 Make = Callable[..., Master]
 
@@ -194,7 +194,10 @@ def test_a_client_killed_while_it_waits_for_a_reload(master: Make, tmp_path: Pat
     path = path_of(tmp_path)
     served = controlled(master, tmp_path)
     served.write_settings(load_s=0.6)
-    program = "import sys; from webpy.supervisor.client import *; ControlClient(sys.argv[1]).ask('reload', wait=True)"
+    program = (
+        "import sys; from webpy.supervisor.control.client import *; "
+        "ControlClient(sys.argv[1]).ask('reload', wait=True)"
+    )
     before = psutil.Process(served.process.pid).num_fds()
     clients = [subprocess.Popen([sys.executable, "-c", program, str(path)], cwd=served_from()) for _ in range(2)]
     served.wait_for("reload: generation 2")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from webpy.supervisor import controlsocket
-from webpy.supervisor.controlsocket import AUTO, SocketFile, connect, find_sockets, make
+from webpy.supervisor.control import socketfile as controlsocket
+from webpy.supervisor.control.socketfile import AUTO, SocketFile, connect, find_sockets, make
 
 NAME = "controltest"
 GONE = 4_100_000  # above what Linux gives out by default and at most: 2**22 is not reached

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.supervisor.loops import LoopThread, soon
-from webpy.supervisor.conversation import LINE_BYTES, Answer, Conversation
+from webpy.supervisor.control.conversation import LINE_BYTES, Answer, Conversation
 
 
 class Server(LoopThread):

@@ -5,22 +5,23 @@ import signal
 import time
 from pathlib import Path
 
-from webpy.supervisor import Board
-from webpy.supervisor.drainer import Drainer
+from webpy.supervisor import Scoreboard
 from webpy.supervisor.eventloop import EventLoop
-from webpy.supervisor.recordlog import RecordLog
+from webpy.supervisor.logs.drainer import Drainer
+from webpy.supervisor.logs.recordlog import RecordLog
 
 
 class Tree:
-    """A board, a log and a loop that stops when the log has so many lines."""
+    """A scoreboard, a log and a loop that stops when the log has so many lines."""
 
-    def __init__(self, path: Path, board: Board) -> None:
+    def __init__(self, path: Path, scoreboard: Scoreboard) -> None:
         self.path = path
-        self.board = board
+        self.scoreboard = scoreboard
         self.loop = EventLoop(lambda number: None, lambda: None)
         self.log = RecordLog(str(path), lambda level, text: None)
         self.lines = 0
-        self.drainer = Drainer(self.loop, board, self.log, lambda: board.rows, self.count, lambda level, text: None)
+        rows = scoreboard.rows
+        self.drainer = Drainer(self.loop, scoreboard, self.log, lambda: rows, self.count, lambda level, text: None)
 
     def count(self) -> list[bytes]:
         if self.path.read_bytes().count(b"\n") >= self.lines > 0:
@@ -38,17 +39,17 @@ class Tree:
 
 
 def test_a_sleeper_is_woken_by_the_doorbell(tmp_path: Path) -> None:
-    board = Board(1, 1)
-    tree = Tree(tmp_path / "log", board)
+    scoreboard = Scoreboard(1, 1)
+    tree = Tree(tmp_path / "log", scoreboard)
     tree.loop.after(0.2, tree.loop.stop)
     tree.loop.run()
-    assert board.asleep[0] == 1
+    assert scoreboard.asleep[0] == 1
     assert tree.loop._sleep_s() is None, "no timer while asleep"
     began = time.monotonic()
     pid = os.fork()
     if pid == 0:
-        board.rows[0].lead.write(b"wake\n")
-        board.wake()
+        scoreboard.rows[0].lead.write(b"wake\n")
+        scoreboard.wake()
         os._exit(0)
     tree.loop._stopped = False
     tree.run_until(1)
@@ -59,24 +60,24 @@ def test_a_sleeper_is_woken_by_the_doorbell(tmp_path: Path) -> None:
 
 
 def test_a_record_whose_writer_did_not_see_the_sleep_is_not_forgotten(tmp_path: Path) -> None:
-    board = Board(1, 1)
-    tree = Tree(tmp_path / "log", board)
-    assert board.asleep[0] == 1
-    board.rows[0].lead.write(b"unseen\n")  # and no doorbell
+    scoreboard = Scoreboard(1, 1)
+    tree = Tree(tmp_path / "log", scoreboard)
+    assert scoreboard.asleep[0] == 1
+    scoreboard.rows[0].lead.write(b"unseen\n")  # and no doorbell
     tree.run_until(1)
     assert (tmp_path / "log").read_bytes() == b"unseen\n"
     tree.close()
 
 
 def test_a_writer_that_waits_is_not_kept_waiting_for_the_rhythm(tmp_path: Path) -> None:
-    board = Board(1, 1, ring_bytes=128)
-    tree = Tree(tmp_path / "log", board)
+    scoreboard = Scoreboard(1, 1, ring_bytes=128)
+    tree = Tree(tmp_path / "log", scoreboard)
     count = 2000  # 16 records a ring: 125 rounds of 20 ms would be 2.5 s
     pid = os.fork()
     if pid == 0:
-        board.rows[0].lead.attach(waits=True)
+        scoreboard.rows[0].lead.attach(waits=True)
         for number in range(count):
-            board.rows[0].lead.write(b"%07d\n" % number)
+            scoreboard.rows[0].lead.write(b"%07d\n" % number)
         os._exit(0)
     try:
         tree.run_until(count)

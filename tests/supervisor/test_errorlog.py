@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from webpy.supervisor import log_line
-from webpy.supervisor.errorlog import ErrorLog
+from webpy.supervisor.logs.errorlog import ErrorLog
 
 
 def test_a_line() -> None:

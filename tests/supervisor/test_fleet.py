@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from tests.supervisor.masters import Master, until
-from webpy.supervisor.client import ControlClient
-from webpy.supervisor.workers import Slot
+from webpy.supervisor.control.client import ControlClient
+from webpy.supervisor.workers.worker import Slot
 
 Make = Callable[..., Master]
 
@@ -159,7 +159,7 @@ def test_one_more_and_one_fewer(master: Make) -> None:
     assert served.stop() == 0
 
 
-def test_no_more_workers_than_the_board_holds(master: Make) -> None:
+def test_no_more_workers_than_the_scoreboard_holds(master: Make) -> None:
     served = master(config={"workers": 16}).start().started(16)
     served.signal(signal.SIGTTIN)
     served.wait_for("17 workers: 1 to 16 are possible")

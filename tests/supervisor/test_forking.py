@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import pytest
 
-from webpy.supervisor.forking import MASTER_SIGNALS, fork
+from webpy.supervisor.processes.forking import MASTER_SIGNALS, fork
 
 
 def end() -> NoReturn:

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from webpy.supervisor import Board, Cell, Lane
+from webpy.supervisor import Cell, Lane, Scoreboard
 
 
-def small(ring_bytes: int = 64) -> Board:
-    return Board(rows=1, threads=1, ring_bytes=ring_bytes, pool_ring_bytes=ring_bytes)
+def small(ring_bytes: int = 64) -> Scoreboard:
+    return Scoreboard(rows=1, threads=1, ring_bytes=ring_bytes, pool_ring_bytes=ring_bytes)
 
 
 def take(lane: Lane) -> bytes:
@@ -64,35 +64,35 @@ def test_a_record_without_room_is_dropped_and_counted_at_once() -> None:
 
 
 def test_the_master_is_woken_before_the_ring_is_full() -> None:
-    board = small()
-    lane = board.rows[0].lead
-    os.set_blocking(board.doorbell_reader, True)
+    scoreboard = small()
+    lane = scoreboard.rows[0].lead
+    os.set_blocking(scoreboard.doorbell_reader, True)
     for number in range(8):
         lane.write(b"1234567\n")
-        board.asleep[0] = 0  # it is awake, in its rhythm
+        scoreboard.asleep[0] = 0  # it is awake, in its rhythm
         if number == 5:
-            assert os.read(board.doorbell_reader, 8)
+            assert os.read(scoreboard.doorbell_reader, 8)
     assert lane.dropped == 0
 
 
 def test_what_is_given_up_is_counted() -> None:
-    board = small()
-    row = board.rows[0]
+    scoreboard = small()
+    row = scoreboard.rows[0]
     for lane in (row.lead, row.pool):
         lane.write(b"one\n")
         lane.write(b"two\n")
     row.give_up()
     assert (row.pending_bytes, row.dropped) == (0, 4)
-    board.retire(row)
-    assert (row.dropped, board.totals[Cell.LOG_DROPPED]) == (0, 4)
+    scoreboard.retire(row)
+    assert (row.dropped, scoreboard.totals[Cell.LOG_DROPPED]) == (0, 4)
 
 
 def test_full_ring_makes_the_writer_wait_and_ring() -> None:
-    board = small()
-    lane = board.rows[0].lead
+    scoreboard = small()
+    lane = scoreboard.rows[0].lead
     lane.attach(waits=True)
     lane.write(b"x" * 59 + b"\n")
-    board.asleep[0] = 1
+    scoreboard.asleep[0] = 1
     writer = threading.Thread(target=lane.write, args=(b"late\n",))
     writer.start()
     deadline = time.monotonic() + 10
@@ -100,8 +100,8 @@ def test_full_ring_makes_the_writer_wait_and_ring() -> None:
         assert time.monotonic() < deadline
         time.sleep(0.001)
     assert lane.bytes == 60
-    os.set_blocking(board.doorbell_reader, True)
-    assert os.read(board.doorbell_reader, 8)
+    os.set_blocking(scoreboard.doorbell_reader, True)
+    assert os.read(scoreboard.doorbell_reader, 8)
     assert take(lane) == b"x" * 59 + b"\n"
     writer.join(10)
     assert not lane.is_waited_for
@@ -163,18 +163,18 @@ def test_unordered_reader_across_the_end_of_the_ring() -> None:
 
 
 def test_a_writer_in_another_process_loses_nothing() -> None:
-    board = Board(1, 1, ring_bytes=1024)
+    scoreboard = Scoreboard(1, 1, ring_bytes=1024)
     count = 20_000
-    board.rows[0].lead.attach(waits=True)
+    scoreboard.rows[0].lead.attach(waits=True)
     pid = os.fork()
     if pid == 0:
         for number in range(count):
-            board.rows[0].lead.write(b"%d\n" % number)
+            scoreboard.rows[0].lead.write(b"%d\n" % number)
         os._exit(0)
     taken = bytearray()
     deadline = time.monotonic() + 30
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         assert time.monotonic() < deadline
-        taken += take(board.rows[0].lead)
-    taken += take(board.rows[0].lead)
+        taken += take(scoreboard.rows[0].lead)
+    taken += take(scoreboard.rows[0].lead)
     assert taken == b"".join(b"%d\n" % number for number in range(count))

@@ -15,7 +15,7 @@ import pytest
 
 from tests.server import Server
 from tests.supervisor.masters import Master, all_gone, until
-from webpy.supervisor.leftovers import children_of
+from webpy.supervisor.processes.leftovers import children_of
 
 APP = """
 import ctypes, multiprocessing, os, signal, socket, subprocess, sys, time

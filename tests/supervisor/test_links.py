@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from webpy.supervisor.links import open_log, reach
+from webpy.supervisor.logs.links import open_log, reach
 
 from .masters import Master, until
 
@@ -83,7 +83,10 @@ def test_a_link_to_what_is_the_same_users_is_followed(tmp_path: Path) -> None:
 
 
 def test_standard_streams_and_devices(tmp_path: Path) -> None:
-    code = "import sys; from webpy.supervisor.links import open_log; import os; os.write(open_log(sys.argv[1]), b'x')"
+    code = (
+        "import os, sys; from webpy.supervisor.logs.links import open_log; "
+        "os.write(open_log(sys.argv[1]), b'x')"
+    )
     for path in ("/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"):
         done = subprocess.run(["python", "-c", code, path], stdout=subprocess.PIPE, check=True)
         assert done.stdout == b"x", path

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.supervisor.masters import Master, until
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 Make = Callable[..., Master]
 Broken = dict[str, Any]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.supervisor.masters import Master
-from webpy.supervisor import memory
-from webpy.supervisor.memory import OomWatch, memory_group, private_bytes
+from webpy.supervisor.workers import memory
+from webpy.supervisor.workers.memory import OomWatch, memory_group, private_bytes
 
 Make = Callable[..., Master]
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from webpy.supervisor.messages import Message, Packet, channel_pair, receive, send
+from webpy.supervisor.processes.messages import Message, Packet, channel_pair, receive, send
 
 
 def test_every_message_arrives_as_sent() -> None:

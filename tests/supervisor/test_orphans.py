@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.server import Server
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 from .masters import Master, all_gone, until
 

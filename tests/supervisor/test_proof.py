@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webpy.supervisor.proof import PROVE_VARIABLE, Program, proving
+from webpy.supervisor.upgrade.preflight import PROVE_VARIABLE, Program, proving
 
 
 def test_a_program_is_run_as_it_was() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from webpy.supervisor import Board
-from webpy.supervisor.recordlog import Drained, RecordLog
+from webpy.supervisor import Scoreboard
+from webpy.supervisor.logs.recordlog import Drained, RecordLog
 
 
 class Reports(list[tuple[str, str]]):
@@ -29,26 +29,26 @@ def most_bytes_of_a_file(limit: int) -> Iterator[None]:
 
 
 def test_all_rings_go_into_the_file(tmp_path: Path) -> None:
-    board = Board(2, 1)
+    scoreboard = Scoreboard(2, 1)
     log = RecordLog(str(tmp_path / "log"), Reports())
-    assert log.drain(board.rows) is Drained.IDLE
-    board.rows[0].lead.write(b"a\n")
-    board.rows[0].pool.write(b"b\n")
-    board.rows[1].lead.write(b"c\n")
+    assert log.drain(scoreboard.rows) is Drained.IDLE
+    scoreboard.rows[0].lead.write(b"a\n")
+    scoreboard.rows[0].pool.write(b"b\n")
+    scoreboard.rows[1].lead.write(b"c\n")
     log.add(b"d\n")
-    assert log.drain(board.rows) is Drained.WROTE
+    assert log.drain(scoreboard.rows) is Drained.WROTE
     assert (tmp_path / "log").read_bytes() == b"d\na\nb\nc\n"
-    assert log.drain(board.rows) is Drained.IDLE
+    assert log.drain(scoreboard.rows) is Drained.IDLE
     assert log.bytes == 8
     log.close()
 
 
 def test_off_takes_and_forgets() -> None:
-    board = Board(1, 1)
+    scoreboard = Scoreboard(1, 1)
     log = RecordLog("off", Reports())
-    board.rows[0].lead.write(b"a\n")
-    assert log.drain(board.rows) is Drained.WROTE
-    assert board.rows[0].pending_bytes == 0
+    scoreboard.rows[0].lead.write(b"a\n")
+    assert log.drain(scoreboard.rows) is Drained.WROTE
+    assert scoreboard.rows[0].pending_bytes == 0
 
 
 def test_it_appends(tmp_path: Path) -> None:
@@ -90,19 +90,19 @@ def test_a_truncated_file_is_gone_on_with(tmp_path: Path) -> None:
 
 def test_what_a_full_disk_does_not_take_waits_and_no_line_is_torn(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    board = Board(2, 1)
+    scoreboard = Scoreboard(2, 1)
     reports = Reports()
     log = RecordLog(str(path), reports)
-    board.rows[0].lead.write(b"first record\n")
-    board.rows[0].lead.write(b"second record\n")
-    board.rows[1].lead.write(b"third record\n")
+    scoreboard.rows[0].lead.write(b"first record\n")
+    scoreboard.rows[0].lead.write(b"second record\n")
+    scoreboard.rows[1].lead.write(b"third record\n")
     with most_bytes_of_a_file(20):
-        while log.drain(board.rows) is not Drained.FAILED:
+        while log.drain(scoreboard.rows) is not Drained.FAILED:
             pass
         assert path.read_bytes() == b"first record\nsecond "
-        assert log.drain(board.rows) is Drained.FAILED
-        assert board.rows[0].lead.pending_bytes == len(b"second record\n")
-    assert log.drain(board.rows) is Drained.WROTE
+        assert log.drain(scoreboard.rows) is Drained.FAILED
+        assert scoreboard.rows[0].lead.pending_bytes == len(b"second record\n")
+    assert log.drain(scoreboard.rows) is Drained.WROTE
     log.close()
     assert path.read_bytes() == b"first record\nsecond record\nthird record\n"
     assert log.stalls == 2
@@ -112,16 +112,16 @@ def test_what_a_full_disk_does_not_take_waits_and_no_line_is_torn(tmp_path: Path
 
 def test_a_half_record_is_whole_in_a_file_opened_since(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    board = Board(1, 1)
+    scoreboard = Scoreboard(1, 1)
     log = RecordLog(str(path), Reports())
-    board.rows[0].lead.write(b"first record\n")
-    board.rows[0].lead.write(b"second record\n")
+    scoreboard.rows[0].lead.write(b"first record\n")
+    scoreboard.rows[0].lead.write(b"second record\n")
     with most_bytes_of_a_file(20):
-        while log.drain(board.rows) is not Drained.FAILED:
+        while log.drain(scoreboard.rows) is not Drained.FAILED:
             pass
     path.rename(tmp_path / "full")
     log.reopen()
-    log.drain(board.rows)
+    log.drain(scoreboard.rows)
     log.close()
     assert (tmp_path / "full").read_bytes() == b"first record\n", "and nowhere else"
     assert path.read_bytes() == b"second record\n"
@@ -129,30 +129,30 @@ def test_a_half_record_is_whole_in_a_file_opened_since(tmp_path: Path) -> None:
 
 def test_a_half_record_is_completed_in_the_file_that_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    board = Board(1, 1)
+    scoreboard = Scoreboard(1, 1)
     log = RecordLog(str(path), Reports())
-    board.rows[0].lead.write(b"first record\n")
-    board.rows[0].lead.write(b"second record\n")
+    scoreboard.rows[0].lead.write(b"first record\n")
+    scoreboard.rows[0].lead.write(b"second record\n")
     with most_bytes_of_a_file(20):
-        while log.drain(board.rows) is not Drained.FAILED:
+        while log.drain(scoreboard.rows) is not Drained.FAILED:
             pass
         log.reopen()  # as every reload does
-    log.drain(board.rows)
+    log.drain(scoreboard.rows)
     log.close()
     assert path.read_bytes() == b"first record\nsecond record\n"
 
 
 def test_a_half_record_is_whole_in_a_file_that_was_truncated(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    board = Board(1, 1)
+    scoreboard = Scoreboard(1, 1)
     log = RecordLog(str(path), Reports())
-    board.rows[0].lead.write(b"first record\n")
-    board.rows[0].lead.write(b"second record\n")
+    scoreboard.rows[0].lead.write(b"first record\n")
+    scoreboard.rows[0].lead.write(b"second record\n")
     with most_bytes_of_a_file(20):
-        while log.drain(board.rows) is not Drained.FAILED:
+        while log.drain(scoreboard.rows) is not Drained.FAILED:
             pass
     os.truncate(path, 0)
-    log.drain(board.rows)
+    log.drain(scoreboard.rows)
     log.close()
     assert path.read_bytes() == b"second record\n"
 
@@ -178,17 +178,17 @@ def test_a_pipe_that_is_read_slowly_gets_every_line_whole(tmp_path: Path) -> Non
     path = tmp_path / "fifo"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    board = Board(1, 1)
+    scoreboard = Scoreboard(1, 1)
     log = RecordLog(str(path), Reports())
     records = [b"%06d %s\n" % (number, b"x" * (number % 200)) for number in range(6000)]
     for record in records:
-        (board.rows[0].lead if len(record) % 2 else board.rows[0].pool).write(record)
-        if board.rows[0].pool.pending_bytes > 200_000:
+        (scoreboard.rows[0].lead if len(record) % 2 else scoreboard.rows[0].pool).write(record)
+        if scoreboard.rows[0].pool.pending_bytes > 200_000:
             break
     written = records[: records.index(record) + 1]
     taken = b""
     blocked = 0
-    while log.drain(board.rows) is Drained.BLOCKED:
+    while log.drain(scoreboard.rows) is Drained.BLOCKED:
         blocked += 1
         taken += os.read(reader, 10_000)
     while True:
@@ -199,7 +199,7 @@ def test_a_pipe_that_is_read_slowly_gets_every_line_whole(tmp_path: Path) -> Non
         if not piece:
             break
         taken += piece
-        log.drain(board.rows)
+        log.drain(scoreboard.rows)
     log.close()
     os.close(reader)
     assert blocked > 3
@@ -208,7 +208,7 @@ def test_a_pipe_that_is_read_slowly_gets_every_line_whole(tmp_path: Path) -> Non
 
 def test_a_standard_output_that_has_gone_turns_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
-    monkeypatch.setattr("webpy.supervisor.recordlog._STANDARD_OUTPUT", writer)
+    monkeypatch.setattr("webpy.supervisor.logs.recordlog._STANDARD_OUTPUT", writer)
     reports = Reports()
     log = RecordLog("-", reports)
     os.close(reader)

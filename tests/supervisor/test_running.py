@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from webpy.supervisor import LINE_BYTES, SENDING, Board, Row
-from webpy.supervisor.running import Doing, describe_running, running, say, work_on
+from webpy.supervisor import LINE_BYTES, SENDING, Row, Scoreboard
+from webpy.supervisor.scoreboard.running import Doing, describe_running, running, say, work_on
 
 
 def begin(row: Row, index: int, text: bytes, start: float, thread: int, ident: int) -> None:
@@ -11,7 +11,7 @@ def begin(row: Row, index: int, text: bytes, start: float, thread: int, ident: i
 
 
 def test_what_lines_say() -> None:
-    row = Board(1, 2, 64, 64).rows[0]
+    row = Scoreboard(1, 2, 64, 64).rows[0]
     assert running(row) == []
     assert describe_running(row, 9.0) == "no work that is known of"
     begin(row, 0, b"10.0.0.1   GET /a HTTP/1.1", 5.0, 17, 99)
@@ -31,7 +31,7 @@ def test_what_lines_say() -> None:
 
 
 def test_work_that_has_ended_meanwhile_is_none() -> None:
-    row = Board(1, 2, 64, 64).rows[0]
+    row = Scoreboard(1, 2, 64, 64).rows[0]
     begin(row, 1, b"GET /", 5.0, 17, 99)
     assert work_on(row, 1, 5.0) is not None
     assert work_on(row, 1, 4.0) is None

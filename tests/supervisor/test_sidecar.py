@@ -59,9 +59,9 @@ def test_is_made_again_when_it_dies(master: Make) -> None:
 def test_has_no_descriptors_but_its_own(master: Make) -> None:
     served = up(master(sidecars=beside()).start())
     kinds = sorted(str(target).split(":")[0] for fd, target in ask(served)[2].items() if int(fd) > 2)
-    # listener, channel, control, this connection; doorbell and board of its own; os.listdir's own
+    # listener, channel, control, this connection; doorbell and scoreboard of its own; os.listdir's own
     # and the socket that its records for the error log go to;
-    # the master's doorbell and board, which it was forked with, stay open: nothing writes to them
+    # the master's doorbell and scoreboard, which it was forked with, stay open: nothing writes to them
     assert kinds.count("socket") == 5, kinds
     assert "gone" in kinds and not [kind for kind in kinds if kind.endswith(".log")]
 

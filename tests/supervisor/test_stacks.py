@@ -14,10 +14,18 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from webpy.supervisor import Config, Message
-from webpy.supervisor.child import Child, Children
 from webpy.supervisor.eventloop import EventLoop
-from webpy.supervisor.messages import channel_pair, receive, send
-from webpy.supervisor.stacks import ASK_SIGNAL, FORCE_SIGNAL, LIMIT_S, Stacks, is_stopped, offer_stacks, stack_of
+from webpy.supervisor.processes.child import Child, Children
+from webpy.supervisor.processes.messages import channel_pair, receive, send
+from webpy.supervisor.processes.stacks import (
+    ASK_SIGNAL,
+    FORCE_SIGNAL,
+    LIMIT_S,
+    Stacks,
+    is_stopped,
+    offer_stacks,
+    stack_of,
+)
 
 
 class Nursery:
@@ -79,7 +87,7 @@ def nursery() -> Iterator[Nursery]:
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
         os.waitpid(child.pid, 0)
-        child._bury()
+        child._reap()
     made.loop.close()
 
 
@@ -211,7 +219,7 @@ def test_only_a_pipe_is_read(nursery: Nursery) -> None:
     assert child.stacks_fd == -1
     assert len(os.listdir("/proc/self/fd")) == before
     theirs.close()
-    child._bury()
+    child._reap()
 
 
 _DUMP = """\

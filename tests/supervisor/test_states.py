@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from webpy.supervisor import child, states
-from webpy.supervisor.states import TABLE, Action, ChildState, Event, Lifecycle
+from webpy.supervisor.processes import child, states
+from webpy.supervisor.processes.states import TABLE, Action, ChildState, Event, Lifecycle
 
 _PATHS = {
     ChildState.BOOT: [],
@@ -31,7 +31,7 @@ def test_every_state_takes_every_event(state: ChildState, event: Event) -> None:
     assert after >= state, "a life goes one way"
     if event is Event.EXIT:
         assert after is ChildState.GONE
-        assert action is (Action.NOTHING if state is ChildState.GONE else Action.BURY)
+        assert action is (Action.NOTHING if state is ChildState.GONE else Action.REAP)
     if event is Event.KILL and state not in (ChildState.KILLED, ChildState.GONE):
         assert action is Action.KILL
     if state in (ChildState.KILLED, ChildState.GONE) and event is not Event.EXIT:

@@ -13,8 +13,9 @@ from typing import Any
 import psutil
 
 from tests.supervisor.masters import Master, until
-from webpy.supervisor import BUCKETS, bucket_bounds, status
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor import BUCKETS, bucket_bounds
+from webpy.supervisor.control import status
+from webpy.supervisor.control.client import ControlClient
 
 Make = Callable[..., Master]
 

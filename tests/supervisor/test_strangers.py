@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from tests.server import Server
-from webpy.supervisor import Board
-from webpy.supervisor.client import ControlClient
-from webpy.supervisor.recordlog import Drained, RecordLog
-from webpy.supervisor.strangers import count, counts, moment
+from webpy.supervisor import Scoreboard
+from webpy.supervisor.control.client import ControlClient
+from webpy.supervisor.logs.recordlog import Drained, RecordLog
+from webpy.supervisor.scoreboard.untrusted import count, counts, moment
 
 from .masters import Master, until
 
@@ -35,10 +35,10 @@ import random
 import webpy as web
 
 
-def board():
+def scoreboard():
     for fd in os.listdir("/proc/self/fd"):
         try:
-            if "supervisor-board" in os.readlink(f"/proc/self/fd/{fd}"):
+            if "supervisor-scoreboard" in os.readlink(f"/proc/self/fd/{fd}"):
                 return int(fd)
         except OSError:
             pass
@@ -46,7 +46,7 @@ def board():
 
 class Attack(web.HTTPHandler):
     def do_get(self):
-        fd = board()
+        fd = scoreboard()
         try:
             os.ftruncate(fd, 0)
         except PermissionError:
@@ -79,15 +79,15 @@ def test_numbers() -> None:
         assert moment(nonsense) == 0.0
 
 
-def test_the_board_can_neither_shrink_nor_grow() -> None:
-    board = Board(2, 1)
-    size = os.fstat(board.memory_fd).st_size
+def test_the_scoreboard_can_neither_shrink_nor_grow() -> None:
+    scoreboard = Scoreboard(2, 1)
+    size = os.fstat(scoreboard.memory_fd).st_size
     for wanted in (0, size - 1, size + 4096):
         with pytest.raises(PermissionError):
-            os.ftruncate(board.memory_fd, wanted)
+            os.ftruncate(scoreboard.memory_fd, wanted)
     with pytest.raises(PermissionError):
-        fcntl.fcntl(board.memory_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
-    board.close()
+        fcntl.fcntl(scoreboard.memory_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+    scoreboard.close()
 
 
 @pytest.mark.parametrize("lane", ["lead", "pool"])
@@ -97,45 +97,45 @@ def test_the_board_can_neither_shrink_nor_grow() -> None:
 )
 def test_a_ring_that_was_written_over_is_skipped(tmp_path: Path, lane: str, head: int, tail: int) -> None:
     said: list[str] = []
-    board = Board(1, 1, ring_bytes=64, pool_ring_bytes=64)
+    scoreboard = Scoreboard(1, 1, ring_bytes=64, pool_ring_bytes=64)
     log = RecordLog(str(tmp_path / "log"), lambda _level, text: said.append(text))
-    ring = getattr(board.rows[0], lane)
+    ring = getattr(scoreboard.rows[0], lane)
     ring.write(b"before\n")
-    log.drain(board.rows)
+    log.drain(scoreboard.rows)
     ring._cells[0], ring._cells[8] = head, tail
     assert ring.pending_bytes in range(65)
-    assert log.drain(board.rows) is Drained.IDLE
+    assert log.drain(scoreboard.rows) is Drained.IDLE
     assert not ring.pending_bytes and log.damaged == 1
-    board.retire(board.rows[0])
+    scoreboard.retire(scoreboard.rows[0])
     ring.attach()
     for number in range(30):
         ring.write(b"%d after\n" % number)
-        log.drain(board.rows)
+        log.drain(scoreboard.rows)
     assert (tmp_path / "log").read_bytes().splitlines() == [b"before", *(b"%d after" % number for number in range(30))]
     assert len(said) == 1 and "written over shared memory" in said[0]
 
 
 def test_counts_that_cannot_be_are_not_carried_over() -> None:
-    board = Board(1, 1)
+    scoreboard = Scoreboard(1, 1)
     for _ in range(3):
-        row = board.rows[0]
+        row = scoreboard.rows[0]
         row.cells.cast("B")[:] = b"\xff" * row.cells.nbytes
         row.lead.latency.cast("B")[:] = b"\xff" * row.lead.latency.nbytes
         row.pool._cells.cast("B")[:] = b"\xff" * row.pool._cells.nbytes
-        board.retire(row)
-    assert not any(board.totals) and not any(board.totals_latency)
+        scoreboard.retire(row)
+    assert not any(scoreboard.totals) and not any(scoreboard.totals_latency)
 
 
 def test_a_doorbell_that_rings_without_end_is_heard_once() -> None:
-    board = Board(1, 1)
-    os.set_blocking(board.doorbell, False)
+    scoreboard = Scoreboard(1, 1)
+    os.set_blocking(scoreboard.doorbell, False)
     for _ in range(20000):
-        board.ring()
+        scoreboard.ring()
     for _ in range(20):
-        board.silence()
+        scoreboard.silence()
     with pytest.raises(BlockingIOError):
-        os.read(board.doorbell_reader, 1)
-    board.close()
+        os.read(scoreboard.doorbell_reader, 1)
+    scoreboard.close()
 
 
 def status(path: Path) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def test_records_come_although_nobody_says_that_the_master_sleeps(master: Make) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["ones", "seed"])
-def test_the_whole_board_is_written_over_while_a_real_server_runs(
+def test_the_whole_scoreboard_is_written_over_while_a_real_server_runs(
     serve: Callable[..., Server], tmp_path: Path, how: str
 ) -> None:
     (tmp_path / "app.py").write_text(ATTACK)

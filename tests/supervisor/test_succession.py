@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from tests.supervisor.masters import ROOT
-from webpy.supervisor import succession
-from webpy.supervisor.board import Board, Cell
-from webpy.supervisor.succession import STATE_VARIABLE, Passing, kept_descriptor, predecessor, terms
+from webpy.supervisor.scoreboard.scoreboard import Cell, Scoreboard
+from webpy.supervisor.upgrade import handoff as succession
+from webpy.supervisor.upgrade.handoff import STATE_VARIABLE, Handoff, kept_descriptor, predecessor, terms
 
 
 @pytest.fixture(autouse=True)
@@ -21,13 +21,13 @@ def _no_predecessor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_document_and_its_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
-    passing = Passing()  # whose document is closed by whoever has read it
+    handoff = Handoff()  # whose document is closed by whoever has read it
     left, right = socket.socketpair()
     with left, right:
-        assert passing.keep(left) == left.fileno()
-        assert passing.keep(right.fileno()) == right.fileno()
-        assert passing.keep(-1) == -1
-        monkeypatch.setenv(STATE_VARIABLE, passing.open({"keeps": {"x": left.fileno()}, "folder": "/\udcff"}))
+        assert handoff.keep(left) == left.fileno()
+        assert handoff.keep(right.fileno()) == right.fileno()
+        assert handoff.keep(-1) == -1
+        monkeypatch.setenv(STATE_VARIABLE, handoff.open({"keeps": {"x": left.fileno()}, "folder": "/\udcff"}))
         assert os.get_inheritable(left.fileno())
         document = predecessor()
         assert document is not None
@@ -41,11 +41,11 @@ def test_a_document_and_its_descriptors(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_taken_back() -> None:
-    passing = Passing()
+    handoff = Handoff()
     with socket.socket() as sock:
-        passing.keep(sock)
-        number = int(passing.open({}).partition(":")[0])
-        passing.close()
+        handoff.keep(sock)
+        number = int(handoff.open({}).partition(":")[0])
+        handoff.close()
         assert not os.get_inheritable(sock.fileno())
         with pytest.raises(OSError):
             os.fstat(number)
@@ -59,27 +59,27 @@ def test_what_is_not_for_this_process_is_not_taken(told: str, monkeypatch: pytes
     assert STATE_VARIABLE not in os.environ, "and not passed on"
 
 
-def test_terms_are_the_same_in_every_process_and_change_with_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
-    command = [sys.executable, "-c", "from webpy.supervisor.succession import terms; print(terms())"]
+def test_terms_are_the_same_in_every_process_and_change_with_the_scoreboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-c", "from webpy.supervisor.upgrade.handoff import terms; print(terms())"]
     other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=20).stdout.strip()
     assert other == terms()
-    monkeypatch.setattr("webpy.supervisor.board.LINE_BYTES", 200)
+    monkeypatch.setattr("webpy.supervisor.scoreboard.scoreboard.LINE_BYTES", 200)
     assert other != terms()
 
 
-def test_a_board_with_all_that_is_in_it() -> None:
-    board = Board(3, 2, 4096, 4096)
-    board.rows[1].cells[Cell.ACCEPTED] = 7
-    board.rows[2].lead.write(b"a record\n")
-    board.load[1] = 3
-    kept = json.loads(json.dumps(board.keep(Passing())))
-    heir = Board.adopt(kept)
+def test_a_scoreboard_with_all_that_is_in_it() -> None:
+    scoreboard = Scoreboard(3, 2, 4096, 4096)
+    scoreboard.rows[1].cells[Cell.ACCEPTED] = 7
+    scoreboard.rows[2].lead.write(b"a record\n")
+    scoreboard.load[1] = 3
+    kept = json.loads(json.dumps(scoreboard.keep(Handoff())))
+    heir = Scoreboard.adopt(kept)
     try:
         assert heir.rows[1].cells[Cell.ACCEPTED] == 7
         assert b"".join(heir.rows[2].lead.pending()) == b"a record\n"
         assert heir.load[1] == 3
-        board.rows[2].lead.write(b"one more\n")
+        scoreboard.rows[2].lead.write(b"one more\n")
         heir.rows[2].lead.advance(9)
         assert b"".join(heir.rows[2].lead.pending()) == b"one more\n", "it is the same memory"
     finally:
-        board.close()
+        scoreboard.close()

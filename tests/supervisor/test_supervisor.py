@@ -280,7 +280,7 @@ def test_a_worker_has_no_descriptors_but_its_own(master: Make) -> None:
     for _ in range(3):
         fds: dict[str, str] = json.loads(served.ask("fds"))
         kinds = sorted(target.split(":")[0] for fd, target in fds.items() if int(fd) > 2)
-        # the doorbell and the board; os.listdir's own; for its stacks; its standard error without blocking; the
+        # the doorbell and the scoreboard; os.listdir's own; for its stacks; its standard error without blocking; the
         # listener, its channel, this connection, both ends for adoption, and where records for the error log go
         assert kinds == ["/memfd", "gone", "pipe", "pipe", "pipe", *["socket"] * 6]
 

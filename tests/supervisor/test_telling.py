@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.server import Server
-from webpy.supervisor import telling
-from webpy.supervisor.logform import Record
+from webpy.supervisor.logs import telling
+from webpy.supervisor.logs.logform import Record
 
 LOGGING_APP = """
 import logging, os, sys

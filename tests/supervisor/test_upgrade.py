@@ -23,7 +23,7 @@ import pytest
 from tests.supervisor.masters import ROOT, Master, all_gone, until
 from tests.supervisor.test_sidecar import ask as ask_sidecar
 from tests.supervisor.test_sidecar import beside
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 pytestmark = pytest.mark.slow
 
@@ -382,12 +382,12 @@ def test_a_stop_meanwhile(master: Make, number: signal.Signals) -> None:
     served.write_settings(load_s=30)
     usr2(served)
     until(lambda: len(served.descendants()) == 3, "the child")
-    proof = served.descendants()[-1]
+    preflight = served.descendants()[-1]
     began = time.monotonic()
     served.signal(number)
     assert served.wait() == 0
     assert time.monotonic() - began < 1.5
-    assert all_gone([proof], 0.5)
+    assert all_gone([preflight], 0.5)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.03, 0.1])
@@ -541,12 +541,12 @@ def test_a_log_that_could_not_be_opened_again_is_refused(master: Make, tmp_path:
 
 
 def test_an_exec_that_fails_changes_nothing(master: Make, tmp_path: Path) -> None:
-    """The proof passes and the exec does not: a limit that comes in between."""
+    """The preflight passes and the exec does not: a limit that comes in between."""
     program = tmp_path / "program.py"
     program.write_text(
         f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from tests.supervisor.echo import main\n"
-        "from webpy.supervisor.proof import Program\n"
+        "from webpy.supervisor.upgrade.preflight import Program\n"
         "tries = []\n"
         "def execute(program, environment, execute=Program.execute):\n"
         "    tries.append(1)\n"

@@ -1,4 +1,4 @@
-"""The warden over a real webpy server: requests are named as clients sent them, and streams left alone."""
+"""The watchdog over a real webpy server: requests are named as clients sent them, and streams left alone."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ import webpy.session
 import webpy.stdlib
 import webpy.store
 import webpy.wsgi
-from webpy.response import Body, Result
+from webpy.framework.response import Body, Result
 
 notes = webpy.store.open()
 

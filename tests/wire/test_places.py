@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.server import Server
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 from .client import Client, get
 

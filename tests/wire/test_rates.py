@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from tests.server import Server
-from webpy.supervisor.client import ControlClient
+from webpy.supervisor.control.client import ControlClient
 
 from .client import Client, get
 

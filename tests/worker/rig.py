@@ -1,4 +1,4 @@
-"""A worker's parts in the test's own process: a real board, channel, epoll and sockets, and no loop of its own.
+"""A worker's parts in the test's own process: a real scoreboard, channel, epoll and sockets, and no loop of its own.
 
 The test is the leader: it calls what the loop would call.
 """
@@ -12,11 +12,11 @@ import socket
 from typing import Any
 
 from webpy.accesslog import compile_format
-from webpy.atomic import ResourceLocks
-from webpy.routes import compile_routes
+from webpy.framework.atomic import ResourceLocks
+from webpy.framework.routes import compile_routes
 from webpy.settings import resolve
-from webpy.supervisor import Adoption, Board, Context, Message, Row
-from webpy.supervisor.messages import channel_pair, send
+from webpy.supervisor import Adoption, Context, Message, Row, Scoreboard
+from webpy.supervisor.processes.messages import channel_pair, send
 from webpy.worker.accepting import Acceptor
 from webpy.worker.application import limits_of
 from webpy.worker.clock import Clock
@@ -53,13 +53,13 @@ class Rig:
         **given: Any,
     ) -> None:
         settings = resolve({"access_format": "common", "threads": 4, **given}, {}, None).settings
-        self.board = Board(4, settings.threads)
-        self.row = self.board.rows[1]
+        self.scoreboard = Scoreboard(4, settings.threads)
+        self.row = self.scoreboard.rows[1]
         self.master, channel = channel_pair()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
-        context = Context(0, 1, self.row, self.board, [self.listener], channel, adoption)
+        context = Context(0, 1, self.row, self.scoreboard, [self.listener], channel, adoption)
         table = compile_routes(routes or {})
         access = compile_format(settings.access_format) if settings.access_log != "off" or http_log else None
         limits = limits_of(settings)
@@ -114,7 +114,7 @@ class Rig:
         self.acceptor.start()
 
     def running(self) -> list[str]:
-        """What stands on the board's lines: "PEER GET /path HTTP/1.1", in no order."""
+        """What stands on the scoreboard's lines: "PEER GET /path HTTP/1.1", in no order."""
         lines = [line for line in self.row.lines if line.start[0]]
         return sorted(" ".join(bytes(line.text).decode().split()) for line in lines)
 
@@ -149,4 +149,4 @@ class Rig:
             sock.close()
         self.core.epoll.close()
         os.close(self.core._wake_fd)
-        self.board.close()
+        self.scoreboard.close()

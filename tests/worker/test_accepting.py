@@ -30,9 +30,9 @@ def settled(parts: Rig, count: int) -> None:
 
 def test_a_connection_is_taken_with_its_address(rig: Make) -> None:
     parts = rig()
-    assert parts.board.load[parts.row.index] == CLOSED
+    assert parts.scoreboard.load[parts.row.index] == CLOSED
     parts.acceptor.start()
-    assert parts.board.load[parts.row.index] == 0
+    assert parts.scoreboard.load[parts.row.index] == 0
     client = parts.client()
     settled(parts, 1)
     (conn,) = parts.core.conns.values()
@@ -94,7 +94,7 @@ def test_one_with_more_than_its_part_leaves_the_accept_to_others_for_a_moment(ri
     parts.core.wait_s, parts.core.due_s = 1.0, time.monotonic() + 1.0
     for _ in range(3):
         parts.connection()
-    parts.board.load[0] = 0  # another worker, with none
+    parts.scoreboard.load[0] = 0  # another worker, with none
     parts.client()
     parts.turn(5)
     now = time.monotonic()
@@ -117,7 +117,7 @@ def test_after_its_patience_it_takes_one_and_then_looks_at_the_others_again(rig:
     parts.acceptor.start()
     for _ in range(3):
         parts.connection()
-    parts.board.load[0] = 0
+    parts.scoreboard.load[0] = 0
     parts.client()
     parts.client()
     parts.turn(5)
@@ -135,8 +135,8 @@ def test_what_comes_after_the_others_took_what_it_left_is_theirs_too(
     parts.acceptor.start()
     for _ in range(3):
         parts.connection()
-    parts.board.load[0] = 0
-    parts.core.board.rows[0].cells[Cell.HEARTBEAT_NS] = 1
+    parts.scoreboard.load[0] = 0
+    parts.core.scoreboard.rows[0].cells[Cell.HEARTBEAT_NS] = 1
     parts.acceptor.look(time.monotonic())  # a rest has ended, and nothing waits
     assert not parts.acceptor.resting
     parts.client()
@@ -171,8 +171,8 @@ def test_after_a_death_one_is_taken_at_a_time_and_last(rig: Make) -> None:
 def test_its_part_is_about_that_of_the_one_with_the_fewest(rig: Make, mine: int, others: int, accepts: bool) -> None:
     parts = rig()
     parts.core.conns.update((-number, None) for number in range(1, mine + 1))  # type: ignore[misc]
-    parts.board.load[parts.row.index] = mine
-    parts.board.load[0] = others
+    parts.scoreboard.load[parts.row.index] = mine
+    parts.scoreboard.load[0] = others
     try:
         assert parts.acceptor._sharing.leaves_to_fewer() is not accepts
     finally:
@@ -247,7 +247,7 @@ def test_stopping_leaves_what_is_queued_to_the_others(rig: Make) -> None:
 def test_at_the_end_of_all_it_takes_what_is_queued_however_few_the_others_have(rig: Make) -> None:
     parts = rig()
     parts.acceptor.start()
-    parts.board.load[0] = 0
+    parts.scoreboard.load[0] = 0
     for _ in range(20):
         parts.client()
     assert select.select([parts.listener], [], [], 5)[0]
@@ -304,7 +304,7 @@ def test_a_connection_of_another_worker_goes_on_where_it_was(
         client.sendall(b"x")
         assert conn.fd in parts.poll(5)
         assert parts.row.cells[Cell.ACCEPTED] == 0  # it was counted where it was accepted
-        assert parts.row.cells[Cell.CONNECTIONS] == parts.board.load[parts.row.index] == 1
+        assert parts.row.cells[Cell.CONNECTIONS] == parts.scoreboard.load[parts.row.index] == 1
 
 
 def test_connections_of_others_are_taken_as_fairly_as_new_ones(rig: Make, adoption: Adoption) -> None:
@@ -312,7 +312,7 @@ def test_connections_of_others_are_taken_as_fairly_as_new_ones(rig: Make, adopti
     parts.acceptor.start()
     for _ in range(3):
         parts.connection()
-    parts.board.load[0] = 0
+    parts.scoreboard.load[0] = 0
     with given(adoption):
         parts.turn(5)
         assert (len(parts.core.conns), parts.acceptor.resting) == (3, True)

@@ -18,10 +18,10 @@ import trustme
 
 from tests.worker.rig import records
 from webpy import HTTPHandler
-from webpy.atomic import ResourceLocks
+from webpy.framework.atomic import ResourceLocks
 from webpy.settings import resolve
-from webpy.supervisor import CLOSED, Board, Context, LoadError, Message
-from webpy.supervisor.messages import channel_pair, receive, send
+from webpy.supervisor import CLOSED, Context, LoadError, Message, Scoreboard
+from webpy.supervisor.processes.messages import channel_pair, receive, send
 from webpy.worker import Site, WebApplication
 from webpy.worker.application import limits_of
 
@@ -60,8 +60,8 @@ class Running:
     """An application that runs in a thread, the test being its master."""
 
     def __init__(self, app: WebApplication) -> None:
-        self.board = Board(1, 32)
-        self.row = self.board.rows[0]
+        self.scoreboard = Scoreboard(1, 32)
+        self.row = self.scoreboard.rows[0]
         self.channel, theirs = channel_pair()
         self.channel.setblocking(True)
         self.channel.settimeout(WAIT_S)
@@ -69,7 +69,7 @@ class Running:
         self.address = listener.getsockname()
         listener.setblocking(False)
         self._sockets = [listener, theirs]
-        context = Context(0, 1, self.row, self.board, [listener], theirs)
+        context = Context(0, 1, self.row, self.scoreboard, [listener], theirs)
         app.load()
         self.thread = threading.Thread(target=app.run, args=(context,), daemon=True)
         self.thread.start()
@@ -121,7 +121,7 @@ def test_it_serves_logs_and_ends_when_drained(running: Callable[..., Running]) -
     worker.drain()
     (record,) = records(worker.row)
     assert record.endswith('"GET / HTTP/1.1" 200 10')
-    assert worker.board.load[0] == CLOSED
+    assert worker.scoreboard.load[0] == CLOSED
     with pytest.raises(ConnectionRefusedError):
         worker.ask()
 
@@ -221,7 +221,7 @@ LINE = b"192.0.2.1".ljust(40) + b"GET /slow HTTP/1.1".ljust(200)
 
 
 def test_a_request_that_died_with_its_worker_is_marked() -> None:
-    row = Board(1, 1).rows[0]
+    row = Scoreboard(1, 1).rows[0]
     record = application().lost(LINE.rstrip(), 1.0, row)
     assert record.startswith(b"192.0.2.1 - - [")
     assert b'"GET /slow HTTP/1.1" killed' in record
@@ -230,8 +230,8 @@ def test_a_request_that_died_with_its_worker_is_marked() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"\0" * 240, b"\xff\n\r\"\\ " * 40, LINE[:41], b"x" * 240])
 @pytest.mark.parametrize("started", [0.0, -1.0, 1e300, math.nan, math.inf, -math.inf])
-def test_whatever_stands_on_the_board_makes_one_line(text: bytes, started: float) -> None:
-    row = Board(1, 1).rows[0]
+def test_whatever_stands_on_the_scoreboard_makes_one_line(text: bytes, started: float) -> None:
+    row = Scoreboard(1, 1).rows[0]
     record = application().lost(text, started, row)
     assert record.count(b"\n") == 1
     assert record.endswith(b"\n")
@@ -239,6 +239,6 @@ def test_whatever_stands_on_the_board_makes_one_line(text: bytes, started: float
 
 
 def test_without_an_access_log_of_ours_nothing_is_said() -> None:
-    row = Board(1, 1).rows[0]
+    row = Scoreboard(1, 1).rows[0]
     assert application(access_log="off").lost(LINE, 1.0, row) == b""
     assert application(http_log=logging.Logger("mine")).lost(LINE, 1.0, row) == b""

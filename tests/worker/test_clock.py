@@ -9,9 +9,9 @@ import pytest
 
 from tests.heads import head_of
 from webpy import HTTPHeaders
-from webpy.answer import render
+from webpy.framework.answer import render
+from webpy.framework.response import Response
 from webpy.protocol import REASONS, body_allowed
-from webpy.response import Response
 from webpy.worker.clock import SERVER, Clock
 
 

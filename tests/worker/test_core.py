@@ -27,13 +27,13 @@ def test_a_connection_is_counted_watched_and_forgotten(rig: Make) -> None:
     core, cells = parts.core, parts.row.cells
     conn, client = parts.connection()
     assert (core.conns, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({conn.fd: conn}, 1, 1)
-    assert parts.board.load[parts.row.index] == 1
+    assert parts.scoreboard.load[parts.row.index] == 1
     client.sendall(b"x")
     assert parts.poll(5)[conn.fd] & select.EPOLLIN
     core.forget(conn)
     core.forget(conn)  # once is enough
     assert (core.conns, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({}, 1, 0)
-    assert parts.board.load[parts.row.index] == 0
+    assert parts.scoreboard.load[parts.row.index] == 0
     assert conn.phase == Phase.CLOSED
     with pytest.raises(ConnectionResetError):  # a byte was left unread
         client.recv(1)
@@ -188,7 +188,7 @@ def test_what_pool_threads_count_is_not_lost_and_wakes_the_master(rig: Make) -> 
     parts = rig()
     conn, _ = parts.connection()
     plan = parts.planner.plan(head_bytes("GET", "/a"))
-    parts.board.asleep[0] = 1
+    parts.scoreboard.asleep[0] = 1
 
     def many() -> None:
         for _ in range(200):
@@ -203,7 +203,7 @@ def test_what_pool_threads_count_is_not_lost_and_wakes_the_master(rig: Make) -> 
     assert len(records(parts.row)) == 800
     assert sum(parts.row.pool.latency) == 800
     assert parts.row.cells[Cell.BYTES_SENT] == 80_001
-    assert select.select([parts.board.doorbell_reader], [], [], 0)[0]
+    assert select.select([parts.scoreboard.doorbell_reader], [], [], 0)[0]
     parts.core.count_sent(0)
     assert parts.row.cells[Cell.BYTES_SENT] == 80_001
 
@@ -245,12 +245,12 @@ def test_the_last_connection_of_a_draining_worker_brings_housekeeping(rig: Make)
     second, _ = parts.connection()
     core.due_s = core.wait_s = 1e9
     core.draining = True
-    parts.board.load[parts.row.index] = CLOSED
+    parts.scoreboard.load[parts.row.index] = CLOSED
     core.forget(first)
     assert core.due_s == 1e9
     core.forget(second)
     assert core.due_s == core.wait_s == 0.0
-    assert parts.board.load[parts.row.index] == CLOSED  # it accepts no more, however few it has
+    assert parts.scoreboard.load[parts.row.index] == CLOSED  # it accepts no more, however few it has
     assert parts.row.cells[Cell.CONNECTIONS] == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPError
-from webpy.answer import render
+from webpy.framework.answer import render
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.output import Output
 

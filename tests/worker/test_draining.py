@@ -50,7 +50,7 @@ def test_drain_leaves_what_is_queued_and_lets_go_of_all_that_waits(rig: Make, ad
     queue_one(parts)
     parts.obey(Message.DRAIN)
     assert parts.core.draining
-    assert parts.board.load[parts.row.index] == CLOSED
+    assert parts.scoreboard.load[parts.row.index] == CLOSED
     assert parts.listener.fileno() == -1
     parts.housekeeping.tick(now)
     assert {conn.phase for conn in moving} == {Phase.CLOSED}
@@ -179,12 +179,12 @@ def test_stop_takes_what_is_queued_everywhere(rig: Make, adoption: Adoption) -> 
     other = rig(adoption=adoption)
     other.start()
     idle(other, time.monotonic())
-    parts.board.load[0] = 0  # others with fewer do not matter any more
+    parts.scoreboard.load[0] = 0  # others with fewer do not matter any more
     other.obey(Message.DRAIN)
     other.housekeeping.tick(time.monotonic())
     parts.obey(Message.STOP)
     assert parts.core.draining
-    assert parts.board.load[parts.row.index] == CLOSED
+    assert parts.scoreboard.load[parts.row.index] == CLOSED
     assert sorted(conn.phase for conn in parts.core.conns.values()) == [Phase.IDLE, Phase.NEW]
     parts.housekeeping.tick(time.monotonic())
     assert not parts.core.over

@@ -12,7 +12,7 @@ import pytest
 
 from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
-from webpy.answer import Answer
+from webpy.framework.answer import Answer
 from webpy.supervisor import Cell, Message
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.output import Output

@@ -12,10 +12,10 @@ import pytest
 
 from tests.heads import FakePeer, head_bytes
 from webpy import HTTPError, HTTPHandler
-from webpy.atomic import ResourceLocks
+from webpy.framework.atomic import ResourceLocks
+from webpy.framework.request import Request
+from webpy.framework.routes import compile_routes
 from webpy.protocol import Limits, ProtocolError
-from webpy.request import Request
-from webpy.routes import compile_routes
 from webpy.worker import intake as module
 from webpy.worker.intake import Intake, Stream
 from webpy.worker.plan import Planner

@@ -1,4 +1,4 @@
-"""What stands on the board of requests that no thread runs, or that a pool thread runs: what a kill would leave."""
+"""What the scoreboard shows of requests that no thread runs, or that a pool thread runs: what a kill would leave."""
 
 from __future__ import annotations
 

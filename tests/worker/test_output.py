@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.heads import head_of
-from webpy.answer import Answer, render
+from webpy.framework.answer import Answer, render
 from webpy.worker.connection import Connection
 from webpy.worker.output import Output, Truncated
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from webpy import HTTPHandler
-from webpy.routes import Route
+from webpy.framework.routes import Route
 from webpy.worker.pace import COMPUTING, HEATED, QUICK, SUSPECT_S, WAITING, Gate, PaceTable, Probe, Work
 
 MS = 0.001

@@ -10,10 +10,10 @@ import pytest
 from tests.heads import head_bytes, head_of
 from webpy import HTTPError, HTTPHandler
 from webpy.accesslog import compile_format
-from webpy.atomic import ResourceLocks
+from webpy.framework.atomic import ResourceLocks
+from webpy.framework.request import Request
+from webpy.framework.routes import compile_routes
 from webpy.protocol import Limits, ProtocolError
-from webpy.request import Request
-from webpy.routes import compile_routes
 from webpy.worker.plan import PEER_BYTES, Plan, Planner
 
 
@@ -47,7 +47,7 @@ def test_a_plan_says_all_that_follows_from_the_head() -> None:
     assert plan.text.rstrip() == b"GET /a?b HTTP/1.1"
 
 
-def test_the_text_fills_a_line_of_the_board_whatever_the_request() -> None:
+def test_the_text_fills_a_line_of_the_scoreboard_whatever_the_request() -> None:
     from webpy.supervisor import LINE_BYTES
 
     for target in ("/", "/" + "x" * 500):

@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 import pytest
 
-from webpy.supervisor import QUEUE_LINES, Board, Line
+from webpy.supervisor import QUEUE_LINES, Line, Scoreboard
 from webpy.worker.pool import Pool, Role
 
 WAIT_S = 5.0
 
 
 def make(most: int, lines: int | None = None) -> tuple[Pool, list[Line]]:
-    board = Board(1, most)
-    found = board.rows[0].lines[:-QUEUE_LINES]
+    scoreboard = Scoreboard(1, most)
+    found = scoreboard.rows[0].lines[:-QUEUE_LINES]
     used = found if lines is None else found[:lines]
     return Pool(used, most, logging.getLogger("tests.pool"), lambda function: function()), found
 
@@ -228,8 +228,8 @@ class Calls:
 
     def __init__(self, most: int) -> None:
         self.calls: list[Callable[[], None]] = []
-        board = Board(1, most)
-        lines = board.rows[0].lines[:-QUEUE_LINES]
+        scoreboard = Scoreboard(1, most)
+        lines = scoreboard.rows[0].lines[:-QUEUE_LINES]
         self.pool = Pool(lines, most, logging.getLogger("tests.pool"), self.calls.append)
         self.order: list[str] = []
         self.done = threading.Semaphore(0)
@@ -333,6 +333,6 @@ def test_a_leader_that_is_deposed_takes_its_place_along() -> None:
     assert not here.order
     role = here.pool.join()
     assert role is not None
-    threading.Thread(target=role, args=(Board(1, 1).rows[0].lines[0],), daemon=True).start()
+    threading.Thread(target=role, args=(Scoreboard(1, 1).rows[0].lines[0],), daemon=True).start()
     here.wait_for("one")
     here.free(1)

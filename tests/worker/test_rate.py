@@ -16,7 +16,7 @@ import pytest
 from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
-from webpy.request import Request
+from webpy.framework.request import Request
 from webpy.supervisor import Cell
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.rate import ClientTime, LeastRate

@@ -62,9 +62,9 @@ def test_one_that_takes_few_does_not_rest_while_the_others_fill(rig: Make) -> No
     sharing._cpus = 2
     parts.core.show_load(True)
     take(parts, sharing, 64, short=True)
-    parts.board.load[0] = parts.board.load[2] = 32
+    parts.scoreboard.load[0] = parts.scoreboard.load[2] = 32
     assert sharing.leaves_to_enough(), "so many may be under way at an instant"
-    parts.board.load[0] = parts.board.load[2] = 33
+    parts.scoreboard.load[0] = parts.scoreboard.load[2] = 33
     assert not sharing.leaves_to_enough()
 
 
@@ -84,7 +84,7 @@ def test_short_connections_are_left_to_nobody_for_their_number(rig: Make) -> Non
     sharing = Sharing(parts.core)
     for _ in range(10):
         parts.connection()
-    parts.board.load[0] = 0
+    parts.scoreboard.load[0] = 0
     assert sharing.leaves_to_fewer()
     take(parts, sharing, 64, short=True)
     assert not sharing.leaves_to_fewer()
@@ -96,11 +96,11 @@ def test_as_many_listen_as_there_are_cpus(rig: Make) -> None:
     sharing._cpus = 2
     parts.core.show_load(True)
     take(parts, sharing, 64, short=True)
-    parts.board.load[0] = 0
+    parts.scoreboard.load[0] = 0
     assert not sharing.leaves_to_enough()
-    parts.board.load[2] = 0
+    parts.scoreboard.load[2] = 0
     assert sharing.leaves_to_enough()
-    parts.board.load[2] = CLOSED  # rests, or does not accept
+    parts.scoreboard.load[2] = CLOSED  # rests, or does not accept
     assert not sharing.leaves_to_enough()
 
 
@@ -116,12 +116,12 @@ def test_a_worker_that_neither_takes_nor_beats_is_not_waited_for(
         parts.connection()
     take(parts, sharing, 64, short=short)
     leaves = sharing.leaves_to_enough if short else sharing.leaves_to_fewer
-    parts.board.load[0] = 0
+    parts.scoreboard.load[0] = 0
     began_s = time.monotonic()
     while leaves():
         assert time.monotonic() < began_s + 5
         sharing._look_s = time.monotonic()
-    cells = parts.board.rows[0].cells
+    cells = parts.scoreboard.rows[0].cells
     for cell in (Cell.HEARTBEAT_NS, Cell.ACCEPTED):
         cells[cell] += 1  # a sign of life
         sharing._look_s = time.monotonic()
@@ -136,9 +136,9 @@ def test_whether_others_listen(rig: Make) -> None:
     sharing = Sharing(parts.core)
     parts.core.show_load(True)
     assert not sharing.others_listen()
-    parts.board.load[0] = 0
+    parts.scoreboard.load[0] = 0
     assert sharing.others_listen()
-    parts.board.load[0] = CLOSED
+    parts.scoreboard.load[0] = CLOSED
     assert not sharing.others_listen()
 
 
@@ -147,5 +147,5 @@ def test_a_worker_that_died_lately_is_seen(rig: Make) -> None:
     sharing = Sharing(parts.core)
     now_ns = time.monotonic_ns()
     for death_ns, lately in ((0, False), (now_ns, True), (now_ns - 60_000_000_000, False), (2 * now_ns, False)):
-        parts.board.rows[0].cells[Cell.DEATH_NS] = death_ns
+        parts.scoreboard.rows[0].cells[Cell.DEATH_NS] = death_ns
         assert sharing.any_died() is lately

@@ -15,10 +15,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from .. import __version__
-from ..errors import HTTPErrorHandler
-from ..handler import HTTPHandler
-from ..headers import HTTPHeaders
-from ..response import Result
+from ..framework.errors import HTTPErrorHandler
+from ..framework.handler import HTTPHandler
+from ..framework.headers import HTTPHeaders
+from ..framework.response import Result
 from .history import History
 from .link import Link, NoAnswer
 from .metrics import Missing, expose

@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from typing import Any
 
-from ..supervisor.latency import bucket_bounds
+from ..supervisor.scoreboard.latency import bucket_bounds
 from .link import Link, NoAnswer, Snapshot
 
 __all__ = ["History", "Sampler", "percentile_ms"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..supervisor.latency import bucket_bounds
+from ..supervisor.scoreboard.latency import bucket_bounds
 from .readiness import unready
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..atomic import ResourceLocks
+from ..framework.atomic import ResourceLocks
 from ..settings import Resolved
-from ..supervisor.client import ControlClient
+from ..supervisor.control.client import ControlClient
 from ..worker import Site, WebApplication
 from .handlers import Desk, error_routes, is_local, routes
 from .history import History, Sampler

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 from .files import HTDigest, HTPasswd
 from .grammar import CONTROL, TOKEN68, quoted
 from .handler import AuthMixIn

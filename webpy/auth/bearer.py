@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import HTTPError
-from ..headers import HTTPHeaders
+from ..framework.errors import HTTPError
+from ..framework.headers import HTTPHeaders
 from .grammar import TOKEN68, quoted
 from .handler import AuthMixIn
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 from .files import ALGORITHMS, HTDigest, HTPasswd, digest_of
 from .grammar import parameters, quoted, text_of
 from .handler import AuthMixIn, same

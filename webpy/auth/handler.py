@@ -10,11 +10,11 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from ..errors import HTTPError
-from ..handler import HTTPHandler
-from ..headers import HTTPHeaders
-from ..order import Rank
-from ..response import Body, Result
+from ..framework.errors import HTTPError
+from ..framework.handler import HTTPHandler
+from ..framework.headers import HTTPHeaders
+from ..framework.order import Rank
+from ..framework.response import Body, Result
 from .grammar import quoted, scheme_and_token
 from .schemes import find_schemes
 

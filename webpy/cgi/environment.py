@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from urllib.parse import unquote_to_bytes
 
-from ..request import Request
+from ..framework.request import Request
 from .finding import Found
 
 __all__ = ["INHERITED", "arguments", "meta_variables"]

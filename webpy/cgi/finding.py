@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 
 __all__ = ["Found", "find"]
 

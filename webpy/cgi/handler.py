@@ -14,12 +14,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
-from ..errors import HTTPError
-from ..handler import HTTPHandler
-from ..hosting import HostHandler, host_class
+from ..framework.errors import HTTPError
+from ..framework.handler import HTTPHandler
+from ..framework.hosting import HostHandler, host_class
+from ..framework.response import Result
+from ..framework.routes import mount_point
 from ..protocol import body_allowed
-from ..response import Result
-from ..routes import mount_point
 from .environment import INHERITED, arguments, meta_variables
 from .finding import Found, find
 from .head import HEAD_BYTES, BadHead, ScriptHead, find_body, parse_head

@@ -12,7 +12,7 @@ import select
 import time
 from collections.abc import Callable, Iterator
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 from .complaints import Complaints
 from .spawning import Process
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-from ..request import Request
+from ..framework.request import Request
 
 __all__ = ["open_body"]
 

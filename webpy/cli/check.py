@@ -12,7 +12,7 @@ from .options import Given, kind_option, settings_options
 
 if TYPE_CHECKING:
     from ..settings import Resolved, Settings
-    from ..target import Target
+    from ..target.target import Target
 
 __all__ = ["check", "load"]
 
@@ -26,9 +26,9 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
 
     Exit status: 2 wrong usage or settings, 3 the application does not load.
     """
-    from ..routes import compile_routes
+    from ..framework.routes import compile_routes
     from ..sharing import refusal, why_alone
-    from ..target import TargetError
+    from ..target.target import TargetError
 
     resolved = Given.of(arguments).resolve()
     warn(resolved.warnings)
@@ -53,7 +53,7 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
 
 def load(target: str, kind: str | None, resolved: Resolved) -> Target:
     """Loads TARGET from the folder that the settings say. Raises TargetError."""
-    from ..target import load_target
+    from ..target.target import load_target
 
     if resolved.settings.chdir is not None:
         os.chdir(resolved.settings.chdir)

@@ -17,7 +17,7 @@ import click
 from .figures import age, count, one_line, printable, size
 
 if TYPE_CHECKING:
-    from ..supervisor.client import ControlClient
+    from ..supervisor.control.client import ControlClient
 
 __all__ = ["ctl"]
 
@@ -66,7 +66,7 @@ def top(control: str | None) -> None:
         _end("top needs rich: pip install 'webpy[top]'", _NO_SERVER)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         _end("top wants a terminal; `webpy ctl status` does without", _NO_SERVER)
-    from ..supervisor.client import ControlError
+    from ..supervisor.control.client import ControlError
 
     path = _find(control)
     try:
@@ -142,7 +142,7 @@ def _do(control: str | None, command: str, *, patient: bool = False, **arguments
 
 def _ask(control: str | None, command: str, *, patient: bool = False, **arguments: Any) -> dict[str, Any]:
     """The master's reply, if it is a good one; patient: for as long as it takes."""
-    from ..supervisor.client import ControlError
+    from ..supervisor.control.client import ControlError
 
     with _connect(_find(control)) as client:
         try:
@@ -155,7 +155,7 @@ def _ask(control: str | None, command: str, *, patient: bool = False, **argument
 
 
 def _connect(path: str) -> ControlClient:
-    from ..supervisor.client import ControlClient, ControlError
+    from ..supervisor.control.client import ControlClient, ControlError
 
     try:
         return ControlClient(path)
@@ -165,7 +165,7 @@ def _connect(path: str) -> ControlClient:
 
 def _find(control: str | None) -> str:
     """The path of the control socket."""
-    from ..supervisor.client import find_sockets
+    from ..supervisor.control.client import find_sockets
 
     named = control or _setting()
     if named:
@@ -181,7 +181,7 @@ def _find(control: str | None) -> str:
 
 def _described(path: str) -> str:
     """The pid, addresses and TARGET of the server behind a control socket, if it says so soon."""
-    from ..supervisor.client import ControlClient, ControlError
+    from ..supervisor.control.client import ControlClient, ControlError
 
     try:
         with ControlClient(path) as client:

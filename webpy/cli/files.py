@@ -34,7 +34,7 @@ def files(directory: str, **arguments: Any) -> None:
     warn(resolved.warnings)
     problem = _problem(os.path.join(resolved.settings.chdir or "", directory))
     if problem:
-        from ..target import TargetError
+        from ..target.target import TargetError
 
         raise TargetError(problem)
 

@@ -62,7 +62,7 @@ def settings_options(command: _F) -> _F:
 
 def kind_option(command: _F) -> _F:
     """Adds `--kind`: how to serve TARGET."""
-    from ..target import KINDS
+    from ..target.target import KINDS
 
     return click.option("--kind", type=click.Choice(list(KINDS)), help="What TARGET is.  [default: found out]")(command)
 

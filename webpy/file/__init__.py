@@ -36,7 +36,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..routes import mount_point
+from ..framework.routes import mount_point
 from .handlers import FileHandler, PathHandler
 from .modifying import ModifyPathHandler
 

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote_to_bytes
 
-from ..errors import HTTPError
-from ..handler import HTTPHandler
-from ..merging import merge
-from ..order import Rank
-from ..response import Response
+from ..framework.errors import HTTPError
+from ..framework.handler import HTTPHandler
+from ..framework.merging import merge
+from ..framework.order import Rank
+from ..framework.response import Response
 from .listing import Listing
 from .mediatypes import media_type
 from .names import local_name
@@ -29,8 +29,8 @@ from .precompressed import choose
 from .representation import Known, Representation, identity_of
 
 if TYPE_CHECKING:
+    from ..framework.response import Result
     from ..protocol import Head
-    from ..response import Result
 
 __all__ = ["FileHandler", "PathHandler"]
 

@@ -23,8 +23,8 @@ from .names import is_hidden, link_to, shown
 from .opening import Tree, real_path
 
 if TYPE_CHECKING:
-    from ..request import Request
-    from ..response import Response, Result
+    from ..framework.request import Request
+    from ..framework.response import Response, Result
 
 __all__ = ["Entry", "Listing"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..conditional import evaluate
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 from .handlers import PathHandler
 from .names import local_name
 from .opening import refusal
@@ -18,7 +18,7 @@ from .representation import etag_of, validators_of
 from .upload import lock, open_new, put_in_place
 
 if TYPE_CHECKING:
-    from ..response import Result
+    from ..framework.response import Result
 
 __all__ = ["ModifyPathHandler"]
 

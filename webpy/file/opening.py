@@ -13,7 +13,7 @@ import os
 import stat
 import sys
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 from ..state import is_ours
 
 __all__ = ["Tree", "open_again", "open_found", "real_path", "refusal"]

@@ -12,14 +12,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..conditional import Validators, evaluate, http_date, range_applies
-from ..errors import HTTPError
-from ..headers import HTTPHeaders
-from ..merging import merge
+from ..framework.errors import HTTPError
+from ..framework.headers import HTTPHeaders
+from ..framework.merging import merge
 from .ranges import ByteRanges, content_range, parse_range
 
 if TYPE_CHECKING:
-    from ..request import Request
-    from ..response import Response, Result
+    from ..framework.request import Request
+    from ..framework.response import Response, Result
 
 __all__ = ["Identity", "Known", "Representation", "etag_of", "identity_of", "validators_of"]
 

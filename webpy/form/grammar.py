@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from encodings.aliases import aliases
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 
 __all__ = [
     "MULTIPART",

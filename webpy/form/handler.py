@@ -8,15 +8,15 @@ import logging
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError
-from ..handler import HTTPHandler
-from ..order import Rank
+from ..framework.errors import HTTPError
+from ..framework.handler import HTTPHandler
+from ..framework.order import Rank
 from .grammar import brief, is_form, not_a_form
 from .reading import FormLimits, FormReader
 from .values import Form
 
 if TYPE_CHECKING:
-    from ..response import Result
+    from ..framework.response import Result
 
 __all__ = ["FormHandler", "FormMixIn"]
 

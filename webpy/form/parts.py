@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 
 __all__ = ["multipart_events", "pair_of"]
 

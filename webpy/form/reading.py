@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
 from ..repeats import complain
 from .grammar import (
     MULTIPART,

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import IO, Any, TypedDict, TypeVar, overload
 
-from ..fields import ABSENT, MissingField, text_as, wrong_type
+from ..framework.fields import ABSENT, MissingField, text_as, wrong_type
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from ..handler import HTTPHandler
-from ..hosting import HostHandler, host_class
+from ..framework.handler import HTTPHandler
+from ..framework.hosting import HostHandler, host_class
+from ..framework.response import Result
+from ..framework.routes import mount_point
 from ..protocol import REASONS
-from ..response import Result
-from ..routes import mount_point
 from ..wsgi import new as new_wsgi
 from .config import Source
 from .errors import InternalRedirect

@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-from ..errors import HTTPError as PlainError
 from ..form.parts import multipart_events
+from ..framework.errors import HTTPError as PlainError
 from .body import Entity, SizedReader, add_param, process_urlencoded
 from .errors import HTTPError
 from .fields import HeaderMap

@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 from .. import server as webpy_server
-from ..target import loading
+from ..target.target import loading
 from .config import Source
 from .config import config as global_config
 from .engine import engine

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..caching import private
 from ..cookies import CookieMixIn, format_cookie, put
-from ..errors import HTTPError
-from ..headers import HTTPHeaders
-from ..order import Rank
+from ..framework.errors import HTTPError
+from ..framework.headers import HTTPHeaders
+from ..framework.order import Rank
 from ..repeats import complain
 from ..store import Store, StoreError
 from .keeper import SessionBusy, SessionLost, Terms
@@ -19,7 +19,7 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..response import Result
+    from ..framework.response import Result
 
 __all__ = ["SessionMixIn"]
 

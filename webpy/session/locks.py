@@ -1,7 +1,7 @@
 """Keeps the requests of one session apart on one machine: a lock file beside the store, or a lock in memory.
 
 Owns the file. Knows no session and no store: a name is a str. What it gives is `hold`, as `leases` does for stores
-that are elsewhere. POSIX locks are the kernel's: a killed worker's are free at once (see `webpy.atomic`).
+that are elsewhere. POSIX locks are the kernel's: a killed worker's are free at once (see `webpy.framework.atomic`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from ..atomic import ResourceLocks
+from ..framework.atomic import ResourceLocks
 from ..store import StoreError
 
 __all__ = ["FileLocks", "Locks", "MemoryLocks"]

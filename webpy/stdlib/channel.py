@@ -17,7 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-from ..headers import HTTPHeaders
+from ..framework.headers import HTTPHeaders
 from ..protocol import REASONS, BodyReader, Limits, ProtocolError, body_allowed
 
 __all__ = ["Channel", "NoAnswer"]

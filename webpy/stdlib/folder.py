@@ -13,10 +13,10 @@ import urllib.parse
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from typing import ClassVar
 
-from ..errors import HTTPError, HTTPErrorHandler
 from ..file import FileHandler, PathHandler
 from ..file.opening import refusal
-from ..response import Result
+from ..framework.errors import HTTPError, HTTPErrorHandler
+from ..framework.response import Result
 from ..state import is_ours
 from ..worker import Site
 from .scripts import CGIHTTPRequestHandler, find_script, script_handler

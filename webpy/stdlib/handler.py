@@ -15,12 +15,12 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import BaseRequestHandler
 from typing import IO, Any
 
-from ..errors import HTTPError
-from ..handler import HTTPHandler
-from ..hosting import HostHandler, host_class
-from ..request import Request
-from ..response import Result
-from ..routes import Groups, mount_point
+from ..framework.errors import HTTPError
+from ..framework.handler import HTTPHandler
+from ..framework.hosting import HostHandler, host_class
+from ..framework.request import Request
+from ..framework.response import Result
+from ..framework.routes import Groups, mount_point
 from .channel import Channel
 from .threads import Threads
 from .wire import Wire

@@ -14,9 +14,9 @@ from http.server import SimpleHTTPRequestHandler
 from typing import Any, ClassVar, cast
 
 from ..cgi import CGIHandler
-from ..errors import HTTPError
-from ..request import Request
-from ..routes import Groups
+from ..framework.errors import HTTPError
+from ..framework.request import Request
+from ..framework.routes import Groups
 from .wire import Wire
 
 __all__ = ["CGIHTTPRequestHandler", "find_script", "script_handler"]

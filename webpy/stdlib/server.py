@@ -20,10 +20,10 @@ from types import FrameType
 from typing import Any
 
 from .. import server as webpy_server
-from ..errors import HTTPError
-from ..handler import HTTPHandler
+from ..framework.errors import HTTPError
+from ..framework.handler import HTTPHandler
 from ..settings import Resolved, find_config, resolve
-from ..target import loading
+from ..target.target import loading
 from .handler import Factory, hosted, routes_of
 
 __all__ = ["HTTPSServer", "HTTPServer", "ThreadingHTTPSServer", "ThreadingHTTPServer"]

@@ -6,7 +6,7 @@ import io
 import shutil
 from typing import IO, Any
 
-from ..request import Request
+from ..framework.request import Request
 from .channel import Channel
 
 __all__ = ["Wire"]

@@ -14,7 +14,7 @@ from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from types import TracebackType
 from typing import Any, Self
 
-from ..errors import Unavailable
+from ..framework.errors import Unavailable
 
 __all__ = ["Store", "StoreError", "StoreTimeout"]
 

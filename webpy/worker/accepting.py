@@ -296,7 +296,7 @@ class Acceptor:
         return False
 
     def _peer(self, host: str) -> tuple[bytes, bytes]:
-        """The host for the log and padded for the board; the same objects for all its connections."""
+        """The host for the log and padded for the scoreboard; the same objects for all its connections."""
         peer = self._peers.get(host)
         if peer is None:
             if len(self._peers) >= _MOST_PEERS:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import state
 from ..accesslog import AccessFormat, compile_format
+from ..framework.routes import RouteTable, compile_routes
 from ..protocol import Limits
-from ..routes import RouteTable, compile_routes
 from ..sharing import refusal, serve_with, why_alone
 from ..supervisor import LoadError, open_files
 from ..tls import PemFiles, make_context
@@ -37,7 +37,7 @@ from .room import room_for
 if TYPE_CHECKING:
     import ssl
 
-    from ..atomic import ResourceLocks
+    from ..framework.atomic import ResourceLocks
     from ..settings import Resolved, Settings
     from ..supervisor import Context, Row
 
@@ -169,7 +169,7 @@ class WebApplication:
         housekeeping.acceptor.start()
         context.ready()
         loop.run()
-        if not core.conns:  # every request has been answered, but a thread may not have come to say so on the board
+        if not core.conns:  # all is answered, but a thread may not have come to say so on the scoreboard
             for line in core.row.lines:
                 line.start[0] = 0.0
 
@@ -180,6 +180,6 @@ class WebApplication:
         said = text[:PEER_BYTES].rstrip() + b" " + text[PEER_BYTES:].rstrip()
         try:
             us = max(0, int((time.monotonic() - started) * 1e6))
-        except (ValueError, OverflowError):  # no number: whatever stands on the board must do
+        except (ValueError, OverflowError):  # no number: whatever stands on the scoreboard must do
             us = 0
         return self._access.lost(said, time.time(), us)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from ..answer import BYTES_TYPE, NO_SNIFFING, OURS, TEXT_TYPE
+from ..framework.answer import BYTES_TYPE, NO_SNIFFING, OURS, TEXT_TYPE
 from ..protocol import REASONS, body_allowed, encode_head
 
 if TYPE_CHECKING:
-    from ..response import Response
+    from ..framework.response import Response
 
 __all__ = ["SERVER", "Clock"]
 

@@ -63,7 +63,7 @@ class Connection:
     )
 
     def __init__(self, sock: socket.socket, address: tuple[str, int], peer: tuple[bytes, bytes], now_s: float) -> None:
-        """peer: the address for the log, and the same padded for the board."""
+        """peer: the address for the log, and the same padded for the scoreboard."""
         self.sock = sock
         self.fd = sock.fileno()
         self.recv: Callable[[int], bytes]

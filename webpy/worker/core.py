@@ -58,7 +58,7 @@ class Core:
     ) -> None:
         self.context = context
         self.row = context.row
-        self.board = context.board
+        self.scoreboard = context.scoreboard
         self.settings = settings
         self.limits = limits
         self.planner = planner
@@ -148,8 +148,8 @@ class Core:
             line.start[0] = 0.0  # as soon after the record as can be: a request killed in between would have both
             lane.latency[cell] += 1
             self._pool_sent_bytes += sent
-        if record is not None and self.board.asleep[0]:
-            self.board.wake()
+        if record is not None and self.scoreboard.asleep[0]:
+            self.scoreboard.wake()
 
     def count(self, record: bytes | None, status: int, us: int, leading: bool) -> None:
         """Write a record and count the answer in the lane of whoever calls."""
@@ -170,7 +170,7 @@ class Core:
                     self.row.pool.write(record)
                 self.row.pool.latency[cell] += 1
             if record is not None:
-                self.board.wake()
+                self.scoreboard.wake()
 
     def count_sent_by_pool(self, sent_bytes: int) -> None:
         """Count bytes sent by a thread that does not lead; `count_sent` takes them along."""
@@ -360,11 +360,11 @@ class Core:
     def show_load(self, shown: bool) -> None:
         """Show the others how many connections there are here; or that this worker accepts none."""
         self._load_shown = shown
-        self.board.load[self.row.index] = len(self.conns) if shown and not self.draining else CLOSED
+        self.scoreboard.load[self.row.index] = len(self.conns) if shown and not self.draining else CLOSED
 
     def _tell_load(self) -> None:
         if self._load_shown and not self.draining:
-            self.board.load[self.row.index] = len(self.conns)
+            self.scoreboard.load[self.row.index] = len(self.conns)
         self.row.cells[Cell.CONNECTIONS] = len(self.conns)
 
     def _answer_calls(self, _event: int) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
-from ..answer import NO_SNIFFING, TEXT_TYPE, Answer, render
-from ..errors import HTTPError
+from ..framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, render
+from ..framework.errors import HTTPError
+from ..framework.request import Request
 from ..protocol import REASONS, ProtocolError, encode_head
-from ..request import Request
 from ..supervisor import Line
 from .clock import SERVER
 from .connection import Connection, Phase

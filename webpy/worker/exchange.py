@@ -14,9 +14,9 @@ import time
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from ..answer import Answer, BadResult, file_range, render
-from ..errors import HTTPError
-from ..request import Request
+from ..framework.answer import Answer, BadResult, file_range, render
+from ..framework.errors import HTTPError
+from ..framework.request import Request
 from .clock import SERVER
 from .connection import Connection, Phase
 from .core import Core
@@ -29,9 +29,9 @@ from .plan import Plan
 from .streams import Streams
 
 if TYPE_CHECKING:
-    from ..handler import HTTPHandler
-    from ..response import Response
-    from ..routes import RouteTable
+    from ..framework.handler import HTTPHandler
+    from ..framework.response import Response
+    from ..framework.routes import RouteTable
     from ..supervisor import Line
 
 __all__ = ["Early", "Exchange"]

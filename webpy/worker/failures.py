@@ -11,10 +11,10 @@ import contextlib
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ..errors import HTTPError, HTTPErrorHandler, Unavailable
-from ..merging import add_cookies
+from ..framework.errors import HTTPError, HTTPErrorHandler, Unavailable
+from ..framework.merging import add_cookies
+from ..framework.request import Request
 from ..repeats import complain
-from ..request import Request
 from .core import Core
 from .intake import BrokenOff
 from .output import name_of
@@ -23,8 +23,8 @@ from .plan import Plan
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..handler import HTTPHandler
-    from ..routes import RouteTable
+    from ..framework.handler import HTTPHandler
+    from ..framework.routes import RouteTable
 
 __all__ = ["Failures"]
 

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
-from ..errors import HTTPError
+from ..framework.errors import HTTPError
+from ..framework.request import Request
 from ..protocol import BodyReader, Limits, ProtocolError
-from ..request import Request
 from .rate import ClientTime
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Intake:
         self.reader = BodyReader(plan.head, limits)
         self.handler: Early | None = None  # made early, when its check_continue was asked
         self.stream: Stream | None = None
-        self.line: Line | None = None  # on the board, while the body arrives and no handler runs
+        self.line: Line | None = None  # on the scoreboard, while the body arrives and no handler runs
         self.reader_line: Line | None = None  # of the handler that reads it meanwhile: that one's to free
         self.over: Callable[[], None] | None = None  # to be called when no more of a stream will come
         self.received_bytes = 0  # framing included

@@ -44,8 +44,8 @@ class Left(NamedTuple):
 class Lead:
     """The lead of a worker.
 
-    leader: the leading thread's ident, changed under the lead; line: its line on the board; chore_s: since when it is
-    at a chore, 0.0 while it is not; polling: whether it waits for events.
+    leader: the leading thread's ident, changed under the lead; line: its line on the scoreboard; chore_s: since when it
+    is at a chore, 0.0 while it is not; polling: whether it waits for events.
     """
 
     __slots__ = (

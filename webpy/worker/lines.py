@@ -1,4 +1,4 @@
-"""Owns the worker's lines on the board that stand for requests: from the head's arrival to the answer's last byte.
+"""Owns the worker's lines on the scoreboard that stand for requests: from the head's arrival to the answer's last byte.
 
 What stands there when the worker is killed is what the access log says of it, and what status and the master's watch
 over hangs go by. A quick handler is no business of this: the leader shows it on its thread's own line. A request that

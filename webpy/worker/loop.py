@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from ..request import Request
+from ..framework.request import Request
 from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
 from .connection import Connection, Phase
 from .core import Core
@@ -165,7 +165,7 @@ class Loop:
         conns_get, others, ready = core.conns.get, core.others, core.ready
         next_ready, add_ready, poll = ready.popleft, ready.extend, core.epoll.poll
         plans_get, begin = core.planner.recent.get, self._reading.begin
-        clock, gate, asleep = core.clock, core.gate, core.board.asleep
+        clock, gate, asleep = core.clock, core.gate, core.scoreboard.asleep
         pool, places = core.pool, core.pool.places
         lead_try, lead_leave = lead.acquire, lead.leave
         plain_log = core.plain_log
@@ -198,7 +198,7 @@ class Loop:
                             return _FRESH
                         continue
                     if logs and asleep[0]:  # nobody is woken for records that are never written
-                        core.board.wake()
+                        core.scoreboard.wake()
                     if core.over:
                         core.count_sent(0)
                         return None

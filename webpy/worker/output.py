@@ -17,14 +17,14 @@ import termios
 import time
 from typing import TYPE_CHECKING
 
-from ..answer import Answer, close_body
+from ..framework.answer import Answer, close_body
 from .rate import ClientTime
 
 if TYPE_CHECKING:
     import logging
     from contextvars import Context
 
-    from ..request import Request
+    from ..framework.request import Request
     from ..supervisor import Line
     from .connection import Connection
     from .errorlog import ErrorLog
@@ -71,7 +71,7 @@ class Output:
         self.plan = plan
         self.began_s = began_s
         self.request: Request | None = None  # for what may still go wrong, if a handler gave the answer
-        self.line: Line | None = None  # on the board, if its request has one; freed when the answer is over
+        self.line: Line | None = None  # on the scoreboard, if its request has one; freed when the answer is over
         self.sent_bytes = 0  # head and framing included
         self.context: Context | None = None  # in which its handler ran; None: one that holds no variables will do
         self.closing_s = 0.0  # that closing the body took

@@ -11,21 +11,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from ..errors import HTTPError
-from ..handler import HTTPHandler
+from ..framework.errors import HTTPError
+from ..framework.handler import HTTPHandler
+from ..framework.routes import STANDARD_METHODS, Groups, Route, RouteTable
 from ..protocol import Fields, Head, Limits, parse_fields, parse_head
-from ..routes import STANDARD_METHODS, Groups, Route, RouteTable
 from ..supervisor import LINE_BYTES
 from .memo import Memo
 from .pace import PaceTable, Work
 
 if TYPE_CHECKING:
     from ..accesslog import AccessFormat
-    from ..atomic import ResourceLocks
+    from ..framework.atomic import ResourceLocks
 
 __all__ = ["PEER_BYTES", "Plan", "Planner"]
 
-PEER_BYTES = 40  # of a thread's line on the board, for the client's address: the longest IPv6 one is 39
+PEER_BYTES = 40  # of a thread's line on the scoreboard, for the client's address: the longest IPv6 one is 39
 _LINE_BYTES = LINE_BYTES - PEER_BYTES  # and for the request line
 _MOST = 512  # plans, and field blocks, in each generation
 _LONGEST_BYTES = 2048  # heads and field blocks longer than this are parsed every time
@@ -41,10 +41,10 @@ class Way(NamedTuple):
 
 
 class Plan:
-    """A head, the handler for it, and what the log and the board will say of it.
+    """A head, the handler for it, and what the log and the scoreboard will say of it.
 
     call: a handler object to its result; answers: the handler has something to say to this method; plain: the answer
-    may keep the connection and carry its body (HTTP/1.1, not HEAD); text: the request line for the board.
+    may keep the connection and carry its body (HTTP/1.1, not HEAD); text: the request line for the scoreboard.
     """
 
     __slots__ = ("answers", "call", "groups", "handler", "has_body", "head", "parts", "plain", "text", "work")

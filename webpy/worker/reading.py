@@ -9,10 +9,10 @@ import io
 import select
 import time
 
-from ..handler import HTTPHandler
+from ..framework.handler import HTTPHandler
+from ..framework.request import Request
 from ..protocol import ProtocolError, find_head
 from ..repeats import complain
-from ..request import Request
 from .connection import Connection, Phase
 from .core import Core
 from .delivery import Delivery

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Room", "room_for"]
 
-_KEPT_FILES = 24  # what a worker has open whoever connects: listeners, channel, board, epoll, logs, a margin
+_KEPT_FILES = 24  # what a worker has open whoever connects: listeners, channel, scoreboard, epoll, logs, a margin
 _LEAST = 8  # however few files there may be
 _AT_ONCE = 64  # one in so many connections goes at a time
 _SPARE_LOOKS = 16  # of the longest idle, as some may have a request waiting

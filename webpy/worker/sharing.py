@@ -1,9 +1,9 @@
 """Owns the sharing of connections among workers: whether this one may accept now, or leaves what waits to others.
 
 All workers wait at the same listeners. Connections that last are shared by their number, which every worker shows on
-the board: one that has more than its part leaves what waits to those with fewer, for a moment. Connections that end at
-once are not counted, as how many there are at one instant says nothing of the next: then as many workers listen as
-there are CPUs, in turn, since more would only wake one another. After a worker has died all listen for a while: the
+the scoreboard: one that has more than its part leaves what waits to those with fewer, for a moment. Connections that
+end at once are not counted, as how many there are at one instant says nothing of the next: then as many workers listen
+as there are CPUs, in turn, since more would only wake one another. After a worker has died all listen for a while: the
 next to die may be one that the others left a connection to. Knows nothing of sockets. The leader's.
 
 Measured (CPU of a connection and its request; wrk -c16, workers on one CPU): one worker 44.9 µs; 2 and 4 workers
@@ -73,7 +73,7 @@ class Sharing:
         """Whether a connection that waits now is for a worker that has fewer (before it is taken)."""
         if self.short:
             return False
-        mine, load = len(self._core.conns), self._core.board.load
+        mine, load = len(self._core.conns), self._core.scoreboard.load
         if not _exceeds(mine, min(load)):
             return False
         return self._waits_for([index for index, count in enumerate(load) if _exceeds(mine, count)], 1)
@@ -82,7 +82,7 @@ class Sharing:
         """Whether those that listen are enough without this one (after it took some)."""
         if not self.short:
             return False
-        load = self._core.board.load.tolist()
+        load = self._core.scoreboard.load.tolist()
         if len(load) - load.count(CLOSED) <= self._cpus:
             return False
         mine = self._core.row.index
@@ -93,17 +93,17 @@ class Sharing:
 
     def others_listen(self) -> bool:
         """Whether any other worker accepts now."""
-        load = self._core.board.load.tolist()
+        load = self._core.scoreboard.load.tolist()
         return len(load) - load.count(CLOSED) > 1
 
     def any_died(self) -> bool:
         """Whether any worker stands in for one that died lately, perhaps of a request that will come again."""
         now_ns = time.monotonic_ns()
-        return any(0 <= now_ns - row.cells[Cell.DEATH_NS] < _MOURNED_NS for row in self._core.board.rows)
+        return any(0 <= now_ns - row.cells[Cell.DEATH_NS] < _MOURNED_NS for row in self._core.scoreboard.rows)
 
     def _waits_for(self, indexes: Iterable[int], least: int) -> bool:
         """Whether so many of these workers live: left a connection, they took one or gave a heartbeat."""
-        now_s, rows = time.monotonic(), self._core.board.rows
+        now_s, rows = time.monotonic(), self._core.scoreboard.rows
         live = 0
         shown = {}
         for index in indexes:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .connection import Connection, Phase
 
 if TYPE_CHECKING:
-    from ..request import Request
+    from ..framework.request import Request
     from .core import Core
     from .intake import Intake
     from .plan import Plan

@@ -17,12 +17,12 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, NoReturn
 
-from ..handler import HTTPHandler
-from ..headers import HTTPHeaders
-from ..hosting import HostHandler, host_class
+from ..framework.handler import HTTPHandler
+from ..framework.headers import HTTPHeaders
+from ..framework.hosting import HostHandler, host_class
+from ..framework.response import NO_TYPE, Response, Result
+from ..framework.routes import mount_point
 from ..protocol import REASONS
-from ..response import NO_TYPE, Response, Result
-from ..routes import mount_point
 from .environ import Environ, FileWrapper, of_head
 
 __all__ = ["Application", "WSGIHandler", "new"]

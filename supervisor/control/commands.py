@@ -1,0 +1,210 @@
+"""The commands of the control interface: what each takes, what it makes the master do, and what it answers.
+
+Owns the table of commands, the checking of their arguments and the words of the replies. Knows nothing of sockets.
+Every reply is {"ok": bool, "text": str, ...}. Runs in the master.
+
+    status                    {"status": see `status`}
+    reload       wait=false   when it was accepted; with wait=true its verdict, and {"generation"} that serves then
+    scale        workers      {"workers"}
+    stop                      when it was accepted: graceful, however often it is asked for
+    drain        slot         when it was accepted: a replacement first, then the worker ends
+    stacks       slot=null    {"stacks": [{"slot", "pid", "title", "text"}]}: of every thread of one worker, or of all
+    logs-reopen
+    upgrade      wait=false   when it was accepted; with wait=true its verdict
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..processes.causes import Cause
+from ..processes.states import ChildState
+from ..workers.fleet import Worker, capacity
+from .conversation import Answer
+from .status import snapshot
+
+if TYPE_CHECKING:
+    from ..supervisor import Supervisor
+
+__all__ = ["Commands"]
+
+
+class _Refused(Exception):
+    """The text says why."""
+
+
+class _Verdict(Protocol):
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+class Commands:
+    """The commands to `master`."""
+
+    def __init__(self, master: Supervisor) -> None:
+        self._master = master
+
+    def run(self, request: dict[str, Any], answer: Answer, who: str = "") -> None:
+        """Run {"command": name, ...arguments}; `answer` is called once, now or later. `who` asks, for the log."""
+        arguments = dict(request)
+        name = arguments.pop("command", None)
+        try:
+            command = _COMMANDS.get(name) if isinstance(name, str) else None
+            if command is None:
+                raise _Refused(f"command is {name!r}: one of {', '.join(_COMMANDS)} is wanted")
+            if unknown := ", ".join(sorted(set(arguments) - set(command.arguments))):
+                raise _Refused(f"{name} takes {', '.join(command.arguments) or 'no arguments'}: not {unknown}")
+            checked = [check(key, arguments.get(key)) for key, check in command.arguments.items()]
+            if name not in _QUIET:
+                self._say(f"{name}: asked by {who or 'control'}")
+            command.run(self, answer, *checked)
+        except _Refused as refusal:
+            answer({"ok": False, "text": str(refusal)})
+
+    def _say(self, text: str) -> None:
+        self._master.services.errors.say("info", text)
+
+    # -- the commands ------------------------------------------------------------------------------------------
+
+    def _status(self, answer: Answer) -> None:
+        answer({"ok": True, "text": "", "status": snapshot(self._master)})
+
+    def _reload(self, answer: Answer, wait: bool) -> None:
+        def tell(verdict: Any) -> None:
+            text = verdict.text or f"generation {verdict.generation} serves"
+            answer({"ok": verdict.ok, "text": text, "generation": verdict.generation})
+
+        if why := self._master.reload(tell if wait else None):
+            raise _Refused(why)
+        if not wait:
+            answer({"ok": True, "text": "reload accepted"})
+
+    def _scale(self, answer: Answer, workers: int) -> None:
+        self._must_run("scale")
+        most = capacity(self._master.services.scoreboard)
+        if not 1 <= workers <= most:
+            raise _Refused(f"workers is {workers}: 1 to {most} are possible, more after a restart with more workers")
+        if workers > 1 and (why := self._master.current.alone):
+            raise _Refused(f"workers is {workers}: {why}")
+        before = self._master.fleet.wanted
+        self._master.scale(workers)
+        answer({"ok": True, "text": f"workers: {before} -> {workers}", "workers": workers})
+
+    def _stop(self, answer: Answer) -> None:
+        if not self._master.ending.running:
+            answer({"ok": True, "text": "stopping already"})
+            return
+        answer({"ok": True, "text": "stopping"})  # before: there may be nothing to wait for
+        self._master.stop("asked by ctl")
+
+    def _drain(self, answer: Answer, slot: int) -> None:
+        self._must_run("drain")
+        worker = self._worker(slot)
+        state = worker.child.state
+        if worker.leaving or state is not ChildState.READY:
+            raise _Refused(f"worker {slot} [{worker.child.pid}] is {worker.leaving or state.name.lower()} already")
+        self._master.fleet.replace(worker, Cause.OPERATOR, "asked by ctl")
+        text = f"worker {slot} [{worker.child.pid}] drains when its replacement serves"
+        self._master.services.events.add("drain", text, slot=slot)
+        answer({"ok": True, "text": text})
+
+    def _stacks(self, answer: Answer, slot: int | None) -> None:
+        workers = list(self._master.fleet) if slot is None else [self._worker(slot)]
+        workers = [worker for worker in workers if worker.child.pid]
+        workers.sort(key=lambda worker: (worker.slot.index, worker.generation.number))
+        taken: dict[Worker, str] = {}
+
+        def finish() -> None:
+            stacks = [
+                {
+                    "slot": worker.slot.index,
+                    "pid": worker.child.pid,
+                    "title": worker.child.title,
+                    "text": taken[worker],
+                }
+                for worker in workers
+            ]
+            answer({"ok": True, "text": "", "stacks": stacks})
+
+        def take(worker: Worker) -> None:
+            def note(text: str) -> None:
+                taken[worker] = text
+                if len(taken) == len(workers):
+                    finish()
+
+            self._master.stacks.take(worker.child, note)
+
+        if not workers:
+            finish()
+        for worker in workers:
+            take(worker)
+
+    def _reopen_logs(self, answer: Answer) -> None:
+        if failures := self._master.reopen_logs():
+            raise _Refused(failures)
+        answer({"ok": True, "text": "log files reopened"})
+
+    def _upgrade(self, answer: Answer, wait: bool) -> None:
+        def tell(verdict: _Verdict) -> None:
+            answer({"ok": verdict.ok, "text": verdict.text})
+
+        if why := self._master.upgrade(tell if wait else None):
+            raise _Refused(why)
+        if not wait:
+            answer({"ok": True, "text": "upgrade accepted"})
+
+    # -- what they share ---------------------------------------------------------------------------------------
+
+    def _must_run(self, what: str) -> None:
+        if not self._master.ending.running:
+            raise _Refused(f"no {what} now: {self._master.ending.stage.value}")
+
+    def _worker(self, slot: int) -> Worker:
+        worker = self._master.fleet.find(slot)
+        if worker is None:
+            slots = ", ".join(str(each.index) for each in self._master.fleet.slots if each.worker is not None)
+            raise _Refused(f"slot is {slot}: no worker there, one of {slots or '(none)'} is wanted")
+        return worker
+
+
+def _flag(name: str, value: Any) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise _Refused(f"{name} is {value!r}: true or false is wanted")
+
+
+def _number(name: str, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise _Refused(f"{name} is {value!r}: a whole number is wanted")
+
+
+def _number_or_none(name: str, value: Any) -> int | None:
+    return None if value is None else _number(name, value)
+
+
+class _Command:
+    """A method of Commands, and the checks of its arguments by their names."""
+
+    __slots__ = ("arguments", "run")
+
+    def __init__(self, run: Callable[..., None], **arguments: Callable[[str, Any], Any]) -> None:
+        self.run = run
+        self.arguments = arguments
+
+
+_COMMANDS = {
+    "status": _Command(Commands._status),
+    "reload": _Command(Commands._reload, wait=_flag),
+    "scale": _Command(Commands._scale, workers=_number),
+    "stop": _Command(Commands._stop),
+    "drain": _Command(Commands._drain, slot=_number),
+    "stacks": _Command(Commands._stacks, slot=_number_or_none),
+    "logs-reopen": _Command(Commands._reopen_logs),
+    "upgrade": _Command(Commands._upgrade, wait=_flag),
+}
+_QUIET = ("status", "stacks")  # they change nothing

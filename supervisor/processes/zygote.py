@@ -1,0 +1,156 @@
+"""What runs in a zygote, and in a worker before and after the application.
+
+Owns loading, forking and ending (the first steps are `forking`'s). A zygote loads the
+application once and then only forks; it has one thread, so a fork of it is safe. A worker is forked twice:
+the process between ends at once, so that the worker becomes the child of the master, which alone reaps and
+replaces it. Knows nothing of the master's side but the messages.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import socket
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from typing import NoReturn
+
+import setproctitle
+
+from ..config import Config
+from ..identity import Identity
+from ..logs.telling import play, tell
+from ..scoreboard.scoreboard import Scoreboard
+from .adoption import Adoption
+from .context import Application, Context, LoadError
+from .forking import Birth, become_child_of
+from .messages import Message, Packet, receive, send
+from .stacks import offer_stacks
+
+__all__ = ["Zygote"]
+
+
+@dataclass(slots=True)
+class Zygote:
+    """What a zygote is told by the fork."""
+
+    generation: int
+    application: Application
+    identity: Identity
+    scoreboard: Scoreboard
+    listeners: list[socket.socket]
+    adoption: Adoption
+    channel: socket.socket
+    adopting_pid: int
+    """The master's, which adopts every worker; 0 where the system cannot have it do that."""
+    config: Config
+
+    def main(self, birth: Birth) -> NoReturn:
+        """Be the zygote: load, say READY, fork on command, end with the master."""
+        birth.settle()
+        self.channel.setblocking(True)
+        self._load(birth)
+        self._serve()
+
+    def _load(self, birth: Birth) -> None:
+        try:
+            self.identity.take_on()
+            birth.stay_with_master()
+            self.application.load()
+        except BaseException as error:
+            own_frame = error.__traceback__
+            shown = own_frame.tb_next if own_frame is not None else None
+            told = isinstance(error, LoadError)
+            text = str(error) if told else "".join(traceback.format_exception(type(error), error, shown))
+            send(self.channel, Message.FAILED, text=text.encode("utf-8", "backslashreplace"))
+            _flush()
+            os._exit(1)
+        if threading.active_count() > 1:
+            here = threading.current_thread()
+            names = ", ".join(thread.name for thread in threading.enumerate() if thread is not here)
+            text = f"loading the application started threads, which no worker will have: {names}"
+            tell("warning", text)
+        gc.collect()
+        gc.freeze()
+        _flush()
+
+    def _serve(self) -> NoReturn:
+        alone: str = getattr(self.application, "alone", "")
+        send(self.channel, Message.READY, text=alone.encode("utf-8", "backslashreplace"))
+        while True:
+            packet = receive(self.channel)
+            if packet is None:
+                continue
+            if packet.message is Message.FORK:
+                self._fork(packet)
+            else:
+                os._exit(0)
+
+    def _fork(self, order: Packet) -> None:
+        if order.descriptor < 0:
+            tell("error", "cannot fork a worker: too many open files to take its channel")
+            return
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._between(order)
+            os.waitpid(pid, 0)
+        except OSError as error:
+            tell("error", f"cannot fork a worker: {error.strerror}")
+        finally:
+            os.close(order.descriptor)
+
+    def _between(self, order: Packet) -> NoReturn:
+        status = 1
+        try:
+            between = os.getpid()
+            if os.fork() == 0:
+                self._work(order, between)
+            status = 0
+        except OSError as error:
+            tell("error", f"cannot fork a worker: {error.strerror}")
+        finally:
+            os._exit(status)
+
+    def _work(self, order: Packet, between: int) -> NoReturn:
+        """Be a worker. `between` is the process that forked it, which ends at once."""
+        status = 1
+        try:
+            if self.adopting_pid:
+                become_child_of(self.adopting_pid, between)
+            channel = socket.socket(fileno=order.descriptor)
+            channel.setblocking(False)
+            stacks_fd = offer_stacks()
+            send(channel, Message.FORKED, os.getpid(), descriptor=stacks_fd)
+            if stacks_fd >= 0:
+                os.close(stacks_fd)
+            self.channel.close()
+            row, slot = divmod(order.number, 1 << 32)
+            setproctitle.setproctitle(f"{self.config.name}: worker {slot} gen {self.generation}")
+            play(f"worker {slot} gen {self.generation}")
+            place = self.scoreboard.rows[row]
+            waits = self.config.log_full == "wait"
+            means = (self.scoreboard, self.listeners, channel, self.adoption)
+            context = Context(slot, self.generation, place, *means, waits_for_log=waits)
+            os.register_at_fork(after_in_child=context.leave)
+            self.application.run(context)
+            status = 0
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else 1
+        except BaseException:
+            tell("critical", "the worker failed", exception=traceback.format_exc().rstrip())
+        finally:
+            with contextlib.suppress(BaseException):
+                atexit._run_exitfuncs()
+            _flush()
+            os._exit(status)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()

@@ -1,0 +1,122 @@
+"""All that a master has, as one document: written by the program that goes, taken up by the one that comes.
+
+Owns the document's outline and the order in which it is taken up. Each part writes down and takes up its own; what a
+part's entry holds is its own business. Called in the master by `upgrade`, just before the exec, and by the supervisor
+of the new program, in place of starting.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..config import Config, SettingsError
+from ..identity import Identity
+from ..listeners import BindError
+from ..processes.adoption import Adoption
+from ..processes.context import Application, Context, LoadError
+from ..resources import Basis
+from ..scoreboard.scoreboard import Row, Scoreboard
+from ..workers.generation import Generation
+from .handoff import HELD_SIGNALS, Handoff, terms
+
+if TYPE_CHECKING:
+    from ..supervisor import Supervisor
+
+__all__ = ["take_up", "write_down"]
+
+
+def write_down(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
+    """Give everything as JSON takes it; OSError when a log could not be opened again. Changes nothing."""
+    services = master.services
+    resources = master.resources.keep(handoff)
+    generations = {master.current, *master.fleet.generations()}
+    return {
+        "resources": resources,
+        "scoreboard": services.scoreboard.keep(handoff),
+        "adoption": [handoff.keep(end) for end in services.adoption.descriptors],
+        "events": services.events.state(),
+        "control": master.control.state(handoff.keep),
+        "generations": [generation.keep(handoff) for generation in generations],
+        "current": master.current.number,
+        "fleet": master.fleet.keep(handoff),
+        "drainer": master.drainer.keep(),
+        "reloads": master.reloads.keep(),
+        "strangers": sorted(master.ending.leftovers.strangers),
+        "keeps": {name: handoff.keep(number) for name, number in master.keeps.items()},
+    }
+
+
+def take_up(master: Supervisor, kept: Mapping[str, Any]) -> None:
+    """Go on where the program before left off: `kept` is what its `write_down` gave."""
+    if kept["terms"] != terms():
+        raise RuntimeError("the program that was proved is not the one that was run: it cannot take over")
+    entries = {entry["number"]: entry for entry in kept["generations"]}
+    in_force = Config.adopt(entries[kept["current"]]["config"])
+    master.resources.adopt(kept["resources"], in_force)
+    strangers = kept.get("strangers", ())
+    master.assemble(in_force, Scoreboard.adopt(kept["scoreboard"]), Adoption(*kept["adoption"]), strangers)
+    master.services.events.restore(kept["events"])
+    now, application = _read_settings(master, in_force)
+
+    generations = {}
+    for number, entry in entries.items():
+        listeners, beside = master.resources.listeners, master.resources.side_listeners
+        if number != kept["current"]:  # it forks no more
+            listeners, beside = [], []
+        bound = {listener.bind for listener in beside}
+        sidecars = tuple(sidecar for sidecar in now.sidecars if bound.issuperset(sidecar.binds))
+        config = Config.adopt(entry["config"], sidecars)
+        basis = Basis(config, application, Identity(**entry["identity"]), listeners, beside)
+        generations[number] = Generation(number, basis, master.services, master)
+    master.current = master.fleet.target = generations[kept["current"]]
+    master.fleet.adopt(kept["fleet"], generations)
+    if "drainer" in kept:
+        master.drainer.adopt(kept["drainer"])
+    master.reloads.adopt(kept["reloads"])
+    for number, generation in generations.items():
+        generation.resume(entries[number])
+
+    text = "upgrade done: the master runs the new program"
+    master.services.errors.say("info", text)
+    master.services.events.add("upgrade", text, pid=os.getpid())
+    for answer in master.control.resume(kept["control"]):
+        answer({"ok": True, "text": text})
+    master.sidecars.apply(master.current.basis)
+    master.services.children.reap()
+    master.drainer.drain()
+    master.fleet.reconcile()
+    if master.fleet.ever_ready:
+        master.notify.ready()
+    for number in kept["signals"]:  # that came before the exec; those that came since wait with them
+        os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+
+
+def _read_settings(master: Supervisor, in_force: Config) -> tuple[Config, Application]:
+    """Give what the settings of now say; they were proved a moment ago, and what has become of them since must not take
+    down workers that serve."""
+    try:
+        return master.resources.read()
+    except (SettingsError, BindError) as error:
+        text = f"the settings cannot be read any more: {error}"
+        master.services.errors.say("error", f"what is there serves on, but {text}")
+        return in_force, _Unread(text)
+
+
+class _Unread(Application):
+    """An application that nobody knows."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def load(self) -> None:
+        raise LoadError(self._why)
+
+    def run(self, context: Context) -> None:
+        raise LoadError(self._why)
+
+    def lost(self, text: bytes, started: float, row: Row) -> bytes:
+        return b""

@@ -1,0 +1,94 @@
+"""What deaths of workers tell together: a storm of them is summed up, and a request that was there each time is named.
+
+Owns the memory of the last deaths. A storm begins with the tenth death within ten seconds; from then on deaths are
+counted and said once every ten seconds, until they are few again. Knows a request only by the words on its line of
+the scoreboard. Runs in the master; told by `reaper` of deaths that nobody wanted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..eventloop import EventLoop, Timer
+from ..scoreboard.running import Doing, running
+from ..scoreboard.scoreboard import Row
+
+__all__ = ["Crashes", "requests_on"]
+
+_STORM_DEATHS = 10
+_STORM_S = 10.0
+_FEW = 3  # deaths in _STORM_S that are no storm any more
+_SAME = 5  # deaths with one request in all of them
+_TOLD_S = 60.0  # a request that was named so lately is not named again
+_KNOWN = 100  # requests to be remembered
+
+
+class Crashes:
+    """`report(level, text)` takes what is to be said."""
+
+    def __init__(self, loop: EventLoop, report: Callable[[str, str], None]) -> None:
+        self._loop = loop
+        self._report = report
+        self._times: deque[float] = deque(maxlen=_STORM_DEATHS)
+        self._together: deque[frozenset[str]] = deque(maxlen=_SAME)
+        self._told_at: dict[str, float] = {}
+        self._generations: dict[str, int] = {}  # the oldest generation that a request was running in when it died
+        self._summary: Timer | None = None
+        self._count = 0
+        self._last = ""
+
+    @property
+    def storm(self) -> bool:
+        """Whether deaths are summed up for now: neither they nor their replacements are said one by one."""
+        return self._summary is not None
+
+    def died(self, text: str, requests: frozenset[str], generation: int) -> None:
+        """Say that a worker has died, now or in the next summary; requests: what it was doing."""
+        now = self._loop.time()
+        if self.storm:
+            self._count += 1
+            self._last = text
+        else:
+            self._report("error", text)
+            self._times.append(now)
+            if len(self._times) == _STORM_DEATHS and now - self._times[0] < _STORM_S:
+                self._begin_storm()
+        self._find_culprit(requests, generation, now)
+
+    def is_older_than(self, generation: int, requests: frozenset[str]) -> bool:
+        """Return whether workers of an older generation died of one of these requests: it is no fault of this one."""
+        return any(self._generations.get(each, generation) < generation for each in requests)
+
+    def _begin_storm(self) -> None:
+        text = f"{_STORM_DEATHS} workers died within {_STORM_S:g} s: from now on deaths are counted"
+        self._report("error", f"{text}, and said every {_STORM_S:g} s")
+        self._times.clear()
+        self._summary = self._loop.after(_STORM_S, self._sum_up)
+
+    def _sum_up(self) -> None:
+        if self._count:
+            self._report("error", f"{self._count} workers died in the last {_STORM_S:g} s; the last, {self._last}")
+        calm = self._count < _FEW
+        self._count = 0
+        self._summary = None if calm else self._loop.after(_STORM_S, self._sum_up)
+
+    def _find_culprit(self, requests: frozenset[str], generation: int, now: float) -> None:
+        self._together.append(requests)
+        for each in requests:
+            self._generations.setdefault(each, generation)
+        while len(self._generations) > _KNOWN:
+            del self._generations[next(iter(self._generations))]
+        if len(self._together) < _SAME:
+            return
+        self._told_at = {each: at for each, at in self._told_at.items() if now - at < _TOLD_S}
+        for each in sorted(frozenset.intersection(*self._together) - self._told_at.keys()):
+            self._told_at[each] = now
+            self._report("error", f"{each} was running in the last {_SAME} workers that died")
+
+
+def requests_on(row: Row) -> frozenset[str]:
+    """Give what a row says was being done by a thread: without who asked for it, and without a query. What waited for a
+    thread, or for its client, has killed nobody."""
+    texts = (work.text.split() for work in running(row) if work.doing in (Doing.RUNS, Doing.MOVES))
+    return frozenset(" ".join(words[1:3] or words).partition("?")[0] for words in texts if words)

@@ -1,0 +1,97 @@
+"""Owns `HTTPError`, the exception that becomes an answer, and `HTTPErrorHandler`, which renders it; no sockets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..protocol import REASONS
+from .answer import NO_SNIFFING
+from .headers import HTTPHeaders
+from .response import Answering
+
+if TYPE_CHECKING:
+    from .request import Request
+    from .response import Body, Result
+    from .routes import Groups
+
+__all__ = ["HTTPError", "HTTPErrorHandler", "Unavailable"]
+
+
+class HTTPError(Exception):
+    """Ends a request with an error answer.
+
+    status: 200 to 599 (RFC 9110 section 15); message: the body: str, bytes, None for the standard one, or a dict or
+    list to be sent as JSON; headers: fields of the answer; status_message: the reason phrase. Raises ValueError for any
+    other status.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: Body | Mapping[str, Any] | list[Any] = None,
+        headers: HTTPHeaders | Mapping[str, str] | None = None,
+        status_message: str | None = None,
+    ) -> None:
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"HTTPError: got status {status!r}, wanted a number from 200 to 599")
+        self.status = self.code = int(status)
+        self.message = message
+        self.headers = HTTPHeaders(headers) if isinstance(headers, Mapping) else headers
+        self.status_message = status_message or REASONS.get(self.status, "Unknown")
+        super().__init__(f"{self.status} {self.status_message}")
+
+
+class Unavailable(Exception):
+    """What a request needs cannot be had now: a store is down, its disk is full. The text says what and why.
+
+    A handler that lets it through answers 503 with Retry-After, and the error log gets a line, no traceback.
+    """
+
+
+class HTTPErrorHandler(Answering):
+    """Renders an `HTTPError` as an answer; `error_routes` maps a regex on the status code to a subclass.
+
+    `error`, `request`, `response` and `groups` (what the regex captured) are set; override `format`.
+    """
+
+    def __init__(self, request: Request, groups: Groups, error: HTTPError) -> None:
+        self.request = request
+        self.groups = groups
+        self.error = error
+
+    def format(self) -> Body:
+        """The body: the error's own message, JSON if that is a dict or a list, or its status and reason phrase."""
+        message = self.error.message
+        if isinstance(message, (Mapping, list)):
+            if "Content-Type" not in self.response.headers:
+                self.response.headers.set("Content-Type", "application/json")
+                self.response.headers.set(*NO_SNIFFING)
+            return json.dumps(dict(message) if isinstance(message, Mapping) else message, allow_nan=False).encode()
+        if message is not None:
+            return message
+        return f"{self.error.status} - {self.error.status_message}\n"
+
+    def respond(self) -> Result:
+        """Status, reason phrase and body of the answer, with the error's headers set on the response."""
+        if self.error.headers is not None:
+            self.response.headers = self.error.headers.copy()
+        return self.error.status, self.error.status_message, self.format()
+
+
+def compile_error_routes(
+    error_routes: Mapping[Any, type[HTTPErrorHandler]] | None,
+) -> list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]:
+    """Error routes, of a regex or a number each, ready to match; raises ValueError that names the bad one."""
+    compiled = []
+    for regex, handler in (error_routes or {}).items():
+        try:
+            pattern = re.compile(str(regex))
+        except re.error as error:
+            raise ValueError(f"error route {regex!r}: not a regular expression: {error}") from None
+        if not (isinstance(handler, type) and issubclass(handler, HTTPErrorHandler)):
+            raise ValueError(f"error route {regex!r}: got {handler!r}, wanted a subclass of HTTPErrorHandler")
+        compiled.append((pattern, handler))
+    return compiled

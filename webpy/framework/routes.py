@@ -1,0 +1,208 @@
+"""Owns the route table: which handler answers a resource, and how its method is called. No sockets, no threads.
+
+A resource comes with its path in normal form (protocol/path.py), and routes see that and nothing else. A handler that
+decodes the path (`decodes_path`) could still reach by `%40` what another route guards as `@`: it gets a resource only
+if no other route takes that under another spelling.
+
+The worker resolves a request once per distinct head and keeps what `RouteTable.resolve` gave.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..protocol import ProtocolError
+from ..protocol.path import decoded, escaped, hides_separator, is_normal, normal_path
+from .coroutines import coroutine_method
+from .errors import HTTPError, HTTPErrorHandler, compile_error_routes
+from .handler import HTTPHandler
+
+if TYPE_CHECKING:
+    from .request import Request
+
+__all__ = ["STANDARD_METHODS", "Groups", "Route", "RouteTable", "compile_routes", "mount_point"]
+
+_LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*(?![*+?{])")
+"""What a regex begins with that stands for itself; a character that a quantifier follows does not."""
+
+STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"})
+"""RFC 9110 section 9.3 but for CONNECT, which is refused earlier, and RFC 5789."""
+
+Handler = type[HTTPHandler]
+Routes = Mapping[str, Handler]
+
+
+class Groups(tuple[Any, ...]):
+    """What a route's regex captured: `groups[0]` is the first group, `groups["name"]` a named one."""
+
+    names: dict[str, str | None]
+
+    def __new__(cls, match: re.Match[str]) -> Groups:
+        self = super().__new__(cls, match.groups())
+        self.names = match.groupdict()
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.names[key] if isinstance(key, str) else super().__getitem__(key)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The named group, or `default` when the regex has none of that name or it took no part in the match."""
+        value = self.names.get(name)
+        return default if value is None else value
+
+
+_NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]
+
+
+class Route:
+    """One regex and its handler."""
+
+    __slots__ = ("decodes", "handler", "match", "regex", "telling_segments")
+
+    def __init__(self, regex: str, handler: Handler) -> None:
+        self.regex = regex
+        self.handler = handler
+        self.match = re.compile(regex).fullmatch
+        self.decodes = False  # the handler decodes paths, and there are other routes
+        #: how many of a path's segments tell apart what is done there; 0 where the route is one resource, or of a kind
+        self.telling_segments = self._stands_for_many()
+
+    _BELOW = 2  # the segments that a regex for many paths leaves open, as in /shop/(.*)
+
+    def _stands_for_many(self) -> int:
+        """The segments it names and two more, for a regex that takes whatever comes below what it names."""
+        named = _LITERAL.match(re.compile(self.regex).pattern)
+        base = re.sub(r"\\(.)", r"\1", named[0]).removesuffix("/") if named else ""
+        # two paths that no route names
+        if all(self.match(base + path) for path in ("/\N{SNOWMAN}/0", "/0/\N{SNOWMAN}/x?y=z")):
+            return base.count("/") + self._BELOW
+        return 0
+
+    def complaint(self) -> str:
+        """What is wrong with a regex that matches no path in normal form, as far as its beginning shows that; or ""."""
+        pattern = re.compile(self.regex).pattern
+        named = _LITERAL.match(pattern)
+        begins = re.sub(r"\\(.)", r"\1", named[0]).partition("?")[0] if named and "|" not in pattern else ""
+        begins = re.sub("%[0-9A-Fa-f]?$", "", begins)  # the rest of the escape is not literal
+        if begins[:1] != "/" or is_normal(begins + "x"):
+            return ""
+        try:
+            hint = f"write {normal_path(begins)!r}"
+        except ProtocolError as error:
+            hint = str(error)
+        return f"route {pattern!r} matches no request, as routes see paths in normal form: {hint}"
+
+    def call(self, method: str) -> Callable[[HTTPHandler], Any]:
+        """How to run this handler for `method`: straight into do_<method> when nothing is to be done around it."""
+        cls = self.handler
+        if cls.atomic:
+            return cls.respond
+        hooks = ("respond", "decode", "get_body", "encode")
+        plain = all(getattr(cls, name) is getattr(HTTPHandler, name) for name in hooks)
+        direct = cls.method_for(method) if plain else None
+        return direct or cls.respond
+
+
+class _NotFound(HTTPHandler):
+    def respond(self) -> Any:
+        raise HTTPError(404)
+
+    check_continue = respond
+
+
+class _Server(HTTPHandler):
+    """`OPTIONS *`: the server itself (RFC 9110 section 9.3.7)."""
+
+    def do_options(self) -> Any:
+        return 204, None
+
+
+class RouteTable:
+    """Routes in the order given, the first match wins; and the error routes."""
+
+    __slots__ = ("_error_routes", "_methods", "not_found", "routes", "server")
+
+    def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
+        self.routes = routes
+        self.not_found = Route(".*", _NotFound)
+        self.not_found.telling_segments = 0  # whatever the path, it does the same: nothing to be told apart
+        self.server = Route(r"\*", _Server)
+        self._error_routes = error_routes
+        handlers = [route.handler for route in routes]
+        self._methods: frozenset[str] | None = None  # any
+        if not any(handler.any_method for handler in handlers):
+            self._methods = STANDARD_METHODS.union(*(handler.methods() for handler in handlers))
+        is_alone = len({handler._host or handler for handler in handlers}) < 2
+        for route in routes:
+            route.decodes = route.handler.decodes_path and not is_alone
+
+    def knows(self, method: str) -> bool:
+        """Whether `method` is a standard one, or some handler answers it; in lower case too, so that who sent that is
+        told which there are."""
+        return self._methods is None or method.upper() in self._methods
+
+    def resolve(self, resource: str) -> tuple[Route, Groups]:
+        """The route that answers `resource` (path in normal form, and query), or one that answers 404, and what it
+        captured."""
+        for route in self.routes:
+            match = route.match(resource)
+            if match is not None:
+                if route.decodes and not self._is_only_one_for(route, resource):
+                    return self.not_found, _NO_GROUPS
+                return route, Groups(match) if match.re.groups else _NO_GROUPS
+        return (self.server if resource == "*" else self.not_found), _NO_GROUPS
+
+    def _is_only_one_for(self, route: Route, resource: str) -> bool:
+        """Whether the path that the handler of `route` decodes is of no other route, however it is spelled and without
+        its query; and whether `route` itself takes it decoded."""
+        path, mark, query = resource.partition("?")
+        if hides_separator(path):
+            return False
+        plain, rest = decoded(path), mark + query
+        for spelling in {path, plain, escaped(path)}:
+            for asked in {spelling, spelling + rest}:
+                if asked != resource and self._first(asked) not in (route, None):
+                    return False
+        return plain == path or route.match(plain + rest) is not None
+
+    def _first(self, resource: str) -> Route | None:
+        return next((route for route in self.routes if route.match(resource)), None)
+
+    def error_handler(self, request: Request, error: HTTPError) -> HTTPErrorHandler:
+        """The handler that renders `error`: of the first error route whose regex matches its status."""
+        for pattern, handler in self._error_routes:
+            match = pattern.fullmatch(str(error.status))
+            if match is not None:
+                return handler(request, Groups(match), error)
+        return HTTPErrorHandler(request, _NO_GROUPS, error)
+
+
+def compile_routes(
+    routes: Routes, error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None
+) -> RouteTable:
+    """A route table of a mapping of regex to handler; raises ValueError that names what is wrong with a route."""
+    if not isinstance(routes, Mapping):
+        raise ValueError(f"routes: got {type(routes).__name__}, wanted a dict of regex to handler")
+    compiled = []
+    for regex, handler in routes.items():
+        if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
+            raise ValueError(f"route {regex!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
+        if name := coroutine_method(handler, "do_", "check_continue", "get_body", "decode", "encode", "respond"):
+            where = f"{handler.__qualname__}.{name}"
+            raise ValueError(f"route {regex!r}: {where} is an async def, wanted def: this version runs no coroutines")
+        try:
+            compiled.append(Route(regex, handler))
+        except (re.error, TypeError) as error:
+            raise ValueError(f"route {regex!r}: not a regular expression: {error}") from None
+    return RouteTable(compiled, compile_error_routes(error_routes))
+
+
+def mount_point(path: str) -> str:
+    """The path that something is mounted at, in the normal form that routes see, without a slash at its end; raises
+    ValueError for one that has none. path: percent-encoded and beginning with "/", or empty."""
+    try:
+        return normal_path(path).rstrip("/") if path else ""
+    except ProtocolError as error:
+        raise ValueError(f"remote: got {path!r}: {error}") from None
