@@ -115,7 +115,8 @@ def check(answer: http.client.HTTPResponse, client: Client, mixins: tuple[str, .
     """That each mix-in has done its part, for this client alone, beside what the host said."""
     told = str(answer.headers)
     (other,) = {*matrix.CLIENTS} - {client.name}
-    assert other not in told and not any(secret in told for secret in client.seen), told
+    assert not any(secret in told for secret in client.seen), told
+    assert other not in re.sub(r"session=[^;]+", "", told), told  # three letters turn up in a random id now and then
     assert answer.headers.get_all("X-Request-ID", []) == ([f"{client.name}-{client.count}"] if "id" in mixins else [])
     origins = [f"https://{client.name}.example"] if "cors" in mixins else []
     assert answer.headers.get_all("Access-Control-Allow-Origin", []) == origins
