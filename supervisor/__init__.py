@@ -6,10 +6,8 @@ Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
 from __future__ import annotations
 
 from .config import Config, SettingsError
-from .listeners import BindError
 from .logs.logform import log_line
 from .logs.telling import tell
-from .openfiles import open_files
 from .processes.adoption import Adoption
 from .processes.context import Application, Context, LoadError
 from .processes.messages import Message
@@ -17,8 +15,10 @@ from .processes.states import ChildState
 from .scoreboard.lane import Lane
 from .scoreboard.latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
 from .scoreboard.scoreboard import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Cell, Line, MasterCell, Row, Scoreboard
-from .sidecar import Sidecar, SidecarContext
+from .sidecars import Sidecar, SidecarContext
 from .supervisor import Status, Supervisor
+from .system.listeners import BindError
+from .system.openfiles import open_files
 
 __all__ = [
     "BUCKETS",

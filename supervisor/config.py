@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .logs.logform import FORMS
 
 if TYPE_CHECKING:
-    from .sidecar import Sidecar
+    from .sidecars import Sidecar
 
 __all__ = ["LEVELS", "Config", "SettingsError"]
 

@@ -13,7 +13,7 @@ from .processes.leftovers import Leftovers
 from .processes.states import Event
 from .resources import Resources
 from .scoreboard.scoreboard import MasterCell
-from .sidecar import Sidecars
+from .sidecars import Sidecars
 from .workers.fleet import Fleet
 from .workers.generation import Generation, Services
 from .workers.reload import Reloads

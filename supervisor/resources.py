@@ -15,8 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .config import Config, SettingsError
-from .identity import Identity
-from .listeners import (
+from .logs.errorlog import ErrorLog
+from .logs.recordlog import RecordLog
+from .logs.sink import Sink
+from .processes.context import Application
+from .system.identity import Identity
+from .system.listeners import (
     BindError,
     Listener,
     doors_of,
@@ -27,11 +31,7 @@ from .listeners import (
     open_listeners,
     shut,
 )
-from .logs.errorlog import ErrorLog
-from .logs.recordlog import RecordLog
-from .logs.sink import Sink
-from .pidfile import PidFile
-from .processes.context import Application
+from .system.pidfile import PidFile
 
 if TYPE_CHECKING:
     from .upgrade.handoff import Handoff

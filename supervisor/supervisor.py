@@ -23,19 +23,19 @@ from .control.server import Control
 from .ending import Ending, Stage
 from .eventloop import EventLoop
 from .events import Events
-from .listeners import BindError, Listener
 from .logs.drainer import Drainer
 from .logs.streams import have_standard_streams
-from .notify import Notify
-from .openfiles import raise_open_files
 from .processes.adoption import Adoption
 from .processes.child import Children
-from .processes.kernel import become_subreaper
 from .processes.leftovers import Leftovers, children_of
 from .processes.stacks import Stacks
 from .resources import Basis, Configure, Resources
 from .scoreboard.scoreboard import MasterCell, Scoreboard
-from .sidecar import Sidecars
+from .sidecars import Sidecars
+from .system.kernel import become_subreaper
+from .system.listeners import BindError, Listener
+from .system.notify import Notify
+from .system.openfiles import raise_open_files
 from .upgrade.handoff import HELD_SIGNALS, predecessor
 from .upgrade.preflight import Program, prove, proving
 from .upgrade.state import take_up

@@ -24,8 +24,8 @@ from .framework.errors import HTTPErrorHandler
 from .framework.routes import compile_routes
 from .settings import Resolved, Settings, find_config, resolve
 from .supervisor import Config, LoadError, Sidecar, Supervisor
-from .supervisor.identity import Identity
-from .supervisor.listeners import Listener, open_listeners
+from .supervisor.system.identity import Identity
+from .supervisor.system.listeners import Listener, open_listeners
 from .supervisor.upgrade.handoff import kept_descriptor
 from .target.target import Target, TargetError, load_target, loading
 from .worker import Site, WebApplication

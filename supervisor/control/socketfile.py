@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..pidfile import lives
+from ..system.pidfile import lives
 
 __all__ = ["AUTO", "SocketFile", "connect", "find_sockets", "make"]
 

@@ -25,7 +25,7 @@ import setproctitle
 
 from ..logs.outlet import guard_standard_streams
 from ..logs.telling import begin
-from .kernel import die_with_parent
+from ..system.kernel import die_with_parent
 
 __all__ = ["MASTER_SIGNALS", "Birth", "become_child_of", "fork", "leave_to_master"]
 

@@ -22,9 +22,9 @@ from typing import NoReturn
 import setproctitle
 
 from ..config import Config
-from ..identity import Identity
 from ..logs.telling import play, tell
 from ..scoreboard.scoreboard import Scoreboard
+from ..system.identity import Identity
 from .adoption import Adoption
 from .context import Application, Context, LoadError
 from .forking import Birth, become_child_of

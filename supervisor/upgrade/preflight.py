@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from ..config import Config
-from ..identity import Identity
 from ..processes.causes import describe
 from ..processes.child import Child, Children
 from ..processes.context import LoadError
 from ..processes.forking import MASTER_SIGNALS, fork
-from ..processes.kernel import die_with_parent
 from ..processes.messages import Message, channel_pair, send
 from ..processes.states import ChildState, Event
 from ..resources import Configure
+from ..system.identity import Identity
+from ..system.kernel import die_with_parent
 from .handoff import terms
 
 __all__ = ["PROVE_VARIABLE", "Preflight", "Program", "prove", "proving"]

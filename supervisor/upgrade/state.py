@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config import Config, SettingsError
-from ..identity import Identity
-from ..listeners import BindError
 from ..processes.adoption import Adoption
 from ..processes.context import Application, Context, LoadError
 from ..resources import Basis
 from ..scoreboard.scoreboard import Row, Scoreboard
+from ..system.identity import Identity
+from ..system.listeners import BindError
 from ..workers.generation import Generation
 from .handoff import HELD_SIGNALS, Handoff, terms
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..eventloop import EventLoop, Timer
 from ..events import Events
-from ..listeners import Listener
 from ..logs.errorlog import ErrorLog
 from ..processes.adoption import Adoption
 from ..processes.backoff import Backoff
@@ -27,6 +26,7 @@ from ..processes.states import ChildState, Event
 from ..processes.zygote import Zygote
 from ..resources import Basis
 from ..scoreboard.scoreboard import Scoreboard
+from ..system.listeners import Listener
 
 if TYPE_CHECKING:
     from ..upgrade.handoff import Handoff

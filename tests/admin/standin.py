@@ -18,7 +18,7 @@ from webpy.admin import sidecar
 from webpy.settings import resolve
 from webpy.supervisor import Message, Scoreboard
 from webpy.supervisor.processes.messages import channel_pair, send
-from webpy.supervisor.sidecar import SidecarContext
+from webpy.supervisor.sidecars import SidecarContext
 
 REPLIES = {"reload": "reload begun", "scale": "workers wanted: {workers}"}
 

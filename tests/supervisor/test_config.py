@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from webpy.supervisor import Config, SettingsError
-from webpy.supervisor.identity import Identity
 from webpy.supervisor.processes.backoff import Backoff
 from webpy.supervisor.processes.causes import describe
+from webpy.supervisor.system.identity import Identity
 
 
 @pytest.mark.parametrize(

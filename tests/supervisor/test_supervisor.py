@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from tests.supervisor.masters import Master, all_gone, until
-from webpy.supervisor.pidfile import PidFile
+from webpy.supervisor.system.pidfile import PidFile
 
 Make = Callable[..., Master]
 

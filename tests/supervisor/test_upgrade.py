@@ -21,8 +21,8 @@ import psutil
 import pytest
 
 from tests.supervisor.masters import ROOT, Master, all_gone, until
-from tests.supervisor.test_sidecar import ask as ask_sidecar
-from tests.supervisor.test_sidecar import beside
+from tests.supervisor.test_sidecars import ask as ask_sidecar
+from tests.supervisor.test_sidecars import beside
 from webpy.supervisor.control.client import ControlClient
 
 pytestmark = pytest.mark.slow

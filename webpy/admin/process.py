@@ -26,7 +26,7 @@ from .page import load_page
 
 if TYPE_CHECKING:
     from ..settings import Settings
-    from ..supervisor.sidecar import SidecarContext
+    from ..supervisor.sidecars import SidecarContext
 
 __all__ = ["run"]
 

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 
-from .eventloop import EventLoop, Timer
+from ..eventloop import EventLoop, Timer
 
 __all__ = ["NOTIFY_VARIABLES", "Notify"]
 

@@ -19,7 +19,7 @@ import pytest
 
 from tests.supervisor.masters import Master
 from webpy.supervisor.eventloop import EventLoop
-from webpy.supervisor.notify import NOTIFY_VARIABLES, Notify
+from webpy.supervisor.system.notify import NOTIFY_VARIABLES, Notify
 
 pytestmark = pytest.mark.slow
 

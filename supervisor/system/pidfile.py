@@ -17,11 +17,11 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .config import SettingsError
-from .logs.links import Place, reach
+from ..config import SettingsError
+from ..logs.links import Place, reach
 
 if TYPE_CHECKING:
-    from .upgrade.handoff import Handoff
+    from ..upgrade.handoff import Handoff
 
 __all__ = ["PidFile", "lives"]
 

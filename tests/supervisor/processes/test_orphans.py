@@ -17,7 +17,7 @@ import pytest
 from tests.server import Server
 from webpy.supervisor.control.client import ControlClient
 
-from .masters import Master, all_gone, until
+from ..masters import Master, all_gone, until
 
 Make = Callable[..., Master]
 

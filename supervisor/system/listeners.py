@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from .identity import Identity
 
 if TYPE_CHECKING:
-    from .upgrade.handoff import Handoff
+    from ..upgrade.handoff import Handoff
 
 __all__ = [
     "BindError",

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from .eventloop import Timer
-from .listeners import Listener
 from .logs.telling import tell
 from .processes.backoff import Backoff
 from .processes.causes import describe
@@ -28,6 +27,7 @@ from .processes.messages import channel_pair
 from .processes.states import ChildState, Event
 from .resources import Basis
 from .scoreboard.scoreboard import Scoreboard
+from .system.listeners import Listener
 from .workers.generation import Services
 
 __all__ = ["Sidecar", "SidecarContext", "Sidecars"]

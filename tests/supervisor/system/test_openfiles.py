@@ -12,7 +12,7 @@ from tests.server import ROOT
 PROGRAM = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]), int(sys.argv[2])))
-from webpy.supervisor.openfiles import open_files, raise_open_files
+from webpy.supervisor.system.openfiles import open_files, raise_open_files
 raise_open_files(lambda level, text: print(level, text))
 print(open_files(), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """

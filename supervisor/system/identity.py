@@ -10,7 +10,7 @@ import os
 import pwd
 from dataclasses import dataclass
 
-from .config import Config, SettingsError
+from ..config import Config, SettingsError
 
 __all__ = ["Identity"]
 

@@ -12,13 +12,16 @@ from pathlib import Path
 import pytest
 
 from webpy.supervisor import SettingsError
-from webpy.supervisor.pidfile import PidFile
+from webpy.supervisor.system.pidfile import PidFile
 
-from .masters import ROOT, Master, until
+from ..masters import ROOT, Master, until
 
 Make = Callable[..., Master]
 
-HOLD = "import sys; from webpy.supervisor.pidfile import PidFile; PidFile(sys.argv[1]).write(); print(1); input()"
+HOLD = (
+    "import sys; from webpy.supervisor.system.pidfile import PidFile; "
+    "PidFile(sys.argv[1]).write(); print(1); input()"
+)
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from webpy.supervisor import BindError
-from webpy.supervisor.identity import Identity
-from webpy.supervisor.listeners import Listener, handed_over, inherited, let_nobody_in, open_listeners
+from webpy.supervisor.system.identity import Identity
+from webpy.supervisor.system.listeners import Listener, handed_over, inherited, let_nobody_in, open_listeners
 
 
 @contextmanager
@@ -182,7 +182,7 @@ def test_existing_ones_are_kept(tmp_path: Path) -> None:
 
 def test_a_service_managers_sockets() -> None:
     program = (
-        "import os, socket, sys; from webpy.supervisor.listeners import inherited\n"
+        "import os, socket, sys; from webpy.supervisor.system.listeners import inherited\n"
         "os.environ['LISTEN_PID'] = str(os.getpid())\n"
         "print(*[l.address for l in inherited(os.environ, 16)])\n"
     )
@@ -201,7 +201,7 @@ def test_a_service_managers_sockets() -> None:
             capture_output=True,
             text=True,
             timeout=20,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
         )
     assert done.stdout.strip() == address, done.stderr
 

@@ -1,0 +1,4 @@
+"""What the master has from the operating system: listening sockets, pidfile, user and group, limits, service manager.
+
+Knows nothing of generations and workers; most of it runs in the master only.
+"""
