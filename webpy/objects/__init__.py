@@ -57,26 +57,26 @@ from types import SimpleNamespace as _SimpleNamespace
 from typing import Any as _Any
 
 from . import dispatch, lib, process
-from . import errors as _cperror  # noqa: F401 - as programs name it
-from . import toolbox as _cptools  # noqa: F401 - as programs name it
+from . import tooling as _cptools  # noqa: F401 - as programs name it
 from . import tools as _built_in
-from .config import config
-from .engine import engine
-from .engine import set_engine as _set_engine
-from .engine import set_server as _set_server
-from .errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
-from .exposing import expose, popargs
+from .configuration.config import config
+from .dispatch.exposing import expose, popargs
 from .handler import ObjectsHandler, new
-from .logs import log
+from .messages import errors as _cperror  # noqa: F401 - as programs name it
+from .messages.errors import CherryPyException, HTTPError, HTTPRedirect, InternalRedirect, NotFound
+from .messages.response import Response
+from .messages.urls import url
+from .process.engine import engine
+from .process.engine import set_engine as _set_engine
+from .process.engine import set_server as _set_server
+from .process.logs import log
+from .process.serving import request, response, serving, session, thread_data
+from .process.settings import server
 from .program import quickstart
 from .request import Request
-from .response import Response
-from .serving import request, response, serving, session, thread_data
-from .settings import server
-from .toolbox import Tool
-from .toolbox import default_toolbox as _toolbox
+from .tooling.tool import Tool
+from .tooling.toolbox import default_toolbox as _toolbox
 from .tree import Application, Tree, tree
-from .urls import url
 
 __all__ = [
     "Application",

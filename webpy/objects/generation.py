@@ -18,11 +18,11 @@ from pathlib import Path
 
 from ..sharing import is_for_one_worker
 from ..supervisor import LoadError
-from .config import config
-from .engine import engine
-from .logs import log
+from .configuration.config import config
 from .process.bus import ChannelFailures, States
-from .settings import server
+from .process.engine import engine
+from .process.logs import log
+from .process.settings import server
 from .tree import tree
 
 __all__ = ["begin"]

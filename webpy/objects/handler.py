@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,15 +16,16 @@ from ..framework.response import Result
 from ..framework.routes import mount_point
 from ..protocol import REASONS
 from ..wsgi import new as new_wsgi
-from .config import Source
-from .errors import InternalRedirect
-from .fields import Host
-from .logs import log
+from .bodies import Ending, Pieces, Whole
+from .configuration.reading import Source
+from .messages.errors import InternalRedirect
+from .messages.fields import Host
+from .messages.response import FileBody
+from .messages.urls import join
+from .process.logs import log
+from .process.serving import serving
 from .request import BARE_ERROR
-from .response import FileBody
-from .serving import serving
 from .tree import Application, Tree, tree
-from .urls import join
 
 __all__ = ["ObjectsHandler", "new"]
 
@@ -156,86 +156,14 @@ class ObjectsHandler(HostHandler):
         if is_whole and not request.hooks["on_end_request"]:
             app.release_serving()
         elif is_whole:
-            body = _Whole(body, _Ending(app))
+            body = Whole(body, Ending(app))
         elif isinstance(body, FileBody) and body.can_be_sent() and not request.hooks["on_end_request"]:
             app.release_serving()
             body = body.file
         else:
-            body = _Pieces(body, _Ending(app))
+            body = Pieces(body, Ending(app))
         self.take_fields(fields)
         return (status, body) if reason == REASONS.get(status) else (status, reason, body)
-
-
-class _Ending:
-    """The end of a request whose answer is still being sent, maybe by another thread."""
-
-    def __init__(self, app: Application) -> None:
-        self._app = app
-        self._served = serving.take()
-
-    def resume(self) -> None:
-        """Have this thread serve the request."""
-        serving.resume(self._served)
-
-    def pause(self) -> None:
-        """Have this thread serve nothing."""
-        self._served = serving.take()
-
-    def end(self) -> None:
-        """The answer has been sent, or never will be."""
-        self.resume()
-        self._app.release_serving()
-
-
-class _Whole(io.BytesIO):
-    """A body in one piece, and the end of its request."""
-
-    def __init__(self, body: bytes, ending: _Ending) -> None:
-        super().__init__(body)
-        self._ending = ending
-
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
-            self._ending.end()
-
-
-class _Pieces:
-    """A body that is sent as it comes, and the end of its request: pages that are generators see their request until
-    then."""
-
-    def __init__(self, body: Any, ending: _Ending) -> None:
-        self._body = body
-        self._ending: _Ending | None = ending
-
-    def __iter__(self) -> Iterator[bytes]:
-        pieces = iter(self._body)
-        ending = self._ending
-        assert ending is not None
-        while True:
-            ending.resume()
-            try:
-                piece = next(pieces)
-            except StopIteration:
-                return
-            finally:
-                ending.pause()
-            yield piece
-
-    def close(self) -> None:
-        ending, self._ending = self._ending, None
-        if ending is None:
-            return
-        ending.resume()
-        try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
-                close()
-        except Exception:
-            log(traceback=True, severity=40)
-        finally:
-            ending.pause()
-            ending.end()
 
 
 def _fields_of(header_list: list[tuple[bytes, bytes]], known: int | None) -> list[tuple[str, str]]:

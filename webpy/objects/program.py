@@ -13,12 +13,12 @@ from typing import Any
 
 from .. import server as webpy_server
 from ..target.target import loading
-from .config import Source
-from .config import config as global_config
-from .engine import engine
+from .configuration.config import config as global_config
+from .configuration.reading import Source
 from .handler import new
 from .process.bus import States
-from .settings import server
+from .process.engine import engine
+from .process.settings import server
 from .tree import tree
 
 __all__ = ["quickstart"]
@@ -140,4 +140,3 @@ def quickstart(root: Any = None, script_name: str = "", config: Source | None = 
     tree.mount(root, script_name, config)
     engine.start()
     engine.block()
-

@@ -6,33 +6,28 @@ The points at which hooks are called, in order, are `hooks.POINTS`. `run` never 
 from __future__ import annotations
 
 import functools
-import re
 import traceback
 import uuid
 from collections.abc import Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote_plus
 
-from .body import add_param
-from .config import NamespaceSet
-from .dispatch import Dispatcher
-from .errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound
-from .fields import HeaderMap, Host, decode_text
-from .hooks import Hook, HookMap
-from .literal import attribute
-from .logs import log
-from .requestbody import RequestBody
-from .serving import serving
-from .toolbox import default_toolbox
+from .dispatch.dispatcher import Dispatcher
+from .messages.errors import HTTPError, HTTPRedirect, InternalRedirect, NotFound
+from .messages.fields import HeaderMap, Host, decode_text
+from .messages.parameters import parse_query_string
+from .messages.requestbody import RequestBody
+from .namespaces import REQUEST_NAMESPACES
+from .process.logs import log
+from .process.serving import serving
+from .tooling.hooks import HookMap
 
-__all__ = ["BARE_ERROR", "Request", "parse_query_string"]
+__all__ = ["BARE_ERROR", "Request"]
 
 BARE_ERROR = b"Unrecoverable error in the server.\n"
 """The answer where answering an error failed too."""
 
-_IMAGE_MAP = re.compile("[0-9]+,[0-9]+")
 _HOST_BREAKS = str.maketrans("", "", "\r\n")
 
 
@@ -81,7 +76,7 @@ class Request:
     stage: str | None = None
     multithread = True
     multiprocess = True
-    namespaces = NamespaceSet()
+    namespaces = REQUEST_NAMESPACES
     args: Any = ()
     kwargs: Any = None
     webpy: Any = None
@@ -272,51 +267,4 @@ def _close(body: Any) -> None:
         close()
 
 
-def parse_query_string(query: str, keep_blank_values: bool = True, encoding: str = "utf-8") -> dict[str, Any]:
-    """The parameters of a query, a list for a name that comes again; x and y for that of an image map.
-
-    Raises UnicodeDecodeError for what is not in `encoding`.
-    """
-    if _IMAGE_MAP.match(query):
-        x, y = query.split(",")[:2]
-        return {"x": int(x), "y": int(y)}
-    params: dict[str, Any] = {}
-    for pair in query.replace(";", "&").split("&"):
-        name, _, value = pair.partition("=")
-        if pair and (value or keep_blank_values):
-            add_param(params, unquote_plus(name, encoding, "strict"), unquote_plus(value, encoding, "strict"))
-    return params
-
-
-def _set_hook(key: str, value: Any) -> None:
-    if isinstance(value, str):
-        value = attribute(value)
-    serving.request.hooks[key.partition(".")[0]].append(value if isinstance(value, Hook) else Hook(value))
-
-
-def _set_request(key: str, value: Any) -> None:
-    if key.startswith("body."):
-        setattr(serving.request.body, key[5:], value)
-    else:
-        setattr(serving.request, key, value)
-
-
-def _set_response(key: str, value: Any) -> None:
-    if key.startswith("headers."):
-        serving.response.headers[key[8:]] = value
-    else:
-        setattr(serving.response, key, value)
-
-
-def _set_error_page(key: str, value: Any) -> None:
-    serving.request.error_page[key if key == "default" else int(key)] = value
-
-
-Request.namespaces = NamespaceSet(
-    hooks=_set_hook,
-    request=_set_request,
-    response=_set_response,
-    error_page=_set_error_page,
-    tools=default_toolbox,
-)
 serving.__class__.request = Request(Host("127.0.0.1", 80), Host("127.0.0.1", 1111))

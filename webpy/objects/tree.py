@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .config import NamespaceSet, Source, merge
-from .engine import engine
-from .fields import Host
-from .logs import Log, log
+from .configuration.namespaces import NamespaceSet
+from .configuration.reading import Source, merge
+from .messages.fields import Host
+from .messages.response import Response
+from .messages.urls import join
+from .process.engine import engine
+from .process.logs import Log, log
+from .process.serving import serving
 from .request import Request
-from .response import Response
-from .serving import serving
-from .toolbox import Toolbox, default_toolbox
-from .urls import join
+from .tooling.toolbox import Toolbox, default_toolbox
 
 __all__ = ["Application", "Tree", "tree"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..tools.accept import accept
-from ..tools.autovary import MonitoredHeaderMap, autovary
-from ..tools.conditions import validate_etags, validate_since
+from ..tools.caching.autovary import MonitoredHeaderMap, autovary
+from ..tools.caching.conditions import validate_etags, validate_since
+from ..tools.content.flattening import flatten
 from ..tools.fields import allow, ignore_headers, referer, response_headers
-from ..tools.flattening import flatten
 from ..tools.logs import log_hooks, log_request_headers, log_traceback
 from ..tools.parameters import convert_params
 from ..tools.urls import proxy, redirect, trailing_slash

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..fields import AcceptElement, HeaderElement, HeaderMap, Host, decode_text, header_elements
-from ..fields import http_date as HTTPDate
-from ..request import parse_query_string
-from ..status import valid_status
-from ..urls import join as urljoin
+from ..messages.fields import AcceptElement, HeaderElement, HeaderMap, Host, decode_text, header_elements
+from ..messages.fields import http_date as HTTPDate
+from ..messages.parameters import parse_query_string
+from ..messages.status import valid_status
+from ..messages.urls import join as urljoin
 
 __all__ = [
     "AcceptElement",

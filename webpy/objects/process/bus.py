@@ -52,9 +52,7 @@ class Bus:
         self.listeners: dict[str, set[Callable[..., Any]]] = {channel: set() for channel in _CHANNELS}
         self._priorities: dict[tuple[str, Callable[..., Any]], float] = {}
 
-    def subscribe(
-        self, channel: str, callback: Callable[..., Any] | None = None, priority: float | None = None
-    ) -> Any:
+    def subscribe(self, channel: str, callback: Callable[..., Any] | None = None, priority: float | None = None) -> Any:
         """Call `callback` when something is published on `channel`, those of low priority first; its own attribute
         `priority`, or 50, unless given. Without a callback it gives a decorator."""
         if callback is None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..settings import server
 from .bus import Bus
+from .settings import server
 
 __all__ = ["BackgroundTask", "Daemonizer", "DropPrivileges", "Monitor", "PIDFile", "SimplePlugin"]
 
@@ -76,9 +76,7 @@ class BackgroundTask(threading.Thread):
 class Monitor(SimplePlugin):
     """Calls `callback` every `frequency` seconds, from `start` to `stop`: in one process of the server, not in each."""
 
-    def __init__(
-        self, bus: Bus, callback: Callable[[], Any], frequency: float = 60, name: str | None = None
-    ) -> None:
+    def __init__(self, bus: Bus, callback: Callable[[], Any], frequency: float = 60, name: str | None = None) -> None:
         super().__init__(bus)
         self.callback = callback
         self.frequency = frequency

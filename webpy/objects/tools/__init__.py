@@ -21,25 +21,12 @@ names what differs from CherryPy. Missing: `session_auth`, `xmlrpc`.
 
 from __future__ import annotations
 
-from .. import toolbox as kinds_of_tools
-from . import (
-    accept,
-    autovary,
-    basic,
-    caching,
-    conditions,
-    digest,
-    encoding,
-    fields,
-    flattening,
-    gzipping,
-    jsontools,
-    logs,
-    parameters,
-    sessions,
-    static,
-    urls,
-)
+from .. import tooling as kinds_of_tools
+from . import accept, basic, digest, fields, logs, parameters, urls
+from .caching import autovary, conditions
+from .caching import tool as caching
+from .content import encoding, flattening, gzipping, jsontools, static
+from .sessions import tool as sessions
 
 __all__ = ["register"]
 

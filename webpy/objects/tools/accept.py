@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import HTTPError
-from ..serving import request
+from ..messages.errors import HTTPError
+from ..process.serving import request
 
 __all__ = ["accept"]
 

@@ -19,8 +19,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 
 from ...auth import htpasswd, same
-from ..errors import HTTPError
-from ..serving import request, response
+from ..messages.errors import HTTPError
+from ..process.serving import request, response
 
 __all__ = ["basic_auth", "checkpassword_dict", "checkpassword_htpasswd"]
 

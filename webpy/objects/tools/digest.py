@@ -23,8 +23,8 @@ from typing import IO
 
 from ...auth import htdigest, same
 from ...auth.grammar import parameters, quoted, scheme_and_token
-from ..errors import HTTPError
-from ..serving import request, response
+from ..messages.errors import HTTPError
+from ..process.serving import request, response
 
 __all__ = [
     "H",

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ...conditional import http_date
-from ..errors import HTTPError
-from ..serving import request, response
+from ..messages.errors import HTTPError
+from ..process.serving import request, response
 
 __all__ = ["allow", "expires", "ignore_headers", "referer", "response_headers"]
 

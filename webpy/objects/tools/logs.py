@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from ..hooks import POINTS
-from ..logs import log
-from ..serving import request
+from ..process.logs import log
+from ..process.serving import request
+from ..tooling.hooks import POINTS
 
 __all__ = ["log_hooks", "log_request_headers", "log_traceback"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import HTTPError
-from ..serving import request
+from ..messages.errors import HTTPError
+from ..process.serving import request
 
 __all__ = ["convert_params"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from ..errors import HTTPRedirect, InternalRedirect
-from ..serving import request
-from ..urls import url as url_of
+from ..messages.errors import HTTPRedirect, InternalRedirect
+from ..messages.urls import url as url_of
+from ..process.serving import request
 
 __all__ = ["proxy", "redirect", "trailing_slash"]
 

@@ -1,0 +1,5 @@
+"""Configuration: entries such as `tools.gzip.on` by path, and what acts on them.
+
+`reading` takes them from dicts and files, whose values `literal` evaluates; `namespaces` passes them to the functions
+that they are for; `config` is the global configuration.
+"""

@@ -1,0 +1,61 @@
+"""Owns parameters: those of a query, and those of a body of type `application/x-www-form-urlencoded`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote_plus
+
+from ...form.parts import pair_of
+from .entity import Entity, undecodable
+from .errors import HTTPError
+
+__all__ = ["add_param", "parse_query_string", "process_urlencoded"]
+
+
+_MAX_PARAMS = 10_000
+_IMAGE_MAP = re.compile("[0-9]+,[0-9]+")
+
+
+def add_param(params: dict[str, Any], name: str, value: Any) -> None:
+    """Set a parameter; one that is there already becomes a list."""
+    if name not in params:
+        params[name] = value
+    elif isinstance(params[name], list):
+        params[name].append(value)
+    else:
+        params[name] = [params[name], value]
+
+
+def process_urlencoded(entity: Entity) -> None:
+    """Take the parameters of an `application/x-www-form-urlencoded` body."""
+    body = entity.fp.read().replace(b";", b"&")
+    if body.count(b"&") >= _MAX_PARAMS:
+        raise HTTPError(413, f"The form has more than {_MAX_PARAMS} parameters.")
+    unquoted = [pair_of(pair) for pair in body.split(b"&") if pair]
+    for charset in entity.attempt_charsets:
+        try:
+            found = [(name.decode(charset), value.decode(charset)) for name, value in unquoted]
+        except (UnicodeDecodeError, LookupError):
+            continue
+        entity.charset = charset
+        for name, value in found:
+            add_param(entity.params, name, value)
+        return
+    raise undecodable(entity.attempt_charsets)
+
+
+def parse_query_string(query: str, keep_blank_values: bool = True, encoding: str = "utf-8") -> dict[str, Any]:
+    """The parameters of a query, a list for a name that comes again; x and y for that of an image map.
+
+    Raises UnicodeDecodeError for what is not in `encoding`.
+    """
+    if _IMAGE_MAP.match(query):
+        x, y = query.split(",")[:2]
+        return {"x": int(x), "y": int(y)}
+    params: dict[str, Any] = {}
+    for pair in query.replace(";", "&").split("&"):
+        name, _, value = pair.partition("=")
+        if pair and (value or keep_blank_values):
+            add_param(params, unquote_plus(name, encoding, "strict"), unquote_plus(value, encoding, "strict"))
+    return params

@@ -1,0 +1,162 @@
+"""Owns `Tool` and its kinds, what is called around page handlers where the configuration says so, and `Toolbox`.
+
+    @webpy.objects.tools.json_out(handler=mine)       # on a handler: turned on, with one argument
+    config = {"/": {"tools.json_out.on": True}}       # for a path and everything below it
+    webpy.objects.tools.stamp = Tool("before_finalize", stamp)          # one's own
+
+A tool is a callable that works on `webpy.objects.request` and `.response`; what the configuration holds below
+`tools.NAME.` are its keywords. The built-in ones are in `webpy.objects.tools`, which registers them here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from ..messages.errors import NotFound
+from ..process.serving import serving
+
+__all__ = ["ErrorTool", "HandlerTool", "HandlerWrapperTool", "Tool"]
+
+Decorated = TypeVar("Decorated")
+
+
+class Tool:
+    """Calls `callable` at the hook point `point`, with what the configuration says as keywords.
+
+    name: taken from the toolbox's attribute if None; priority: low first, `callable.priority` wins over it, and
+    `tools.NAME.priority` in the configuration over both.
+    """
+
+    namespace = "tools"
+
+    def __init__(
+        self, point: str | None, callable: Callable[..., Any], name: str | None = None, priority: float = 50
+    ) -> None:
+        self._point = point
+        self.callable = callable
+        self._name = name
+        self._priority = priority
+        self.__doc__ = callable.__doc__
+        for argument in _names_of_arguments(callable):
+            setattr(self, argument, None)
+
+    @property
+    def on(self) -> bool:
+        """Not to be asked or set: a tool is on for a handler or a path, not by itself."""
+        raise AttributeError("a tool is turned on by the configuration, or as the decorator of a page handler")
+
+    @on.setter
+    def on(self, value: bool) -> None:
+        raise AttributeError("a tool is turned on by the configuration, or as the decorator of a page handler")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Callable[[Decorated], Decorated]:
+        """A decorator that turns the tool on for a page handler or a class; keywords are the tool's own."""
+        if args:
+            raise TypeError(f"tool {self._name}: got positional arguments {args!r}, wanted keywords only")
+        prefix = f"{self.namespace}.{self._name}."
+
+        def decorate(handler: Decorated) -> Decorated:
+            config = getattr(handler, "_cp_config", None)
+            if config is None:
+                config = handler._cp_config = {}  # type: ignore[attr-defined]
+            config[prefix + "on"] = True
+            config.update((prefix + name, value) for name, value in kwargs.items())
+            return handler
+
+        return decorate
+
+    def _merged_args(self, given: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The keywords of this request: `given`, and over it what the configuration says."""
+        settings = serving.request.toolmaps.get(self.namespace, {}).get(self._name, {})
+        merged = {**(given or {}), **settings}
+        merged.pop("on", None)
+        return merged
+
+    def _setup(self) -> None:
+        """Attach to the current request; called for each request for which the tool is on."""
+        self._attach(self.callable)
+
+    def _attach(self, callback: Callable[..., Any]) -> None:
+        settings = self._merged_args()
+        priority = settings.pop("priority", None)
+        if priority is None:
+            priority = getattr(self.callable, "priority", self._priority)
+        assert self._point is not None
+        serving.request.hooks.attach(self._point, callback, priority=priority, **settings)
+
+
+class HandlerTool(Tool):
+    """A tool that may answer by itself: when its callable gives true, the page handler is not called."""
+
+    def __init__(self, callable: Callable[..., Any], name: str | None = None) -> None:
+        super().__init__("before_handler", callable, name)
+
+    def handler(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        """The tool as a page handler, with these arguments; 404 when its callable gives false."""
+
+        def handle(*path: Any, **params: Any) -> Any:
+            if not self.callable(*args, **self._merged_args(kwargs)):
+                raise NotFound()
+            return serving.response.body
+
+        handle.exposed = True  # type: ignore[attr-defined]
+        return handle
+
+    def _setup(self) -> None:
+        self._attach(self._wrapper)
+
+    def _wrapper(self, **kwargs: Any) -> None:
+        if self.callable(**kwargs):
+            serving.request.handler = None
+
+
+class HandlerWrapperTool(Tool):
+    """Puts a function around the page handler: `newhandler(next_handler, *args, **kwargs)` gives the body."""
+
+    def __init__(
+        self,
+        newhandler: Callable[..., Any],
+        point: str = "before_handler",
+        name: str | None = None,
+        priority: float = 50,
+    ) -> None:
+        self.newhandler = newhandler
+        self._point = point
+        self._name = name
+        self._priority = priority
+        self.__doc__ = newhandler.__doc__
+        self.callable = self._wrap
+
+    def _wrap(self, *args: Any, **kwargs: Any) -> None:
+        inner = serving.request.handler
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            return self.newhandler(inner, *args, **kwargs)
+
+        serving.request.handler = wrapped
+
+
+class ErrorTool(Tool):
+    """Takes the place of `request.error_response`: answers errors that nobody expected."""
+
+    def __init__(self, callable: Callable[..., Any], name: str | None = None) -> None:
+        super().__init__(None, callable, name)
+
+    def _setup(self) -> None:
+        serving.request.error_response = self._wrapper
+
+    def _wrapper(self) -> None:
+        self.callable(**self._merged_args())
+
+
+def _names_of_arguments(callable: Callable[..., Any]) -> Iterator[str]:
+    """Of a tool's own: they can be looked at as the tool's attributes (all None), as help."""
+    try:
+        parameters = inspect.signature(callable).parameters.values()
+    except (TypeError, ValueError):
+        return
+    for parameter in parameters:
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            yield parameter.name
