@@ -6,15 +6,17 @@ Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
 from __future__ import annotations
 
 from .config import Config, SettingsError
-from .logs.logform import log_line
-from .logs.telling import tell
+from .logs.childlog import log_record
+from .logs.errorformat import log_line
 from .processes.adoption import Adoption
 from .processes.context import Application, Context, LoadError
 from .processes.messages import Message
 from .processes.states import ChildState
 from .scoreboard.lane import Lane
 from .scoreboard.latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
-from .scoreboard.scoreboard import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Cell, Line, MasterCell, Row, Scoreboard
+from .scoreboard.layout import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Cell, MasterCell
+from .scoreboard.row import Line, Row
+from .scoreboard.scoreboard import Scoreboard
 from .sidecars import Sidecar, SidecarContext
 from .supervisor import Status, Supervisor
 from .system.listeners import BindError
@@ -50,6 +52,6 @@ __all__ = [
     "bucket",
     "bucket_bounds",
     "log_line",
+    "log_record",
     "open_files",
-    "tell",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from .logs.logform import FORMS
+from .logs.errorformat import FORMS
 
 if TYPE_CHECKING:
     from .sidecars import Sidecar

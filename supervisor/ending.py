@@ -12,7 +12,7 @@ from enum import Enum
 from .processes.leftovers import Leftovers
 from .processes.states import Event
 from .resources import Resources
-from .scoreboard.scoreboard import MasterCell
+from .scoreboard.layout import MasterCell
 from .sidecars import Sidecars
 from .workers.fleet import Fleet
 from .workers.generation import Generation, Services

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .config import Config, SettingsError
+from .logs.accesslog import AccessLog
+from .logs.destination import Destination
 from .logs.errorlog import ErrorLog
-from .logs.recordlog import RecordLog
-from .logs.sink import Sink
 from .processes.context import Application
 from .system.identity import Identity
 from .system.listeners import (
@@ -57,8 +57,8 @@ class Basis:
 class _Logs:
     """Both logs, opened and not used yet."""
 
-    records: Sink | None
-    errors: Sink
+    records: Destination | None
+    errors: Destination
 
     @classmethod
     def of(cls, config: Config) -> _Logs:
@@ -67,7 +67,7 @@ class _Logs:
             errors = ErrorLog.open(config.error_log)
         try:
             with _naming("access_log", config.access_log):
-                return cls(RecordLog.open(config.access_log), errors)
+                return cls(AccessLog.open(config.access_log), errors)
         except BaseException:
             errors.close()
             raise
@@ -90,7 +90,7 @@ def _naming(setting: str, value: str) -> Iterator[None]:
 class Resources:
     """`errors` can be used before `acquire`; the rest after it."""
 
-    records: RecordLog
+    records: AccessLog
 
     def __init__(self, configure: Configure) -> None:
         self.errors = ErrorLog()
@@ -109,10 +109,10 @@ class Resources:
         `sockets` may go on with them."""
         config, application = self.read()
         with _naming("error_log", config.error_log):
-            sink = self.errors.open(config.error_log)
-        self.errors.use(config.error_log, sink, config.log_level, config.error_format)
+            destination = self.errors.open(config.error_log)
+        self.errors.use(config.error_log, destination, config.log_level, config.error_format)
         with _naming("access_log", config.access_log):
-            self.records = RecordLog(config.access_log, self.errors.say)
+            self.records = AccessLog(config.access_log, self.errors.say)
         self._records_open = True
         identity = Identity.of(config)
         if config.pidfile is not None:
@@ -233,10 +233,10 @@ class Resources:
 
     def adopt(self, kept: Mapping[str, Any], config: Config) -> None:
         """Take on what `keep` gave, `config` being in force."""
-        sink = self.errors.open(config.error_log)
-        self.errors.use(config.error_log, sink, config.log_level, config.error_format)
+        destination = self.errors.open(config.error_log)
+        self.errors.use(config.error_log, destination, config.log_level, config.error_format)
         self.errors.adopt(kept["errors"])
-        self.records = RecordLog(config.access_log, self.errors.say)
+        self.records = AccessLog(config.access_log, self.errors.say)
         self.records.bytes, self.records.stalls = kept["records"]
         self._records_open = True
         self.listeners = [Listener.adopt(each) for each in kept["listeners"]]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from .eventloop import Timer
-from .logs.telling import tell
+from .logs.childlog import log_record
 from .processes.backoff import Backoff
 from .processes.causes import describe
 from .processes.child import Child
@@ -173,7 +173,7 @@ class _Process:
             try:
                 sidecar.run(context)
             except BaseException:
-                tell("critical", f"{sidecar.title} failed", exception=traceback.format_exc().rstrip())
+                log_record("critical", f"{sidecar.title} failed", exception=traceback.format_exc().rstrip())
                 os._exit(1)
             os._exit(0)
 

@@ -24,21 +24,22 @@ from .ending import Ending, Stage
 from .eventloop import EventLoop
 from .events import Events
 from .logs.drainer import Drainer
-from .logs.streams import have_standard_streams
+from .logs.stdio import ensure_standard_streams
 from .processes.adoption import Adoption
 from .processes.child import Children
 from .processes.leftovers import Leftovers, children_of
 from .processes.stacks import Stacks
 from .resources import Basis, Configure, Resources
-from .scoreboard.scoreboard import MasterCell, Scoreboard
+from .scoreboard.layout import MasterCell
+from .scoreboard.scoreboard import Scoreboard
 from .sidecars import Sidecars
 from .system.kernel import become_subreaper
 from .system.listeners import BindError, Listener
 from .system.notify import Notify
 from .system.openfiles import raise_open_files
 from .upgrade.handoff import HELD_SIGNALS, predecessor
-from .upgrade.preflight import Program, prove, proving
-from .upgrade.state import take_up
+from .upgrade.preflight import Program, is_preflight, run_preflight
+from .upgrade.state import restore_state
 from .upgrade.upgrade import Upgrade
 from .workers.firstload import FirstLoad
 from .workers.fleet import Fleet, Worker, capacity, rows_for
@@ -65,11 +66,7 @@ class Supervisor:
     """`configure` gives settings and application, at the start and at reloads; what it raises is why not."""
 
     def __init__(
-        self,
-        configure: Configure,
-        *,
-        program: Sequence[str] | None = None,
-        keeps: Mapping[str, int] | None = None,
+        self, configure: Configure, *, program: Sequence[str] | None = None, keeps: Mapping[str, int] | None = None
     ) -> None:
         """program: the command line, as sys.orig_argv has it, that this process can be replaced with in an upgrade;
         keeps: descriptors that the new program then finds by these names, with `kept_descriptor`."""
@@ -107,10 +104,10 @@ class Supervisor:
         shut for every process unless they are `theirs`: the caller may go on with them. A byte read from `stop_fd` is
         as a TERM; its end means that whoever started us is gone, and stops gracefully too.
         """
-        if proving():
-            prove(self._configure, self.program is not None and stop_fd is None)
+        if is_preflight():
+            run_preflight(self._configure, self.program is not None and stop_fd is None)
         kept = predecessor(to_succeed=True)
-        have_standard_streams()
+        ensure_standard_streams()
         self._stop_fd = stop_fd
         self.resources = Resources(self._configure)
         self._errors = self.resources.errors
@@ -120,7 +117,7 @@ class Supervisor:
             if kept is None:
                 self._start(self.resources.acquire(listeners, theirs=theirs))
             else:
-                take_up(self, kept)
+                restore_state(self, kept)
             self._loop.run()
             self.drainer.drain_last()
             self._errors.say("info", "stopped")

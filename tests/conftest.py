@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.server import Server
-from webpy import repeats, sharing, state
+from webpy import logthrottle, singleworker, statedir
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT_S = 60.0  # of one test with its fixtures, unless it carries @pytest.mark.timeout(seconds)
@@ -113,10 +113,10 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     """Each test as in a process of its own, with a home of its own for what webpy keeps: what others logged is logged
     again, and their stores in memory are gone."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"))
-    state._noted.clear()
-    repeats._said.clear()
-    sharing._things.clear()
-    sharing.serve_with(1)
+    statedir._private.clear()
+    logthrottle._logged.clear()
+    singleworker._registered.clear()
+    singleworker.set_worker_count(1)
 
 
 @pytest.fixture

@@ -58,10 +58,10 @@ LAYERS: list[tuple[str, set[str]]] = [
         "framework",
         {
             "webpy.framework",
-            "webpy.repeats",
+            "webpy.logthrottle",
             "webpy.response",
-            "webpy.sharing",
-            "webpy.state",
+            "webpy.singleworker",
+            "webpy.statedir",
         },
     ),
     ("protocol", {"webpy.protocol"}),

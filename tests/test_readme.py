@@ -40,7 +40,7 @@ def test_settings_table_is_the_code_s() -> None:
     assert sorted(rows) == sorted(ready)
     for flag, default in rows.items():
         option = ready[flag]
-        shown = "" if option.default is None else option.kind.show(option.default)
+        shown = "" if option.default is None else option.type.show(option.default)
         if isinstance(shown, bool):
             shown = "on" if shown else "off"
         shown = shown[0] if isinstance(shown, list) else str(shown)

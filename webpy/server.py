@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
-from . import state
+from . import statedir
 from .framework.atomic import ResourceLocks
 from .framework.errors import HTTPErrorHandler
 from .framework.routes import compile_routes
@@ -135,9 +135,9 @@ def _prepare_state(config: Config) -> None:
     """Make what workers that become another user keep theirs in, while this process (the master) may still do so."""
     identity = Identity.of(config)
     if identity.uid is not None and os.geteuid() == 0 and identity.uid != 0:
-        state.beside(config.pidfile)
+        statedir.set_pidfile(config.pidfile)
         with contextlib.suppress(OSError):  # a store that wants it says so, and what was tried, as it is loaded
-            state.prepare_for(identity.uid, identity.gid, config.chdir)
+            statedir.prepare_for_user(identity.uid, identity.gid, config.chdir)
 
 
 def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .settings import Resolved, SettingsError
-from .supervisor import Message, Sidecar, SidecarContext, tell
+from .supervisor import Message, Sidecar, SidecarContext, log_record
 
 if TYPE_CHECKING:
     from watchfiles import Change
@@ -115,5 +115,5 @@ class _Watcher:
                 continue
             names = sorted({os.path.relpath(path) for _, path in changes})
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            tell("info", f"changed: {', '.join(names[:_SHOWN])}{more}")
+            log_record("info", f"changed: {', '.join(names[:_SHOWN])}{more}")
             client.ask("reload", wait=True)  # changes meanwhile are one more reload after it

@@ -1,6 +1,6 @@
-"""The control interface: a unix socket by which a master is commanded, and asked what it knows.
+"""The control interface: a unix socket on which a master takes commands and reports its status.
 
-`server`, `conversation`, `commands` and `status` run in the master; `client` anywhere else; `socketfile` in both.
+`server`, `conversation`, `commands` and `status` run in the master, `client` in other processes, `socketfile` in both.
 """
 
 from __future__ import annotations

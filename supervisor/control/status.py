@@ -42,8 +42,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..ending import Stage
 from ..scoreboard.latency import BUCKETS, CLASSES
-from ..scoreboard.scoreboard import LINE_BYTES, Cell, MasterCell, Row
-from ..scoreboard.untrusted import counts, moment
+from ..scoreboard.layout import LINE_BYTES, Cell, MasterCell
+from ..scoreboard.row import Row
+from ..scoreboard.untrusted import counts, past_time
 from ..workers.fleet import Worker
 from ..workers.reload import Phase
 
@@ -161,7 +162,7 @@ def _worker(worker: Worker, now_s: float) -> dict[str, Any]:
     on_threads = [each for each in running if each["thread"]]
     threads = min(max(row.count(Cell.THREADS), len(on_threads)), len(row.lines))
     lights = [_SLOW if slow_s and each["seconds"] >= slow_s else _BUSY for each in on_threads]
-    heartbeat_s = moment(row.cells[Cell.HEARTBEAT_NS] / 1e9)
+    heartbeat_s = past_time(row.cells[Cell.HEARTBEAT_NS] / 1e9)
     return {
         "slot": worker.slot.index,
         "generation": worker.generation.number,

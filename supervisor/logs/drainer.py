@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..eventloop import EventLoop, Timer
-from ..scoreboard.scoreboard import Cell, MasterCell, Row, Scoreboard
-from .losses import Losses
-from .recordlog import Drained, RecordLog
+from ..scoreboard.layout import Cell, MasterCell
+from ..scoreboard.row import Row
+from ..scoreboard.scoreboard import Scoreboard
+from .accesslog import AccessLog, DrainOutcome
+from .dropreport import DropReport
 
 __all__ = ["Drainer"]
 
@@ -35,7 +37,7 @@ class Drainer:
         self,
         loop: EventLoop,
         scoreboard: Scoreboard,
-        log: RecordLog,
+        log: AccessLog,
         rows: Callable[[], Iterable[Row]],
         left_behind: Callable[[], Iterable[bytes]],
         report: Callable[[str, str], None],
@@ -46,37 +48,37 @@ class Drainer:
         self._log = log
         self._rows = rows
         self._left_behind = left_behind
-        self._losses = Losses(loop, self.dropped, report)
+        self._losses = DropReport(loop, self.dropped, report)
         self._timer: Timer | None = None
         self._watched = -1
         self._stuck = False  # whether trying again before the target takes more is in vain
         loop.watch(scoreboard.doorbell_reader, self._rung)
         self.drain()
 
-    def drain(self, *, last_look: bool = False) -> Drained:
+    def drain(self, *, last_look: bool = False) -> DrainOutcome:
         """Drain now, and go on in the rhythm that its outcome asks for."""
         self._unschedule()
         outcome = self._log.drain(self._rows())
-        if self._add_left_behind() and outcome in (Drained.IDLE, Drained.WROTE):
+        if self._add_left_behind() and outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE):
             outcome = self._log.drain(())
         self._scoreboard.master[MasterCell.LOG_BYTES] = self._log.bytes
         self._scoreboard.master[MasterCell.LOG_STALLS] = self._log.stalls
-        self._scoreboard.asleep[0] = 1 if outcome is Drained.IDLE else 0
-        self._stuck = outcome in (Drained.BLOCKED, Drained.FAILED)
+        self._scoreboard.asleep[0] = 1 if outcome is DrainOutcome.IDLE else 0
+        self._stuck = outcome in (DrainOutcome.BLOCKED, DrainOutcome.FAILED)
         self._losses.look(works=not self._stuck)
-        sink = self._log.sink
-        if outcome is Drained.WROTE:
+        destination = self._log.destination
+        if outcome is DrainOutcome.WROTE:
             self._timer = self._loop.after(BUSY_S, self._again)
-        elif outcome is Drained.FAILED:
+        elif outcome is DrainOutcome.FAILED:
             self._timer = self._loop.after(FAILED_S, self._again)
-        elif outcome is Drained.IDLE:
+        elif outcome is DrainOutcome.IDLE:
             if not last_look:
                 self._timer = self._loop.after(LAST_LOOK_S, self._look_again)
-        elif sink is not None and sink.can_be_watched:
-            self._watched = sink.fd
+        elif destination is not None and destination.can_be_watched:
+            self._watched = destination.fd
             self._timer = self._loop.after(FAILED_S, self._again)  # to see what is dropped meanwhile
             try:
-                self._loop.watch(sink.fd, self._again, write=True)
+                self._loop.watch(destination.fd, self._again, write=True)
             except (OSError, ValueError, KeyError):  # /dev/null and its like cannot be
                 self._watched = -1
                 self._timer.cancel()
@@ -90,7 +92,7 @@ class Drainer:
         second is given up, and the number of lines that were lost is said."""
         end_s = time.monotonic() + _LAST_S
         moved_s, left = time.monotonic(), -1
-        while self.drain() is not Drained.IDLE and self.pending_bytes():
+        while self.drain() is not DrainOutcome.IDLE and self.pending_bytes():
             now_s = time.monotonic()
             if self.pending_bytes() != left:
                 moved_s, left = now_s, self.pending_bytes()

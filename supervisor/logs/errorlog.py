@@ -2,7 +2,7 @@
 
 Owns the file. With a PATH every child's descriptor 2 is the write end of a pipe that the master copies into
 the file in whole lines, so nobody else holds the file and it can be rotated; with "-" the children keep the
-standard error they have. Records of children (`telling`) come as messages on a socket, one each. Knows nothing
+standard error they have. Records of children (`childlog`) come as messages on a socket, one each. Knows nothing
 of what a line is about. Runs in the master.
 """
 
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import LEVELS
 from ..eventloop import EventLoop, Timer
-from .logform import Record
-from .sink import Sink
+from .destination import Destination
+from .errorformat import Record
 
 if TYPE_CHECKING:
     from ..upgrade.handoff import Handoff
@@ -40,11 +40,11 @@ class ErrorLog:
     """`target` is PATH or "-", `level` the least that is written. OSError when it cannot be opened."""
 
     def __init__(self, target: str = "-", level: str = "info") -> None:
-        self._sink = _open(target)
+        self._destination = _open(target)
         self._target = target
         self._least = LEVELS.index(level)
         self.form = "text"
-        """That of the records: see `logform`."""
+        """That of the records: see `errorformat`."""
         self._records: tuple[socket.socket, socket.socket] | None = None
         self._unwritten = b""
         self._dropped = 0
@@ -87,7 +87,7 @@ class ErrorLog:
         return -1 if target == "-" else self._ensure_pipe()
 
     def records_fd(self) -> int:
-        """Give what a child is to send its records to (`telling.begin`), a copy of its own."""
+        """Give what a child is to send its records to (`childlog.connect`), a copy of its own."""
         if self._records is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, _RECORD_SOCKET)
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
@@ -155,7 +155,7 @@ class ErrorLog:
     def _flush(self) -> None:
         try:
             while self._unwritten:
-                written = self._sink.write([memoryview(self._unwritten)])
+                written = self._destination.write([memoryview(self._unwritten)])
                 if not written:
                     return
                 self._unwritten = self._unwritten[written:]
@@ -171,14 +171,14 @@ class ErrorLog:
         self.use(self._target, self.open(self._target))
 
     @staticmethod
-    def open(target: str) -> Sink:
+    def open(target: str) -> Destination:
         """Open what `target` names, for `use`; OSError when it cannot be."""
         return _open(target)
 
-    def use(self, target: str, sink: Sink, level: str | None = None, form: str | None = None) -> None:
-        """Write to `sink`, which `open` gave for `target`, from now on, from this level up, and in this form."""
-        self._sink.close()
-        self._sink = sink
+    def use(self, target: str, destination: Destination, level: str | None = None, form: str | None = None) -> None:
+        """Write to `destination`, which `open` gave for `target`, from now on, from this level up, and in this form."""
+        self._destination.close()
+        self._destination = destination
         self._target = target
         if level is not None:
             self._least = LEVELS.index(level)
@@ -232,7 +232,7 @@ class ErrorLog:
         while self._unwritten and time.monotonic() < give_up_s:
             time.sleep(0.01)
             self._flush()
-        self._sink.close()
+        self._destination.close()
 
     def abandon(self) -> None:
         """Close the descriptors (in a forked child that has its descriptor 2 already)."""
@@ -242,8 +242,8 @@ class ErrorLog:
         if self._records is not None:
             for end in self._records:
                 end.close()
-        self._sink.close()
+        self._destination.close()
 
 
-def _open(target: str) -> Sink:
-    return Sink(target, _STANDARD_ERROR)
+def _open(target: str) -> Destination:
+    return Destination(target, _STANDARD_ERROR)

@@ -10,7 +10,8 @@ import signal
 import socket
 from typing import Protocol
 
-from ..scoreboard.scoreboard import Row, Scoreboard
+from ..scoreboard.row import Row
+from ..scoreboard.scoreboard import Scoreboard
 from .adoption import Adoption
 from .forking import MASTER_SIGNALS, leave_to_master
 from .messages import Message, receive, send

@@ -23,8 +23,8 @@ from typing import NoReturn
 
 import setproctitle
 
-from ..logs.outlet import guard_standard_streams
-from ..logs.telling import begin
+from ..logs.childlog import connect
+from ..logs.stdio import guard_standard_streams
 from ..system.kernel import die_with_parent
 
 __all__ = ["MASTER_SIGNALS", "Birth", "become_child_of", "fork", "leave_to_master"]
@@ -88,7 +88,7 @@ class Birth:
     abandon: Callable[[], None]
     """Closes what is the master's alone."""
     records_fd: int = -1
-    """Where its records for the error log go, see `telling`."""
+    """Where its records for the error log go, see `childlog`."""
     error_format: str = "text"
 
     def settle(self) -> None:
@@ -105,7 +105,7 @@ class Birth:
         if self.stderr_fd >= 0:
             os.dup2(self.stderr_fd, 2)
         records_fd = os.dup(self.records_fd) if self.records_fd >= 0 else -1
-        begin(records_fd, self.error_format, self.title.partition(": ")[2])
+        connect(records_fd, self.error_format, self.title.partition(": ")[2])
         guard_standard_streams()
         self.abandon()
         setproctitle.setproctitle(self.title)

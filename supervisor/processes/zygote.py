@@ -22,7 +22,7 @@ from typing import NoReturn
 import setproctitle
 
 from ..config import Config
-from ..logs.telling import play, tell
+from ..logs.childlog import log_record, set_role
 from ..scoreboard.scoreboard import Scoreboard
 from ..system.identity import Identity
 from .adoption import Adoption
@@ -73,7 +73,7 @@ class Zygote:
             here = threading.current_thread()
             names = ", ".join(thread.name for thread in threading.enumerate() if thread is not here)
             text = f"loading the application started threads, which no worker will have: {names}"
-            tell("warning", text)
+            log_record("warning", text)
         gc.collect()
         gc.freeze()
         _flush()
@@ -92,7 +92,7 @@ class Zygote:
 
     def _fork(self, order: Packet) -> None:
         if order.descriptor < 0:
-            tell("error", "cannot fork a worker: too many open files to take its channel")
+            log_record("error", "cannot fork a worker: too many open files to take its channel")
             return
         try:
             pid = os.fork()
@@ -100,7 +100,7 @@ class Zygote:
                 self._between(order)
             os.waitpid(pid, 0)
         except OSError as error:
-            tell("error", f"cannot fork a worker: {error.strerror}")
+            log_record("error", f"cannot fork a worker: {error.strerror}")
         finally:
             os.close(order.descriptor)
 
@@ -112,7 +112,7 @@ class Zygote:
                 self._work(order, between)
             status = 0
         except OSError as error:
-            tell("error", f"cannot fork a worker: {error.strerror}")
+            log_record("error", f"cannot fork a worker: {error.strerror}")
         finally:
             os._exit(status)
 
@@ -131,7 +131,7 @@ class Zygote:
             self.channel.close()
             row, slot = divmod(order.number, 1 << 32)
             setproctitle.setproctitle(f"{self.config.name}: worker {slot} gen {self.generation}")
-            play(f"worker {slot} gen {self.generation}")
+            set_role(f"worker {slot} gen {self.generation}")
             place = self.scoreboard.rows[row]
             waits = self.config.log_full == "wait"
             means = (self.scoreboard, self.listeners, channel, self.adoption)
@@ -142,7 +142,7 @@ class Zygote:
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
         except BaseException:
-            tell("critical", "the worker failed", exception=traceback.format_exc().rstrip())
+            log_record("critical", "the worker failed", exception=traceback.format_exc().rstrip())
         finally:
             with contextlib.suppress(BaseException):
                 atexit._run_exitfuncs()

@@ -1,7 +1,8 @@
 """The scoreboard: shared memory in which every process of the tree says how it is doing; it outlives its writers.
 
-`scoreboard` holds the layout (slots, totals, the doorbell), `lane` the rings of log records, `latency` the histograms,
-`running` the work under way, `untrusted` the bounds of what is believed. Knows nothing of processes.
+`scoreboard` owns the mapping, the totals and the doorbell, `row` one process's part, `layout` the cells, `lane` the
+rings of log records, `latency` the histograms, `work` what a worker is doing, `untrusted` the checks of what workers
+wrote. Knows nothing of processes.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """One lane of the scoreboard: a ring of log records and the counters that go with them, with one writer at a time.
 
-Owns the layout of a lane and both ends of its ring: a worker writes, the master takes out. A record is bytes
-that end in a newline and hold no NUL; this module must not know what it says. The writer copies a record into
-the ring and then moves the head past it, so what a killed worker leaves behind is always whole records. A
-record that finds no room is dropped and counted, or the writer waits for room, as it was attached.
+Owns the layout of a lane and both ends of its ring: a worker writes records, the master reads them out. A record is
+bytes that end in a newline and hold no NUL; this module does not know what it says. The writer copies a record into the
+ring and then moves the head past it, so a killed worker leaves only whole records behind. A record that finds no room
+is dropped and counted, or its writer waits for room, as chosen in `attach`.
 
-The master takes out the whole run between tail and head with one write, without looking at records. On x86
-stores become visible in the order they were made, so a head never shows before its record. Elsewhere the
-reader verifies: it clears what it has taken out before it gives the room back, so a byte that is not there
-yet reads as NUL, and a run is cut at the last newline before the first NUL. That costs the writer nothing.
+The master writes out everything between tail and head at once, without looking at single records. On x86 stores become
+visible in the order they were made, so the head never moves before its record is there. On other processors the reader
+verifies: it fills what it has read with NULs before it gives the room back, so a byte that is not visible yet reads as
+NUL, and the reader stops at the last newline before the first NUL. That costs the writer nothing.
 """
 
 from __future__ import annotations
@@ -17,48 +17,46 @@ import platform
 import select
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from .latency import BUCKETS, CLASSES
 from .untrusted import count
-
-if TYPE_CHECKING:
-    from .scoreboard import Scoreboard
 
 __all__ = ["Lane", "lane_bytes"]
 
 STORES_ARE_ORDERED = platform.machine().lower() in ("x86_64", "amd64", "i686", "i386")
 
-_HEAD, _WAITS, _WAITING, _DROPPED = 0, 1, 2, 3  # cells that the writer writes
+_HEAD, _WAITS, _WAITING, _DROPPED = 0, 1, 2, 3  # cells that the worker writes
 _TAIL = 8  # the master's, in a cache line of its own
 _HEADER_CELLS = 16
 _WAIT_MS = 1
 _NEWLINE = ord("\n")
-_MOST_HEAD = 1 << 62  # bytes: of a head that a writer can go on from
+_MAX_HEAD = 1 << 62  # bytes; no writer gets that far
 
 
 def lane_bytes() -> int:
-    """Give the bytes of the scoreboard that a lane takes beside its ring."""
+    """Return the bytes that a lane takes in the scoreboard beside its ring."""
     return 8 * (_HEADER_CELLS + CLASSES * BUCKETS)
 
 
 class Lane:
-    """A ring of records and latency counters, for one writer (a worker's thread) and one reader (the master).
+    """A ring of records and latency counters, for one writer (a thread of a worker) and one reader (the master).
 
-    `write` is made anew by `attach`, so whoever keeps it in a local name takes it after attaching.
+    `header` and `ring` are the lane's parts of the mapping; `doorbell` wakes the master. `attach` replaces `write`:
+    take it into a local name only afterwards.
     """
 
-    __slots__ = ("_barrier", "_cells", "_channel", "_ordered", "_ring", "_scoreboard", "_waits", "latency", "write")
+    __slots__ = ("_barrier", "_cells", "_channel", "_ordered", "_ring", "_ring_doorbell", "_waits", "latency", "write")
 
     write: Callable[[bytes], None]
-    """Put one record (bytes ending in a newline) into the ring; see `attach`. One larger than the ring is dropped."""
+    """Copy one record (bytes that end in a newline) into the ring; see `attach`. One larger than the ring is
+    dropped."""
 
     latency: memoryview[int]
     """CLASSES x BUCKETS counters: `latency[class * BUCKETS + bucket(us)] += 1`."""
 
-    def __init__(self, scoreboard: Scoreboard, header: memoryview[int], ring: memoryview[int]) -> None:
+    def __init__(self, header: memoryview[int], ring: memoryview[int], doorbell: Callable[[], None]) -> None:
         cells = header.cast("Q")
-        self._scoreboard = scoreboard
+        self._ring_doorbell = doorbell
         self._cells = cells[:_HEADER_CELLS]
         self.latency = cells[_HEADER_CELLS:]
         self._ring = ring
@@ -70,31 +68,31 @@ class Lane:
     # -- the writer: a worker --------------------------------------------------------------------------------
 
     def attach(self, channel: int | None = None, *, waits: bool = False) -> None:
-        """Become the lane's writer (in the worker, once, before its first record).
+        """Become the lane's writer (called once, in the worker, before its first record).
 
-        waits: wait while the ring is full; otherwise a record that finds no room is dropped and counted.
-        With `channel`, a descriptor whose other end the master holds, a writer that waits for room stops
-        waiting when the master has died; the records are then lost, as nobody is left to take them.
+        With `waits` the writer waits while the ring is full; otherwise a record that finds no room is dropped and
+        counted. `channel` is a descriptor whose other end the master holds: a writer that waits for room stops waiting
+        when the master has died, and the record is lost, as no process is left to write it out.
         """
         self._channel = channel
         self._waits = waits
         self.write = self._writer()
 
     def _writer(self) -> Callable[[bytes], None]:
-        # a closure over local numbers: 0.16 µs for 120 bytes on CPython 3.11, half of what attributes take
+        # a closure over local numbers takes 0.16 µs for 120 bytes on CPython 3.11, half of what attributes take
         ring = self._ring
         head = self._cells[_HEAD:]
         tail = self._cells[_TAIL:]
         size = len(ring)
         lap = head[0] // size * size  # the head is lap + at; it counts bytes since the scoreboard was made
         at = head[0] - lap
-        limit = at  # room is known up to here: none yet
+        limit = at  # there is room up to here, as far as is known: none yet
         half = size if self._waits else size // 2 + 1
 
         def write_after_asking_for_room(record: bytes) -> None:
             nonlocal lap, at, limit
             length = len(record)
-            if length > size:  # no waiting makes room for it
+            if length > size:  # waiting would make no room for it
                 self._cells[_DROPPED] += 1
                 return
             if lap + at + length - tail[0] > size and not self._find_room(lap + at + length - size):
@@ -111,7 +109,7 @@ class Lane:
             head[0] = lap + at
             limit = min(tail[0] + size - lap, size, at + half)
             if lap + at - tail[0] >= half:
-                self._scoreboard.ring()  # the master is to take something out before records find no room
+                self._ring_doorbell()  # before records find no room
 
         def write(record: bytes) -> None:
             nonlocal at
@@ -126,18 +124,21 @@ class Lane:
         return write
 
     def _find_room(self, wanted_tail: int) -> bool:
-        """Return whether the master has taken out everything before `wanted_tail`. A lane that waits waits for it, and
-        gives up when the master has died; another counts the record as dropped."""
+        """Return True if the master has read out everything before `wanted_tail`.
+
+        A lane that waits blocks until it has, and returns False if the master has died. Another lane counts the record
+        as dropped and returns False.
+        """
         if not self._waits:
             self._cells[_DROPPED] += 1
             return False
         self._cells[_WAITS] += 1
         poll = select.poll()
         if self._channel is not None:
-            poll.register(self._channel, 0)  # only the end of the connection is reported
+            poll.register(self._channel, 0)  # reports only that the other end was closed
         self._cells[_WAITING] = 1
         while self._cells[_TAIL] < wanted_tail:
-            self._scoreboard.ring()  # awake or not: nobody is to wait out the master's rhythm
+            self._ring_doorbell()  # asleep or not: the writer must not wait for the master's next drain
             if poll.poll(_WAIT_MS):
                 return False
         self._cells[_WAITING] = 0
@@ -152,13 +153,13 @@ class Lane:
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes that wait in the ring to be taken out; 0 while the ring's head or tail cannot be true (`mend`)."""
+        """Bytes that wait in the ring to be written out; 0 while head and tail contradict each other (`repair`)."""
         waiting: int = self._cells[_HEAD] - self._cells[_TAIL]
         return waiting if 0 <= waiting <= len(self._ring) else 0
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether the writer waits for room, and there is none as the log cannot be written."""
+        """Whether the writer waits for room while records wait in the ring: the log cannot be written."""
         return bool(self._cells[_WAITING] and self.pending_bytes)
 
     @property
@@ -166,15 +167,18 @@ class Lane:
         """How often a writer found the ring full and waited, since the row was last cleared."""
         return count(self._cells[_WAITS])
 
-    def mend(self) -> bool:
-        """Skip all that is in the ring if its head or tail cannot be true, so that what is written next is taken out
-        again; True if it was so. Somebody has written over them, and what waited cannot be told from what did not."""
+    def repair(self) -> bool:
+        """Empty the ring if its head and tail contradict each other, so that records written later come out again.
+
+        Returns True if it was damaged: some process has written over it, and what waited in it is lost. Called in the
+        master.
+        """
         head, tail = self._cells[_HEAD], self._cells[_TAIL]
         size = len(self._ring)
-        possible = 0 <= head - tail <= size and head < _MOST_HEAD
+        possible = 0 <= head - tail <= size and head < _MAX_HEAD
         if possible and (head == tail or not self._ordered or self._ring[(head - 1) % size] == _NEWLINE):
             return False
-        if head >= _MOST_HEAD:  # no writer gets that far, and the next could not go on from there
+        if head >= _MAX_HEAD:  # the next writer could not go on from there
             head = self._cells[_HEAD] = 0
         if not self._ordered:
             self._ring[:] = bytes(size)
@@ -188,17 +192,17 @@ class Lane:
         """How many records found no room and were dropped, since the row was last cleared."""
         return count(self._cells[_DROPPED])
 
-    def give_up(self) -> int:
-        """Drop what waits in the ring; give the number of records (in the master, when the writer is dead)."""
-        self.mend()
+    def discard_pending(self) -> int:
+        """Drop what waits in the ring; return the number of records (in the master, when the writer is dead)."""
+        self.repair()
         views = self.pending()
         self._cells[_TAIL] = self._cells[_HEAD]
         return sum(bytes(view).count(b"\n") for view in views)
 
     def pending(self) -> list[memoryview[int]]:
-        """Give what waits in the ring, in order, as at most two views of the mapping.
+        """Return what waits in the ring, in order, as at most two views of the mapping (in the master).
 
-        The end of the last view is the end of a record. Call `advance` with the bytes that were taken.
+        The end of the last view is the end of a record. Call `advance` with the number of bytes written out.
         """
         waiting = self.pending_bytes
         if not waiting:
@@ -210,8 +214,8 @@ class Lane:
         return views if self._ordered else _verified(views)
 
     def advance(self, taken_bytes: int) -> None:
-        """Give `taken_bytes` of what `pending` showed back to the writer."""
-        tail = self._cells[_TAIL] % _MOST_HEAD
+        """Give the room of the first `taken_bytes` of what `pending` returned back to the writer (in the master)."""
+        tail = self._cells[_TAIL] % _MAX_HEAD
         if not self._ordered:
             self._clear(tail % len(self._ring), taken_bytes)
         self._cells[_TAIL] = tail + taken_bytes
@@ -220,17 +224,18 @@ class Lane:
         first = min(length, len(self._ring) - start)
         self._ring[start : start + first] = bytes(first)
         self._ring[: length - first] = bytes(length - first)
-        with self._barrier:  # the zeros must be seen before the tail that frees the room
+        with self._barrier:  # the zeros must be visible before the tail that frees the room
             pass
 
     def reset(self) -> None:
         """Clear the counters for the row's next process (in the master, when the ring is empty)."""
-        self.mend()
+        self.repair()
         self._cells[_WAITS] = self._cells[_WAITING] = self._cells[_DROPPED] = 0
         self.latency[:] = memoryview(bytes(self.latency.nbytes)).cast("Q")
 
 
 def _verified(views: list[memoryview[int]]) -> list[memoryview[int]]:
+    """Return the part of `views` that is visible already: whole records before the first NUL."""
     run = b"".join(views)
     hole = run.find(0)
     if hole < 0:

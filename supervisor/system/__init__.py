@@ -2,3 +2,7 @@
 
 Knows nothing of generations and workers; most of it runs in the master only.
 """
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config import SettingsError
-from ..logs.links import Place, reach
+from ..logs.safepath import SafePath, resolve_path
 
 if TYPE_CHECKING:
     from ..upgrade.handoff import Handoff
@@ -46,7 +46,7 @@ class PidFile:
         """Write this process's pid, and hold the file's lock; SettingsError when another master holds it, or it cannot
         be written."""
         try:
-            with reach(self._path, follow=False) as place:
+            with resolve_path(self._path, follow=False) as place:
                 for left in reversed(range(_TRIES)):  # others may be starting too
                     if self._replaced(place, patient=left > 0):
                         return
@@ -56,7 +56,7 @@ class PidFile:
             raise SettingsError(f"pidfile is {self._path!r}: cannot be written, {wanted}") from error
         raise SettingsError(f"pidfile is {self._path!r}: others are writing it")
 
-    def _replaced(self, place: Place, *, patient: bool) -> bool:
+    def _replaced(self, place: SafePath, *, patient: bool) -> bool:
         """Put a file of our own in place of what is there, if that is nobody's; False if it changed meanwhile, or
         `patient`, somebody may be doing the same: who only reads the file can lock it too, and must not be in the
         way."""
@@ -90,7 +90,7 @@ class PidFile:
             if there >= 0:
                 os.close(there)
 
-    def _open_if_there(self, place: Place) -> int:
+    def _open_if_there(self, place: SafePath) -> int:
         try:
             fd = os.open(place.name, _READ, dir_fd=place.folder)
         except FileNotFoundError:
@@ -100,7 +100,7 @@ class PidFile:
             raise SettingsError(f"pidfile is {self._path!r}: what is there is no regular file")
         return fd
 
-    def _put(self, place: Place, temporary: str, replaces: bool) -> bool:
+    def _put(self, place: SafePath, temporary: str, replaces: bool) -> bool:
         """Give the new file its name; False if somebody else has just made one of that name."""
         if not replaces:
             try:
@@ -118,7 +118,7 @@ class PidFile:
         """Remove the file if it is still the one that was written, and let go of it."""
         if self._fd < 0:
             return
-        with contextlib.suppress(OSError), reach(self._path, follow=False) as place:
+        with contextlib.suppress(OSError), resolve_path(self._path, follow=False) as place:
             if _is(place, self._fd):
                 os.unlink(place.name, dir_fd=place.folder)
         self.abandon()
@@ -155,7 +155,7 @@ def _lock(fd: int) -> bool:
     return True
 
 
-def _is(place: Place, fd: int) -> bool:
+def _is(place: SafePath, fd: int) -> bool:
     """Whether that is the file of this name."""
     try:
         there, ours = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False), os.fstat(fd)

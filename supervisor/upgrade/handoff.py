@@ -18,7 +18,7 @@ from typing import Any
 
 from ..processes.forking import MASTER_SIGNALS
 from ..processes.messages import Message
-from ..scoreboard.scoreboard import Cell, MasterCell, layout
+from ..scoreboard.layout import Cell, MasterCell, layout
 
 __all__ = ["HELD_SIGNALS", "STATE_VARIABLE", "Handoff", "kept_descriptor", "predecessor", "terms"]
 

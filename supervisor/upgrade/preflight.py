@@ -2,7 +2,8 @@
 
 Owns both ends: the child that is started with the very same command line, and what that child does in place of
 serving: read the settings, take on the identity, load the application, and say whether it could take over. Binds
-nothing, and writes no log. `Preflight` is used by `upgrade`, in the master; `prove` by the supervisor of that child.
+nothing, and writes no log. `Preflight` is used by `upgrade`, in the master; `run_preflight` by
+the supervisor of that child.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from ..system.identity import Identity
 from ..system.kernel import die_with_parent
 from .handoff import terms
 
-__all__ = ["PROVE_VARIABLE", "Preflight", "Program", "prove", "proving"]
+__all__ = ["PREFLIGHT_VARIABLE", "Preflight", "Program", "is_preflight", "run_preflight"]
 
-PROVE_VARIABLE = "SUPERVISOR_PROVE"
+PREFLIGHT_VARIABLE = "SUPERVISOR_PROVE"
 
 _TOLD_BYTES = 1 << 16
 _READ_BYTES = 1 << 16
@@ -139,7 +140,7 @@ def _nobody(_failure: str) -> None:
 
 def _start(program: Program, channel: socket.socket, output: int) -> int:
     """Fork, and have the child run the program (in the master); its output goes to `output`."""
-    environment = {**os.environ, PROVE_VARIABLE: f"{channel.fileno()}:{terms()}"}
+    environment = {**os.environ, PREFLIGHT_VARIABLE: f"{channel.fileno()}:{terms()}"}
     master_pid = os.getpid()
 
     def live() -> NoReturn:
@@ -167,17 +168,17 @@ def _start(program: Program, channel: socket.socket, output: int) -> int:
 # -- in the child --------------------------------------------------------------------------------------------
 
 
-def proving() -> bool:
+def is_preflight() -> bool:
     """Whether this process is to prove its program and not to serve."""
-    return PROVE_VARIABLE in os.environ
+    return PREFLIGHT_VARIABLE in os.environ
 
 
-def prove(configure: Configure, can_succeed: bool) -> NoReturn:
-    """Do everything that comes before the first worker, tell the master how it went, and exit (where `proving`).
+def run_preflight(configure: Configure, can_succeed: bool) -> NoReturn:
+    """Do everything that comes before the first worker, tell the master how it went, and exit (where `is_preflight`).
 
     `can_succeed` is whether this program makes its own process the master, as the one that runs did.
     """
-    number, _, agreed = os.environ.pop(PROVE_VARIABLE).partition(":")
+    number, _, agreed = os.environ.pop(PREFLIGHT_VARIABLE).partition(":")
     with socket.socket(fileno=int(number)) as channel:
         channel.set_inheritable(False)
         try:

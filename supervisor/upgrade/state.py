@@ -16,7 +16,8 @@ from ..config import Config, SettingsError
 from ..processes.adoption import Adoption
 from ..processes.context import Application, Context, LoadError
 from ..resources import Basis
-from ..scoreboard.scoreboard import Row, Scoreboard
+from ..scoreboard.row import Row
+from ..scoreboard.scoreboard import Scoreboard
 from ..system.identity import Identity
 from ..system.listeners import BindError
 from ..workers.generation import Generation
@@ -25,10 +26,10 @@ from .handoff import HELD_SIGNALS, Handoff, terms
 if TYPE_CHECKING:
     from ..supervisor import Supervisor
 
-__all__ = ["take_up", "write_down"]
+__all__ = ["restore_state", "save_state"]
 
 
-def write_down(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
+def save_state(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
     """Give everything as JSON takes it; OSError when a log could not be opened again. Changes nothing."""
     services = master.services
     resources = master.resources.keep(handoff)
@@ -49,8 +50,8 @@ def write_down(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
     }
 
 
-def take_up(master: Supervisor, kept: Mapping[str, Any]) -> None:
-    """Go on where the program before left off: `kept` is what its `write_down` gave."""
+def restore_state(master: Supervisor, kept: Mapping[str, Any]) -> None:
+    """Go on where the program before left off: `kept` is what its `save_state` gave."""
     if kept["terms"] != terms():
         raise RuntimeError("the program that was proved is not the one that was run: it cannot take over")
     entries = {entry["number"]: entry for entry in kept["generations"]}
@@ -103,10 +104,10 @@ def _read_settings(master: Supervisor, in_force: Config) -> tuple[Config, Applic
     except (SettingsError, BindError) as error:
         text = f"the settings cannot be read any more: {error}"
         master.services.errors.say("error", f"what is there serves on, but {text}")
-        return in_force, _Unread(text)
+        return in_force, _UnloadableApplication(text)
 
 
-class _Unread(Application):
+class _UnloadableApplication(Application):
     """An application that nobody knows."""
 
     def __init__(self, why: str) -> None:

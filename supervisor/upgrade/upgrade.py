@@ -14,12 +14,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from ..logs.recordlog import Drained
+from ..logs.accesslog import DrainOutcome
 from ..processes.messages import Message
 from ..workers.reload import Asker, Phase, Verdict
 from .handoff import HELD_SIGNALS, STATE_VARIABLE, Handoff
 from .preflight import Preflight
-from .state import write_down
+from .state import save_state
 
 if TYPE_CHECKING:
     from ..supervisor import Supervisor
@@ -133,7 +133,7 @@ class Upgrade:
     def _logs_are_whole(self) -> bool:
         """Write out what waits; say whether all that is left is in the rings of workers that live."""
         outcome = self._master.drainer.drain()
-        return outcome in (Drained.IDLE, Drained.WROTE) and not self._master.fleet.has_dead
+        return outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE) and not self._master.fleet.has_dead
 
     def _replace(self) -> None:
         master = self._master
@@ -147,7 +147,7 @@ class Upgrade:
             os.chdir(master.program.folder)  # where the logs' paths begin, for the next program
             for sidecar in master.sidecars:
                 sidecar.tell(Message.STOP)  # they are started anew
-            told = handoff.open({**write_down(master, handoff), "signals": held})
+            told = handoff.open({**save_state(master, handoff), "signals": held})
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):
                     stream.flush()

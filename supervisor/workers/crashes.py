@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 
 from ..eventloop import EventLoop, Timer
-from ..scoreboard.running import Doing, running
-from ..scoreboard.scoreboard import Row
+from ..scoreboard.row import Row
+from ..scoreboard.work import WorkState, work_in_progress
 
 __all__ = ["Crashes", "requests_on"]
 
@@ -90,5 +90,6 @@ class Crashes:
 def requests_on(row: Row) -> frozenset[str]:
     """Give what a row says was being done by a thread: without who asked for it, and without a query. What waited for a
     thread, or for its client, has killed nobody."""
-    texts = (work.text.split() for work in running(row) if work.doing in (Doing.RUNS, Doing.MOVES))
+    on_a_thread = (WorkState.RUNNING, WorkState.PROGRESSING)
+    texts = (work.text.split() for work in work_in_progress(row) if work.state in on_a_thread)
     return frozenset(" ".join(words[1:3] or words).partition("?")[0] for words in texts if words)

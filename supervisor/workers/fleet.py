@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..processes.causes import Cause
 from ..processes.stacks import Stacks
 from ..processes.states import ChildState, Event
-from ..scoreboard.running import describe_running
-from ..scoreboard.scoreboard import Cell, MasterCell, Row
+from ..scoreboard.layout import Cell, MasterCell
+from ..scoreboard.row import Row
+from ..scoreboard.work import describe_work
 from .crashes import requests_on
 from .generation import Generation, Services
 from .memory import OomWatch
@@ -176,7 +177,7 @@ class Fleet:
         logged_s = self._loop.time() - worker.stacks_logged_at
 
         def told(stacks: str) -> None:
-            doing = describe_running(worker.row, time.monotonic())
+            doing = describe_work(worker.row, time.monotonic())
             text = f"{child.title} [{child.pid}] {child.reason}; it is killed, and with it {doing}\n{stacks}"
             self._errors.say("error", text)
             go_on()
@@ -275,7 +276,7 @@ class Fleet:
             return False
         for worker in self._reaper.dead:
             if not self.half_written(worker.row):
-                worker.row.give_up()
+                worker.row.discard_pending()
                 self._keeper.records_left()
                 return bool(self._free)
         return False

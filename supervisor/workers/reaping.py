@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..processes.causes import UNWANTED, Cause, describe, judge
-from ..scoreboard.scoreboard import CLOSED, LINE_BYTES, MasterCell
+from ..scoreboard.layout import CLOSED, LINE_BYTES, MasterCell
 from .crashes import Crashes, requests_on
 from .memory import OomWatch
 

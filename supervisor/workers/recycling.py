@@ -16,7 +16,7 @@ from ..eventloop import EventLoop
 from ..events import Events
 from ..processes.causes import Cause
 from ..processes.states import ChildState
-from ..scoreboard.scoreboard import Cell
+from ..scoreboard.layout import Cell
 from ..scoreboard.untrusted import counts
 from .fleet import Fleet, Worker
 from .memory import private_bytes

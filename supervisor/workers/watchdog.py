@@ -17,8 +17,8 @@ from ..config import Config
 from ..processes.causes import Cause
 from ..processes.stacks import Stacks, is_stopped, stack_of
 from ..processes.states import ChildState, Event
-from ..scoreboard.running import Doing, Work, work_on
-from ..scoreboard.scoreboard import Cell
+from ..scoreboard.layout import Cell
+from ..scoreboard.work import Work, WorkState, find_work
 from .fleet import Fleet, Worker
 from .generation import Services
 from .recycling import Recycling
@@ -34,7 +34,7 @@ _MOVE_S = 3.0  # for a worker that drains to get rid of idle connections, once i
 _NO_BEAT_S = 2.0  # a loop that has not gone round for so long has no thread beside it that runs
 
 _WATCHED = (ChildState.READY, ChildState.STUCK, ChildState.DRAINING)
-_ON_A_THREAD = (Doing.RUNS, Doing.MOVES)
+_ON_A_THREAD = (WorkState.RUNNING, WorkState.PROGRESSING)
 
 
 @dataclass(slots=True)
@@ -152,7 +152,7 @@ class Watchdog:
 
     def _overdue(self, worker: Worker, watch: _Watch, now: float) -> Late:
         limit_s = worker.generation.config.request_timeout_s
-        return [late for late in _late(worker, watch, now, limit_s) if late[0].doing in _ON_A_THREAD]
+        return [late for late in _late(worker, watch, now, limit_s) if late[0].state in _ON_A_THREAD]
 
     def _has_nothing_else(self, worker: Worker, watch: _Watch, now: float, overdue: int) -> bool:
         """Whether a worker that drains does nothing but what hangs, and has moved its idle connections, if it can."""
@@ -190,8 +190,8 @@ class Watchdog:
     def _tell_slow(self, worker: Worker, watch: _Watch, now: float) -> None:
         late = _late(worker, watch, now, worker.generation.config.slow_request_s)
         late = [each for each in late if not watch.seen[each[0].line].slow_told]
-        slow = [each for each in late if each[0].doing is Doing.RUNS]
-        queued = [each for each in late if each[0].doing is Doing.QUEUED]
+        slow = [each for each in late if each[0].state is WorkState.RUNNING]
+        queued = [each for each in late if each[0].state is WorkState.QUEUED]
         for work, _ in slow + queued:
             watch.seen[work.line].slow_told = True
         child = worker.child
@@ -229,14 +229,14 @@ def _late(worker: Worker, watch: _Watch, now: float, limit_s: float) -> Late:
     late: Late = []
     if limit_s:
         for index, seen in watch.seen.items():
-            if now - seen.since > limit_s and (work := work_on(worker.row, index, seen.start)) is not None:
+            if now - seen.since > limit_s and (work := find_work(worker.row, index, seen.start)) is not None:
                 late.append((work, now - seen.since))
     return sorted(late, key=lambda each: -each[1])
 
 
 def _say(late: tuple[Work, float]) -> str:
     work, seconds = late
-    return f"{work.text!r} {work.doing.value} for {seconds:.1f} s"
+    return f"{work.text!r} {work.state.value} for {seconds:.1f} s"
 
 
 def _first(late: Late) -> str:

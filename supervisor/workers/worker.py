@@ -14,7 +14,9 @@ from ..processes.backoff import Backoff
 from ..processes.causes import Cause
 from ..processes.child import Child
 from ..processes.states import ChildState
-from ..scoreboard.scoreboard import Cell, Row, Scoreboard
+from ..scoreboard.layout import Cell
+from ..scoreboard.row import Row
+from ..scoreboard.scoreboard import Scoreboard
 from .generation import Generation
 
 if TYPE_CHECKING:

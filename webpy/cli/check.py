@@ -27,7 +27,7 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
     Exit status: 2 wrong usage or settings, 3 the application does not load.
     """
     from ..framework.routes import compile_routes
-    from ..sharing import refusal, why_alone
+    from ..singleworker import refusal, single_worker_names
     from ..target.target import TargetError
 
     resolved = Given.of(arguments).resolve()
@@ -39,7 +39,7 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
     except ValueError as error:
         raise TargetError(f"{found.name}: {error}") from None
     workers = resolved.settings.worker_count()
-    if workers > 1 and (names := why_alone()):
+    if workers > 1 and (names := single_worker_names()):
         raise TargetError(f"{found.name}: {workers} workers: {refusal(names)}")
     if found.settings:
         resolved = resolved.with_keywords(found.settings)

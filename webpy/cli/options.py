@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import click
 
 from ..settings import OPTIONS, Option, Resolved, SettingsError, find_config, resolve
-from ..settings.habits import bind_of
-from ..settings.listing import shown_default
+from ..settings.aliases import bind_of
+from ..settings.toml import shown_default
 
 __all__ = ["Given", "kind_option", "settings_options"]
 
@@ -69,10 +69,10 @@ def kind_option(command: _F) -> _F:
 
 def _option(option: Option) -> Callable[[_F], _F]:
     hidden = not option.ready
-    if option.kind.flag:
+    if option.type.flag:
         return click.option(f"{option.flag}/--no-{option.flag[2:]}", default=None, help=option.help, hidden=hidden)
     default = shown_default(option)
     text = f"{option.help}  [default: {default}]" if default else option.help
-    metavar = option.kind.metavar
+    metavar = option.type.metavar
     names = (option.flag, option.short) if option.short else (option.flag,)
-    return click.option(*names, metavar=metavar, multiple=option.kind.many, help=text, hidden=hidden)
+    return click.option(*names, metavar=metavar, multiple=option.type.many, help=text, hidden=hidden)

@@ -18,7 +18,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..negotiation import best, vary
-from ..state import is_ours
+from ..statedir import is_private
 from .names import is_hidden, link_to, shown
 from .opening import Tree, real_path
 
@@ -149,7 +149,7 @@ class Listing:
 def _entries(tree: Tree, fd: int, names: Iterable[bytes]) -> Iterable[Entry]:
     folder = real_path(fd)
     for name in names:
-        if is_hidden(name) or is_ours(folder + b"/" + name):
+        if is_hidden(name) or is_private(folder + b"/" + name):
             continue
         try:
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)

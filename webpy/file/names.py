@@ -9,7 +9,7 @@ import os
 import re
 from urllib.parse import quote, unquote_to_bytes
 
-from ..state import is_ours
+from ..statedir import is_private
 
 __all__ = ["is_hidden", "link_to", "local_name", "shown"]
 
@@ -42,7 +42,7 @@ def local_name(path: str) -> bytes | None:
 
 def is_hidden(name: bytes) -> bool:
     """Whether a name begins with a dot, or is that of our settings or a database of ours: not served, nor listed."""
-    return name[:1] == b"." or is_ours(name)
+    return name[:1] == b"." or is_private(name)
 
 
 def link_to(name: bytes, is_directory: bool = False) -> str:

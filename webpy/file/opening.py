@@ -14,7 +14,7 @@ import stat
 import sys
 
 from ..framework.errors import HTTPError
-from ..state import is_ours
+from ..statedir import is_private
 
 __all__ = ["Tree", "open_again", "open_found", "real_path", "refusal"]
 
@@ -98,7 +98,7 @@ class Tree:
         """Whether what is open lies inside, or is the root, and is no file of ours; raises OSError if that cannot be
         told."""
         real = real_path(fd)
-        if is_ours(real):
+        if is_private(real):
             return False
         if self._prefix and real.startswith(self._prefix):
             return True

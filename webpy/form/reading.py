@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from ..framework.errors import HTTPError
-from ..repeats import complain
+from ..logthrottle import log_throttled
 from .grammar import (
     MULTIPART,
     URLENCODED,
@@ -212,5 +212,5 @@ def _room_wanted() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        complain(_log, f"a form's file cannot be stored: {error}")
+        log_throttled(_log, f"a form's file cannot be stored: {error}")
         raise HTTPError(503, "the form cannot be stored at present\n") from error

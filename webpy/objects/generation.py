@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..sharing import is_for_one_worker
+from ..singleworker import require_single_worker
 from ..supervisor import LoadError
 from .configuration.config import config
 from .process.bus import ChannelFailures, States
@@ -49,10 +49,10 @@ def _tell_what_is_for_one_worker() -> None:
     """Sessions and pages in memory: their stores are opened by the first request, which is too late to refuse."""
     for variable in ("WEBPY_SESSION", "WEBPY_CACHE"):
         if os.environ.get(variable) == "memory:":
-            is_for_one_worker(engine, f"{variable}=memory:")
+            require_single_worker(engine, f"{variable}=memory:")
     sections = [config, *(section for app in tree.apps.values() for section in getattr(app, "config", {}).values())]
     if any(isinstance(section, dict) and section.get("tools.sessions.store") == "memory:" for section in sections):
-        is_for_one_worker(tree, "tools.sessions.store (memory:)")
+        require_single_worker(tree, "tools.sessions.store (memory:)")
 
 
 def _keep_for_the_end(master_pid: int) -> None:

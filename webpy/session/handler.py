@@ -10,7 +10,7 @@ from ..cookies import CookieMixIn, format_cookie, put
 from ..framework.errors import HTTPError
 from ..framework.headers import HTTPHeaders
 from ..framework.order import Rank
-from ..repeats import complain
+from ..logthrottle import log_throttled
 from ..store import Store, StoreError
 from .keeper import SessionBusy, SessionLost, Terms
 from .registry import find_keeper
@@ -137,7 +137,7 @@ class SessionMixIn(CookieMixIn):
             _log.warning("a request was refused: its session was lost, %s", error)
             why = "your session has changed meanwhile"
         except StoreError as error:
-            complain(_log, f"the store of sessions failed: {error}")
+            log_throttled(_log, f"the store of sessions failed: {error}")
             why = "sessions are not available now"
         raise HTTPError(503, f"{why}; try again\n", headers={"Retry-After": "1"})
 

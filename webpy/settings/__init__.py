@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from .cpus import effective_cpus
 from .errors import SettingsError
-from .listing import to_toml
 from .resolve import Resolved, find_config, resolve
 from .schema import NOT_IN_THIS_VERSION, OPTIONS, Option, Settings
+from .toml import to_toml
 
 __all__ = [
     "NOT_IN_THIS_VERSION",

@@ -9,7 +9,7 @@ import ipaddress
 import os
 import re
 
-from .kinds import Kind, Refused
+from .types import InvalidValue, SettingType
 
 __all__ = ["address", "addresses", "networks"]
 
@@ -21,32 +21,32 @@ def _address(given: object) -> str:
         host, port = given[0], given[1]  # as socket addresses are in Python
         given = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if not isinstance(given, str) or re.search(r"[\x00-\x20\x7f]", given.strip()):
-        raise Refused
+        raise InvalidValue
     given = given.strip()
     if re.fullmatch(r"[0-9]+", given, re.ASCII):  # a port alone is this machine's own
         given = f"127.0.0.1:{given}"
     if given.startswith("unix:"):
         name = os.path.expanduser(given[5:])
         if not name:
-            raise Refused("unix:PATH with a path")
+            raise InvalidValue("unix:PATH with a path")
         if len(os.fsencode(name)) > 107:
-            raise Refused("a path of at most 107 bytes: the system takes no longer one for a socket")
+            raise InvalidValue("a path of at most 107 bytes: the system takes no longer one for a socket")
         return "unix:" + name
     if given.startswith("fd:"):
         if not re.fullmatch(r"[0-9]{1,9}", given[3:], re.ASCII):
-            raise Refused("fd:N with the number of an open descriptor")
+            raise InvalidValue("fd:N with the number of an open descriptor")
         return f"fd:{int(given[3:])}"
     match = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]/,]*):([0-9]+)", given, re.ASCII)
     if match is None:
-        raise Refused
+        raise InvalidValue
     host, digits = match.groups()
     if len(digits) > 5 or int(digits) > 65535:
-        raise Refused("a port of 0 to 65535")
+        raise InvalidValue("a port of 0 to 65535")
     if host.startswith("["):
         try:
             ipaddress.IPv6Address(host[1:-1])
         except ValueError:
-            raise Refused("an IPv6 address between the brackets") from None
+            raise InvalidValue("an IPv6 address between the brackets") from None
     elif host in ("", "*"):  # as gunicorn and nginx read them
         host = "0.0.0.0"
     return f"{host}:{int(digits)}"
@@ -68,32 +68,32 @@ def _list(value: object) -> object:
     return list(value)
 
 
-def addresses() -> Kind:
+def addresses() -> SettingType:
     """One or more addresses to listen on, as a tuple of strings; Python's socket addresses are taken too."""
 
     def read(given: object) -> object:
         items = _items(given)
         if not items:
-            raise Refused
+            raise InvalidValue
         found = tuple(_address(item) for item in items)
         for item in found:
             if found.count(item) > 1 and not item.endswith(":0"):
-                raise Refused(f"each address once ({item} is there {found.count(item)} times)")
+                raise InvalidValue(f"each address once ({item} is there {found.count(item)} times)")
         return found
 
-    return Kind("ADDRESS", _ADDRESS, read, many=True, show=_list)
+    return SettingType("ADDRESS", _ADDRESS, read, many=True, show=_list)
 
 
-def address(*words: str) -> Kind:
+def address(*words: str) -> SettingType:
     """One address, or one of some words."""
 
     def read(given: object) -> object:
         return given if given in words else _address(given)
 
-    return Kind("|".join(("ADDRESS", *words)), " or ".join((_ADDRESS, *words)), read)
+    return SettingType("|".join(("ADDRESS", *words)), " or ".join((_ADDRESS, *words)), read)
 
 
-def networks() -> Kind:
+def networks() -> SettingType:
     """IP networks, as a tuple of strings; an address alone is a network of one."""
 
     def read(given: object) -> object:
@@ -104,8 +104,8 @@ def networks() -> Kind:
             try:
                 found.append(str(ipaddress.ip_network(str(item), strict=False)))
             except ValueError:
-                raise Refused from None
+                raise InvalidValue from None
         return tuple(found)
 
     wanted = "addresses or networks such as 10.0.0.0/8, separated by commas"
-    return Kind("CIDRS", wanted, read, many=True, show=_list)
+    return SettingType("CIDRS", wanted, read, many=True, show=_list)

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .aliases import from_platform, hint
 from .checks import problems_of, warnings_of
 from .errors import SettingsError
-from .habits import from_platform, hint
-from .kinds import Refused
 from .schema import OPTIONS, Option, Settings
+from .types import InvalidValue
 
 __all__ = ["DEFAULT_FILE", "PROJECT_FILE", "Resolved", "find_config", "resolve"]
 
@@ -208,8 +208,8 @@ def _merge(sources: list[_Source], warnings: list[str], file: Path | None, base:
             label = source.label(name)
             try:
                 value = given if source.parsed else _read(option, given, base)
-            except Refused as refused:
-                wanted = refused.args[0] if refused.args else option.kind.wanted
+            except InvalidValue as refused:
+                wanted = refused.args[0] if refused.args else option.type.wanted
                 problems.append(f"{label}: got {_shown(option, given)}, wanted {wanted}")
                 continue
             if not option.ready and value not in (option.default, option.off):
@@ -225,7 +225,7 @@ def _merge(sources: list[_Source], warnings: list[str], file: Path | None, base:
 
 
 def _read(option: Option, given: object, base: Path) -> object:
-    value = option.kind.read(given)
+    value = option.type.read(given)
     if option.name == "chdir" and isinstance(value, str):
         # once we are there, a relative one would lead on from it at every reload
         value = os.path.normpath(base / value)

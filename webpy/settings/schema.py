@@ -9,9 +9,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from . import addresses, kinds
+from . import addresses, types
 from .cpus import effective_cpus
-from .kinds import Kind
+from .types import SettingType
 
 __all__ = ["NOT_IN_THIS_VERSION", "OPTIONS", "Option", "Settings"]
 
@@ -26,7 +26,7 @@ class Option:
 
     name: str
     default: object
-    kind: Kind
+    type: SettingType
     help: str
     group: str
     off: object
@@ -48,8 +48,8 @@ class Option:
         return self.name not in NOT_IN_THIS_VERSION
 
 
-def _option(kind: Kind, default: object, group: str, help: str, **rest: Any) -> Any:
-    metadata = {"kind": kind, "group": group, "help": help, "off": None, "secret": False, "short": "", **rest}
+def _option(type_: SettingType, default: object, group: str, help: str, **rest: Any) -> Any:
+    metadata = {"type": type_, "group": group, "help": help, "off": None, "secret": False, "short": "", **rest}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -69,113 +69,113 @@ class Settings:
         " the log says which.",
         short="-b",
     )
-    backlog: int = _option(kinds.count(1, 2**31 - 1), 2048, _LISTEN, "Connections that may wait to be accepted.")
+    backlog: int = _option(types.count(1, 2**31 - 1), 2048, _LISTEN, "Connections that may wait to be accepted.")
     forwarded_allow_ips: tuple[str, ...] = _option(
         addresses.networks(), (), _LISTEN, "Proxies whose Forwarded and X-Forwarded-* are believed.", off=()
     )
-    proxy_protocol: bool = _option(kinds.flag(), False, _LISTEN, "Expect the PROXY protocol.", off=False)
+    proxy_protocol: bool = _option(types.flag(), False, _LISTEN, "Expect the PROXY protocol.", off=False)
     workers: int | str = _option(
-        kinds.count(1, 1024, auto=True),
+        types.count(1, 1024, auto=True),
         "auto",
         _PROCESSES,
         "Worker processes; auto: one for each CPU it may use.",
         short="-w",
     )
     threads: int = _option(
-        kinds.count(1, 4096),
+        types.count(1, 4096),
         32,
         _PROCESSES,
         "Runs of application code at once in a worker; with 1 it need not be safe for threads.",
     )
-    keepalive: float = _option(kinds.seconds(), 75.0, _TIMES, "Close a connection idle for so long.")
-    header_timeout: float = _option(kinds.seconds(zero=False), 10.0, _TIMES, "For the whole head of a request.")
-    body_timeout: float = _option(kinds.seconds(zero=False), 30.0, _TIMES, "Between two bytes of a request's body.")
+    keepalive: float = _option(types.seconds(), 75.0, _TIMES, "Close a connection idle for so long.")
+    header_timeout: float = _option(types.seconds(zero=False), 10.0, _TIMES, "For the whole head of a request.")
+    body_timeout: float = _option(types.seconds(zero=False), 30.0, _TIMES, "Between two bytes of a request's body.")
     write_timeout: float = _option(
-        kinds.seconds(zero=False), 60.0, _TIMES, "A client that takes no more of its answer."
+        types.seconds(zero=False), 60.0, _TIMES, "A client that takes no more of its answer."
     )
     request_timeout: float = _option(
-        kinds.seconds(), 120.0, _TIMES, "A handler that has not answered is ended; 0 is off.", off=0.0
+        types.seconds(), 120.0, _TIMES, "A handler that has not answered is ended; 0 is off.", off=0.0
     )
     slow_request: float = _option(
-        kinds.seconds(), 5.0, _TIMES, "Log a request that takes so long, once, with its stack; 0 is off.", off=0.0
+        types.seconds(), 5.0, _TIMES, "Log a request that takes so long, once, with its stack; 0 is off.", off=0.0
     )
-    boot_timeout: float = _option(kinds.seconds(zero=False), 60.0, _TIMES, "For the application to load.")
-    drain_timeout: float = _option(kinds.seconds(), 30.0, _TIMES, "For running requests to end when stopping.")
-    shutdown_delay: float = _option(kinds.seconds(), 0.0, _TIMES, "Go on accepting for so long after a stop signal.")
-    max_line: int = _option(kinds.size(1), 8 << 10, _LIMITS, "Longest request line; above it 414.")
-    max_headers: int = _option(kinds.size(1), 32 << 10, _LIMITS, "Largest head of a request; above it 431.")
-    max_fields: int = _option(kinds.count(1), 100, _LIMITS, "Most header fields; above it 431.")
-    max_body: int = _option(kinds.size(1), 1 << 20, _LIMITS, "Largest request body; above it 413.")
+    boot_timeout: float = _option(types.seconds(zero=False), 60.0, _TIMES, "For the application to load.")
+    drain_timeout: float = _option(types.seconds(), 30.0, _TIMES, "For running requests to end when stopping.")
+    shutdown_delay: float = _option(types.seconds(), 0.0, _TIMES, "Go on accepting for so long after a stop signal.")
+    max_line: int = _option(types.size(1), 8 << 10, _LIMITS, "Longest request line; above it 414.")
+    max_headers: int = _option(types.size(1), 32 << 10, _LIMITS, "Largest head of a request; above it 431.")
+    max_fields: int = _option(types.count(1), 100, _LIMITS, "Most header fields; above it 431.")
+    max_body: int = _option(types.size(1), 1 << 20, _LIMITS, "Largest request body; above it 413.")
     max_connections: int | str = _option(
-        kinds.count(1, auto=True),
+        types.count(1, auto=True),
         "auto",
         _LIMITS,
         "Most connections of a worker; at this number the longest idle one is closed for a new one."
         " auto: what the limit of open files (RLIMIT_NOFILE) leaves room for.",
     )
     max_connections_per_client: int = _option(
-        kinds.count(0), 0, _LIMITS, "Most connections of one client address (IPv6: /64) to a worker; 0 is off."
+        types.count(0), 0, _LIMITS, "Most connections of one client address (IPv6: /64) to a worker; 0 is off."
     )
     min_body_rate: int = _option(
-        kinds.size(0),
+        types.size(0),
         240,
         _LIMITS,
         "Slowest body in bytes a second, after 10 s; below it 408, or the answer is cut off. 0 is off.",
     )
-    max_requests: int = _option(kinds.count(0), 0, _LIMITS, "Replace a worker after so many requests; 0 is off.", off=0)
-    max_requests_jitter: int = _option(kinds.count(0), 0, _LIMITS, "Vary max-requests by up to so many.", off=0)
-    max_lifetime: float = _option(kinds.seconds(), 0.0, _LIMITS, "Replace a worker of this age (s); 0 is off.", off=0.0)
-    max_memory: int = _option(kinds.size(0), 0, _LIMITS, "Replace a worker above this private memory; 0 is off.", off=0)
-    certfile: str | None = _option(kinds.path(optional=True), None, _TLS, "Certificate chain (PEM); turns TLS on.")
+    max_requests: int = _option(types.count(0), 0, _LIMITS, "Replace a worker after so many requests; 0 is off.", off=0)
+    max_requests_jitter: int = _option(types.count(0), 0, _LIMITS, "Vary max-requests by up to so many.", off=0)
+    max_lifetime: float = _option(types.seconds(), 0.0, _LIMITS, "Replace a worker of this age (s); 0 is off.", off=0.0)
+    max_memory: int = _option(types.size(0), 0, _LIMITS, "Replace a worker above this private memory; 0 is off.", off=0)
+    certfile: str | None = _option(types.path(optional=True), None, _TLS, "Certificate chain (PEM); turns TLS on.")
     keyfile: str | None = _option(
-        kinds.path(optional=True), None, _TLS, "Private key (PEM), where the certificate's file does not hold it."
+        types.path(optional=True), None, _TLS, "Private key (PEM), where the certificate's file does not hold it."
     )
     client_ca: str | None = _option(
-        kinds.path(optional=True), None, _TLS, "Certificates (PEM) that clients' certificates are checked against."
+        types.path(optional=True), None, _TLS, "Certificates (PEM) that clients' certificates are checked against."
     )
     client_cert: str = _option(
-        kinds.choice("none", "optional", "required"), "none", _TLS, "Whether to ask clients for a certificate."
+        types.choice("none", "optional", "required"), "none", _TLS, "Whether to ask clients for a certificate."
     )
-    access_log: str = _option(kinds.path("-", "off"), "-", _LOGS, "One line for each request; - is stdout.")
+    access_log: str = _option(types.path("-", "off"), "-", _LOGS, "One line for each request; - is stdout.")
     access_format: str = _option(
-        kinds.access_format("common", "combined", "json"), "combined", _LOGS, "Form of the access log's lines."
+        types.access_format("common", "combined", "json"), "combined", _LOGS, "Form of the access log's lines."
     )
     log_full: str = _option(
-        kinds.choice("drop", "wait"),
+        types.choice("drop", "wait"),
         "drop",
         _LOGS,
         "When the access log takes no more lines: drop and count them, or let workers wait.",
     )
-    error_log: str = _option(kinds.path("-"), "-", _LOGS, "What goes wrong and what the server does; - is stderr.")
-    error_format: str = _option(kinds.choice("text", "json"), "text", _LOGS, "Form of the error log's lines.")
+    error_log: str = _option(types.path("-"), "-", _LOGS, "What goes wrong and what the server does; - is stderr.")
+    error_format: str = _option(types.choice("text", "json"), "text", _LOGS, "Form of the error log's lines.")
     log_level: str = _option(
-        kinds.choice("debug", "info", "warning", "error", "critical"), "info", _LOGS, "Least level of the error log."
+        types.choice("debug", "info", "warning", "error", "critical"), "info", _LOGS, "Least level of the error log."
     )
     admin: str = _option(
         addresses.address("off"), "off", _ADMIN, "Address of status page, metrics and health.", off="off"
     )
     admin_token: str | None = _option(
-        kinds.text("TOKEN"),
+        types.text("TOKEN"),
         None,
         _ADMIN,
         "Token for what changes things at the admin address; for reading too where other machines reach it.",
         secret=True,
     )
     control: str | None = _option(
-        kinds.path("off", optional=True),
+        types.path("off", optional=True),
         None,
         _ADMIN,
         "Socket for webpy ctl. Default: one in the runtime directory.",
         off="off",
     )
-    user: str | None = _option(kinds.text("USER"), None, _SYSTEM, "Run workers as this user.")
-    group: str | None = _option(kinds.text("GROUP"), None, _SYSTEM, "Run workers as this group.")
+    user: str | None = _option(types.text("USER"), None, _SYSTEM, "Run workers as this user.")
+    group: str | None = _option(types.text("GROUP"), None, _SYSTEM, "Run workers as this group.")
     umask: int | None = _option(
-        kinds.octal(), None, _SYSTEM, "Mode bits that new files do not get. Default: inherited."
+        types.octal(), None, _SYSTEM, "Mode bits that new files do not get. Default: inherited."
     )
-    chdir: str | None = _option(kinds.path(optional=True, metavar="DIR"), None, _SYSTEM, "Go to this folder first.")
-    pidfile: str | None = _option(kinds.path(optional=True), None, _SYSTEM, "Write the master's process id here.")
-    reload: bool = _option(kinds.flag(), False, _SYSTEM, "For development: reload when a source changes.", off=False)
+    chdir: str | None = _option(types.path(optional=True, metavar="DIR"), None, _SYSTEM, "Go to this folder first.")
+    pidfile: str | None = _option(types.path(optional=True), None, _SYSTEM, "Write the master's process id here.")
+    reload: bool = _option(types.flag(), False, _SYSTEM, "For development: reload when a source changes.", off=False)
 
     def worker_count(self) -> int:
         """The number of workers; auto counts the CPUs now."""

@@ -17,7 +17,7 @@ from ..file import FileHandler, PathHandler
 from ..file.opening import refusal
 from ..framework.errors import HTTPError, HTTPErrorHandler
 from ..framework.response import Result
-from ..state import is_ours
+from ..statedir import is_private
 from ..worker import Site
 from .scripts import CGIHTTPRequestHandler, find_script, script_handler
 
@@ -92,7 +92,7 @@ class FolderHandler(PathHandler):
 
     def open(self, path: bytes) -> tuple[int, os.stat_result]:
         """Whatever it is a link to, but for files of ours: the settings, with their token, and databases."""
-        if is_ours(path) or is_ours(os.path.realpath(path)):
+        if is_private(path) or is_private(os.path.realpath(path)):
             raise FileNotFoundError(errno.ENOENT, "is the server's own")
         return FileHandler.open(self, path)
 
@@ -107,7 +107,7 @@ class FolderHandler(PathHandler):
         for name, value in standard.fields:
             self.response.headers.set(name, value)
         # the lines of files that `open` does not send
-        ours = [name for name in os.listdir(path) if is_ours(os.fsencode(os.path.join(path, name)))]
+        ours = [name for name in os.listdir(path) if is_private(os.fsencode(os.path.join(path, name)))]
         if not ours:
             return 200, page
         starts = tuple(f'<li><a href="{urllib.parse.quote(name, errors="surrogatepass")}"'.encode() for name in ours)

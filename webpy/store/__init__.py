@@ -36,7 +36,7 @@ from __future__ import annotations
 import logging
 import os
 
-from .. import state
+from .. import statedir
 from .base import Store, StoreError, StoreTimeout
 from .file import FileStore
 from .memory import MemoryStore
@@ -89,7 +89,7 @@ def default_url(name: str, variable: str) -> str:
     if given:
         return given
     try:
-        path, warning = state.database(name)
+        path, warning = statedir.database(name)
     except OSError as error:
         raise StoreError(f"{error}, or {variable}") from error
     if warning:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from ..state import note
+from ..statedir import register_private
 from .base import Store, add, check_key, check_value, end_ms, left_s
 from .directory import Directory, Entry, digest_of
 
@@ -36,7 +36,7 @@ class FileStore(Store):
 
     def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = 5.0, durable: bool = False) -> None:
         self.path = os.path.abspath(path)
-        note(self.path, "store")
+        register_private(self.path, "store")
         self._directory = Directory(self.path, timeout_s=timeout_s, durable=durable)
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from ..sharing import forget, is_for_one_worker
+from ..singleworker import forget, require_single_worker
 from .base import Store, add, check_key, check_lifetime, check_value
 
 __all__ = ["MemoryStore"]
@@ -29,7 +29,8 @@ class MemoryStore(Store):
     """`memory:`: for one worker only; everything is gone when that ends.
 
     A server with several workers is refused as it starts, as each would have a store of its own. `per_worker=True` says
-    that this is meant, as it may be for a cache. Raises AloneError (a ValueError) when made in one of several workers.
+    that this is meant, as it may be for a cache. Raises SingleWorkerError (a ValueError) in one of several
+    workers.
     """
 
     def __init__(self, *, per_worker: bool = False) -> None:
@@ -38,7 +39,7 @@ class MemoryStore(Store):
         self._lock = threading.Lock()
         _OPEN[id(self)] = self
         if not per_worker:
-            is_for_one_worker(self, "store (memory:)")
+            require_single_worker(self, "store (memory:)")
 
     def __repr__(self) -> str:
         return "MemoryStore()"

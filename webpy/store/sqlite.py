@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from ..state import note
+from ..statedir import register_private
 from .base import Store, StoreError, add, check_key, check_value, end_ms, left_s, now_ms
 from .connections import Connections, T, Work
 
@@ -60,7 +60,7 @@ class SQLiteStore(Store):
 
     def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = 5.0, durable: bool = False) -> None:
         self.path = os.path.abspath(path)
-        note(self.path, "store")
+        register_private(self.path, "store")
         self._connections = Connections(self.path, timeout_s=timeout_s, durable=durable)
         self._writes = 0
 

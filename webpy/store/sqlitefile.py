@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import threading
 
-from ..state import user_name
+from ..statedir import user_name
 from .base import StoreError
 
 __all__ = ["check", "connect"]

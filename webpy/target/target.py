@@ -18,7 +18,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from ..framework.coroutines import coroutine_method, is_asgi
-from ..state import user_name
+from ..statedir import user_name
 from .kind import described, detect, is_factory
 from .spec import BadSpec, Spec, parse_spec
 

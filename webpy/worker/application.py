@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .. import state
+from .. import statedir
 from ..accesslog import AccessFormat, compile_format
 from ..framework.routes import RouteTable, compile_routes
 from ..protocol import Limits
-from ..sharing import refusal, serve_with, why_alone
+from ..singleworker import refusal, set_worker_count, single_worker_names
 from ..supervisor import LoadError, open_files
 from ..tls import PemFiles, make_context
 from .accepting import Acceptor
@@ -109,9 +109,9 @@ class WebApplication:
             self._notes.warning("long bodies and uploads will be answered with 503: %s", error.strerror)
         resolved = self._resolved
         if resolved.file is not None:
-            state.note(resolved.file, "settings")
+            statedir.register_private(resolved.file, "settings")
         pidfile = resolved.settings.pidfile
-        state.beside(None if pidfile is None else os.path.join(resolved.base, pidfile))
+        statedir.set_pidfile(None if pidfile is None else os.path.join(resolved.base, pidfile))
         site = self._find_site()
         if self._own_log:
             log_own_records(self._log, level)
@@ -130,12 +130,12 @@ class WebApplication:
             self._notes.info("at most %d connections a worker; its limit of open files is %d", most, open_files())
         if site.warm_up is not None:
             site.warm_up()
-        for line in state.unwritable():
+        for line in statedir.unwritable_paths():
             self._notes.warning("%s", line)
         settings = resolved.settings
         if settings.user is not None and settings.control != "off":  # or workers could have root's master replaced
             self._notes.info("webpy ctl is for the user that started this, not for %s", settings.user)
-        if names := why_alone():
+        if names := single_worker_names():
             self.alone = refusal(names)
             if self._workers > 1:
                 raise LoadError(f"{self._workers} workers: {self.alone}")
@@ -149,7 +149,7 @@ class WebApplication:
     def run(self, context: Context) -> None:
         """Serve until the master says otherwise (in a worker)."""
         assert self._routes is not None
-        serve_with(self._workers)
+        set_worker_count(self._workers)
         gc.enable()
         if gc.get_threshold()[0] == _PYTHONS_THRESHOLD:
             gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..framework.errors import HTTPError, HTTPErrorHandler, Unavailable
 from ..framework.merging import add_cookies
 from ..framework.request import Request
-from ..repeats import complain
+from ..logthrottle import log_throttled
 from .core import Core
 from .intake import BrokenOff
 from .output import name_of
@@ -82,11 +82,11 @@ class Failures:
         with contextlib.suppress(BaseException):
             trace = error.__traceback__ and error.__traceback__.tb_next  # without our own frame
             if issubclass(kind, Unavailable):
-                complain(log, str(error), name_of(plan, request))
+                log_throttled(log, str(error), name_of(plan, request))
                 return HTTPError(503, headers={"Retry-After": "1"})
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
                 file = "" if error.filename is None else f", {error.filename!r}"
-                complain(log, str(error.strerror), f"{name_of(plan, request)}, {_place_of(trace)}{file}")
+                log_throttled(log, str(error.strerror), f"{name_of(plan, request)}, {_place_of(trace)}{file}")
                 return HTTPError(507)  # RFC 4918 section 11.5
         log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
         return HTTPError(500)

@@ -12,7 +12,7 @@ import functools
 import logging
 from typing import Any
 
-from ..supervisor import tell
+from ..supervisor import log_record
 
 __all__ = ["log_applications_records", "log_own_records"]
 
@@ -35,7 +35,7 @@ class _ErrorLogHandler(logging.Handler):
         if not self._own and self._is_handled(record.name):
             return
         try:
-            tell(
+            log_record(
                 record.levelname.lower(),
                 record.getMessage(),
                 logger="" if self._own else record.name,

@@ -11,8 +11,8 @@ import time
 
 from ..framework.handler import HTTPHandler
 from ..framework.request import Request
+from ..logthrottle import log_throttled
 from ..protocol import ProtocolError, find_head
-from ..repeats import complain
 from .connection import Connection, Phase
 from .core import Core
 from .delivery import Delivery
@@ -238,7 +238,7 @@ class Reading:
 
     def _refuse_body(self, conn: Connection, intake: Intake, error: ProtocolError) -> None:
         if error.__cause__ is not None:
-            complain(self._core.log, f"{error}: {error.__cause__}")
+            log_throttled(self._core.log, f"{error}: {error.__cause__}")
         self._delivery.refuse(conn, error, intake.plan.head.line)
 
     def _whole(self, conn: Connection, intake: Intake) -> Begun | None:

@@ -15,7 +15,7 @@ import time
 from typing import NamedTuple
 
 from .... import store as stores
-from ....repeats import due
+from ....logthrottle import throttle
 from ....store import Store, StoreError
 from ...messages.urls import url as url_of
 from ...process.logs import log
@@ -196,6 +196,6 @@ def _key(text: str) -> str:
 
 def _complain(error: StoreError) -> None:
     text = f"the store of the cache failed: {error}"
-    more = due(text)
+    more = throttle(text)
     if more is not None:
         log(text + more, "CACHE", severity=logging.WARNING)

@@ -10,7 +10,7 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from .... import session as webpy_session
-from ....repeats import due
+from ....logthrottle import throttle
 from ....session import Keeper, SessionBusy, SessionLost, Terms, find_keeper
 from ....store import Store, StoreError
 from ...messages.errors import HTTPError
@@ -177,7 +177,7 @@ class Session:
             why = f"the session has changed meanwhile: {error}"
         except StoreError as error:
             why = f"the store of sessions failed: {error}"
-        more = due(why)
+        more = throttle(why)
         if more is not None:
             log(why + more, "SESSION", severity=_WARNING)
         raise HTTPError(503, "The session cannot be had now; try again.")

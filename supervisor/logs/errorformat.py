@@ -1,0 +1,60 @@
+"""What a record of the error log looks like: lines of text, or one JSON object on a line.
+
+Owns both forms. Knows nothing of where a record goes. Used by the master and, through `childlog`, by its children.
+
+    2026-01-31 12:00:00 +0000 [4711] [error] app.orders: no stock          with the lines of a traceback behind it
+    {"time": "2026-01-31T12:00:00.123+00:00", "level": "error", "logger": "app.orders", "pid": 4711,
+     "role": "worker 0", "message": "no stock", "exception": "Traceback …"}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+__all__ = ["FORMS", "Record", "log_line"]
+
+FORMS = ("text", "json")
+
+
+@dataclass(slots=True)
+class Record:
+    """What is told: `logger` is "" for the server itself, `role` says which process, `exception` is a traceback."""
+
+    level: str
+    message: str
+    logger: str = ""
+    role: str = ""
+    exception: str = ""
+
+    def form(self, form: str, at_s: float | None = None) -> bytes:
+        """Give it as `form`, "text" or "json", has it, with a newline at the end; at_s: Unix time, by default now."""
+        at_s = time.time() if at_s is None else at_s
+        return (self._json(at_s) if form == "json" else self._text(at_s)).encode("utf-8", "backslashreplace")
+
+    def _text(self, at_s: float) -> str:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(at_s))
+        name = f"{self.logger}: " if self.logger else ""
+        exception = f"\n{self.exception}" if self.exception else ""
+        return f"{stamp} [{os.getpid()}] [{self.level}] {name}{self.message}{exception}\n"
+
+    def _json(self, at_s: float) -> str:
+        told = {
+            "time": datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds"),
+            "level": self.level,
+            "logger": self.logger or "webpy",
+            "pid": os.getpid(),
+            "role": self.role,
+            "message": self.message,
+        }
+        if self.exception:
+            told["exception"] = self.exception
+        return json.dumps(told).replace("\x7f", "\\u007f") + "\n"  # the one control character that JSON has as it is
+
+
+def log_line(level: str, text: str) -> bytes:
+    """Give a record of the server's own as text."""
+    return Record(level, text).form("text")

@@ -1,0 +1,74 @@
+"""What a worker is doing: the lines of its row, each read as one piece of work.
+
+Owns the meaning of a line's cells. Knows nothing of what the text of a line says. Used in the master, by the watchdog,
+by crash reports and by log messages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .layout import SENDING
+from .row import Line, Row
+
+__all__ = ["Work", "WorkState", "describe_work", "find_work", "printable_text", "work_in_progress"]
+
+
+class WorkState(Enum):
+    """How far a piece of work is."""
+
+    QUEUED = "waits for a thread"
+    RUNNING = "runs"
+    PROGRESSING = "advances in steps"
+    SENDING = "is being sent"
+
+
+@dataclass(slots=True, frozen=True)
+class Work:
+    """One piece of work: the index of its line, its start (time.monotonic()), its text, and the thread that does it
+    (`thread` and `ident` as in `Line`)."""
+
+    line: int
+    start: float
+    text: str
+    state: WorkState
+    thread: int
+    ident: int
+
+
+def work_in_progress(row: Row) -> list[Work]:
+    """Return the work that is going on in a row, the oldest first."""
+    busy = [(start, index) for index, start in enumerate(row.starts()) if start]
+    return [_read(index, start, row.lines[index]) for start, index in sorted(busy)]
+
+
+def find_work(row: Row, index: int, start: float) -> Work | None:
+    """Return the work on line `index` if it is the one that began at `start`, None if that has ended."""
+    line = row.lines[index]
+    work = _read(index, start, line)
+    return work if line.start[0] == start else None
+
+
+def _read(index: int, start: float, line: Line) -> Work:
+    thread, ident = line.thread[0], line.ident[0]
+    if thread:
+        state = WorkState.RUNNING if ident else WorkState.PROGRESSING
+    else:
+        state = WorkState.SENDING if ident == SENDING else WorkState.QUEUED
+    return Work(index, start, printable_text(bytes(line.text)), state, thread, ident)
+
+
+def printable_text(text: bytes) -> str:
+    """Return the text of a line as a log shows it: without padding, control characters escaped."""
+    words = " ".join(text.rstrip(b"\0").decode("utf-8", "backslashreplace").split())
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in words)
+
+
+def describe_work(row: Row, now_s: float) -> str:
+    """Return a text of several lines for the log that lists the work going on in a row."""
+    works = work_in_progress(row)
+    if not works:
+        return "no work that is known"
+    lines = [f"  {work.text!r} {work.state.value}, {now_s - work.start:.1f} s so far" for work in works]
+    return f"{len(works)} {'piece' if len(works) == 1 else 'pieces'} of work:\n" + "\n".join(lines)
