@@ -21,8 +21,8 @@ import webpy.auth
 
 
 class Hello(webpy.auth.BasicAuthHandler):
-    realm = "hello"
-    users = webpy.auth.htpasswd(os.environ.get("HTPASSWD", "users.htpasswd"))
+    auth_realm = "hello"
+    auth_users = webpy.auth.htpasswd(os.environ.get("HTPASSWD", "users.htpasswd"))
 
     def do_get(self):
         return 200, f"hello, {self.auth}\n"

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import webpy.auth
 
-passwords = {"ann": "sesame"}  # `users = webpy.auth.htdigest(path)` keeps them out of the source
+passwords = {"ann": "sesame"}  # `auth_users = webpy.auth.htdigest(path)` keeps them out of the source
 
 
 class Hello(webpy.auth.DigestAuthHandler):
-    realm = "hello"
+    auth_realm = "hello"
 
     def password(self, user):
         return passwords.get(user)

@@ -21,7 +21,7 @@ import webpy.auth
 import webpy.store
 
 store = webpy.store.open()  # shared by all workers
-PASSWORDS = {"ann": "sesame"}  # `users = webpy.auth.htpasswd(path)` keeps them out of the source
+PASSWORDS = {"ann": "sesame"}  # `auth_users = webpy.auth.htpasswd(path)` keeps them out of the source
 
 
 def key_of(token):
@@ -31,7 +31,7 @@ def key_of(token):
 class TokenHandler(webpy.auth.TokenAuthHandler):
     """`self.auth`: for whom the token was made, and what it may do."""
 
-    realm = "note"
+    auth_realm = "note"
 
     def token(self, token):
         found = store.get(key_of(token))

@@ -134,7 +134,7 @@ class Touching(webpy.HTTPHandler):
 class Settings:
     """What the mix-ins are told, whichever of them there are."""
 
-    realm = "matrix"
+    auth_realm = "matrix"
     cors_origins = tuple(f"https://{name}.example" for name in CLIENTS)
     cors_credentials = True
     compression_codings = ("gzip",)

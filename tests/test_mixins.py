@@ -28,7 +28,7 @@ class Notes(
     negotiation.AcceptMixIn,
     form.FormHandler,
 ):
-    realm = 'notes'
+    auth_realm = 'notes'
     atomic = True
     cors_origins = ('https://a.example',)
     cors_credentials = True

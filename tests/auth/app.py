@@ -21,34 +21,34 @@ class Who(webpy.HTTPHandler):
 
 
 class Basic(auth.BasicAuthMixIn, Who):
-    realm = 'a "quoted\\" réalm, really'
+    auth_realm = 'a "quoted\\" réalm, really'
 
     def login(self, user, password):
         return user if auth.same(PASSWORDS.get(user, ""), password) and user in PASSWORDS else None
 
 
 class Digest(auth.DigestAuthMixIn, Who):
-    realm = 'réalm, x="y"'
-    nonces = auth.Nonces(STORE)
+    auth_realm = 'réalm, x="y"'
+    auth_nonces = auth.Nonces(STORE)
 
     def password(self, user):
         return PASSWORDS.get(user)
 
 
 class Plain(Digest):
-    realm = "plain"
+    auth_realm = "plain"
 
 
 class MD5(Plain):
-    algorithms = ("MD5",)
+    auth_algorithms = ("MD5",)
 
 
 class Short(Plain):
-    nonces = auth.Nonces(STORE, lifetime_s=1.0)
+    auth_nonces = auth.Nonces(STORE, lifetime_s=1.0)
 
 
 class File(Plain):
-    users = auth.htdigest("users.htdigest")
+    auth_users = auth.htdigest("users.htdigest")
 
     def password(self, user):
         raise AssertionError("the file is asked")
@@ -65,8 +65,8 @@ class Bearer(auth.TokenAuthMixIn, Who):
 
 
 class All(auth.TokenAuthMixIn, auth.DigestAuthMixIn, auth.BasicAuthMixIn, Who):
-    realm = "plain"
-    nonces = Digest.nonces
+    auth_realm = "plain"
+    auth_nonces = Digest.auth_nonces
     password = Digest.password
     token = Bearer.token
     login = Basic.login

@@ -24,9 +24,7 @@ def test_curl(site: Server) -> None:
 def test_field_by_field(site: Server) -> None:
     none = site.get("/basic")
     assert none.status == 401
-    assert none.headers.get_all("WWW-Authenticate") == [
-        r'Basic realm="a \"quoted\\\" rÃ©alm, really", charset="UTF-8"'
-    ]
+    assert none.headers.get_all("WWW-Authenticate") == [r'Basic realm="a \"quoted\\\" rÃ©alm, really", charset="UTF-8"']
     assert site.get("/basic", headers=basic("Jäsøn", "päss:wörd €")).body.decode() == "Jäsøn"
     right = basic("ann", "sesame")["Authorization"]
     assert site.get("/basic", headers={"Authorization": right.replace("Basic", "bASIC")}).status == 200

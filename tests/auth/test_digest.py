@@ -209,11 +209,13 @@ def test_what_cannot_work_is_refused_early(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("")
     users = auth.htpasswd(tmp_path / "users")
     with pytest.raises(ValueError, match="wanted htdigest"):
-        type("Bad", (auth.DigestAuthHandler,), {"users": users})
-    type("Good", (auth.DigestAuthMixIn, auth.BasicAuthMixIn), {"users": users, "password": lambda self, user: None})
+        type("Bad", (auth.DigestAuthHandler,), {"auth_users": users})
+    type(
+        "Good", (auth.DigestAuthMixIn, auth.BasicAuthMixIn), {"auth_users": users, "password": lambda self, user: None}
+    )
     for bad in (("SHA-1",), ()):
-        with pytest.raises(ValueError, match="wanted of SHA-256, MD5"):
-            type("Bad", (auth.DigestAuthHandler,), {"algorithms": bad})
+        with pytest.raises(ValueError, match="wanted some of SHA-256, MD5"):
+            type("Bad", (auth.DigestAuthHandler,), {"auth_algorithms": bad})
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_every_scheme_is_offered_in_order(site: Server) -> None:
 
 def test_what_cannot_work_is_refused_early() -> None:
     with pytest.raises(ValueError, match="control characters"):
-        type("Bad", (auth.BasicAuthHandler,), {"realm": "a\r\nSet-Cookie: b"})
+        type("Bad", (auth.BasicAuthHandler,), {"auth_realm": "a\r\nSet-Cookie: b"})
     with pytest.raises(ValueError, match="control characters"):
         auth.AuthError("Basic", "a\nb")
 
@@ -59,7 +59,20 @@ RUBBISH = [
     *("Digest", "Digest ", "Digest ,", "Digest =", "Digest a", 'Digest a="', 'Digest username="ann"'),
     *("Digest a=b, a=c", "Digest \xff=\xfe", "Digest " + "a=b," * 1000, 'Digest username="\\'),
     *("Bearer", "Bearer ", "Bearer \xe9", "Bearer a b", "Token", "Token a b", "Token \xe9"),
-    *(":", "\xff", "\xe9 x", "a/b c", "__class__ x", "schemes x", "auth_basic YQ==", ",", "x" * 4000),
+    *(
+        ":",
+        "\xff",
+        "\xe9 x",
+        "a/b c",
+        "__class__ x",
+        "schemes x",
+        "realm x",
+        "users x",
+        "nonces x",
+        "auth_basic YQ==",
+        ",",
+        "x" * 4000,
+    ),
 ]
 
 

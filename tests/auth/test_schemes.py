@@ -14,7 +14,7 @@ from webpy.auth import AuthHandler, AuthMixIn, BasicAuthHandler, BasicAuthMixIn,
 
 
 class Declared(AuthHandler):
-    schemes = ("key", "x-one-time")
+    auth_schemes = ("key", "x-one-time")
 
     def auth_key(self, token: str) -> Any:
         return self.auth_log(token) and None
@@ -54,7 +54,7 @@ def test_a_class_speaks_for_its_bases_and_not_for_those_beside_it() -> None:
         pass
 
     class Fewer(BasicAuthMixIn, TokenAuthMixIn):
-        schemes: ClassVar[tuple[str, ...]] = ("token",)
+        auth_schemes: ClassVar[tuple[str, ...]] = ("token",)
 
     class Own(BasicAuthMixIn):
         def auth_basic(self, token: str) -> Any:
@@ -75,14 +75,14 @@ def test_a_class_speaks_for_its_bases_and_not_for_those_beside_it() -> None:
 @pytest.mark.parametrize(
     ("schemes", "wanted"),
     [
-        ("basic", "schemes is 'basic', wanted a tuple such as ('basic', 'token')"),
-        (("basic", "key"), "schemes names 'key', and there is no method auth_key"),
-        ((1,), "schemes has 1, wanted a name such as 'basic'"),
+        ("basic", "auth_schemes is 'basic', wanted a tuple such as ('basic', 'token')"),
+        (("basic", "key"), "auth_schemes names 'key', and there is no method auth_key"),
+        ((1,), "auth_schemes has 1, wanted a name such as 'basic'"),
     ],
 )
 def test_declarations_that_cannot_be(schemes: object, wanted: str) -> None:
     with pytest.raises(TypeError, match=re.escape(f"Bad: {wanted}")):
-        type("Bad", (BasicAuthHandler,), {"schemes": schemes})
+        type("Bad", (BasicAuthHandler,), {"auth_schemes": schemes})
 
 
 def test_undeclared_a_registered_scheme_is_one(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +105,7 @@ def test_undeclared_what_takes_a_token_is_one_with_a_warning(caplog: pytest.LogC
 
     assert Old._schemes == Younger._schemes == ("any",)
     (record,) = caplog.records
-    assert "auth_any is taken for a scheme" in record.getMessage() and "schemes = ('any',)" in record.getMessage()
+    assert "auth_any is taken for a scheme" in record.getMessage() and "auth_schemes = ('any',)" in record.getMessage()
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,34 @@ def test_undeclared_what_takes_a_token_is_one_with_a_warning(caplog: pytest.LogC
 )
 @pytest.mark.parametrize("base", [AuthHandler, BasicAuthHandler])
 def test_undeclared_anything_else_is_refused(base: type, method: Any) -> None:
-    with pytest.raises(TypeError, match=r"Bad\.auth_log: a scheme, or a helper\?.*schemes of Bad.*call a helper"):
+    with pytest.raises(
+        TypeError, match=r"Bad\.auth_log: is it a scheme or a helper\?.*schemes of Bad.*rename a helper"
+    ):
         type("Bad", (base,), {"auth_log": method})
     plain = type("Plain", (HTTPHandler,), {"auth_log": method})
     with pytest.raises(TypeError, match=r"Plain\.auth_log"):
         type("Bad", (base, plain), {})
-    assert type("Good", (base,), {"auth_log": method, "auth_basic": lambda self, token: 1, "schemes": ["Basic"]})
+    assert type("Good", (base,), {"auth_log": method, "auth_basic": lambda self, token: 1, "auth_schemes": ["Basic"]})
+
+
+def test_declarations_under_the_old_name() -> None:
+    with pytest.warns(DeprecationWarning, match=r"Old\.schemes is deprecated: auth_schemes"):
+
+        class Old(AuthHandler):
+            schemes = ("key",)
+
+            def auth_key(self, token: str) -> Any:
+                return token
+
+            def auth_log(self, token: str) -> Any:
+                return token
+
+    class Beside:
+        schemes = ("key",)
+
+        def auth_key(self, token: str) -> Any:
+            return token
+
+    with pytest.warns(DeprecationWarning, match=r"Beside\.schemes is deprecated"):
+        both = type("Both", (Beside, BasicAuthMixIn), {})
+    assert Old._schemes == ("key",) and both._schemes == ("key", "basic")  # type: ignore[attr-defined]

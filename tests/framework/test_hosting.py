@@ -34,7 +34,7 @@ from webpy import auth, cookies, file, form, objects, redirect, session, stdlib,
 
 
 class Login(auth.BasicAuthMixIn):
-    realm = 'hosts'
+    auth_realm = 'hosts'
 
     def login(self, user, password):
         return user if password == user[::-1] else None

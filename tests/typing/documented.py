@@ -165,7 +165,7 @@ class ErrorPage(webpy.page.PageErrorHandler):
 
 
 class Private(webpy.auth.BasicAuthHandler):
-    realm = "my notes"
+    auth_realm = "my notes"
 
     def login(self, user: str, password: str) -> bool:
         return webpy.auth.same(password, "secret")
@@ -178,13 +178,13 @@ class Private(webpy.auth.BasicAuthHandler):
 
 
 class Users(webpy.auth.BasicAuthMixIn, webpy.form.FormHandler):
-    users = webpy.auth.htpasswd("/etc/notes.htpasswd")
+    auth_users = webpy.auth.htpasswd("/etc/notes.htpasswd")
 
 
 class Proof(webpy.auth.DigestAuthHandler):
-    realm = "my notes"
-    algorithms = ("SHA-256",)
-    nonces = webpy.auth.Nonces(notes, lifetime_s=60)
+    auth_realm = "my notes"
+    auth_algorithms = ("SHA-256",)
+    auth_nonces = webpy.auth.Nonces(notes, lifetime_s=60)
 
     def password(self, user: str) -> str | None:
         return "secret" if user == "ann" else None

@@ -1,44 +1,56 @@
-"""Who asks: HTTP authentication in front of any handler (RFC 9110 section 11).
+"""HTTP authentication in front of any handler (RFC 9110 section 11).
 
     class Private(webpy.auth.BasicAuthHandler):
-        realm = "my notes"
-        users = webpy.auth.htpasswd("/etc/notes.htpasswd")      # or def login(self, user, password)
+        auth_realm = "my notes"
+        auth_users = webpy.auth.htpasswd("/etc/notes.htpasswd")      # or def login(self, user, password)
 
         def do_get(self):
             return 200, f"hello, {self.auth}"
 
-Use: a handler of one scheme, or its mix-in in front of another handler (`class Upload(BasicAuthMixIn, FormHandler)`);
-several mix-ins offer several schemes, in their order. Nothing of the handler runs for a request without valid
-credentials, and no body is asked of a client that waits with it (`Expect: 100-continue`).
+Use: subclass the handler of one scheme, or put its mix-in in front of another handler (`class Upload(BasicAuthMixIn,
+FormHandler)`). Several mix-ins offer several schemes, in the order they are listed. For a request without valid
+credentials nothing of the handler runs, and a client that sent `Expect: 100-continue` is not asked for its body.
 
-- `AuthHandler`: any scheme, by a method `auth_<scheme>(token)` ("-" of its name as "_"). What it gives is `self.auth`;
-  anything false refuses. `challenge_<scheme>()` may give its challenges; the default is the scheme with its realm.
-  `schemes = ("key", "x-one-time")` names those that are offered, in their order: then any other method, `auth_log`
-  for instance, is none.
-- `BasicAuthHandler`: `login(user, password)` (RFC 7617, UTF-8). Only under TLS: the password is there to be read.
-- `DigestAuthHandler`: `password(user)`, `ha1(user, algorithm)` or `users = htdigest(path)` (RFC 7616, `qop=auth`).
-- `TokenAuthHandler`: `token(token)` (Bearer, RFC 6750). Compare with `same`, which takes the same time for all.
-- `htpasswd(path)`: bcrypt (`pip install 'webpy[auth]'`) and {SHA}; `htdigest(path)`: MD5 and SHA-256. A changed file is
-  read again at the next request. Write it whole and rename it: a broken one answers 500 until it is mended.
+- `AuthHandler`: any scheme, by a method `auth_<scheme>(token)`, with "_" for each "-" of the scheme's name. What the
+  method returns becomes `self.auth`; anything false refuses the request. `challenge_<scheme>()` may return the
+  scheme's challenges; by default there is one, with the scheme and the realm.
+- `BasicAuthHandler`: `login(user, password)` (RFC 7617, UTF-8). Use it only under TLS: the password is sent readably.
+- `DigestAuthHandler`: `password(user)`, `ha1(user, algorithm)` or `auth_users = htdigest(path)` (RFC 7616, `qop=auth`).
+- `TokenAuthHandler`: `token(token)` (Bearer, RFC 6750). Compare secrets with `same`, whose time tells nothing.
+- `htpasswd(path)`: users with bcrypt (`pip install 'webpy[auth]'`) or {SHA} hashes; `htdigest(path)`: with MD5 or
+  SHA-256. A changed file is read again at the next request. Write a new file and rename it over the old one: while
+  the file is broken, requests are answered with 500.
 
-Options, as attributes of the handler: `realm`; `users`; of Digest `algorithms` and `nonces`, a `Nonces(store,
-lifetime_s=300)`. `forbidden()`, asked once `self.auth` is known, gives 403 if it is true. `raise self.unauthorized()`
-anywhere gives 401 with all challenges, `raise AuthError(scheme, realm)` with one. A malformed Authorization field gives
-400.
+Options, class attributes of the handler:
 
-All of it works on any number of workers: the counts of Digest's proofs are in a store (`webpy-auth.sqlite3` in the
-state directory, see `webpy.store`, or the URL in WEBPY_AUTH), which several machines behind one name must share.
+- `auth_realm = "webpy"`: what the credentials are for; clients may show it to their users.
+- `auth_users = None`: the users, from `htpasswd(path)` or `htdigest(path)`; for Basic and Digest.
+- `auth_schemes`: the schemes that are offered, in their order, such as `("key", "x-one-time")`; no other method whose
+  name begins with `auth_` is then a scheme.
+- `auth_algorithms = ("SHA-256", "MD5")`, of Digest, the best first.
+- `auth_nonces`: of Digest, a `Nonces(store, lifetime_s=300)`.
+
+Methods to override have no prefix, as every method called `auth_…` is a scheme: `login`, `password`, `ha1`, `token`,
+and `forbidden()`, which is called once `self.auth` is set and answers 403 if it returns something true. Anywhere,
+`raise self.unauthorized()` answers 401 with all challenges, `raise AuthError(scheme, realm)` with one. A malformed
+Authorization field is answered with 400.
+
+All of it works with any number of workers: the counts of Digest's nonces are kept in a store (`webpy-auth.sqlite3` in
+the state directory, see `webpy.store`, or the URL in WEBPY_AUTH), which several machines behind one name must share.
 
 Order: `CORSMixIn` stands before these mix-ins, as a cross-origin preflight carries no credentials; `CachingMixIn`,
-forms and hosts stand behind them (another order is a TypeError).
+forms and hosts stand behind them. Any other order is a TypeError when the class is made.
 
-Caveats: an overriding `respond` must call super's. In a class without `schemes` a method
-`auth_<scheme>` is one if its scheme is registered (RFC 9110 section 16.4.1) or, with a warning, if it takes a `token`
-and nothing else; any other is a TypeError. `Cache-Control: public` has caches give an answer to those without
-credentials (RFC 9111 section 3.5). Digest's proofs are for the target as the client sent it:
-a proxy that changes paths breaks them. Python's urllib reads only the first challenge, and older ones know no SHA-256:
-`algorithms = ("MD5", "SHA-256")` for them. `auth-int`, `-sess` and `userhash` are not offered. Nothing here slows down
-those who try passwords, but bcrypt.
+Caveats: a method `respond` that you override must call super's. In a class without `auth_schemes` a method
+`auth_<scheme>` is taken for a scheme if its name is registered (RFC 9110 section 16.4.1) or, with a warning, if its
+only parameter is `token`; any other is a TypeError. With `Cache-Control: public` shared caches give an answer to
+clients without credentials (RFC 9111 section 3.5). Digest signs the request target as the client sent it, so a proxy
+that changes paths breaks it. Python's urllib reads only the first challenge, and older versions do not know SHA-256:
+set `auth_algorithms = ("MD5", "SHA-256")` for them. `auth-int`, `-sess` and `userhash` are not offered. Apart from
+bcrypt nothing here slows down clients that guess passwords.
+
+Until the next version the options are also understood by their old names, with a DeprecationWarning: `realm`, `users`,
+`schemes`, `algorithms`, `nonces`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The Basic scheme (RFC 7617): user and password in every request, in UTF-8, readable by whoever sees the request.
+"""The Basic scheme (RFC 7617): user and password in every request, in UTF-8, readable by anyone who sees the request.
 
-Owns the credentials' form. Knows no password: `login` or `users` does.
+Owns the form of the credentials. Knows no passwords: `login` or `auth_users` checks them.
 """
 
 from __future__ import annotations
@@ -17,19 +17,26 @@ __all__ = ["BasicAuthHandler", "BasicAuthMixIn"]
 
 
 class BasicAuthMixIn(AuthMixIn):
-    """`login(user, password)`, or `users`, says who asks."""
+    """Put in front of a handler: `login(user, password)`, or `auth_users`, decides who may use it."""
 
-    schemes = ("basic",)
-    users: HTPasswd | HTDigest | None = None
+    auth_schemes = ("basic",)
+    auth_users: HTPasswd | HTDigest | None = None
 
     def login(self, user: str, password: str) -> Any:
-        """What shall be `self.auth`; anything false refuses. By default `user`, if `users` has this password."""
-        if self.users is None:
-            raise NotImplementedError(f"{type(self).__name__}: wanted login(user, password), or users")
-        return user if self.users.check(user, password, self.realm) else None
+        """Return what `self.auth` is to be; anything false refuses.
+
+        By default that is `user`, if `auth_users` has the user with this password. Raises NotImplementedError if there
+        is no `auth_users` either.
+        """
+        if self.auth_users is None:
+            raise NotImplementedError(f"{type(self).__name__}: wanted login(user, password), or auth_users")
+        return user if self.auth_users.check(user, password, self.auth_realm) else None
 
     def auth_basic(self, token: str) -> Any:
-        """RFC 7617 section 2: base64 of user, colon and password. What is not UTF-8 is no user's (401)."""
+        """Return what `login` returns for credentials in base64, of user, colon and password (RFC 7617 section 2).
+
+        Returns None if they are not UTF-8, as no user has such a name. Raises HTTPError 400 if they are malformed.
+        """
         try:
             if not TOKEN68.fullmatch(token):
                 raise ValueError
@@ -45,9 +52,9 @@ class BasicAuthMixIn(AuthMixIn):
         return self.login(user, password)
 
     def challenge_basic(self) -> list[str]:
-        """RFC 7617 sections 2 and 2.1."""
-        return [f'Basic realm={quoted(self.realm)}, charset="UTF-8"']
+        """Return the challenge of the scheme (RFC 7617 sections 2 and 2.1)."""
+        return [f'Basic realm={quoted(self.auth_realm)}, charset="UTF-8"']
 
 
 class BasicAuthHandler(BasicAuthMixIn):
-    """A handler for those whose name and password `login`, or `users`, knows."""
+    """A handler for clients whose name and password are known to `login` or `auth_users`."""

@@ -1,6 +1,6 @@
-"""The Bearer scheme (RFC 6750): whoever has the token is let in. Tokens come in the Authorization field only.
+"""The Bearer scheme (RFC 6750): the token alone lets a client in. Tokens are taken from the Authorization field only.
 
-`Authorization: Token …` is taken as well, as web.py's programs send it; what is offered is Bearer.
+`Authorization: Token …` is accepted as well, as clients of web.py send it; the challenge offers Bearer only.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ __all__ = ["TokenAuthHandler", "TokenAuthMixIn"]
 
 
 class TokenAuthMixIn(AuthMixIn):
-    """`token(token)` says who asks."""
+    """Put in front of a handler: `token(token)` decides who may use it."""
 
-    schemes = ("bearer", "token")
+    auth_schemes = ("bearer", "token")
     _wrong = False
 
     def token(self, token: str) -> Any:
-        """What shall be `self.auth`; anything false refuses. Compare with `webpy.auth.same`, or look up a hash."""
+        """Return what `self.auth` is to be; anything false refuses. Override it.
+
+        Compare with `webpy.auth.same`, or look up a hash of the token, so that the time taken tells nothing.
+        """
         raise NotImplementedError(f"{type(self).__name__}: wanted token(token)")
 
     def auth_bearer(self, token: str) -> Any:
-        """RFC 6750 section 2.1; what is no token answers 400 (section 3.1)."""
+        """Return what `token` returns (RFC 6750 section 2.1). Raises HTTPError 400 for a malformed token."""
         if not TOKEN68.fullmatch(token):
             raise HTTPError(400, "Authorization: wanted a token\n", self._with_error("invalid_request"))
         who = self.token(token)
@@ -34,26 +37,26 @@ class TokenAuthMixIn(AuthMixIn):
         return who
 
     def challenge_bearer(self) -> list[str]:
-        """RFC 6750 section 3: an error is named only if a token was given."""
+        """Return the challenge (RFC 6750 section 3); it names an error only if the client sent a token."""
         return [self._challenge("invalid_token" if self._wrong else "")]
 
     def auth_token(self, token: str) -> Any:
-        """Another name of Bearer."""
+        """Do what `auth_bearer` does: "Token" is another name of the scheme."""
         return self.auth_bearer(token)
 
     def challenge_token(self) -> list[str]:
-        """None: the name is not registered, Bearer is."""
+        """Return no challenge: "Token" is not a registered scheme, and Bearer is offered already."""
         return []
 
     def denied(self, scheme: str) -> HTTPError:
-        """403; a token's owner is told that another token is needed (RFC 6750 section 3.1)."""
+        """Return the 403 to raise; it says that the client needs another token (RFC 6750 section 3.1)."""
         error = super().denied(scheme)
-        if scheme in TokenAuthMixIn.schemes:
+        if scheme in TokenAuthMixIn.auth_schemes:
             error.headers = self._with_error("insufficient_scope")
         return error
 
     def _challenge(self, error: str) -> str:
-        return f"Bearer realm={quoted(self.realm)}" + (f', error="{error}"' if error else "")
+        return f"Bearer realm={quoted(self.auth_realm)}" + (f', error="{error}"' if error else "")
 
     def _with_error(self, error: str) -> HTTPHeaders:
         headers = self.response.headers.copy()
@@ -62,4 +65,4 @@ class TokenAuthMixIn(AuthMixIn):
 
 
 class TokenAuthHandler(TokenAuthMixIn):
-    """A handler for those whose token `token` knows."""
+    """A handler for clients whose token is known to the method `token`."""

@@ -1,9 +1,9 @@
-"""The Digest scheme (RFC 7616) with `qop=auth`: the password is proven, not sent, and no proof counts twice.
+"""The Digest scheme (RFC 7616) with `qop=auth`: the client proves that it knows the password, and sends no proof twice.
 
-Owns the form of its credentials and what is hashed. Knows no password (`ha1` does) and no nonce (`nonces` does).
+Owns the form of the credentials and what is hashed. Knows no passwords (`ha1` does) and no nonces (`auth_nonces` does).
 
-A right answer for a nonce that is old, used up or of another key gets 401 with `stale=true`: the client repeats it with
-the new nonce, without asking its user.
+A right proof for a nonce that is too old, used already or made with another key gets 401 with `stale=true`: the client
+then repeats the request with a new nonce, without asking its user.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEEDED = ("realm", "nonce", "uri", "response", "qop", "nc", "cnonce")
 
 @dataclass(frozen=True, slots=True)
 class _Credentials:
-    """RFC 7616 section 3.4. `user` and `realm` are text, the rest is as sent."""
+    """The credentials of RFC 7616 section 3.4. `user` and `realm` are decoded text, the rest is as it was sent."""
 
     user: str
     realm: str
@@ -42,7 +42,10 @@ class _Credentials:
 
 
 def _credentials(token: str) -> _Credentials:
-    """Raises ValueError, whose text says what is wrong and repeats nothing of what was sent."""
+    """Parse what follows "Digest" in an Authorization field.
+
+    Raises ValueError, whose text says what is wrong and repeats nothing of what the client sent.
+    """
     found = parameters(token)
     missing = [name for name in _NEEDED if name not in found]
     if missing:
@@ -76,50 +79,56 @@ def _credentials(token: str) -> _Credentials:
 
 
 class DigestAuthMixIn(AuthMixIn):
-    """`password(user)`, `ha1(user, algorithm)` or `users` knows what the client has to prove."""
+    """Put in front of a handler: `password(user)`, `ha1(user, algorithm)` or `auth_users` knows the passwords.
 
-    schemes = ("digest",)
-    users: HTPasswd | HTDigest | None = None
+    Raises ValueError, when the class is made, for algorithms that are not known and for an htpasswd file.
+    """
 
-    algorithms: Sequence[str] = ("SHA-256", "MD5")
-    """What is offered, best first (RFC 7616 section 3.7)."""
+    auth_schemes = ("digest",)
+    auth_users: HTPasswd | HTDigest | None = None
 
-    nonces: ClassVar[Nonces] = Nonces()
-    """Where nonces come from; `Nonces(store, lifetime_s=…)` of your own keeps their counts elsewhere."""
+    auth_algorithms: Sequence[str] = ("SHA-256", "MD5")
+    """The algorithms that are offered, the best first (RFC 7616 section 3.7)."""
+
+    auth_nonces: ClassVar[Nonces] = Nonces()
+    """Makes and checks nonces; a `Nonces(store, lifetime_s=…)` of your own keeps their counts elsewhere."""
 
     _stale = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         knows = cls.ha1 is not DigestAuthMixIn.ha1 or cls.password is not DigestAuthMixIn.password
-        if isinstance(cls.users, HTPasswd) and not knows:
-            raise ValueError(f"{cls.__name__}: users is an htpasswd file, wanted htdigest: Digest needs its hashes")
-        if knows or cls.users is not None:  # it answers requests, and is not made to be subclassed only
-            cls.nonces.prepare()
-        unknown = [name for name in cls.algorithms if name not in ALGORITHMS]
-        if unknown or not cls.algorithms:
-            raise ValueError(f"{cls.__name__}: got algorithms {cls.algorithms!r}, wanted of {', '.join(ALGORITHMS)}")
+        if isinstance(cls.auth_users, HTPasswd) and not knows:
+            raise ValueError(f"{cls.__name__}: got auth_users of htpasswd, wanted htdigest: Digest needs its hashes")
+        if knows or cls.auth_users is not None:  # else the class is a base of others, and answers no requests itself
+            cls.auth_nonces.prepare()
+        given = cls.auth_algorithms
+        if not given or any(name not in ALGORITHMS for name in given):
+            raise ValueError(f"{cls.__name__}: got auth_algorithms {given!r}, wanted some of {', '.join(ALGORITHMS)}")
 
     def password(self, user: str) -> str | None:
-        """The user's password as text; None: there is no such user."""
-        raise NotImplementedError(f"{type(self).__name__}: wanted password(user), ha1(user, algorithm), or users")
+        """Return the user's password as text, None if there is no such user. Override it."""
+        raise NotImplementedError(f"{type(self).__name__}: wanted password(user), ha1(user, algorithm), or auth_users")
 
     def ha1(self, user: str, algorithm: str) -> str | None:
-        """H(user:realm:password) in hexadecimal (RFC 7616 section 3.4.2); None: no such user."""
-        if isinstance(self.users, HTDigest):
-            return self.users.ha1(user, self.realm, algorithm)
+        """Return H(user:realm:password) in hexadecimal (RFC 7616 section 3.4.2), None if there is no such user."""
+        if isinstance(self.auth_users, HTDigest):
+            return self.auth_users.ha1(user, self.auth_realm, algorithm)
         password = self.password(user)
-        return None if password is None else digest_of(algorithm, f"{user}:{self.realm}:{password}")
+        return None if password is None else digest_of(algorithm, f"{user}:{self.auth_realm}:{password}")
 
     def auth_digest(self, token: str) -> Any:
-        """RFC 7616 sections 3.4.1 to 3.4.6."""
+        """Return the user whose password the credentials `token` prove (RFC 7616 sections 3.4.1 to 3.4.6), else None.
+
+        Raises HTTPError 400 if the credentials are malformed or are for another target.
+        """
         try:
             given = _credentials(token)
             if not self._names_this(given.uri):
                 raise ValueError("uri is not the one of the request")
         except ValueError as error:
             raise HTTPError(400, f"Authorization: {error}\n") from None
-        if given.algorithm not in self._offered() or given.realm != self.realm:
+        if given.algorithm not in self._offered() or given.realm != self.auth_realm:
             return None
         known = self.ha1(given.user, given.algorithm)
         ha1 = digest_of(given.algorithm, "") if known is None else known.lower()
@@ -128,32 +137,33 @@ class DigestAuthMixIn(AuthMixIn):
         wanted = _hex(hash_, f"{ha1}:{given.nonce}:{given.nc}:{given.cnonce}:auth:{ha2}")
         if not same(wanted, given.response) or known is None:
             return None
-        if not self.nonces.take(given.nonce, self.realm, int(given.nc, 16)):
+        if not self.auth_nonces.take(given.nonce, self.auth_realm, int(given.nc, 16)):
             self._stale = True
             return None
         return given.user
 
     def challenge_digest(self) -> list[str]:
-        """One for each algorithm (RFC 7616 section 3.3), all with the same nonce."""
+        """Return a challenge for each algorithm (RFC 7616 section 3.3), all with the same nonce."""
         stale = ", stale=true" if self._stale else ""
-        rest = f'qop="auth", nonce="{self.nonces.issue(self.realm)}", charset=UTF-8{stale}'
-        return [f"Digest realm={quoted(self.realm)}, algorithm={name}, {rest}" for name in self._offered()]
+        rest = f'qop="auth", nonce="{self.auth_nonces.issue(self.auth_realm)}", charset=UTF-8{stale}'
+        return [f"Digest realm={quoted(self.auth_realm)}, algorithm={name}, {rest}" for name in self._offered()]
 
     def _offered(self) -> list[str]:
-        if not isinstance(self.users, HTDigest):
-            return list(self.algorithms)
-        kept = self.users.algorithms(self.realm)
-        return [name for name in self.algorithms if name in kept] or list(self.algorithms)
+        if not isinstance(self.auth_users, HTDigest):
+            return list(self.auth_algorithms)
+        kept = self.auth_users.algorithms(self.auth_realm)
+        return [name for name in self.auth_algorithms if name in kept] or list(self.auth_algorithms)
 
     def _names_this(self, uri: str) -> bool:
-        """RFC 7616 section 3.4.6: the request's target as it was sent, or its resource; or the absolute form of one."""
+        """Return True if `uri` is this request's target as sent, its resource, or the absolute form of either (RFC 7616
+        section 3.4.6)."""
         request = self.request
         origin = f"{request.scheme}://{request.host}"
         return uri.removeprefix(origin) in (request.target, request.target.removeprefix(origin), request.resource)
 
 
 class DigestAuthHandler(DigestAuthMixIn):
-    """A handler for those who prove that they know a password."""
+    """A handler for clients that prove that they know a user's password."""
 
 
 def _hex(hash_: Any, text: str) -> str:

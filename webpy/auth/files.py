@@ -1,14 +1,15 @@
 """Files of users: `htpasswd(path)` and `htdigest(path)`, read again when they change.
 
-Owns their form, their hashes and when they are read. Knows no request; the schemes ask it.
+Owns their format, their hashes and when they are read. Knows no requests; the schemes call it, from any thread.
 
     htpasswd -cB site.htpasswd ann          bcrypt (pip install 'webpy[auth]'); -s for {SHA}
     htdigest -c site.htdigest "my notes" ann
 
-An MD5 line of htdigest has 32 hexadecimal digits; one of 64, as lighttpd has them, is SHA-256. Every check looks at the
-file's times and size (2 µs), so that a change holds for all workers at once. bcrypt is slow by design: a right password
-is remembered, as a keyed hash and until the file changes, so that only the first request of each user waits for it. Who
-is not in the file costs as much as the dearest hash there, and so does a wrong password, where all are of one cost.
+An MD5 line of htdigest has 32 hexadecimal digits; one of 64, as lighttpd writes them, is SHA-256. Every check looks at
+the file's times and size (2 µs), so that a change counts for all workers at once. bcrypt is slow by design: right
+passwords are cached, as keyed hashes and until the file changes, so that only the first request of each user waits. A
+name that is not in the file takes as long as the most expensive hash in it; so does a wrong password, if all hashes
+have the same cost.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ ALGORITHMS: Mapping[str, Callable[[bytes], Any]] = {
     "SHA-256": hashlib.sha256,
     "MD5": partial(hashlib.md5, usedforsecurity=False),  # a FIPS build of OpenSSL has it for nothing else
 }
-"""RFC 7616 section 6.1, as far as it is offered, best first."""
+"""The algorithms of RFC 7616 section 6.1 that are offered, the best first, each with its hash function."""
 
 _BCRYPT = re.compile(rb"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
-_BCRYPT_BYTES = 72  # what bcrypt looks at; its Python package refuses more, and htpasswd hashed only these
-_REMEMBERED = 1024
+_BCRYPT_BYTES = 72  # bcrypt uses no more; its Python package refuses longer passwords, and htpasswd cut them off here
+_MAX_CACHED = 1024  # right passwords of one file
 _SETTLED_NS = 100_000_000  # a file younger than this may change again without a change of its times
 _SHA_BYTES = 20
 
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 
 class _File(Generic[T]):
-    """What `parse` made of a file; again when the file is another. Raises OSError, and what `parse` raises."""
+    """What `parse` made of a file, parsed again when the file has changed. Raises OSError, and what `parse` raises."""
 
     def __init__(self, path: str | os.PathLike[str], parse: Callable[[bytes], T]) -> None:
         self.path = os.path.abspath(path)
@@ -53,6 +54,7 @@ class _File(Generic[T]):
         self.read()
 
     def read(self) -> T:
+        """Return what was parsed, after reading the file again if it has changed. Raises OSError, ValueError."""
         kept = self._kept
         if kept is not None and kept[0] == _mark(os.stat(self.path)):
             return kept[2]
@@ -76,7 +78,7 @@ def _mark(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _lines(data: bytes, parts: int) -> Iterator[tuple[int, list[bytes]]]:
-    """Number and fields of every line that is not blank or a comment. Raises ValueError that names the line."""
+    """Yield number and fields of every line that is not blank or a comment. Raises ValueError that names the line."""
     for number, line in enumerate(data.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith(b"#"):
             fields = line.strip().split(b":")
@@ -90,8 +92,8 @@ class _Passwords:
 
     def __init__(self, data: bytes) -> None:
         self.hashes: dict[bytes, bytes] = {}
-        self.slow = b""  # the dearest bcrypt hash, to spend as much time on a user who is not there
-        self.right: dict[bytes, None] = {}
+        self.slow = b""  # the most expensive bcrypt hash, to spend as much time on a user who is not there
+        self.right: dict[bytes, None] = {}  # keyed hashes of passwords that were right
         for number, (user, value, *_) in _lines(data, 2):
             if _BCRYPT.fullmatch(value):
                 self.slow = max(self.slow, value, key=_cost)
@@ -103,19 +105,22 @@ class _Passwords:
 
 
 class HTPasswd:
-    """The users of an htpasswd file. Made with the path; raises OSError, ValueError for a file that is none, naming
-    the line, and ImportError where it holds bcrypt hashes and the package is missing."""
+    """The users of the htpasswd file at `path`.
+
+    Raises OSError if it cannot be read, ValueError that names the line if it is not such a file, and ImportError if it
+    holds bcrypt hashes and the package is missing.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = _File(path, _Passwords)
         self._key = secrets.token_bytes(32)
 
     def check(self, user: str, password: str, realm: str = "") -> bool:
-        """Whether it is the user's password. `realm` is for `HTDigest`, and not looked at here."""
+        """Return True if it is the user's password. `realm` counts in `HTDigest` only. Raises as the constructor."""
         table = self._file.read()
         name, secret = _utf8(user), _utf8(password)
         value = table.hashes.get(name, b"")
-        fast = hashlib.sha1(secret, usedforsecurity=False).digest()  # of everybody, as it takes time too
+        fast = hashlib.sha1(secret, usedforsecurity=False).digest()  # for every user: it takes time too
         if value.startswith(b"{SHA}") and hmac.compare_digest(fast, _unbase64(value[5:])):
             return True
         if not table.slow:
@@ -127,7 +132,7 @@ class HTPasswd:
         right = _bcrypt().checkpw(secret[:_BCRYPT_BYTES], value if known else table.slow)
         if not right or not known:
             return False
-        if len(table.right) >= _REMEMBERED:
+        if len(table.right) >= _MAX_CACHED:
             table.right.clear()
         table.right[proof] = None
         return True
@@ -153,21 +158,21 @@ class _Digests:
 
 
 class HTDigest:
-    """The users of an htdigest file. Made with the path; raises OSError, and ValueError that names the bad line."""
+    """The users of the htdigest file at `path`. Raises OSError, and ValueError that names the bad line."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = _File(path, _Digests)
 
     def ha1(self, user: str, realm: str, algorithm: str) -> str | None:
-        """H(user:realm:password) in hexadecimal, or None."""
+        """Return H(user:realm:password) in hexadecimal, None if the file does not have it."""
         return self._file.read().hashes.get((_utf8(user), _utf8(realm), algorithm))
 
     def algorithms(self, realm: str) -> set[str]:
-        """Those that every user of the realm can prove a password with (or any can, where they have none in common)."""
+        """Return the algorithms that all users of the realm have hashes of; if there is none, those that any has."""
         return self._file.read().algorithms.get(_utf8(realm), set())
 
     def check(self, user: str, password: str, realm: str) -> bool:
-        """Whether it is the user's password, for Basic beside Digest."""
+        """Return True if it is the user's password; for Basic with the same file as Digest."""
         for algorithm in ALGORITHMS:
             known = self.ha1(user, realm, algorithm)
             wanted = digest_of(algorithm, f"{user}:{realm}:{password}")
@@ -177,17 +182,17 @@ class HTDigest:
 
 
 def htpasswd(path: str | os.PathLike[str]) -> HTPasswd:
-    """The users of an htpasswd file: see `HTPasswd`."""
+    """Return the users of an htpasswd file: see `HTPasswd`."""
     return HTPasswd(path)
 
 
 def htdigest(path: str | os.PathLike[str]) -> HTDigest:
-    """The users of an htdigest file: see `HTDigest`."""
+    """Return the users of an htdigest file: see `HTDigest`."""
     return HTDigest(path)
 
 
 def digest_of(algorithm: str, text: str) -> str:
-    """The hash of a text, in hexadecimal."""
+    """Return the hash of a text in UTF-8, in hexadecimal."""
     value: str = ALGORITHMS[algorithm](_utf8(text)).hexdigest()
     return value
 
@@ -201,7 +206,7 @@ def _bcrypt() -> ModuleType:
 
 
 def _cost(value: bytes) -> int:
-    """The base-2 logarithm of a bcrypt hash's rounds, 0 for none."""
+    """Return the base-2 logarithm of a bcrypt hash's rounds, 0 for an empty hash."""
     return int(value[4:6] or 0)
 
 

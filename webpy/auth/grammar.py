@@ -1,6 +1,6 @@
 """The grammar of credentials and challenges (RFC 9110 section 11): text in, parts out. Knows no scheme and no user.
 
-Field values are as the framework has them, one character a byte; `quoted` takes text and sends it as UTF-8.
+Field values are as the framework has them, one character for each byte; `quoted` encodes text as UTF-8.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def scheme_and_token(field: str) -> tuple[str, str]:
-    """The scheme of an Authorization field, in lower case, and what follows it. Raises ValueError."""
+    """Return the scheme of an Authorization field, in lower case, and what follows it. Raises ValueError."""
     found = _CREDENTIALS.fullmatch(field.strip(" \t"))
     if found is None:
         raise ValueError("wanted a scheme and its credentials")
@@ -53,12 +53,12 @@ def parameters(token: str) -> dict[str, str]:
 
 
 def quoted(text: str) -> str:
-    """A quoted-string (RFC 9110 section 5.6.4). Raises ValueError for control characters, which it cannot hold."""
+    """Return the text as a quoted-string (RFC 9110 section 5.6.4). Raises ValueError for control characters."""
     if CONTROL.search(text):
         raise ValueError(f"{text!r} holds control characters, wanted text that a header field can hold")
     return '"' + re.sub(r'(["\\])', r"\\\1", text).encode().decode("latin-1") + '"'
 
 
 def text_of(value: str) -> str:
-    """The text that a field's value stands for in UTF-8. What is none becomes U+FFFD, which equals no name."""
+    """Decode a field's value from UTF-8. Bytes that are not UTF-8 become U+FFFD, which is part of no user's name."""
     return value.encode("latin-1").decode("utf-8", "replace")

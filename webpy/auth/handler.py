@@ -1,4 +1,4 @@
-"""What all schemes share: credentials are looked at first, and whoever has none gets 401 with every challenge.
+"""What all schemes share: credentials are checked first, and a client without any gets 401 with every challenge.
 
 Owns the way from the Authorization field to `self.auth`. Knows no scheme: those are methods of subclasses.
 """
@@ -14,6 +14,7 @@ from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.headers import HTTPHeaders
 from ..framework.order import Rank
+from ..framework.renaming import RenamedOptions
 from ..framework.response import Body, Result
 from .grammar import quoted, scheme_and_token
 from .schemes import find_schemes
@@ -22,9 +23,12 @@ __all__ = ["AuthError", "AuthHandler", "AuthMixIn", "same"]
 
 
 class AuthError(HTTPError):
-    """401 with the one challenge of `scheme` for `realm`, for an `auth_<scheme>` method to raise; otherwise as
-    `HTTPError`. Raises ValueError for a realm that no field can hold."""
+    """A 401 with one challenge, of `scheme` for `realm`, for an `auth_<scheme>` method to raise; else as `HTTPError`.
 
+    Raises ValueError for a realm that no header field can hold.
+    """
+
+    # parameters: those of HTTPError, and the two of the challenge
     def __init__(
         self,
         scheme: str,
@@ -41,35 +45,43 @@ class AuthError(HTTPError):
         self.headers.set("WWW-Authenticate", f"{scheme} realm={quoted(realm)}")
 
 
-class AuthMixIn(HTTPHandler):
-    """Put in front of a handler: lets in whom one of its `auth_<scheme>(token)` methods knows.
+class AuthMixIn(RenamedOptions, HTTPHandler):
+    """Put in front of a handler: lets in clients that one of its `auth_<scheme>(token)` methods accepts.
 
-    `schemes` names them; a class that sets `auth_<scheme> = None` takes that scheme away. Raises, when the class is
-    made: ValueError for a realm that no field can hold, TypeError for schemes that `webpy.auth.schemes` cannot find.
+    `auth_schemes` names the schemes; a class that sets `auth_<scheme> = None` takes one away. Raises, when the class is
+    made: ValueError for a realm that no header field can hold, TypeError for schemes that `webpy.auth.schemes` refuses.
     """
 
     mixin_rank = Rank.AUTH
+    renamed_options: ClassVar[Mapping[str, str]] = {
+        "realm": "auth_realm",
+        "users": "auth_users",
+        "schemes": "auth_schemes",
+        "algorithms": "auth_algorithms",
+        "nonces": "auth_nonces",
+    }
+    renamed_in_place = frozenset({"schemes"})
 
-    realm = "webpy"
-    """What the credentials are for, as the client's user may be shown."""
+    auth_realm = "webpy"
+    """What the credentials are for; clients may show it to their users."""
 
-    schemes: ClassVar[Sequence[str] | None] = None
-    """Those that are offered, such as ("basic", "token"): see `webpy.auth.schemes`."""
+    auth_schemes: ClassVar[Sequence[str] | None] = None
+    """The schemes that are offered, such as ("basic", "token"): see `webpy.auth.schemes`."""
 
     auth: Any = None
-    """Who asks: what the scheme's method gave."""
+    """The client, as the scheme's method returned it."""
 
     _let_in = False
     _schemes: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        if isinstance(cls.realm, str):  # not a property
-            quoted(cls.realm)
+        if isinstance(cls.auth_realm, str):  # not a property
+            quoted(cls.auth_realm)
         cls._schemes = find_schemes(cls)
-        asks = cls.check_continue
-        if asks is not AuthMixIn.check_continue and not hasattr(asks, "asks_who_first"):
-            cls.check_continue = _after_login(asks)  # type: ignore[method-assign]
+        check = cls.check_continue
+        if check is not AuthMixIn.check_continue and not hasattr(check, "authenticates_first"):
+            cls.check_continue = _after_login(check)  # type: ignore[method-assign]
 
     def respond(self) -> Result:
         self.authenticate()
@@ -80,7 +92,7 @@ class AuthMixIn(HTTPHandler):
         return super().check_continue()
 
     def authenticate(self) -> None:
-        """Set `self.auth`, once a request. Raises HTTPError: 400, 401 with the challenges, 403."""
+        """Check the credentials and set `self.auth`, once per request. Raises HTTPError: 400, 401, 403."""
         if self._let_in:
             return
         fields = self.request.headers.getlist("Authorization")
@@ -102,50 +114,52 @@ class AuthMixIn(HTTPHandler):
         self._let_in = True
 
     def forbidden(self) -> bool:
-        """Whether `self.auth`, who is known, may not do what `self.request` asks: 403 (RFC 9110 section 15.5.4)."""
+        """Return True if `self.auth` may not do what `self.request` asks: it is answered with 403. Override it."""
         return False
 
     def denied(self, scheme: str) -> HTTPError:
-        """403 for one who came by `scheme`, to be raised."""
+        """Return the 403 to raise for a client that used `scheme` (RFC 9110 section 15.5.4)."""
         return HTTPError(403, headers=self.response.headers.copy())
 
     def unauthorized(self) -> HTTPError:
-        """401 with a challenge for every scheme (RFC 9110 section 15.5.2), to be raised."""
+        """Return the 401 to raise, with a challenge for every scheme (RFC 9110 section 15.5.2)."""
         headers = self.response.headers.copy()
         for challenge in self.challenges():
             headers.add("WWW-Authenticate", challenge)
         return HTTPError(401, headers=headers)
 
     def challenges(self) -> list[str]:
-        """The values of the WWW-Authenticate fields, one each. Raises NotImplementedError when there is no scheme."""
+        """Return the values of the WWW-Authenticate fields. Raises NotImplementedError if the class has no scheme."""
         if not self._schemes:
             raise NotImplementedError(f"{type(self).__name__}: wanted a method auth_<scheme>(token)")
         found: list[str] = []
         for scheme in self._schemes:
             own = getattr(self, "challenge_" + scheme, None)
-            found += own() if own else [f"{scheme.replace('_', '-').title()} realm={quoted(self.realm)}"]
+            found += own() if own else [f"{scheme.replace('_', '-').title()} realm={quoted(self.auth_realm)}"]
         return found
 
 
 class AuthHandler(AuthMixIn):
-    """A handler whose methods `auth_<scheme>(token)` say who asks: see `AuthMixIn`."""
+    """A handler for clients that its methods `auth_<scheme>(token)` accept: see `AuthMixIn`."""
 
 
-def _after_login(asks: Callable[[Any], bool | None]) -> Any:
-    """A `check_continue` that stands before the mix-in's own, and need not call it: no client may learn by it what is
-    there, nor send its body in vain, before it is known."""
+def _after_login(check: Callable[[Any], bool | None]) -> Any:
+    """Return a `check_continue` that authenticates the client and then calls `check`, a subclass's own.
 
-    @functools.wraps(asks)
+    A subclass's need not call super's; still no client learns from it what exists, or sends a body that is refused.
+    """
+
+    @functools.wraps(check)
     def check_continue(self: AuthMixIn) -> bool | None:
         self.authenticate()
-        return asks(self)
+        return check(self)
 
-    check_continue.asks_who_first = True  # type: ignore[attr-defined]
+    check_continue.authenticates_first = True  # type: ignore[attr-defined]
     return check_continue
 
 
 def same(one: str | bytes, other: str | bytes) -> bool:
-    """Whether two secrets are equal, in a time that tells nothing of where they differ; str counts as its UTF-8."""
+    """Return True if two secrets are equal; the time taken does not tell where they differ. A str counts as UTF-8."""
     return hmac.compare_digest(_bytes(one), _bytes(other))
 
 

@@ -26,8 +26,8 @@ class Session(webpy.session.SessionMixIn):
 
 
 class Digest(webpy.auth.DigestAuthHandler):
-    realm = "r"
-    nonces = webpy.auth.Nonces(webpy.store.open("sqlite:///auth.sqlite3"))
+    auth_realm = "r"
+    auth_nonces = webpy.auth.Nonces(webpy.store.open("sqlite:///auth.sqlite3"))
 
     def password(self, user):
         return "secret"
