@@ -34,7 +34,7 @@ class Document(CachingMixIn):
 
     atomic = True  # what is looked at and what is written belong together
 
-    def validators(self):
+    def cache_validators(self):
         text = documents.get("document")
         return None if text is None else Validators(f'"{hashlib.sha256(text).hexdigest()[:20]}"')
 

@@ -134,7 +134,7 @@ class Document(CachingMixIn):
     known: Validators | None = Validators('"1"', 1e9)
     ran = 0
 
-    def validators(self) -> Validators | None:
+    def cache_validators(self) -> Validators | None:
         return self.known
 
     def do_get(self) -> Any:
@@ -247,8 +247,8 @@ def hosted(*fields: str, method: str = "GET", result: Any = (200, b"body"), **me
 
 
 def test_before_a_host() -> None:
-    """`validators` count although the host has no do_get; a digest is of the body, which HEAD has not."""
-    told = {"validators": lambda self: Validators('"v1"')}
+    """`cache_validators` count although the host has no do_get; a digest is of the body, which HEAD has not."""
+    told = {"cache_validators": lambda self: Validators('"v1"')}
     assert hosted('If-None-Match: "v1"', **told).respond() == (304, None)
     handler = hosted('If-None-Match: "v0"', **told)
     assert handler.respond() == (200, b"body") and handler.response.headers["ETag"] == '"v1"'

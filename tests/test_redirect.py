@@ -167,3 +167,22 @@ def test_the_example(serve: Serve) -> None:
     assert followed.url == server.url + "/page?x=1" and followed.text.startswith("This page")
     assert [(step.status_code, step.text) for step in followed.history] == [(308, "")]
     assert server.request("HEAD", "/old-page").headers["Location"] == "/page"
+
+
+def test_a_handler_of_ones_own() -> None:
+    class Marked(redirect.RedirectHandler):
+        redirect_status = 301
+
+        def respond(self) -> Any:
+            self.response.headers.set("X-Marked", "yes")
+            return super().respond()
+
+    (made,) = redirect.new("/old", "/new", handler=Marked).values()
+    _, groups = compile_routes({"/old": made}).resolve("/old")
+    answering = made(request_of("GET", "/old"), groups)
+    assert answering.respond() == (301, None) and issubclass(made, Marked)
+    assert (answering.response.headers["Location"], answering.response.headers["X-Marked"]) == ("/new", "yes")
+    (made,) = redirect.new("/old", "/new", 307, handler=Marked).values()
+    assert made.redirect_status == 307
+    with pytest.raises(TypeError, match=r"webpy\.redirect\.new: got handler .* wanted a subclass of RedirectHandler"):
+        redirect.new("/old", "/new", handler=RedirectMixIn)  # type: ignore[arg-type]

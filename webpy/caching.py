@@ -1,34 +1,41 @@
-"""How long answers stay fresh (RFC 9111 section 5.2), and how clients ask whether theirs still holds: `CachingMixIn`.
+"""How long caches may keep answers (RFC 9111 section 5.2), and conditional requests for them: `CachingMixIn`.
 
     from webpy.caching import CachingMixIn, directives
+    from webpy.conditional import Validators
 
     class Report(CachingMixIn):
         cache_control = directives('public', max_age=60)
 
-        def validators(self):                       # may be left out; webpy.conditional has Validators
-            return Validators(f'"{version()}"')     # what tells one state of it from another; None: it does not exist
+        def cache_validators(self):                 # optional
+            return Validators(f'"{version()}"')     # differs between two states of the report; None: there is none
 
         def do_get(self):
             return 200, expensive_page()
 
-Answers 200 to GET and HEAD get the Cache-Control (and, for caches of the past, the Expires that goes with `max-age`),
-ETag and Last-Modified. A client whose copy still holds is answered with 304 and no body: before `do_get` runs if there
-are `validators`, otherwise after it, as the ETag is then a digest of the body (bytes and text; streams have none).
+200 answers to GET and HEAD get Cache-Control (and, for old caches, the Expires that `max-age` implies), ETag and
+Last-Modified. A client whose copy is still valid is answered with 304 and no body. If there are `cache_validators`,
+that is found out before `do_get` runs; otherwise after it, as the ETag is then a digest of the body (of bytes and text;
+streams get none).
 
-With `validators`, conditions of other methods are held too: If-Match and If-None-Match of PUT, POST, PATCH and DELETE
-answer 412, so that nobody overwrites what he has not seen. Set `atomic = True` on such a handler, or two who saw the
-same may both write. Without `validators`, conditions of these methods are not looked at.
+With `cache_validators` the conditions of PUT, POST, PATCH and DELETE (If-Match and If-None-Match) are checked too and
+answered with 412, so that no client overwrites a state that it has not seen. Set `atomic = True` on such a handler, or
+two clients that saw the same state may both write. Without `cache_validators` these conditions are ignored.
 
-Options, attributes of the handler:
+Options, class attributes of the handler:
 
-- `cache_control`: the field, "no-cache" by default: kept by caches, and asked about each time; None sends none.
+- `cache_control = "no-cache"`: the Cache-Control field. The default lets caches keep answers and revalidate them each
+  time; None sends no such field.
 - `cache_etags = True`: whether bodies without an ETag get one.
+- `cache_validators()`: override it to return the `Validators` of the resource as it is now.
 
-Fields that the method sets by itself stay. Errors get none of this. Answers that depend on who asks are `private`, or
-`no-store`; of one that touched the session (`webpy.session`) `public` becomes `private`.
+Fields that the method has set itself stay. Error answers get none of these fields. Mark answers that depend on the
+client `private` or `no-store`; where the session (`webpy.session`) was touched, `public` becomes `private`.
 
-Stands behind the mix-ins of `webpy.auth`, `webpy.session` and `webpy.compression` (another order is a TypeError): who
-has no credentials is not told 304 or 412, and the digest is of the body and not of its compressed form.
+Order: stands behind the mix-ins of `webpy.auth`, `webpy.session` and `webpy.compression`; any other order is a
+TypeError when the class is made. So a client without credentials is never answered with 304 or 412, and the digest is
+that of the body before it is compressed.
+
+Until the next version `cache_validators` is also found by its old name `validators`, with a DeprecationWarning.
 """
 
 from __future__ import annotations
@@ -36,13 +43,15 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .conditional import Validators, evaluate, http_date, parse_http_date
 from .framework.errors import HTTPError
 from .framework.handler import HTTPHandler
 from .framework.hosting import HostHandler
 from .framework.order import Rank
+from .framework.renaming import RenamedOptions
 
 if TYPE_CHECKING:
     from .framework.response import Result
@@ -56,16 +65,16 @@ _FLAGS = frozenset(
 _SECONDS = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
 _METADATA = ("Content-Type", "X-Content-Type-Options", "Content-Length", "Content-Encoding", "Content-Language")
 _MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)+')  # of a list, with quoted strings in it
-#: what lets a cache of several clients keep an answer, or (as `private="x"`) all of it but some fields
+#: directives that let a shared cache keep an answer, or (such as `private="x"`) all of it except some fields
 _SHARED = re.compile(r"(?:public$|s-maxage\b|private\s*=)", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,10})(?:[\s,]|$)", re.IGNORECASE)
 
 
 def directives(*flags: str, **seconds: int) -> str:
-    """A Cache-Control field: `directives("public", "immutable", max_age=60)` is "public, immutable, max-age=60".
+    """Return a Cache-Control field: of `("public", "immutable", max_age=60)` it is "public, immutable, max-age=60".
 
     Raises ValueError for directives that answers do not have (RFC 9111 section 5.2.2, RFC 5861, RFC 8246), negative
-    seconds, and `public` with `private`.
+    seconds, and `public` together with `private`.
     """
     named = {name.replace("_", "-"): value for name, value in seconds.items()}
     for name, known in [*((flag, _FLAGS) for flag in flags), *((name, _SECONDS) for name in named)]:
@@ -80,10 +89,10 @@ def directives(*flags: str, **seconds: int) -> str:
 
 
 def private(cache_control: str) -> str:
-    """A Cache-Control field as it has to be for an answer to one client only (RFC 9111 section 5.2.2.7).
+    """Return a Cache-Control field changed so that no shared cache keeps the answer (RFC 9111 section 5.2.2.7).
 
-    cache_control: what was to be said, empty for nothing: `private, no-cache` then. It comes back as it is if it is
-    private or not to be stored at all.
+    cache_control: the field that was meant to be sent; for an empty one `private, no-cache` is returned. A field that
+    says `private` or `no-store` already is returned unchanged.
     """
     if not cache_control:
         return "private, no-cache"
@@ -94,27 +103,30 @@ def private(cache_control: str) -> str:
     return cache_control if kept == members else ", ".join(kept)
 
 
-class CachingMixIn(HTTPHandler):
-    """A handler, and a mix-in for others, whose answers may be cached, and are asked about by their validators."""
+class CachingMixIn(RenamedOptions, HTTPHandler):
+    """Put in front of a handler: its answers get the fields that caches need, and conditional requests are answered."""
 
     mixin_rank = Rank.CACHING
+    renamed_options: ClassVar[Mapping[str, str]] = {"validators": "cache_validators"}
 
     cache_control: str | None = "no-cache"
     cache_etags = True
 
-    def validators(self) -> Validators | None:
-        """What tells the present state of the resource from others; None if it does not exist. Override it: the
-        mix-in calls it once per request, before the method."""
+    def cache_validators(self) -> Validators | None:
+        """Return the validators of the resource's present state, None if it does not exist. Override it.
+
+        The mix-in calls it once per request, before the method, and only if it is overridden.
+        """
         raise NotImplementedError
 
     def respond(self) -> Result:
         cls, request = type(self), self.request
         is_reading = request.method in ("GET", "HEAD")
-        told = cls.validators is not CachingMixIn.validators and request.method not in ("OPTIONS", "TRACE")
+        has_own = cls.cache_validators is not CachingMixIn.cache_validators
         validators = None
-        if told and (cls.method_for(request.method) is not None or issubclass(cls, HostHandler)):
-            validators = self.validators()
-            if validators is not None or not is_reading:  # otherwise the method says what is not there
+        if has_own and request.method not in ("OPTIONS", "TRACE") and _answers(cls, request.method):
+            validators = self.cache_validators()
+            if validators is not None or not is_reading:  # otherwise the method answers for what does not exist
                 status = evaluate(request.method, request.headers, validators)
                 if status == 412:
                     raise HTTPError(412)
@@ -138,7 +150,7 @@ class CachingMixIn(HTTPHandler):
         return result if status is None else self._instead(status, result[-1])
 
     def _freshen(self, validators: Validators | None) -> None:
-        """Set the fields that caches go by, where the method has not."""
+        """Set the fields that caches use, except those that the method has set."""
         headers = self.response.headers
         if self.cache_control is not None and "cache-control" not in headers:
             headers.set("Cache-Control", self.cache_control)
@@ -153,16 +165,19 @@ class CachingMixIn(HTTPHandler):
             headers.set("Last-Modified", http_date(validators.modified_s))
 
     def _digest(self, body: Any) -> str | None:
-        """An entity tag of the body's bytes; None if they are not all here."""
+        """Return an entity tag of the body's bytes, None if they are not all in memory."""
         if not self.cache_etags or not isinstance(body, (str, bytes, bytearray, memoryview)):
             return None
-        if not len(body) and self.request.method == "HEAD":  # a host's, which has not made the body
+        if not len(body) and self.request.method == "HEAD":  # from a host, which has not made the body
             return None
         data = body.encode() if isinstance(body, str) else body
         return f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
 
     def _instead(self, status: int, body: Any) -> Result:
-        """304 or 412 in place of the answer with `body`, without what tells of it (RFC 9110 section 15.4.5)."""
+        """Close `body` and return the 304 in its place, without the fields that describe it; raises HTTPError 412.
+
+        (RFC 9110 section 15.4.5.)
+        """
         close = getattr(body, "close", None)
         if close is not None:
             close()
@@ -172,3 +187,8 @@ class CachingMixIn(HTTPHandler):
             if name in self.response.headers:
                 self.response.headers.remove(name)
         return status, None
+
+
+def _answers(cls: type[HTTPHandler], method: str) -> bool:
+    """Return True if a handler of this class answers `method` with something other than 405."""
+    return cls.method_for(method) is not None or issubclass(cls, HostHandler)

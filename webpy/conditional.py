@@ -5,9 +5,9 @@
     if status is not None:                              # 304: send the validators and no body; 412: raise HTTPError
         ...
 
-Evaluate only what would succeed without conditions: a 404 stays one (RFC 9110 section 13.2.1). A condition that is
-checked and then acted on needs a lock around both, such as `atomic = True`, or two clients may both find theirs true.
-Knows nothing of handlers or files, whoever answers a request calls it.
+Evaluate conditions only where the request would succeed without them: a 404 stays a 404 (RFC 9110 section 13.2.1).
+Where a condition is checked and then acted on, hold a lock around both, such as `atomic = True`; otherwise two clients
+may both find their condition true. Knows nothing of handlers and files; what answers requests calls it.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"')
 
 
 class Validators(NamedTuple):
-    """What tells one state of a resource from another (RFC 9110 section 8.8).
+    """The values that differ between two states of a resource (RFC 9110 section 8.8).
 
     etag: the entity tag with its quotes, and with `W/` before it if it is a weak one; modified_s: the time of the last
-    modification in seconds since the epoch, of which the fraction does not count. None where there is none.
+    modification in seconds since the epoch, whose fraction is ignored. None where there is none.
     """
 
     etag: str | None = None
@@ -56,10 +56,11 @@ class Validators(NamedTuple):
 
 
 def evaluate(method: str, headers: HTTPHeaders, validators: Validators | None) -> int | None:
-    """What the request's preconditions come to, in the order of RFC 9110 section 13.2.2.
+    """Evaluate the request's preconditions in the order of RFC 9110 section 13.2.2, except for If-Range.
 
-    method, headers: the request's; validators: of what would be answered or changed now, None if it does not exist.
-    Gives None when the request shall go on, 304 or 412 as the status to answer. If-Range is `range_applies`'s.
+    method, headers: of the request; validators: of what would be sent or changed, None if it does not exist.
+    Returns None if the request is to go on, else the status to answer with: 304 or 412. For If-Range there is
+    `range_applies`.
     """
     is_reading = method in ("GET", "HEAD")
     if "if-match" in headers:
@@ -76,9 +77,11 @@ def evaluate(method: str, headers: HTTPHeaders, validators: Validators | None) -
 
 
 def range_applies(headers: HTTPHeaders, validators: Validators) -> bool:
-    """Whether a Range field may be followed: there is no If-Range, or it names this very state (RFC 9110 section
-    13.1.5). A date does so only when it is the last modification's and that second is over, as what is written within
-    one second has one date."""
+    """Return True if a Range field counts: there is no If-Range, or it names the present state.
+
+    A date does so only if it is that of the last modification and that second is over, as two states that are written
+    within one second have the same date (RFC 9110 section 13.1.5).
+    """
     values = headers.getlist("If-Range")
     if not values:
         return True
@@ -93,9 +96,10 @@ def range_applies(headers: HTTPHeaders, validators: Validators) -> bool:
 
 
 def _matches(values: list[str], validators: Validators | None, *, strongly: bool) -> bool:
-    """Whether `*` or one of the listed entity tags stands for what is there (RFC 9110 section 8.8.3.2).
+    """Return True if `*` or one of the listed entity tags stands for the present state (RFC 9110 section 8.8.3.2).
 
-    What is no entity tag matches nothing."""
+    Anything that is not an entity tag matches nothing.
+    """
     if validators is None:
         return False
     listed = ", ".join(values).strip()
@@ -111,7 +115,8 @@ def _matches(values: list[str], validators: Validators | None, *, strongly: bool
 
 
 def _modified_since(values: list[str], validators: Validators | None) -> bool | None:
-    """Whether the resource changed after the date; None when that cannot be told and the field is to be ignored."""
+    """Return whether the resource changed after the date, or None if the field is to be ignored: it is no single date,
+    or the time of the last change is not known."""
     if len(values) != 1 or validators is None or validators.modified_s is None:
         return None
     since_s = parse_http_date(values[0])
@@ -119,7 +124,7 @@ def _modified_since(values: list[str], validators: Validators | None) -> bool | 
 
 
 def http_date(seconds: float) -> str:
-    """The date of a time in seconds since the epoch, such as "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7).
+    """Return the HTTP-date of a time in seconds since the epoch, as "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7).
 
     Raises ValueError or OverflowError for a time whose year does not have four digits.
     """
@@ -136,9 +141,9 @@ def _date_of_second(second: int) -> str:
 
 @lru_cache(256)
 def parse_http_date(text: str) -> float | None:
-    """The seconds since the epoch of an HTTP-date in any of its three formats, None if it is none.
+    """Return the time in seconds since the epoch of an HTTP-date in any of its three formats, None for anything else.
 
-    A year of two digits is the one of them that is at most 50 years ahead (RFC 9110 section 5.6.7).
+    A year of two digits is taken for the one that is at most 50 years ahead (RFC 9110 section 5.6.7).
     """
     for pattern in _DATE_FORMATS:
         if found := pattern.fullmatch(text.strip(" \t")):

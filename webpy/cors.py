@@ -1,4 +1,4 @@
-"""Cross-origin requests (the Fetch standard, section 3.2): which other sites' scripts may ask, and read the answers.
+"""Cross-origin requests (the Fetch standard, section 3.2): which other sites' scripts may use a handler: `CORSMixIn`.
 
     from webpy.cors import CORSMixIn
 
@@ -8,26 +8,29 @@
         def do_get(self): ...
         def do_put(self): ...
 
-The browser's preflights (OPTIONS with Access-Control-Request-Method) are answered before anything else of the handler
-runs. The mix-in stands before those of `webpy.auth` (another order is a TypeError), so that no login is asked of
-preflights, which they cannot give. All other answers, errors too,
-carry the fields that let the allowed origins read them, and `Vary: Origin` where caches have to know.
+The browser's preflight requests (OPTIONS with Access-Control-Request-Method) are answered before anything else of the
+handler runs. All other answers, errors too, carry the fields that let the allowed origins read them, and `Vary: Origin`
+where caches need it.
 
-Options, attributes of the handler:
+Order: the mix-in stands before those of `webpy.auth`, as browsers send preflights without credentials; any other order
+is a TypeError when the class is made.
 
-- `cors_origins`: the origins that may, as browsers send them ("https://app.example.org", "http://localhost:3000": a
-  scheme, a host, no default port, no slash), or `("*",)` for everybody. None by default.
+Options, class attributes of the handler:
+
+- `cors_origins = ()`: the origins that are allowed, as browsers send them ("https://app.example.org",
+  "http://localhost:3000": a scheme, a host, no default port, no slash), or `("*",)` for all.
 - `cors_allows(origin)`: override it to decide in another way.
-- `cors_credentials = False`: whether cookies and logins of the other site's user come along, and what they get may be
-  read. Not together with "*": every site could act in the name of every user.
-- `cors_methods`: methods that may be used; those of the handler by default.
-- `cors_headers`: request fields that scripts may set beside the harmless ones: Content-Type (JSON needs it) and
-  Authorization by default.
-- `cors_exposed`: fields of answers that scripts may read beside the harmless ones.
-- `cors_max_age_s = 600`: how long browsers may remember a preflight's answer.
+- `cors_credentials = False`: whether the browser may send cookies and logins of its user along, and scripts may read
+  the answers. Not together with "*": every site could act in the name of every user.
+- `cors_methods = None`: the methods that may be used; None for those of the handler.
+- `cors_headers = ("Authorization", "Content-Type")`: request fields that scripts may set beside those that Fetch
+  always allows. JSON needs Content-Type.
+- `cors_exposed = ()`: fields of answers that scripts may read beside those that Fetch always allows.
+- `cors_max_age_s = 600`: how long browsers may cache the answer to a preflight.
 
-This keeps other sites' scripts from reading, nothing else: a form of another site can still be sent here, and anybody
-without a browser sends what he likes. Answers without a handler get no fields, such as 404 of a path without a route.
+Caveats: CORS only decides which scripts may read answers. Another site can still submit a form to this server, and
+programs other than browsers ignore it. Answers that no handler gives, such as the 404 of a path without a route, get no
+such fields.
 """
 
 from __future__ import annotations
@@ -48,7 +51,11 @@ __all__ = ["CORSMixIn"]
 
 
 class CORSMixIn(HTTPHandler):
-    """A handler, and a mix-in for others, that scripts of other origins may use."""
+    """Put in front of a handler: scripts of the allowed origins may use it.
+
+    Raises, when the class is made, TypeError for origins that are not a tuple or the like, and ValueError for
+    credentials together with the origin "*".
+    """
 
     mixin_rank = Rank.CORS
 
@@ -85,7 +92,7 @@ class CORSMixIn(HTTPHandler):
                 vary(headers, "Origin")
 
     def cors_allows(self, origin: str) -> bool:
-        """Whether scripts of `origin` may: the field as sent, "null" for an origin that is to stay unknown."""
+        """Return True if scripts of `origin` are allowed. It is the field as sent, "null" for an opaque origin."""
         return origin in self.cors_origins or "*" in self.cors_origins
 
     def respond(self) -> Result:

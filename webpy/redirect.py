@@ -1,4 +1,4 @@
-"""Redirects (RFC 9110 section 15.4) whose Location is a good one, and leads nowhere else unless told to.
+"""Redirects (RFC 9110 section 15.4) whose Location is valid, and leads to another server only if that is asked for.
 
     from webpy import redirect
     from webpy.redirect import RedirectMixIn
@@ -6,34 +6,38 @@
     class Notes(RedirectMixIn):
         def do_post(self):
             number = store()
-            return self.redirect(f'/notes/{number}')            # 303: get what the form made
+            return self.redirect(f'/notes/{number}')            # 303: the client gets what the form made
 
     routes = {
         '/notes': Notes,
-        **redirect.new(r'/old/(.*)', '/notes/{0}'),             # 308: moved for good, query and all
+        **redirect.new(r'/old/(.*)', '/notes/{0}'),             # 308: moved permanently, and the query is kept
     }
 
-`self.redirect(…)` is returned, and sends what the handler has set on its response: cookies too. Where nothing can be
-returned, `raise redirect.to('/login')`: of what the handler has set, its cookies go with that.
+Return `self.redirect(…)` from a method: fields that the handler has set on its response are sent too. Where nothing can
+be returned, `raise redirect.to('/login')`: of the fields that the handler has set, only cookies are sent with it.
 
-Statuses: 303 See Other (the default; always followed with GET), 307 and 308 (for now, and for good; followed with the
-same method and body), 302 and 301 (the older ones, of which clients make what they like).
+Statuses: 303 See Other (the default; always followed with GET), 307 and 308 (temporary and permanent; followed with the
+same method and body), 302 and 301 (older: some clients change the method).
 
-`location` is text or a URL: what a URL cannot hold is percent-encoded (UTF-8), what is encoded already stays. It must
-be a reference within this server: a path from its root, or one relative to the request's, `?query` or `#fragment`. One
-that would lead elsewhere raises ValueError: a scheme, `//host` and what browsers take for it (`/\\host`, a tab in it).
-So a target that comes out of the request (`?next=…`) can be passed on as it is; catch ValueError for those that cannot.
-`foreign=True` allows URLs of http and https to any host: not for targets that clients choose.
+A target is text or a URL: characters that a URL cannot have are percent-encoded in UTF-8, and what is encoded already
+stays. It must stay on this server: a path from its root, a path relative to that of the request, `?query` or
+`#fragment`. A target that leads elsewhere raises ValueError: one with a scheme, `//host`, and what browsers take for it
+(`/\\host`, or with a tab in it). So a target from the request (`?next=…`) can be used as it is; catch the ValueError.
+`foreign=True` allows http and https URLs to any host: never use it for targets that clients choose.
+
+Options, class attributes of `RedirectHandler`, for `new(..., handler=)`: `redirect_target`, `redirect_status = 308`,
+`redirect_foreign = False`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from .framework.errors import HTTPError
 from .framework.handler import HTTPHandler
+from .framework.hosting import host_class
 from .framework.routes import Groups
 
 if TYPE_CHECKING:
@@ -43,7 +47,7 @@ __all__ = ["RedirectHandler", "RedirectMixIn", "location", "new", "to"]
 
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
-"""What a URI reference may hold beside letters, digits and -._ (RFC 3986 appendix A)."""
+"""The characters of a URI reference beside letters, digits and -._ (RFC 3986 appendix A)."""
 _QUERY = "redirect_query"
 _NOT_ESCAPED = re.compile("%(?![0-9A-Fa-f]{2})")
 _LOCAL = re.compile(r"(?:/(?![/\\])|[?#]|\.{1,2}/|[^/\\?#:]+(?:[/?#]|$))")
@@ -52,11 +56,11 @@ _FOREIGN = re.compile(r"https?://[^/?#\\@]+(?:[/?#]|$)", re.IGNORECASE)
 
 
 def location(target: str, *, foreign: bool = False) -> str:
-    """The value of a Location field for `target`, in ASCII (RFC 9110 section 10.2.2).
+    """Return the value of a Location field for `target`, in ASCII (RFC 9110 section 10.2.2).
 
-    foreign: URLs of http and https may lead to other servers. Raises ValueError for a target that leads elsewhere.
+    foreign: http and https URLs may lead to other servers. Raises ValueError for any other target that leads elsewhere.
     """
-    # Browsers drop tabs and line ends wherever they stand, and spaces around: what is left must be as good.
+    # Browsers drop tabs and line ends anywhere, and spaces around: what is left is checked.
     seen = re.sub(r"[\t\r\n]", "", target).strip("".join(map(chr, range(33))))
     if not _LOCAL.match(seen) and not (foreign and _FOREIGN.match(seen)):
         wanted = "a URL of http or https, or a path" if foreign else "a path of this server"
@@ -65,22 +69,21 @@ def location(target: str, *, foreign: bool = False) -> str:
 
 
 def to(target: str, status: int = 303, *, foreign: bool = False) -> HTTPError:
-    """An exception that redirects, to be raised; takes and raises what `location` does, and ValueError for a status
-    that does not redirect."""
+    """Return an exception that redirects when it is raised. Raises as `location`, and ValueError for other statuses."""
     return HTTPError(_checked(status), headers={"Location": location(target, foreign=foreign)})
 
 
 class RedirectMixIn(HTTPHandler):
-    """For a handler some of whose methods redirect."""
+    """Put in front of a handler some of whose methods redirect."""
 
     def redirect(self, target: str, status: int = 303, *, foreign: bool = False) -> Result:
-        """What the method shall return to redirect; takes and raises what `to` does."""
+        """Set Location, and return what the method is to return. Takes and raises the same as `to`."""
         self.response.headers.set("Location", location(target, foreign=foreign))
         return _checked(status), None
 
 
 class RedirectHandler(RedirectMixIn):
-    """Redirects, whatever the method, to `redirect_target`; `{0}` and `{name}` stand for what the route captured."""
+    """Redirects requests of any method to `redirect_target`; `{0}` and `{name}` stand for what the route captured."""
 
     redirect_target: ClassVar[str] = "/"
     redirect_status = 308
@@ -96,24 +99,37 @@ class RedirectHandler(RedirectMixIn):
             raise HTTPError(404) from None
 
 
-def new(regex: str, target: str, status: int = 308, *, foreign: bool = False) -> dict[str, type[RedirectHandler]]:
-    """Routes that redirect `regex` (which sees the query, too, as all routes do) to `target`; see `RedirectHandler`.
+def new(
+    regex: str,
+    target: str,
+    status: int = 308,
+    *,
+    foreign: bool = False,
+    handler: type[RedirectHandler] | None = None,
+) -> dict[str, type[RedirectHandler]]:
+    """Return routes that redirect `regex` (which matches the query, too, as that of any route) to `target`.
 
-    A query that the regex has not taken is kept. Raises ValueError for a regex, target or status that is not good.
+    A query that the regex does not match is kept. handler: a subclass of `RedirectHandler` to make the routes' handler
+    from, for example with a mix-in in front. Raises ValueError for a bad regex, target or status, TypeError for another
+    handler.
     """
+    base = host_class(handler, RedirectHandler, "webpy.redirect.new")
     whole = rf"(?:{regex})(?:\?(?P<{_QUERY}>.*))?"
     try:
-        re.compile(regex)  # by itself: a bracket too many would otherwise close one of ours
+        re.compile(regex)  # by itself: an unmatched bracket would otherwise close one of ours
         match = re.compile(f"(?:{whole})|").fullmatch("")
     except re.error as error:
         raise ValueError(f"route {regex!r}: not a regular expression: {error}") from None
     assert match is not None
     try:
-        location(_fill(target, Groups(match)) or "/", foreign=foreign)
+        location(_fill(target, Groups(match)) or "/", foreign=foreign or base.redirect_foreign)
     except (IndexError, KeyError) as error:
         raise ValueError(f"a redirect to {target!r}: {regex!r} has no group {error}") from None
-    attributes = {"redirect_target": target, "redirect_status": _checked(status), "redirect_foreign": foreign}
-    return {whole: type("Redirect", (RedirectHandler,), attributes)}
+    attributes: dict[str, Any] = {"redirect_status": _checked(status), "redirect_foreign": foreign}
+    # what is not asked for stays as the handler has it
+    attributes = {name: value for name, value in attributes.items() if value != getattr(RedirectHandler, name)}
+    attributes["redirect_target"] = target
+    return {whole: type("Redirect" if handler is None else base.__name__, (base,), attributes)}
 
 
 def _fill(target: str, groups: Groups) -> str:

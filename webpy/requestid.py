@@ -1,4 +1,4 @@
-"""A name for each request, the same for the client, the access log and the error log: `RequestIDMixIn`.
+"""An id for each request, the same for the client, the access log and the error log: `RequestIDMixIn`.
 
     from webpy.requestid import RequestIDMixIn
 
@@ -7,28 +7,29 @@
             log.info('%s: looking', self.request.id)
             return 200, 'as the answer says, in X-Request-ID\\n'
 
-The id that the request brings in its X-Request-ID is passed on, so that one id follows a request from a proxy through
-all services behind it; a request that brings none, or one that is not fit for a log, gets 128 random bits as 32
-hexadecimal digits. Errors carry it too, and what the error log says of a request that went wrong ends with it:
+The id that a request brings in its X-Request-ID is kept, so that one id follows a request from a proxy through all
+services behind it. A request without an id, or with one that is not fit for a log, gets a new one: 128 random bits as
+32 hexadecimal digits. Error answers carry the id too, and so does the line of the error log for a request that failed:
 
     GET /notes (Notes) [9f1c2a…] raised
 
-For the access log, take a format with the answer's field, such as
+To have it in the access log, use a format with the answer's field, such as
 
     webpy serve app.py --access-format '%(h)s %(t)s "%(r)s" %(s)s %(B)s %(D)s %({x-request-id}o)s'
 
-`RequestIDFilter` brings it into the records of `logging` that the handler, or who it calls, makes on the same thread:
-add it to a `logging.Handler`, whose formatter may then have `%(request_id)s`.
+`RequestIDFilter` puts it into the records of `logging` that the handler, or what it calls, makes on the same thread:
+add the filter to a `logging.Handler`, whose format may then contain `%(request_id)s`.
 
-Options, attributes of the handler:
+Options, class attributes of the handler:
 
-- `request_id_field`: the name of the field, "X-Request-ID"; both ways.
-- `request_id_accepted`: a regex on ids that are passed on, at most 128 letters, digits and `._~+/=:@-` as it is. None
-  takes none: for a server whose clients are strangers, who could give many requests one id.
+- `request_id_field = "X-Request-ID"`: the name of the field, in requests and answers.
+- `request_id_accepted`: a regex; a request's own id is kept if all of it matches. By default up to 128 letters, digits
+  and `._~+/=:@-`. None keeps no id: for servers with clients that are not trusted, which could give many requests the
+  same id.
 
-Answers that no handler gave have no id: 404 of a path without a route, and what is wrong with HTTP itself. Mixes with
-other handlers, in any order; named first, what the others log has the id too. An id costs a request about 10 µs, the
-field in the access log 6 µs more.
+Caveats: answers that no handler gives have no id: the 404 of a path without a route, and answers to malformed requests.
+May stand in any order with other mix-ins; listed first, what those log has the id too. An id costs a request about
+10 µs, the field in the access log 6 µs more.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _current: ContextVar[str] = ContextVar("request_id", default="-")
 
 
 class RequestIDMixIn(HTTPHandler):
-    """A handler, and a mix-in for others, whose requests have ids: `self.request.id`."""
+    """Put in front of a handler: its requests have ids, in `self.request.id` and in the answers."""
 
     mixin_rank = Rank.REQUEST_ID
 
@@ -78,7 +79,7 @@ class RequestIDMixIn(HTTPHandler):
 
 
 class RequestIDFilter(logging.Filter):
-    """Gives each log record a `request_id`: of the request that this thread answers, "-" outside of any."""
+    """Sets `request_id` of each log record to the id of the request that this thread answers, "-" if there is none."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = _current.get()

@@ -205,7 +205,7 @@ def test_before_a_cache_that_asks_for_validators(id: str) -> None:
     class Cached(Count, CachingMixIn):
         cache_control = directives("public", max_age=60)
 
-        def validators(self) -> Validators:
+        def cache_validators(self) -> Validators:
             return Validators(f'"{self.session["n"]}"')
 
     handler = made(Cached, "GET", id, None, 'If-None-Match: "1"')

@@ -238,7 +238,7 @@ class Theme(webpy.cookies.CookieMixIn):
 class Report(webpy.compression.CompressionMixIn, webpy.caching.CachingMixIn):
     cache_control = webpy.caching.directives("public", max_age=60)
 
-    def validators(self) -> webpy.conditional.Validators | None:
+    def cache_validators(self) -> webpy.conditional.Validators | None:
         return webpy.conditional.Validators('"v7"')
 
     def do_get(self) -> Result:
