@@ -9,45 +9,51 @@
 
     cherrypy.quickstart(Greeter())              # python greeter.py
 
-or, where `root = Greeter()` is in the file, `webpy serve greeter.py:root`. `new(root, "/shop", config)` gives routes,
-to be put beside others; mix-ins stand before the pages by `new(root, handler=Private)`, where Private is a subclass of
-`ObjectsHandler`. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
+or, where `root = Greeter()` is in the file, `webpy serve greeter.py:root`. `new(root, "/shop", config)` returns routes
+that can be put beside others. To put mix-ins in front of the pages, pass a subclass of `ObjectsHandler`:
+`new(root, handler=Private)`. The nine tutorials of CherryPy's documentation are in examples/cherrypy.
 
-Pages, dispatch, configuration, hooks, tools and errors are CherryPy's: a test runs scripts on both and compares the
-answers. `server.socket_host`, `.socket_port`, `.socket_file`, `.thread_pool`, `.max_request_body_size` and `.ssl_*` of
-the configuration are settings of webpy, all others of which hold too (WEBPY_WORKERS=4 python greeter.py).
+Pages, dispatch, configuration, hooks, tools and errors behave as in CherryPy: a test runs scripts on both and compares
+the answers. The entries `server.socket_host`, `.socket_port`, `.socket_file`, `.thread_pool`, `.max_request_body_size`
+and `.ssl_*` of the configuration become settings of webpy; its other settings are set as usual
+(WEBPY_WORKERS=4 python greeter.py).
 
 What is different, because there are several processes:
 
-- `engine.subscribe("start", ...)` and "stop", "exit": once for the server, in the program's own process, before there
-  are workers and after they have ended; not at a reload, and not when a worker is replaced. So what "start" makes
-  (a table, a folder) is there once, and connections and threads that it opens are of no use to the workers: open those
-  at "start_worker" (once in each worker, before its first page) or "start_thread" (in each thread, likewise).
-- Under `webpy serve` "start" runs in each generation before its workers are forked, as its code is new: a listener that
-  raises keeps a reload from happening, so create what may be there already ("CREATE TABLE IF NOT EXISTS"). "stop" and
-  "exit" run once, when the last worker of the last generation has ended. `quickstart` and `engine.start` only mount
-  there, and the address is `--bind`'s.
-- Globals and attributes of pages are each worker's own, and so is what a page sets by `config.update`. Sessions are
-  shared by all workers, of every kind.
-- `engine.exit()` in a page stops the whole program; not `webpy serve`, which `webpy ctl stop` does.
+- Listeners of "start", "stop" and "exit" (`engine.subscribe`) are called once for the whole server, in the program's
+  own process: "start" before the workers are forked, the others when all workers have ended. They are not called at a
+  reload, nor when a worker is replaced. Workers cannot use connections and threads that "start" opens: open those at
+  "start_worker" (called once in each worker, before its first page) or "start_thread" (once in each thread).
+- Under `webpy serve`, "start" is called for each generation, before its workers are forked. A listener that raises
+  makes the reload fail, so write listeners that can run twice ("CREATE TABLE IF NOT EXISTS"). "stop" and "exit" are
+  called once, when the last worker of the last generation has ended. `quickstart` only mounts the application there,
+  `engine.start` does nothing, and the address comes from `--bind`.
+- Each worker has its own copy of globals, of pages' attributes and of what a page sets with `config.update`. Sessions
+  of every kind are shared by all workers.
+- `engine.exit()` in a page stops the whole program, but not `webpy serve`: use `webpy ctl stop`.
 
-What is different otherwise:
+Other differences:
 
-- `request.show_tracebacks` is False unless set: a traceback goes to the error log only.
-- `log.screen = False` leaves warnings and errors in the error log; `log.access_file` and `.error_file` are written
-  beside webpy's own logs.
-- Errors have a page of our own with the same title, message and type, and there is no icon at /favicon.ico.
-- A broken multipart body is 400, where CherryPy has 500. Multipart needs the parser: pip install 'webpy[form]'.
-- Cookies of sessions are HttpOnly and SameSite=Lax, unless `tools.sessions.httponly` and `.samesite` say otherwise.
-- `engine.autoreload` and `engine.signals` do nothing: `--reload`, and INTERFACE.md's signals.
+- `request.show_tracebacks` is False unless set: tracebacks go to the error log only.
+- `log.screen = False` still logs warnings and errors; `log.access_file` and `.error_file` are written beside webpy's
+  own logs.
+- The error page looks different, with the same title, message and media type; nothing is served at /favicon.ico.
+- A broken multipart body is answered with 400, where CherryPy answers 500. Multipart bodies need a parser:
+  pip install 'webpy[form]'.
+- Session cookies are HttpOnly and SameSite=Lax, unless `tools.sessions.httponly` and `.samesite` say otherwise.
+- `engine.autoreload` and `engine.signals` do nothing: use `--reload` and the signals of webpy's master.
 - Paths are in normal form (see the README): `/x/../page` is `/page`, where CherryPy looks for `x`. They are decoded
-  once, while CherryPy takes `%252F` for a slash. Beside other routes a path with `%2F` or `%00` is 404. To dispatchers
-  `-`, `.` and `_` are one, and `/page/` is `/page`: guard pages by tools, or by handlers before all of the mount.
+  once, while CherryPy decodes `%252F` to a slash. Beside other routes, a path with `%2F` or `%00` is answered with 404.
+  Dispatchers treat `-`, `.` and `_` alike, and `/page/` like `/page`: protect pages with tools, or with a handler in
+  front of the whole mount.
 - There are no XML-RPC controllers, no RoutesDispatcher and no profiler.
 
-`serving` has what a thread serves, `request` and `response` what these are, `dispatch` the way from a path to a page,
-`config` and `literal` the configuration, `hooks` and `toolbox` the machinery of `tools`, `tree` the applications,
-`engine`, `process` and `program` the bus and what starts the server, `handler` the way from webpy and back.
+A request goes through these files, from the top: `handler` makes a CherryPy request of webpy's and a webpy answer of
+the response; `tree` finds the application; `request` runs the hooks and calls the page that `dispatch/` finds.
+`messages/` has fields, bodies, statuses and errors of requests and responses; `configuration/` reads the entries that
+`namespaces` applies; `tooling/` is the machinery of tools, `tools/` the built-in ones, `lib/` CherryPy's names for
+them. `process/` has what exists once in a process (bus, log, server settings) or once in a thread (`serving`).
+`program` and `generation` start and stop the bus, in a script and under `webpy serve`.
 """
 
 from __future__ import annotations
@@ -128,7 +134,7 @@ def _set_tree(key: str, value: _Any) -> None:
 
 
 checker = _SimpleNamespace(on=False)
-"""CherryPy's looks for mistakes in its own configuration; here it takes attributes and does nothing."""
+"""CherryPy's checker of configurations. Here it accepts attributes and does nothing."""
 
 
 def _set_checker(key: str, value: _Any) -> None:

@@ -1,7 +1,7 @@
-"""Owns bodies that end their request when they have been sent, and pages that are generators, which run until then.
+"""Owns the bodies of answers whose request ends only when they have been sent, as its `on_end_request` hooks need that.
 
-A request ends when its answer has been sent: then its hooks of `on_end_request` run. The worker may pull and close a
-body on another thread than the page's, so the request moves there and back (`serving.take`, `serving.resume`).
+The worker may read and close such a body in another thread than the page ran in, so the request moves to that thread
+while the body is read (`serving.resume`) and is taken off again afterwards (`serving.take`).
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ __all__ = ["Ending", "Pieces", "Whole"]
 
 
 class Ending:
-    """The end of a request whose answer is still being sent, maybe by another thread."""
+    """A request whose answer is still being sent, maybe by another thread; `end` ends it."""
 
     def __init__(self, app: Application) -> None:
         self._app = app
         self._served = serving.take()
 
     def resume(self) -> None:
-        """Have this thread serve the request."""
+        """Let this thread serve the request."""
         serving.resume(self._served)
 
     def pause(self) -> None:
-        """Have this thread serve nothing."""
+        """Take the request off this thread."""
         self._served = serving.take()
 
     def end(self) -> None:
-        """The answer has been sent, or never will be."""
+        """End the request, as its answer has been sent or the client has gone."""
         self.resume()
         self._app.release_serving()
 
 
 class Whole(io.BytesIO):
-    """A body in one piece, and the end of its request."""
+    """A body in one piece; closing it ends the request."""
 
     def __init__(self, body: bytes, ending: Ending) -> None:
         super().__init__(body)
@@ -52,8 +52,8 @@ class Whole(io.BytesIO):
 
 
 class Pieces:
-    """A body that is sent as it comes, and the end of its request: pages that are generators see their request until
-    then."""
+    """A body that is made while it is sent; closing it ends the request. A page that is a generator sees its request as
+    long as it runs."""
 
     def __init__(self, body: Any, ending: Ending) -> None:
         self._body = body

@@ -1,9 +1,9 @@
-"""Owns the engine's life under `webpy serve`: `start` before a generation's workers are forked, `stop` after the last.
+"""Owns the engine under `webpy serve`: when and where the listeners of `start`, `stop` and `exit` are called.
 
-`begin` runs in the zygote. The listeners of `start` run there, once for each generation (the code is new, and so is
-what they set up in memory); one that raises keeps the generation from being served. Those of `stop` and `exit` run once
-a server: when the last worker of its last generation has ended, so that a reload takes nothing from under the workers.
-They run in a process of their own, which waits for that, and has been forked where the listeners of `start` ran.
+`begin` runs in the zygote, once for each generation. It calls the listeners of `start` before the workers are forked;
+if one raises, the generation is not served. The listeners of `stop` and `exit` are called once for the whole server,
+when the last worker of the last generation has ended: at a reload, workers still use what `start` set up. For that,
+`begin` forks a process that waits for the end of its generation and calls them if no other generation is left.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ __all__ = ["begin"]
 
 
 def begin() -> None:
-    """Call the listeners of `start`, and have those of `stop` called at the end. Raises LoadError if one raised."""
-    _tell_what_is_for_one_worker()
+    """Call the listeners of `start`, and arrange that those of `stop` and `exit` are called at the server's end.
+
+    Raises LoadError if a listener raised, or if `DropPrivileges` was used. Called in the zygote.
+    """
+    _note_what_needs_one_worker()
     if engine.state is not States.STOPPED:
         return
     engine.state = States.STARTING
@@ -42,11 +45,12 @@ def begin() -> None:
         raise LoadError("DropPrivileges: got it under `webpy serve`, wanted its options --user and --group instead")
     engine.state = States.STARTED
     if engine.listeners["stop"] or engine.listeners["exit"]:
-        _keep_for_the_end(os.getppid())
+        _call_at_the_end(os.getppid())
 
 
-def _tell_what_is_for_one_worker() -> None:
-    """Sessions and pages in memory: their stores are opened by the first request, which is too late to refuse."""
+def _note_what_needs_one_worker() -> None:
+    """Report sessions and cached pages that are kept in memory, which workers do not share. Their stores are opened by
+    the first request, which is too late to refuse to serve."""
     for variable in ("WEBPY_SESSION", "WEBPY_CACHE"):
         if os.environ.get(variable) == "memory:":
             require_single_worker(engine, f"{variable}=memory:")
@@ -55,17 +59,17 @@ def _tell_what_is_for_one_worker() -> None:
         require_single_worker(tree, "tools.sessions.store (memory:)")
 
 
-def _keep_for_the_end(master_pid: int) -> None:
-    """Fork the process that waits for this generation's end."""
-    waiting, held = os.pipe()  # `held` stays open here and in every worker, and in nobody else
+def _call_at_the_end(master_pid: int) -> None:
+    """Fork a process that waits for this generation's end and then calls the listeners of `stop` and `exit`."""
+    waiting, held = os.pipe()  # `held` stays open in the zygote and its workers only
     if os.fork() == 0:
         try:
             os.setsid()
             os.close(held)
             _close_sockets()
-            with _shared(_place(master_pid)) as place:
-                os.read(waiting, 1)  # nothing ever comes: it is the last worker's end
-                if place.is_last():
+            with _locked(_lock_path(master_pid)) as lock:
+                os.read(waiting, 1)  # returns at the end of the last worker; nothing is ever written
+                if lock.is_last():
                     _end()
         except BaseException:
             log("the listeners of 'stop' could not be called", "ENGINE", 40, traceback=True)
@@ -75,7 +79,7 @@ def _keep_for_the_end(master_pid: int) -> None:
 
 
 def _close_sockets() -> None:
-    """Addresses are free when the server has ended, and the master's channels are nobody else's."""
+    """Close inherited sockets, so that the listeners' addresses become free when the server has ended."""
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         with contextlib.suppress(OSError):
@@ -92,8 +96,8 @@ def _end() -> None:
         engine.publish("exit")
 
 
-class _Place:
-    """A file that every generation of a server has locked, shared, until it has ended."""
+class _GenerationLock:
+    """A shared lock on a file, which each generation of a server holds until it has ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -101,7 +105,7 @@ class _Place:
         fcntl.flock(self._fd, fcntl.LOCK_SH)
 
     def is_last(self) -> bool:
-        """Whether no other generation is left. Of two that ask at once one is told so."""
+        """Return whether no other generation holds the lock; True for only one of two that ask at the same time."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -114,20 +118,20 @@ class _Place:
 
 
 @contextlib.contextmanager
-def _shared(path: Path) -> Iterator[_Place]:
-    place = _Place(path)
+def _locked(path: Path) -> Iterator[_GenerationLock]:
+    lock = _GenerationLock(path)
     try:
-        yield place
+        yield lock
     finally:
-        place.close()
+        lock.close()
 
 
-def _place(master_pid: int) -> Path:
-    """A file of this server's own: a pid comes again, with another time of its start."""
-    # proc_pid_stat(5): after the name, which may hold anything, the 20th field is the start
+def _lock_path(master_pid: int) -> Path:
+    """Return the path of this server's lock file, named by the master's pid and start time, as pids are reused."""
+    # proc_pid_stat(5): after the name, which may hold anything, the 20th field is the start time
     started = Path(f"/proc/{master_pid}/stat").read_text().rpartition(")")[2].split()[19]
     folder = Path(tempfile.gettempdir()) / f"webpy-objects-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} is somebody else's")
+        raise PermissionError(f"{folder} belongs to another user")
     return folder / f"{master_pid}-{started}"

@@ -1,6 +1,6 @@
-"""Owns the way between webpy and the pages: from a `webpy.Request` into `request.Request`, and the response out again.
+"""Owns `ObjectsHandler`, webpy's handler for pages, between webpy's request and answer and CherryPy's.
 
-The worker sends bytes without a Content-Length of their own the quickest way, so that is what most answers are made.
+The worker sends plain bytes without a Content-Length field fastest, so most responses become that.
 """
 
 from __future__ import annotations
@@ -37,12 +37,15 @@ _LIKE_SLASH = re.compile("%((?:25)*2F)")
 def new(
     root: Any, remote: str = "", config: Source | None = None, *, handler: type[ObjectsHandler] | None = None
 ) -> dict[str, type[HTTPHandler]]:
-    """Routes that answer every path below `remote` by the pages of `root`.
+    """Return routes that answer every path below `remote` with the pages of `root`.
 
-    root: an object with exposed methods, an `Application`, or a `Tree`; one that has been mounted already has its
-    configuration from there. remote: a path without a slash at its end. config: of an application. handler: a subclass
-    of `ObjectsHandler`, for example with a mix-in in front; it stands before WSGI applications of the tree too. Raises
-    ValueError for a `remote` or a configuration that is none, TypeError for another handler.
+    root: an object with exposed methods, an `Application`, or a `Tree`. An object that has been mounted already keeps
+    the configuration it was mounted with. config: the application's configuration, a dict or a file.
+    remote: a path without a slash at its end, such as "/shop"; empty for all paths.
+    handler: a subclass of `ObjectsHandler`, for example with mix-ins in front; it also stands in front of the tree's
+    WSGI applications.
+
+    Raises ValueError for an invalid `remote` or configuration, TypeError for any other `handler`.
     """
     base = host_class(handler, ObjectsHandler, "webpy.objects.new")
     if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
@@ -65,7 +68,7 @@ def new(
 
 
 def _mounted(root: Any) -> Application | None:
-    """The application of the program's tree that has this root."""
+    """Return the application of the program's tree with this root; None if it is not mounted there."""
     for app in tree.apps.values():
         if isinstance(app, Application) and app.root is root:
             return app
@@ -73,11 +76,11 @@ def _mounted(root: Any) -> Application | None:
 
 
 class ObjectsHandler(HostHandler):
-    """Answers any method by the application whose path it is; made by `new`."""
+    """Answers every method with the pages of the application that the path belongs to; subclassed by `new`."""
 
     tree: Tree
     grafted: type[HTTPHandler] | None = None
-    """What answers instead, where the tree has a WSGI application."""
+    """The handler of a WSGI application of the tree, which answers instead."""
     decodes_path = True
     any_method = True
 
@@ -102,7 +105,7 @@ class ObjectsHandler(HostHandler):
         try:
             self._run(app, head.method, path, query)
             return self._answer(app)
-        except Exception:  # what comes so far is in no page's hands any more
+        except Exception:  # raised by neither a page nor a tool: `Request.run` answers those
             log(traceback=True, severity=40)
             serving.clear()
             self.take_fields([("Content-Type", "text/plain")])
@@ -137,7 +140,7 @@ class ObjectsHandler(HostHandler):
                 return
 
     def _answer(self, app: Application) -> Result:
-        """What the worker sends for the response; the request is over with it, or when it has been sent."""
+        """Return the response as the worker takes it. Ends the request, unless its hooks wait until that is sent."""
         try:
             request, response = serving.request, serving.response
             assert response.output_status is not None and response.header_list is not None
@@ -146,7 +149,7 @@ class ObjectsHandler(HostHandler):
             body = response.body
             is_whole = isinstance(body, list)
             if is_whole and request.method == "HEAD":
-                body, is_whole = iter(()), False  # as long as its Content-Length says, or as nobody knows
+                body, is_whole = iter(()), False  # its length is what Content-Length says, or unknown
             elif is_whole:
                 body = b"".join(body)
             fields = _fields_of(response.header_list, len(body) if is_whole else None)
@@ -167,7 +170,7 @@ class ObjectsHandler(HostHandler):
 
 
 def _fields_of(header_list: list[tuple[bytes, bytes]], known: int | None) -> list[tuple[str, str]]:
-    """The fields to send. known: the body's length, if it is; a Content-Length that says the same is left out."""
+    """Return the fields to send. known: the body's length, or None; a Content-Length that repeats it is left out."""
     return [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in header_list
@@ -176,8 +179,11 @@ def _fields_of(header_list: list[tuple[bytes, bytes]], known: int | None) -> lis
 
 
 def _decoded(path: str) -> str:
-    """The path percent-decoded, each byte as one character, but for slashes: they are within their segments, as %2F;
-    and what would look like that once decoded, such as %252F, stays as it is."""
+    """Return the path percent-decoded, each byte as one character.
+
+    Escaped slashes stay escaped, as %2F, because they are part of a segment; so does what would look like one once
+    decoded, such as %252F.
+    """
     if "%" not in path:
         return path
     parts = (unquote_to_bytes(part.encode("latin-1")).decode("latin-1") for part in _SLASH.split(path))
@@ -185,7 +191,7 @@ def _decoded(path: str) -> str:
 
 
 def _recoded(text: str, encoding: str) -> str:
-    """Bytes that stand one for a character as text; as they are if they are not in `encoding`."""
+    """Decode text whose characters each stand for a byte; unchanged if `encoding` cannot decode it."""
     if text.isascii():
         return text
     try:
@@ -195,11 +201,11 @@ def _recoded(text: str, encoding: str) -> str:
 
 
 def _fields(request: Any) -> list[tuple[str, str]]:
-    """The request's fields, those of a name as one, and the client's address as `Remote-Addr`."""
+    """Return the request's fields, repeated ones joined, and the client's address as the field `Remote-Addr`."""
     found: dict[str, str] = {}
     for name, value in request.head.fields:
         name = name.title()
-        if "_" in name:  # nobody could tell it from one with a hyphen
+        if "_" in name:  # could be mistaken for the field with a hyphen in its place
             continue
         if name in found:
             value = f"{found[name]}{'; ' if name == 'Cookie' else ', '}{value}"

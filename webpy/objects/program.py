@@ -1,8 +1,8 @@
-"""Owns programs: `quickstart`, and how `engine.start()`, `block()` and `exit()` serve `tree` on every core.
+"""Owns `quickstart`, and how `engine.start()`, `block()` and `exit()` serve `tree` on every core, in a script.
 
-A script is served by a master that it forks, so `start` listeners run once, in the script, before there are workers,
-and `stop` and `exit` ones once, in the script, when all of them have ended. A reload (HUP) is no stop. Under `webpy
-serve` the engine is started by `generation` instead, and what a script says here does nothing.
+The script's process forks a master, which serves. The listeners of `start` are called once, in the script's process,
+before there are workers; those of `stop` and `exit` once, there too, when all workers have ended. A reload (HUP) does
+not call them. Under `webpy serve`, `generation` starts the engine, and the functions here do nothing.
 """
 
 from __future__ import annotations
@@ -25,18 +25,20 @@ __all__ = ["quickstart"]
 
 
 class _Program:
-    """What runs while the engine of this process has been started."""
+    """The server that runs while this process's engine is started; methods of `engine` call those of the same name."""
 
     def __init__(self) -> None:
         self._running: webpy_server.HTTPServer | None = None
         self._pid = 0
-        self._asked, self._ask = -1, -1  # a byte in it: to end
+        self._asked, self._ask = -1, -1  # a pipe: a byte written to `_ask` ends the server
         self._waiter: threading.Thread | None = None
         self._finishing = threading.RLock()
 
     def start(self) -> None:
-        """Call the listeners of `start`, then serve; returns. Raises what a listener raised, once all others have been
-        called and the bus has been stopped."""
+        """Call the listeners of `start`, begin to serve and return.
+
+        Raises ChannelFailures if a listener raised, after all listeners have been called and the bus has been stopped.
+        """
         if loading() or engine.state in (States.STARTING, States.STARTED):
             return
         self._pid = os.getpid()
@@ -55,7 +57,7 @@ class _Program:
         running = webpy_server.HTTPServer(
             address or (server.socket_host or "0.0.0.0", server.socket_port or 0), new(tree), **server.keywords()
         )
-        self._asked, self._ask = os.pipe()  # inherited by the workers, whose pages may end the program
+        self._asked, self._ask = os.pipe()  # inherited by the workers: pages write to it to end the program
         running.start()
         self._running = running
         self._waiter = threading.Thread(target=self._wait_until_asked, args=(running,), name="webpy-exit", daemon=True)
@@ -66,7 +68,7 @@ class _Program:
         running.stop()
 
     def block(self) -> None:
-        """Wait until the server has ended, by `exit` or a signal, and call the listeners of `stop` and `exit`."""
+        """Wait until the server has ended, by `exit` or a signal, then call the listeners of `stop` and `exit`."""
         if loading() or os.getpid() != self._pid:
             return
         try:
@@ -82,7 +84,7 @@ class _Program:
         self._finish()
 
     def stop(self) -> None:
-        """Stop serving, and call the listeners of `stop`."""
+        """Stop serving and call the listeners of `stop`; in a worker, ask the script's process to."""
         if os.getpid() != self._pid:
             self._ask_to_end()
             return
@@ -90,7 +92,7 @@ class _Program:
             if self._running is not None:
                 self._running.close()
                 self._running = None
-                self._ask_to_end()  # it has ended: the waiter is to go
+                self._ask_to_end()  # the server has ended: this makes the waiting thread return
                 if self._waiter is not None:
                     self._waiter.join()
                 os.close(self._asked)
@@ -102,7 +104,8 @@ class _Program:
                 engine.state = States.STOPPED
 
     def exit(self) -> None:
-        """End the program: `block` returns. From a page it is only asked for, and the page's answer is still sent."""
+        """End the program, so that `block` returns. In a worker, only ask the script's process to: the page's answer is
+        still sent."""
         if os.getpid() == self._pid:
             self._finish()
         else:
@@ -124,16 +127,16 @@ class _Program:
                     engine.publish("exit")
 
 
-_TICK_S = 0.5  # between two of `main`
+_TICK_S = 0.5  # how often `block` publishes the channel `main`
 engine.program = _Program()
 
 
 def quickstart(root: Any = None, script_name: str = "", config: Source | None = None) -> None:
-    """Serve the pages of `root` until the program is told to end.
+    """Mount the pages of `root` and serve them until the program is told to end.
 
-    config: of the application: a dict of paths to entries, or such a file, whose section `global` is for the server.
-    The address is `server.socket_host` and `.socket_port` there, 127.0.0.1:8080 unless set; a `bind` in webpy.toml or
-    WEBPY_BIND wins.
+    config: the application's configuration, a dict of paths to entries or a file; its section `global` is for the
+    server. The address is `server.socket_host` and `.socket_port` there, 127.0.0.1:8080 by default; a `bind` in
+    webpy.toml or WEBPY_BIND overrides it.
     """
     if config:
         global_config.update(config)

@@ -1,6 +1,6 @@
-"""Owns `Request`: a request as applications and tools see it, and its way from the head to the finished response.
+"""Owns `Request`: a request as pages and tools see it, and the steps from its head to the finished response.
 
-The points at which hooks are called, in order, are `hooks.POINTS`. `run` never raises but for `throws`.
+`run` takes the steps, in the thread that serves the request. Between them, it runs the hooks of `hooks.POINTS`.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from .tooling.hooks import HookMap
 __all__ = ["BARE_ERROR", "Request"]
 
 BARE_ERROR = b"Unrecoverable error in the server.\n"
-"""The answer where answering an error failed too."""
+"""The body of the answer if making the page of an error failed too."""
 
 _HOST_BREAKS = str.maketrans("", "", "\r\n")
 
 
 class Request:
-    """A request and what the configuration says of it.
+    """A request, with what the configuration says about it.
 
-    All attributes are CherryPy's; `webpy` is the `webpy.Request`. Those of the class are the defaults, and may be set
-    in the configuration as `request.NAME`.
+    The attributes are CherryPy's, except for `webpy`, the `webpy.Request` it was made from. The class attributes are
+    the defaults; the configuration sets them as `request.NAME`.
     """
 
-    prev: Any = None  # before an InternalRedirect
+    prev: Any = None  # the request that raised InternalRedirect
     local = Host("127.0.0.1", 80)
     remote = Host("127.0.0.1", 1111)
     scheme = "http"
@@ -92,16 +92,16 @@ class Request:
 
     @functools.cached_property
     def cookie(self) -> SimpleCookie:
-        """The cookies that the client sent."""
+        """The cookies of the request."""
         return SimpleCookie()
 
     @functools.cached_property
     def unique_id(self) -> str:
-        """A random number for this request, as text."""
+        """A random UUID for this request, as text."""
         return str(uuid.uuid4())
 
     def close(self) -> None:
-        """Call the hooks that come when the answer has been sent; once."""
+        """Run the hooks of `on_end_request`, as the answer has been sent; later calls do nothing."""
         if not self.closed:
             self.closed = True
             self.stage = "on_end_request"
@@ -111,9 +111,9 @@ class Request:
     def run(
         self, method: str, path: str, query_string: str, protocol: str, headers: Iterable[tuple[str, str]], rfile: Any
     ) -> Any:
-        """Answer the request; gives the thread's response.
+        """Answer the request and return the thread's response. Raises only exceptions of `throws`.
 
-        path: decoded, but for %2F; protocol: such as "HTTP/1.1"; rfile: the body.
+        path: decoded, except for %2F; protocol: for example "HTTP/1.1"; rfile: the body.
         """
         response = serving.response
         self.stage = "run"
@@ -153,7 +153,10 @@ class Request:
         return response
 
     def respond(self, path_info: str) -> None:
-        """Answer the request, and whatever it raises; what raises while that is done is raised on."""
+        """Make the response: of the page, or of the exception that the page, a hook or a tool raised.
+
+        An exception raised while the response to another one is made is raised on.
+        """
         try:
             try:
                 try:
@@ -206,7 +209,7 @@ class Request:
         response.finalize()
 
     def process_query_string(self) -> None:
-        """Add the parameters of the query. Raises HTTPError 404 if they are not in `query_string_encoding`."""
+        """Add the query's parameters to `params`. Raises HTTPError 404 if `query_string_encoding` cannot decode it."""
         if not self.query_string:
             return
         try:
@@ -220,7 +223,7 @@ class Request:
         self.params.update(found)
 
     def process_headers(self) -> None:
-        """Take the fields of the request. Raises HTTPError 400 for cookies that are none."""
+        """Set `headers`, `cookie` and `base` from the request's fields. Raises HTTPError 400 for malformed cookies."""
         headers = self.headers
         for name, value in self.header_list:
             value = value.strip()
@@ -236,12 +239,12 @@ class Request:
         self.base = f"{self.scheme}://{host or self.local.name or self.local.ip}"
 
     def get_resource(self, path: str) -> None:
-        """Have the dispatcher find the page handler and its configuration."""
+        """Call the dispatcher, which sets the page handler and its configuration."""
         dispatch = self.app.find_config(path, "request.dispatch", self.dispatch)
         dispatch(path)
 
     def handle_error(self) -> None:
-        """Answer an error that nobody expected."""
+        """Make the response to an unexpected exception."""
         try:
             self.hooks.run("before_error_response")
             if self.error_response:

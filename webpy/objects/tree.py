@@ -1,4 +1,4 @@
-"""Owns `Application`, an object tree at a path with its configuration, and `Tree`, the applications of a server."""
+"""Owns `Application`, the pages mounted at a path and their configuration, and `Tree`, all applications of a server."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["Application", "Tree", "tree"]
 
 
 class Application:
-    """The pages below `root`, mounted at `script_name`: a path without a slash at its end, or "".
+    """The pages of the object `root`, mounted at the path `script_name`.
 
-    config: paths, from `script_name` on, to their entries; of a file too. toolboxes: by their namespaces. Raises
-    ValueError for entries outside of a path.
+    script_name: without a slash at its end; empty for the top. config: maps paths below `script_name` to entries; a
+    dict or a file. toolboxes: by namespace. Raises ValueError for entries that are not below a path.
     """
 
-    exposed = True  # so that TARGET is known as one
+    exposed = True  # so that a TARGET of this class is detected as `objects`
     relative_urls: bool | str = False
     request_class = Request
     response_class = Response
@@ -53,12 +53,12 @@ class Application:
         setattr(self.log, name, value)
 
     def merge(self, config: Source) -> None:
-        """Add a configuration to the application's."""
+        """Add a configuration to the application's. Raises ValueError for entries that are not below a path."""
         merge(self.config, config)
         self.namespaces(self.config.get("/", {}))
 
     def find_config(self, path: str, key: str, default: Any = None) -> Any:
-        """An entry as it holds for `path`: of the path itself, or of the nearest above it that has one."""
+        """Return the entry `key` of `path`, or of the nearest path above it that has one; else `default`."""
         trail = path or "/"
         while trail:
             entries = self.config.get(trail, {})
@@ -69,7 +69,7 @@ class Application:
         return default
 
     def get_serving(self, local: Host, remote: Host, scheme: str, protocol: str) -> tuple[Any, Any]:
-        """The request and response that this thread serves from now on."""
+        """Make a request and a response, which this thread serves from now on, and return both."""
         request = self.request_class(local, remote, scheme, protocol)
         request.app = self
         for name, toolbox in self.toolboxes.items():
@@ -81,7 +81,7 @@ class Application:
         return request, response
 
     def release_serving(self) -> None:
-        """The answer has been sent: call what waits for that, and serve nothing."""
+        """End the request this thread serves, as its answer has been sent: run the hooks and listeners for that."""
         try:
             engine.publish("after_request")
             serving.request.close()
@@ -92,17 +92,17 @@ class Application:
 
 
 class Tree:
-    """Applications by their script names; `graft` puts a WSGI application among them."""
+    """Applications by script name. `graft` adds a WSGI application."""
 
-    exposed = True  # so that TARGET is known as one
+    exposed = True  # so that a TARGET of this class is detected as `objects`
 
     def __init__(self) -> None:
         self.apps: dict[str, Any] = {}
 
     def mount(self, root: Any, script_name: str = "", config: Source | None = None) -> Application:
-        """Serve the pages of `root` below `script_name`; gives the application. root: may be an application itself.
+        """Mount the pages of `root` at `script_name` and return the application. root: an object, or an Application.
 
-        Raises TypeError for no script name, ValueError for another than an application's own.
+        Raises TypeError if the script name is None, ValueError if it differs from a given application's own.
         """
         if script_name is None:
             raise TypeError("The 'script_name' argument may not be None.")
@@ -123,7 +123,7 @@ class Tree:
         self.apps[script_name.rstrip("/")] = wsgi_callable
 
     def script_name(self, path: str | None = None) -> str | None:
-        """The script name of the application that answers `path`, the request's if None; None if there is none."""
+        """Return the script name of the application that answers `path` (None: the request's); None if none does."""
         if path is None:
             request = serving.request
             if request.app is None:

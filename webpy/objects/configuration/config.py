@@ -1,7 +1,6 @@
-"""Owns configuration: entries such as `tools.gzip.on`, from dicts and files, and the namespaces that act on them.
+"""Owns `config`, the global configuration: entries such as `tools.gzip.on`, which act on the namespace of their name.
 
-`config` is the global one. What the namespaces `server`, `engine`, `log` and `tree` do with an entry is registered by
-those that own these things.
+The functions of the namespaces `server`, `engine`, `log` and `tree` are registered by `webpy.objects` itself.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ _QUIET: dict[str, Any] = {
 
 
 class Config(dict[str, Any]):
-    """The entries that hold for everything; setting one acts on its namespace.
+    """The entries that hold for all applications. Setting one also calls its namespace.
 
-    `environments` are sets of entries by name, taken for what is not set by itself where `environment` is.
+    environments: named sets of entries. The entry `environment` selects one, whose entries hold unless they are set.
     """
 
     environments: ClassVar[dict[str, dict[str, Any]]] = {
@@ -49,15 +48,14 @@ class Config(dict[str, Any]):
         self.namespaces = NamespaceSet()
 
     def reset(self) -> None:
-        """Back to the defaults."""
+        """Restore the defaults."""
         self.clear()
         super().update(self.defaults)
 
     def update(self, source: Source) -> None:  # type: ignore[override]
-        """Take the entries of a dict, or of the section `global` of one that has it, or of such a file.
+        """Set the entries of a dict or of a file; only those of its section `global`, if it has one.
 
-        Raises ValueError that names a value of a file that is no Python expression, KeyError for an unknown
-        environment.
+        Raises ValueError for a value of a file that is not a Python expression, KeyError for an unknown environment.
         """
         entries = read(source)
         if isinstance(entries.get("global"), dict):
@@ -77,7 +75,7 @@ class Config(dict[str, Any]):
 
     @staticmethod
     def __call__(**entries: Any) -> Callable[[Decorated], Decorated]:
-        """A decorator that gives a page handler or a class entries of its own.
+        """Return a decorator that sets entries for one page handler or class.
 
         @config(**{"response.timeout": 10})
         """

@@ -1,6 +1,6 @@
 """Owns the values of a configuration file: Python expressions of literals, names of modules, attributes and calls.
 
-The file is the operator's own, as trusted as code. `cherrypy` in it is `webpy.objects`, as in the program.
+Such a file is as trusted as the program's code. The name `cherrypy` in it stands for `webpy.objects`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.m
 
 
 def evaluate(text: str) -> Any:
-    """The value of an expression. Raises whatever is wrong with it: SyntaxError, TypeError, ImportError, ..."""
+    """Return the value of an expression. Raises SyntaxError, TypeError for syntax that is not allowed here, ImportError
+    for an unknown name, and whatever a call in it raises."""
     return _value(ast.parse(text.strip(), mode="eval").body) if text else text
 
 
 def attribute(name: str) -> Any:
-    """What a dotted name such as `package.module.function` names. Raises ImportError or AttributeError."""
+    """Return the object named by a dotted name (`package.module.function`). Raises ImportError or AttributeError."""
     module, _, last = name.rpartition(".")
     if module.partition(".")[0] == "cherrypy":
         module = _CHERRYPY + module.removeprefix("cherrypy")
@@ -56,7 +57,7 @@ def _value(node: ast.expr) -> Any:
         case ast.Call(func=function, args=args, keywords=keywords):
             named = {keyword.arg: _value(keyword.value) for keyword in keywords if keyword.arg is not None}
             return _value(function)(*(_value(arg) for arg in args), **named)
-    raise TypeError(f"{ast.unparse(node)!r} is no literal, name, attribute or call")
+    raise TypeError(f"{ast.unparse(node)!r} is not a literal, a name, an attribute or a call")
 
 
 def _named(name: str) -> Any:
@@ -72,5 +73,5 @@ def _attribute(inner: ast.expr, name: str) -> Any:
     parent = _value(inner)
     try:
         return getattr(parent, name)
-    except AttributeError:  # a module of a package that nobody has imported
+    except AttributeError:  # a module of the package that has not been imported yet
         return importlib.import_module(f"{parent.__name__}.{name}")

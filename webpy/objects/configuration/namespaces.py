@@ -12,10 +12,10 @@ __all__ = ["NamespaceSet"]
 
 
 class NamespaceSet(dict[str, Any]):
-    """Namespaces by name: called with a configuration, gives each of its entries to the namespace of its name.
+    """Namespaces by name. Calling it with a configuration passes each entry to the namespace that its name begins with.
 
-    A namespace is a callable of the rest of the entry's name and its value, or a context manager that gives one when
-    it is entered, and is left when all entries have been seen.
+    A namespace is a function of the rest of the entry's name and the value, or a context manager that returns such a
+    function when it is entered; it is left when all entries have been passed.
     """
 
     def __call__(self, entries: Mapping[str, Any]) -> None:
@@ -34,5 +34,5 @@ class NamespaceSet(dict[str, Any]):
                     namespace(key, value)
 
     def copy(self) -> NamespaceSet:
-        """A copy that changes apart from this one."""
+        """Return an independent copy."""
         return NamespaceSet(self)

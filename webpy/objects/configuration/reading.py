@@ -16,8 +16,8 @@ Source = Mapping[str, Any] | str | os.PathLike[str] | IO[str]
 
 
 def merge(base: dict[str, dict[str, Any]], source: Source) -> None:
-    """Add an application's configuration, of paths to their entries, to `base`. Raises ValueError for entries outside
-    of a path."""
+    """Add an application's configuration, which maps paths to entries, to `base`. Raises ValueError for entries that
+    are not below a path."""
     for section, entries in read(source).items():
         if not isinstance(entries, Mapping):
             raise ValueError(
@@ -28,7 +28,10 @@ def merge(base: dict[str, dict[str, Any]], source: Source) -> None:
 
 
 def read(source: Source) -> dict[str, Any]:
-    """A configuration as a dict that may be changed: of a dict, the path of a file, or an open one."""
+    """Return a configuration as a new dict. source: a mapping, the path of a file, or an open file.
+
+    Raises ValueError for a value of a file that is not a Python expression, OSError if the file cannot be read.
+    """
     if isinstance(source, Mapping):
         return {key: dict(value) if isinstance(value, Mapping) else value for key, value in source.items()}
     parser = configparser.ConfigParser()

@@ -13,15 +13,17 @@ __all__ = ["check_arguments", "test_callable_spec"]
 
 
 def check_arguments(callable: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
-    """Raise what is wrong with the arguments of a page: HTTPError 404 where the URL does not fit, 400 where the body
-    does not. Gives None if they fit, and the page itself raised.
+    """Check whether a page can be called with these arguments; called when the call raised TypeError.
+
+    Returns None if they fit, so that the page itself raised. Raises HTTPError 404 if arguments from the URL do not fit,
+    400 if arguments from the body do not.
     """
     try:
         spec = inspect.getfullargspec(callable)
     except TypeError:
         callable = callable.__call__  # type: ignore[operator]
         spec = inspect.getfullargspec(callable)
-    # the first is the object: pages are methods
+    # the first is the object itself: pages are methods
     names = spec.args[1:] if spec.args and (inspect.ismethod(callable) or hasattr(callable, "__call__")) else spec.args  # noqa: B004
     given = dict.fromkeys(names, 0)
     for name in names[: len(args)]:
@@ -53,7 +55,7 @@ def check_arguments(callable: Callable[..., Any], args: Any, kwargs: dict[str, A
             raise _mismatch(400, "Unexpected body parameters", ", ".join(in_body & unexpected))
 
 
-test_callable_spec = check_arguments  # as CherryPy calls it
+test_callable_spec = check_arguments  # CherryPy's name
 
 
 def _mismatch(status: int, what: str, names: str) -> HTTPError:

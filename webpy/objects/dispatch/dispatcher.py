@@ -1,7 +1,7 @@
-"""Owns dispatch: which object and method answers a path, with which arguments and which configuration.
+"""Owns the dispatchers that walk the object tree: `Dispatcher` and `MethodDispatcher`.
 
-A dispatcher is called with the path (`request.dispatch` in the configuration names another one) and sets
-`request.handler` and `request.config`.
+A dispatcher finds which object and method answers a path, with which arguments and which configuration. `request` calls
+it with the path; it sets `request.handler` and `request.config`. `request.dispatch` in the configuration names another.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ punctuation_to_underscores = str.maketrans(string.punctuation, "_" * len(string.
 
 
 class _Node:
-    """An object on the way along a path: its own configuration, and how many segments are left behind it."""
+    """An object met on the walk along a path: its own configuration, and how many segments follow it."""
 
     __slots__ = ("config", "left", "name", "object")
 
@@ -37,10 +37,11 @@ class _Node:
 class Dispatcher:
     """Finds the page by walking the attributes of the application's root along the path.
 
-    The deepest object on the way that is exposed answers, or that has an exposed `default`, which goes first; what is
-    left of the path are its arguments. The last segment may be `index`. Punctuation in a segment is an underscore in
-    the attribute's name. An object's `_cp_dispatch(vpath)` may resolve what is no attribute: it takes segments out of
-    the list and gives the next object.
+    The page is the deepest object met that is exposed, or the exposed method `default` of the deepest object that has
+    one; `default` wins on the same object. The rest of the path becomes its arguments. A path that ends at an object
+    continues to its `index`. Punctuation in a segment is an underscore in the attribute's name. Where a segment is no
+    attribute, the object's method `_cp_dispatch(vpath)` is called: it removes segments from the list and returns the
+    next object.
     """
 
     dispatch_method_name = DISPATCH
@@ -57,7 +58,7 @@ class Dispatcher:
         serving.request.handler = LateParamPageHandler(page, *_unquoted(rest)) if page else NotFound()
 
     def find_handler(self, path: str) -> tuple[Any, list[str]]:
-        """The page for `path` and the segments that are its arguments; None if there is no page.
+        """Return the page for `path` and the segments that are its arguments; (None, []) if there is no page.
 
         Sets `request.config` and `request.is_index`.
         """
@@ -83,7 +84,7 @@ class Dispatcher:
         return None, []
 
     def _walk(self, app: Any, segments: list[str]) -> list[_Node]:
-        """The objects along the path, from the root on; from where there are none, None."""
+        """Return the objects along the path, from the root on; the object is None behind the last one that exists."""
         root_config = {**getattr(app.root, "_cp_config", {}), **app.config.get("/", {})}
         trail = [_Node("root", app.root, root_config, len(segments))]
         found = app.root
@@ -105,7 +106,7 @@ class Dispatcher:
         return trail
 
     def _step(self, found: Any, rest: list[str]) -> Any:
-        """The object that the first of the segments leads to; takes out of `rest` what it stands for."""
+        """Return the object that the first segment of `rest` leads to, and remove the segments used from `rest`."""
         below = getattr(found, rest[0].translate(self.translate), None)
         if below is None:
             dispatch = getattr(found, self.dispatch_method_name, None)
@@ -128,12 +129,12 @@ def _configuration(trail: list[_Node], segments: list[str]) -> dict[str, Any]:
 
 
 def _unquoted(segments: list[str]) -> list[str]:
-    """A slash within a segment is the last thing to be decoded of a path, and what only looks like one."""
+    """Decode the escaped slashes of segments: all else has been decoded, and `%252F` means a literal `%2F`."""
     return [_LIKE_SLASH.sub(r"%\1", segment.replace("%2F", "/")) for segment in segments]
 
 
 class MethodDispatcher(Dispatcher):
-    """Finds an exposed object by the path, and its page by the method: `GET`, `POST`, ... in upper case."""
+    """Finds an exposed object by the path and calls its method named like the request's: `GET`, `POST`, ..."""
 
     def __call__(self, path_info: str) -> None:
         request = serving.request

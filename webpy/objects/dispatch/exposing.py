@@ -1,4 +1,4 @@
-"""Owns `expose`, which makes a function a page, and `popargs`, which takes parameters out of a path."""
+"""Owns `expose`, which makes a function a page, and `popargs`, which takes parameters from segments of the path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..process.serving import serving
 __all__ = ["DISPATCH", "expose", "popargs"]
 
 DISPATCH = "_cp_dispatch"
-"""The method by which an object resolves the rest of a path itself."""
+"""The name of the method with which an object resolves the rest of a path itself."""
 
 Exposed = TypeVar("Exposed", bound=Callable[..., Any])
 Names = str | Iterable[str]
@@ -23,9 +23,9 @@ def expose(func: Exposed, alias: Names | None = None) -> Exposed: ...
 @overload
 def expose(func: Names | None = None, alias: Names | None = None) -> Callable[[Exposed], Exposed]: ...
 def expose(func: Any = None, alias: Names | None = None) -> Any:
-    """Make a function, or all objects of a class, a page.
+    """Make a function, or each object of a class, a page; a decorator, with or without arguments.
 
-    alias: other names for it in the same class; dots become underscores.
+    alias: more names for it in the same class; dots in them become underscores.
 
         @expose
         def index(self): ...
@@ -49,10 +49,10 @@ def expose(func: Any = None, alias: Names | None = None) -> Any:
 
 
 def popargs(*names: str, handler: Any = None) -> Any:
-    """A class decorator, or an object's `_cp_dispatch`: takes segments out of the path as parameters of these names.
+    """Return a class decorator (or a value for `_cp_dispatch`) that takes segments of the path as named parameters.
 
-    handler: what goes on with the rest of the path: an object, or a class or function that is called with the
-    parameters; the object itself if None.
+    handler: continues with the rest of the path: an object, or a class or function that is called with the parameters
+    and returns one; the decorated object itself if None.
 
         @popargs("year", "month")
         class Blog: ...                     # /2026/11/index has year="2026", month="11"

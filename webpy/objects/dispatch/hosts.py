@@ -16,9 +16,10 @@ __all__ = ["VirtualHost"]
 def VirtualHost(
     next_dispatcher: Callable[[str], Any] | None = None, use_x_forwarded_host: bool = True, **domains: str
 ) -> Callable[[str], Any]:
-    """A dispatcher that puts the prefix of the request's host before the path.
+    """Return a dispatcher that puts a prefix before the path, chosen by the request's host, and calls another.
 
-    domains: host, with its port if it has one, to prefix; use_x_forwarded_host: what a proxy says counts more.
+    next_dispatcher: the dispatcher that is called, `Dispatcher()` if None; use_x_forwarded_host: let the field
+    X-Forwarded-Host override Host; domains: host (with its port, if the client names one) to prefix.
     """
     dispatch = Dispatcher() if next_dispatcher is None else next_dispatcher
     return functools.partial(_dispatch_host, dispatch, use_x_forwarded_host, domains)

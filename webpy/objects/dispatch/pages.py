@@ -13,7 +13,7 @@ __all__ = ["LateParamPageHandler", "PageHandler"]
 
 
 class PageHandler:
-    """A page with its arguments, which tools may look at and change as `request.args` and `request.kwargs`."""
+    """A page and its arguments. Tools may read and change them as `request.args` and `request.kwargs`."""
 
     def __init__(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         self.callable = callable
@@ -22,7 +22,7 @@ class PageHandler:
 
     @property
     def args(self) -> Any:
-        """Positional arguments: what is left of the path."""
+        """The positional arguments: the segments of the path that are left."""
         return serving.request.args
 
     @args.setter
@@ -31,7 +31,7 @@ class PageHandler:
 
     @property
     def kwargs(self) -> Any:
-        """Keyword arguments: the parameters."""
+        """The keyword arguments: the parameters of query and body."""
         return serving.request.kwargs
 
     @kwargs.setter
@@ -53,13 +53,13 @@ class PageHandler:
 
 
 class LateParamPageHandler(PageHandler):
-    """One whose keywords are the parameters at the time of the call, with those of the body."""
+    """A page handler whose keywords are read when it is called, so that they include the parameters of the body."""
 
     _own: dict[str, Any]
 
     @property
     def kwargs(self) -> Any:
-        """The request's parameters, and over them what was set here."""
+        """The request's parameters, overridden by those that were set here."""
         return {**serving.request.params, **self._own}
 
     @kwargs.setter

@@ -1,4 +1,4 @@
-"""What CherryPy's `lib` offers to applications: modules of the same names, each with what is documented of it."""
+"""CherryPy's `lib`: modules of the same names, with the functions and classes that CherryPy documents."""
 
 from . import auth_basic, auth_digest, caching, cptools, encoding, httputil, jsontools, sessions, static
 

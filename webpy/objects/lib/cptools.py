@@ -1,4 +1,4 @@
-"""CherryPy's names of the small tools' callables, which pages may call by themselves: see `webpy.objects.tools`."""
+"""CherryPy's names of the smaller tools' functions, which pages may also call directly: see `webpy.objects.tools`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CherryPy's `lib.httputil`: fields, dates, statuses and paths, by its names."""
+"""CherryPy's `lib.httputil`: its names for fields, dates, statuses and paths."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ decode_TEXT = decode_text
 
 
 def protocol_from_http(protocol: str) -> tuple[int, int]:
-    """(1, 1) of "HTTP/1.1"."""
+    """Return (1, 1) for "HTTP/1.1"."""
     return int(protocol[5]), int(protocol[7])
 
 
 def get_ranges(headervalue: str | None, content_length: int) -> list[tuple[int, int]] | None:
-    """The ranges that a Range field asks for, as (start, end behind the last byte); None for one to be ignored."""
+    """Return the ranges that a Range field asks for, as (first, last + 1); None if the field is to be ignored."""
     if not headervalue:
         return None
     ranges = []

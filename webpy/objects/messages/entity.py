@@ -20,11 +20,11 @@ _SPOOLED_BYTES = 64 * 1024  # of a file in memory, before it goes to the disk
 
 
 class Entity:
-    """A body with fields of its own: the request's, or a part's.
+    """A body with header fields: the request's, or that of a part of a multipart body.
 
-    processors: media type, or its first half, to a callable that is given the entity; `default_proc` is called for
-    others. attempt_charsets: tried in order for text; charset: the one that fitted. params, parts: what was found.
-    name, filename: as Content-Disposition has them.
+    processors: media type, or its first half, to a callable that is called with the entity; `default_proc` is called
+    for other types. attempt_charsets: tried in order to decode text; charset: the one that worked. params, parts: what
+    the processor found. name, filename: from Content-Disposition.
     """
 
     attempt_charsets: Any = ("utf-8",)
@@ -69,16 +69,17 @@ class Entity:
                 raise HTTPError(400, f"The charset {extended[0]!r} of a filename is unknown.") from None
 
     def read(self, size: int | None = None, fp_out: IO[bytes] | None = None) -> Any:
-        """At most `size` bytes of the body, all that is left if None; or None after writing them to `fp_out`."""
+        """Return up to `size` bytes of the body, or all that is left if None. With `fp_out`, write them there and
+        return None."""
         return self.fp.read(size, fp_out)
 
     def readline(self, size: int | None = None) -> bytes:
-        """A line with its end."""
+        """Return the next line with its line end, cut to `size` bytes."""
         line: bytes = self.fp.readline(size)
         return line
 
     def readlines(self, sizehint: int | None = None) -> list[bytes]:
-        """The lines that are left, or as many as make `sizehint` bytes."""
+        """Return the lines that are left, or only as many as add up to `sizehint` bytes."""
         lines: list[bytes] = self.fp.readlines(sizehint)
         return lines
 
@@ -86,17 +87,17 @@ class Entity:
         return iter(self.readline, b"")
 
     def read_into_file(self, fp_out: IO[bytes] | None = None) -> IO[bytes]:
-        """Write the body to a file, a temporary one unless given."""
+        """Write the body to `fp_out`, or to a new temporary file if None, and return the file."""
         file = self.make_file() if fp_out is None else fp_out
         self.read(fp_out=file)
         return file
 
     def make_file(self) -> IO[bytes]:
-        """A place for a body that is long; to be overridden."""
+        """Return a new temporary file for a long body. Applications may override this."""
         return tempfile.SpooledTemporaryFile(_SPOOLED_BYTES)
 
     def decode_entity(self, value: bytes) -> str:
-        """The value as text, by the first charset that fits. Raises HTTPError 400 if none does."""
+        """Decode `value` by the first of `attempt_charsets` that works. Raises HTTPError 400 if none does."""
         for charset in self.attempt_charsets:
             try:
                 text = value.decode(charset)
@@ -107,7 +108,7 @@ class Entity:
         raise undecodable(self.attempt_charsets)
 
     def process(self) -> None:
-        """Make of the body what its type says."""
+        """Read the body with the processor of its media type."""
         media_type = self.content_type.value
         processor = self.processors.get(media_type) or self.processors.get(media_type.partition("/")[0])
         if processor is None:

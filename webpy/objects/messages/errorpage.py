@@ -1,4 +1,4 @@
-"""Owns the page that an error answers with: the built-in one, or what `error_page.*` of the configuration names."""
+"""Owns the pages of errors: the built-in one, and those that `error_page.*` of the configuration names."""
 
 from __future__ import annotations
 
@@ -33,10 +33,9 @@ VERSION = "webpy"
 
 
 def error_page(status: int | str, **values: Any) -> Any:
-    """The body for an error: bytes, or a generator of them where the application's page is one.
+    """Return the body for an error: bytes, or a generator of bytes if the application's page is one.
 
-    values: `message`, `traceback` and `version`, all escaped for HTML before they get into a page. Raises ValueError
-    for what is no status.
+    values: `message`, `traceback` and `version`; they are escaped for HTML. Raises ValueError for an invalid status.
     """
     code, reason, message = valid_status(status)
     said = {"status": f"{code} {reason}", "message": message, "traceback": "", "version": VERSION}

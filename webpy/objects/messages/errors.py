@@ -1,7 +1,7 @@
-"""Owns the exceptions that are answers: `HTTPError`, `NotFound`, `HTTPRedirect`, `InternalRedirect`.
+"""Owns the exceptions that become answers: `HTTPError`, `NotFound`, `HTTPRedirect`, `InternalRedirect`.
 
-They may be raised, and also be set as `request.handler`: called, they raise themselves. What an error's page looks like
-is in `errorpage`.
+They may be raised, or set as `request.handler`: when called, they raise themselves. `errorpage` makes the body of an
+error's answer.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ __all__ = [
 
 
 class CherryPyException(Exception):
-    """What all of these are."""
+    """The base of CherryPy's exceptions."""
 
     def __call__(self) -> NoReturn:
         raise self
 
 
 class InternalRedirect(CherryPyException):
-    """Answers with another page of the same application, which the client is not told.
+    """Answers with another page of the same application; the client does not notice.
 
-    path: absolute below the mount point, or relative to the current page's; its query is in it or in `query_string`.
+    path: absolute below the mount point, or relative to the current page. Its query may be part of it or be given as
+    `query_string`.
     """
 
     def __init__(self, path: str, query_string: str = "") -> None:
@@ -68,10 +69,10 @@ _OF_A_BODY = (
 
 
 class HTTPRedirect(CherryPyException):
-    """Sends the client elsewhere.
+    """Redirects the client.
 
-    urls: one or several, absolute or relative to the current page; status: 300 to 308, or for None 303, which makes a
-    GET of whatever was asked (302 under HTTP/1.0). Raises ValueError for a status that is no redirect.
+    urls: one or several, absolute or relative to the current page; status: 300 to 308. None is 303, by which clients
+    send a GET whatever the first method was (302 under HTTP/1.0). Raises ValueError for other statuses.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class HTTPRedirect(CherryPyException):
             raise ValueError(f"The {status} status code is unknown.")
 
 
-# What a page may have set for itself and an error's page is not.
+# Fields that a page may have set for its own body: they do not hold for the page of an error.
 _OF_A_PAGE = (
     *("Accept-Ranges", "Age", "ETag", "Location", "Retry-After", "Vary", "Content-Encoding", "Content-Length"),
     *("Expires", "Content-Location", "Content-MD5", "Last-Modified"),
@@ -117,10 +118,10 @@ _OF_A_PAGE = (
 
 
 class HTTPError(CherryPyException):
-    """Answers with an error's page.
+    """Answers with an error page.
 
-    status: 400 to 599, as a number or as "403 Keep out"; message: what the page says, escaped there. Raises
-    ValueError for other statuses.
+    status: 400 to 599, as a number or as text with a reason ("403 Keep out"); message: the page's text, which is
+    escaped. Raises ValueError for other statuses.
     """
 
     def __init__(self, status: Any = 500, message: str | None = None) -> None:
@@ -143,7 +144,7 @@ class HTTPError(CherryPyException):
         response.body = self.get_error_page(self.status, traceback=shown, message=self._message)
 
     def get_error_page(self, *args: Any, **kwargs: Any) -> Any:
-        """The page: what `errorpage.error_page` gives for the same arguments."""
+        """Return the body of the error page: see `errorpage.error_page`, which takes the same arguments."""
         try:
             return error_page(*args, **kwargs)
         except ValueError as error:
@@ -154,7 +155,7 @@ class HTTPError(CherryPyException):
     def handle(
         cls, exception: type[BaseException] | tuple[type[BaseException], ...], status: Any = 500, message: str = ""
     ) -> Iterator[None]:
-        """A context in which `exception` becomes this error."""
+        """A context manager in which `exception` becomes this error."""
         try:
             yield
         except exception as error:
@@ -162,7 +163,7 @@ class HTTPError(CherryPyException):
 
 
 def clean_headers(status: int) -> None:
-    """Take from the current response what was meant for a page that is not sent."""
+    """Remove the fields of the current response that described a page which is not sent."""
     headers = serving.response.headers
     for name in _OF_A_PAGE:
         headers.pop(name, None)
@@ -171,12 +172,12 @@ def clean_headers(status: int) -> None:
 
 
 def format_exc() -> str:
-    """The traceback of the exception that is being handled; empty when none is."""
+    """Return the traceback of the exception being handled, as text; empty if there is none."""
     return traceback.format_exc() if sys.exc_info()[1] is not None else ""
 
 
 class NotFound(HTTPError):
-    """404 for the current path, or for `path`."""
+    """An HTTPError 404 for `path`, or for the current path if None."""
 
     def __init__(self, path: str | None = None) -> None:
         if path is None:

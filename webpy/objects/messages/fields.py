@@ -1,4 +1,4 @@
-"""Owns the fields of a message as applications see them: a mapping without case, and the elements of a value."""
+"""Owns header fields as applications see them: a mapping that ignores case, and the elements of a field's value."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CONTROLS = dict.fromkeys((*range(32), 127))
 
 
 def http_date(timestamp: float | None = None) -> str:
-    """An HTTP date (RFC 9110 section 5.6.7); of now if `timestamp` is None."""
+    """Return an HTTP date (RFC 9110 section 5.6.7) of `timestamp` in seconds since 1970; None is now."""
     return formatdate(timestamp, usegmt=True)
 
 
 class Host:
-    """An end of a connection: `ip`, `port` and `name`, the address again where nobody asked for a name."""
+    """One end of a connection: `ip`, `port` and `name`, which is the address again if it is not given."""
 
     def __init__(self, ip: str, port: int, name: str | None = None) -> None:
         self.ip = ip
@@ -46,7 +46,7 @@ class HeaderElement:
 
     @staticmethod
     def parse(text: str) -> tuple[str, dict[str, Any]]:
-        """Value and parameters; names of parameters in lower case."""
+        """Return value and parameters of an element; parameters' names are in lower case."""
         value, *rest = _split_parameters(text)
         params: dict[str, Any] = {}
         for part in rest:
@@ -60,7 +60,7 @@ class HeaderElement:
 
     @classmethod
     def from_str(cls, text: str) -> HeaderElement:
-        """The element that `text` says."""
+        """Return the element that `text` describes."""
         return cls(*cls.parse(text))
 
     def __str__(self) -> str:
@@ -79,11 +79,11 @@ class HeaderElement:
 
 
 class AcceptElement(HeaderElement):
-    """A member of an Accept field: its weight is `qvalue`, and members are in the order of their weights."""
+    """A member of an Accept field. Members compare by their weight, `qvalue`."""
 
     @classmethod
     def from_str(cls, text: str) -> AcceptElement:
-        """The element that `text` says; what follows its weight belongs to the weight."""
+        """Return the element that `text` describes. Parameters behind the weight belong to the weight."""
         media_range, *weight = _WEIGHT.split(text, maxsplit=1)
         value, params = cls.parse(media_range.strip())
         if weight:
@@ -92,7 +92,7 @@ class AcceptElement(HeaderElement):
 
     @property
     def qvalue(self) -> float:
-        """The weight. Raises HTTPError 400 if it is no number."""
+        """The weight, 1 if not given. Raises HTTPError 400 if it is not a number."""
         said = self.params.get("q", "1")
         try:
             return float(said.value if isinstance(said, HeaderElement) else said)
@@ -106,13 +106,13 @@ class AcceptElement(HeaderElement):
 
 
 def header_elements(name: str, value: str | None) -> list[Any]:
-    """The members of a field's value, the heaviest (or the last of the alphabet) first."""
+    """Return the members of a field's value in descending order: by weight in Accept fields, else by name."""
     kind = AcceptElement if name.startswith("Accept") or name == "TE" else HeaderElement
     return sorted((kind.from_str(member) for member in _MEMBERS.split(value)), reverse=True) if value else []
 
 
 def decode_text(value: str) -> str:
-    """The value with its encoded words (RFC 2047) decoded."""
+    """Return the value with its encoded words (RFC 2047) decoded."""
     if "=?" not in value:
         return value
     parts = decode_header(value)
@@ -120,7 +120,7 @@ def decode_text(value: str) -> str:
 
 
 def _split_parameters(text: str) -> Iterator[str]:
-    """The parts between semicolons outside of quotes."""
+    """Yield the parts of `text` between semicolons that are outside of quotes."""
     start = end = 0
     while end <= len(text):
         end = text.find(";", end)
@@ -139,7 +139,7 @@ def _title(name: str) -> str:
 
 
 class HeaderMap(dict[str, Any]):
-    """Fields by their names, which are compared without case and sent in title case."""
+    """Fields by name. Names are compared without case and sent in title case."""
 
     protocol = (1, 1)
     encodings = ("ISO-8859-1",)
@@ -166,11 +166,11 @@ class HeaderMap(dict[str, Any]):
         return super().get(_title(name), default)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """The value, which is `default` if there was none."""
+        """Set the field to `default` unless it is set, and return its value."""
         return super().setdefault(_title(name), default)
 
     def pop(self, name: str, *default: Any) -> Any:
-        """Remove the field and give its value, or the default."""
+        """Remove the field and return its value, or the default."""
         return super().pop(_title(name), *default)
 
     def update(self, fields: Any = (), **more: Any) -> None:  # type: ignore[override]
@@ -179,33 +179,33 @@ class HeaderMap(dict[str, Any]):
             self[name] = value
 
     def copy(self) -> HeaderMap:
-        """A copy that changes apart from this one."""
+        """Return an independent copy."""
         return type(self)(self)
 
     def elements(self, name: str) -> list[Any]:
-        """The members of the field's value: see `header_elements`."""
+        """Return the members of the field's value: see `header_elements`."""
         return header_elements(_title(name), self.get(name))
 
     def values(self, name: str | None = None) -> Any:
-        """The values of the field's members; of all fields if no name is given."""
+        """Return the values of the field's members; without a name, the values of all fields."""
         return super().values() if name is None else [element.value for element in self.elements(name)]
 
     def output(self) -> list[tuple[bytes, bytes]]:
-        """Name and value of every field as they are sent, without control characters."""
+        """Return name and value of each field as bytes to send, without control characters."""
         return [(self.encode_item(name), self.encode_item(value)) for name, value in self.items()]
 
     @classmethod
     def encode_item(cls, value: Any) -> bytes:
-        """A name or a value as it is sent."""
+        """Return a name or a value as bytes to send, without control characters."""
         if isinstance(value, bytes):
             return value.translate(None, bytes(_CONTROLS))
         return cls.encode(str(value).translate(_CONTROLS))
 
     @classmethod
     def encode(cls, text: str) -> bytes:
-        """Text as bytes: in the first of `encodings` that has all of its characters, or as an encoded word.
+        """Encode text by the first of `encodings` that has all its characters, or as an encoded word (RFC 2047).
 
-        Raises ValueError if neither can be.
+        Raises ValueError if neither is possible.
         """
         for encoding in cls.encodings:
             try:

@@ -1,6 +1,6 @@
-"""Owns the reading of multipart bodies (RFC 2046 section 5.1, RFC 7578): `Part`, and what becomes of the parts.
+"""Owns the reading of multipart bodies (RFC 2046 section 5.1, RFC 7578): `Part`, and the processors that make parts.
 
-They are taken apart by `webpy.form`'s parser. Wrong ones are 400, where CherryPy answers 500.
+`webpy.form` parses them. Malformed bodies are answered with 400, where CherryPy answers 500.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from .reader import SizedReader
 __all__ = ["Part", "process_form_data", "process_multipart", "process_unknown_multipart"]
 
 _BOUNDARY = re.compile("[ -~]{0,200}[!-~]")
-_MOST_PARTS = 1000
-_DEEPEST = 5
+_MAX_PARTS = 1000
+_MAX_DEPTH = 5
 _PIECE_BYTES = 1 << 16
 _SPOOLED_BYTES = 1 << 16  # of a part, before it goes to the disk
-_HEADERS_BYTES = 1 << 14  # of a part
-_MOST_HEADERS = 256
+_MAX_HEADERS_BYTES = 1 << 14  # of a part
+_MAX_HEADERS = 256
 
 
 class Part(Entity):
-    """A part of a multipart body: `value` (bytes) where it is short, else `file`, which is at its beginning.
+    """A part of a multipart body. A short one has its content as `value` (bytes), others as `file`, at its beginning.
 
-    fp: the part's content; headers: the part's own; maxrambytes: of a value, before it goes to a file. A part with a
-    filename is always a file.
+    fp: the part's content; headers: the part's own; maxrambytes: the longest value that is not put into a file. A part
+    with a filename is always put into a file.
     """
 
     attempt_charsets = ("us-ascii", "utf-8")
@@ -48,7 +48,7 @@ class Part(Entity):
         self.value: bytes | None = None
 
     def fullvalue(self) -> str:
-        """The value as text."""
+        """Return the part's content as text. Raises HTTPError 400 if no charset of the part can decode it."""
         if self.file is not None:
             self.file.seek(0)
             value = self.file.read()
@@ -58,7 +58,7 @@ class Part(Entity):
         return self.decode_entity(value)
 
     def default_proc(self) -> None:
-        """Take the part as a value, or as a file."""
+        """Set the part's `value`, or its `file`."""
         if self.filename:
             self.file = self.read_into_file()
             return
@@ -69,9 +69,9 @@ class Part(Entity):
             self.file = found
 
     def read_into_file(self, fp_out: IO[bytes] | None = None) -> IO[bytes]:
-        """Write the part to a file, a temporary one unless given."""
+        """Write the part to `fp_out`, or to a temporary file if None, and return the file."""
         if fp_out is None and type(self).make_file is Entity.make_file:
-            file: IO[bytes] = self.fp.fp  # it is in one already
+            file: IO[bytes] = self.fp.fp  # the content is in a file already
             file.seek(0)
             return file
         file = self.make_file() if fp_out is None else fp_out
@@ -80,7 +80,7 @@ class Part(Entity):
         return file
 
     def read_lines_to_boundary(self, fp_out: IO[bytes] | None = None) -> Any:
-        """The part as bytes if it is short and `fp_out` is None, else the file it is in."""
+        """Return the part as bytes if it is short and `fp_out` is None, else the file that it has been written to."""
         if fp_out is None:
             if self.fp.length <= self.maxrambytes:
                 return self.read()
@@ -89,13 +89,16 @@ class Part(Entity):
 
 
 def process_multipart(entity: Any) -> None:
-    """Take the parts of any multipart body into `entity.parts`."""
+    """Read the parts of a multipart body into `entity.parts`.
+
+    Raises HTTPError: 400 for a malformed body, 413 for too many parts.
+    """
     said = entity.content_type.params.get("boundary", "").strip('"')
     if not _BOUNDARY.fullmatch(said):
         raise HTTPError(400, f"Invalid boundary in multipart form: {said!r}")
     depth = getattr(entity, "depth", 0) + 1
-    if depth > _DEEPEST:
-        raise HTTPError(400, f"The multipart body is nested deeper than {_DEEPEST} levels.")
+    if depth > _MAX_DEPTH:
+        raise HTTPError(400, f"The multipart body is nested deeper than {_MAX_DEPTH} levels.")
     try:
         for headers, content, length in _contents(entity.fp, said.encode("ascii")):
             part = None
@@ -112,14 +115,14 @@ def process_multipart(entity: Any) -> None:
 
 
 def _contents(stream: Any, boundary: bytes) -> Iterator[tuple[HeaderMap, IO[bytes], int]]:
-    """Headers, content and its length of each part, one at a time. The caller closes the content."""
+    """Yield headers, content and the content's length of each part. The caller closes the content."""
     body = _Body(stream, b"--" + boundary)
     content: Any = None
     headers = HeaderMap()
     count = length = 0
     try:
         for event in multipart_events(
-            body, boundary, max_headers=_MOST_HEADERS, max_header_bytes=_HEADERS_BYTES, any_type=True
+            body, boundary, max_headers=_MAX_HEADERS, max_header_bytes=_MAX_HEADERS_BYTES, any_type=True
         ):
             if event is None:
                 content.seek(0)
@@ -130,8 +133,8 @@ def _contents(stream: Any, boundary: bytes) -> Iterator[tuple[HeaderMap, IO[byte
                 length += len(event)
             else:
                 count += 1
-                if count > _MOST_PARTS:
-                    raise HTTPError(413, f"The multipart body has more than {_MOST_PARTS} parts.")
+                if count > _MAX_PARTS:
+                    raise HTTPError(413, f"The multipart body has more than {_MAX_PARTS} parts.")
                 headers = _read_headers(event.headerlist)
                 content, length = tempfile.SpooledTemporaryFile(_SPOOLED_BYTES), 0  # noqa: SIM115 - the caller's
     except PlainError:
@@ -143,7 +146,7 @@ def _contents(stream: Any, boundary: bytes) -> Iterator[tuple[HeaderMap, IO[byte
 
 
 class _Body:
-    """A body in pieces. One in which its boundary never comes has no parts, and is no error."""
+    """Yields a body in pieces, and notes whether its boundary occurs: a body without it has no parts, and is valid."""
 
     def __init__(self, stream: Any, boundary: bytes) -> None:
         self._stream = stream
@@ -160,10 +163,10 @@ class _Body:
 
 
 def _read_headers(found: list[tuple[str, str]]) -> HeaderMap:
-    """Those of a part, several of one name as one. Raises HTTPError 400 for too many."""
+    """Return the headers of a part, repeated ones joined. Raises HTTPError 400 for too many."""
     headers = HeaderMap()
-    if sum(len(name) + len(value) + 4 for name, value in found) > _HEADERS_BYTES:
-        raise HTTPError(400, f"A part of the multipart body has headers of more than {_HEADERS_BYTES} bytes.")
+    if sum(len(name) + len(value) + 4 for name, value in found) > _MAX_HEADERS_BYTES:
+        raise HTTPError(400, f"A part of the multipart body has headers of more than {_MAX_HEADERS_BYTES} bytes.")
     for name, value in found:
         so_far = headers.get(name)
         headers[name] = f"{so_far}, {value.strip()}" if so_far else value.strip()
@@ -171,7 +174,7 @@ def _read_headers(found: list[tuple[str, str]]) -> HeaderMap:
 
 
 def process_form_data(entity: Any) -> None:
-    """Take the parameters of `multipart/form-data`: text, and the parts themselves that have a filename."""
+    """Read `multipart/form-data` into `entity.params`: parts with a filename as they are, others as text."""
     process_multipart(entity)
     unnamed = []
     for part in entity.parts:
@@ -183,13 +186,13 @@ def process_form_data(entity: Any) -> None:
             try:
                 add_param(entity.params, part.name, part.fullvalue())
             finally:
-                if part.file is not None:  # nobody sees the part any more
+                if part.file is not None:  # only its text is kept
                     part.file.close()
     entity.parts = unnamed
 
 
 def process_unknown_multipart(entity: Any) -> None:
-    """Take the parameters of a request's body of any other multipart type; parts without a name are called `parts`."""
+    """Read a body of any other multipart type into `entity.params`; parts without a name are called `parts`."""
     process_multipart(entity)
     for part in entity.parts:
         add_param(entity.params, part.name or "parts", part.fullvalue() if part.filename is None else part)

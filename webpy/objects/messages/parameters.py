@@ -18,7 +18,7 @@ _IMAGE_MAP = re.compile("[0-9]+,[0-9]+")
 
 
 def add_param(params: dict[str, Any], name: str, value: Any) -> None:
-    """Set a parameter; one that is there already becomes a list."""
+    """Set a parameter. If there is one of this name already, the value becomes a list of both."""
     if name not in params:
         params[name] = value
     elif isinstance(params[name], list):
@@ -28,7 +28,10 @@ def add_param(params: dict[str, Any], name: str, value: Any) -> None:
 
 
 def process_urlencoded(entity: Entity) -> None:
-    """Take the parameters of an `application/x-www-form-urlencoded` body."""
+    """Read the parameters of an `application/x-www-form-urlencoded` body into `entity.params`.
+
+    Raises HTTPError 413 for too many of them, 400 if none of the entity's charsets can decode them.
+    """
     body = entity.fp.read().replace(b";", b"&")
     if body.count(b"&") >= _MAX_PARAMS:
         raise HTTPError(413, f"The form has more than {_MAX_PARAMS} parameters.")
@@ -46,9 +49,9 @@ def process_urlencoded(entity: Entity) -> None:
 
 
 def parse_query_string(query: str, keep_blank_values: bool = True, encoding: str = "utf-8") -> dict[str, Any]:
-    """The parameters of a query, a list for a name that comes again; x and y for that of an image map.
+    """Return the parameters of a query: text, or a list of texts for a repeated name; for an image map's, x and y.
 
-    Raises UnicodeDecodeError for what is not in `encoding`.
+    keep_blank_values: keep parameters without a value. Raises UnicodeDecodeError if `encoding` cannot decode one.
     """
     if _IMAGE_MAP.match(query):
         x, y = query.split(",")[:2]

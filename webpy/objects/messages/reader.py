@@ -10,7 +10,7 @@ __all__ = ["SizedReader"]
 
 
 class SizedReader:
-    """The body's bytes: as long as Content-Length says, and not more than `maxbytes`, above which is 413."""
+    """Reads a body up to `length` bytes (None: to its end). Reading more than `maxbytes` raises HTTPError 413."""
 
     def __init__(self, fp: IO[bytes], length: int | None, maxbytes: int | None) -> None:
         self.fp = fp
@@ -53,7 +53,7 @@ class SizedReader:
         return lines
 
     def finish(self) -> None:
-        """Nobody reads on."""
+        """Note that the body has been read to its end."""
         self.done = True
 
     def _left(self, size: int | None) -> int | None:

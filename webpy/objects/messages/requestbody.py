@@ -1,4 +1,4 @@
-"""Owns `RequestBody`, what `request.body` is: which types are read as forms, and how much of it is read."""
+"""Owns `RequestBody`, the class of `request.body`: which media types are read as forms, and how much is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["RequestBody"]
 
 
 class RequestBody(Entity):
-    """The request's body. maxbytes: 413 above, beside `--max-body`, which is the server's."""
+    """The request's body. maxbytes: longer bodies are answered with 413; `--max-body` is the server's own limit."""
 
     default_content_type = ""
     part_class = Part
@@ -34,8 +34,8 @@ class RequestBody(Entity):
         self.request_params = request_params
 
     def process(self) -> None:
-        """Make of the body what its type says, and add its parameters to the request's. Raises HTTPError 411 where
-        the client has announced no body."""
+        """Read the body by its media type, and add its parameters to the request's. Raises HTTPError 411 if the request
+        has neither Content-Length nor Transfer-Encoding."""
         fields = serving.request.headers
         if "Content-Length" not in fields and "Transfer-Encoding" not in fields:
             raise HTTPError(411)

@@ -1,4 +1,4 @@
-"""Owns `Response`, the answer as applications and tools set it, until it is what goes on the wire."""
+"""Owns `Response`: the status, fields and body that pages and tools set, and how they become what is sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FileBody", "Response", "body_of"]
 
 
 class FileBody:
-    """A file as a body: an iterator of its pieces, which the server may send from its descriptor instead."""
+    """A file as a body: an iterator of its pieces. The server may send it from its descriptor instead."""
 
     def __init__(self, file: IO[bytes], piece_bytes: int = 65536) -> None:
         self.file = file
@@ -36,7 +36,7 @@ class FileBody:
         return piece
 
     def can_be_sent(self) -> bool:
-        """Whether it is a file that the server may send by itself, from where it is."""
+        """Return whether the server may send the file by itself, from its current position."""
         return not self.is_read and isinstance(self.file, (io.BufferedReader, io.FileIO))
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class FileBody:
 
 
 def body_of(value: Any) -> Any:
-    """The iterable that a body set as bytes, text, a file or None stands for; others as they are."""
+    """Return a body as an iterable: bytes and text in a list, None as an empty one, a file by pieces, others as is."""
     if value is None:
         return []
     if isinstance(value, (str, bytes)):
@@ -56,10 +56,11 @@ def body_of(value: Any) -> Any:
 
 
 class Response:
-    """status: a number or text, None for 200; headers, cookie: what is sent with it; stream: send the body as it
-    comes, without knowing its length; time: when the answer was begun, in seconds since 1970.
+    """The answer to the current request.
 
-    finalize() sets what is sent: output_status, header_list and the body.
+    status: a number or text, None for 200; headers, cookie: the fields and cookies to send; stream: send the body
+    piece by piece, without knowing its length; time: when the request began, in seconds since 1970. `finalize` sets
+    what is sent: output_status, header_list and body.
     """
 
     output_status: bytes | None = None
@@ -81,8 +82,8 @@ class Response:
 
     @property
     def body(self) -> Any:
-        """The body: an iterable of bytes. May be set to bytes, a file, None, or an iterable; text needs the tool
-        `encode`, ValueError without."""
+        """The body, an iterable of bytes. It may be set to bytes, a file, None or an iterable. Raises ValueError for
+        text, which the tool `encode` has to encode first."""
         return self._body
 
     @body.setter
@@ -92,13 +93,13 @@ class Response:
         self._body = body_of(value)
 
     def collapse_body(self) -> bytes:
-        """The whole body, which is kept as that."""
+        """Join the body's pieces, set the result as the body and return it."""
         body = b"".join(self._body)
         self.body = body
         return body
 
     def finalize(self) -> None:
-        """Make of status, headers and cookies what is sent. Raises HTTPError 500 for what is no status."""
+        """Set output_status, header_list and the body as they are sent. Raises HTTPError 500 for an invalid status."""
         try:
             code, reason, _ = valid_status(self.status)
         except ValueError as error:
@@ -123,7 +124,7 @@ class Response:
 
 
 def _exhaust(body: Iterable[Any]) -> None:
-    """Run a page that is a generator to its end: it may do what the client relies on."""
+    """Run a page that is a generator to its end though its output is not sent: it may have side effects."""
     if isinstance(body, FileBody):
         body.close()
     else:

@@ -1,4 +1,4 @@
-"""Owns what a status may be: a number, or text such as "404 Not Found"."""
+"""Owns the reading of statuses: numbers, and text such as "404 Not Found"."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _MESSAGES = {
 
 
 def valid_status(status: int | str | bytes | None) -> tuple[int, str, str]:
-    """The number, the reason phrase and a sentence about it; None is 200.
+    """Return number, reason phrase and a sentence about a status; None is 200.
 
-    Raises ValueError for what is no status from 100 to 599.
+    Raises ValueError unless the number is from 100 to 599.
     """
     reason = None
     code: int | str | bytes = status or 200

@@ -17,10 +17,10 @@ def url(
     base: str | None = None,
     relative: bool | str | None = None,
 ) -> str:
-    """An absolute URL for `path`: from the mount point if it begins with "/", else from the current page.
+    """Return an absolute URL for `path`: below the mount point if it begins with "/", else below the current page.
 
-    qs: query, as text or as pairs; script_name, base: in place of the request's; relative: True for one relative to
-    the current page, "server" for one that begins with "/"; None: what `request.app.relative_urls` says.
+    qs: the query, as text or as pairs; script_name, base: used instead of the request's; relative: True for a URL
+    relative to the current page, "server" for one that begins with "/", None for what `app.relative_urls` says.
     """
     request = serving.request
     query = urlencode(qs) if isinstance(qs, (tuple, list, dict)) else qs
@@ -47,7 +47,7 @@ def url(
 
 
 def _with_slash_of(request: Any) -> str:
-    """The current path as it should have been typed: with a slash at its end for an index, and only then."""
+    """Return the current path, with a slash at its end if the page is an index, and without one if it is not."""
     path: str = request.path_info
     if request.is_index is True and not path.endswith("/"):
         return path + "/"
@@ -65,7 +65,7 @@ def _relative(absolute: str) -> str:
 
 
 def normalize_path(path: str) -> str:
-    """The path without "." and ".."."""
+    """Return the path with its segments "." and ".." resolved."""
     if "./" not in path:
         return path
     atoms: list[str] = []
@@ -78,7 +78,7 @@ def normalize_path(path: str) -> str:
 
 
 def join(*paths: str) -> str:
-    """One path of several, without empty segments between them; "/" of none."""
+    """Join paths to one without empty segments; "/" if all are empty."""
     joined = "/".join(path for path in paths if path)
     while "//" in joined:
         joined = joined.replace("//", "/")

@@ -1,6 +1,7 @@
-"""The bus and its plugins, as CherryPy's `process` has them.
+"""What exists once in a process, or once in a thread. Programs import `bus` and `plugins`, as CherryPy's `process`.
 
-`bus` owns the channels that functions subscribe to, `plugins` what many programs do on them.
+`bus` has the channels that functions subscribe to, `engine` is the bus of this process, `plugins` subscribe to it;
+`logs` has its log, `settings` those of its server, `serving` the request that each thread serves.
 """
 
 from . import bus, plugins

@@ -1,4 +1,4 @@
-"""Owns `Bus`: channels of events, and the functions that are called when something is published on them."""
+"""Owns `Bus`: channels, and the functions (listeners) that are called when something is published on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TICK_S = 0.1
 
 
 class States(Enum):
-    """Of a bus."""
+    """The states of a bus."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -28,14 +28,14 @@ class States(Enum):
 
 
 class ChannelFailures(Exception):
-    """What the listeners of a channel raised."""
+    """The exceptions that listeners of one channel raised."""
 
     def __init__(self, errors: list[Exception]) -> None:
         super().__init__(*errors)
         self._errors = errors
 
     def get_instances(self) -> list[Exception]:
-        """The exceptions."""
+        """Return the exceptions."""
         return list(self._errors)
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class ChannelFailures(Exception):
 
 
 class Bus:
-    """Channels by name; `listeners` has the functions of each, and `state` what it is about to do."""
+    """Channels by name. listeners: the functions of each channel; state: one of `States`."""
 
     states = States
 
@@ -53,8 +53,10 @@ class Bus:
         self._priorities: dict[tuple[str, Callable[..., Any]], float] = {}
 
     def subscribe(self, channel: str, callback: Callable[..., Any] | None = None, priority: float | None = None) -> Any:
-        """Call `callback` when something is published on `channel`, those of low priority first; its own attribute
-        `priority`, or 50, unless given. Without a callback it gives a decorator."""
+        """Call `callback` when something is published on `channel`. Without a callback, return a decorator.
+
+        priority: listeners of low priority are called first; None: the callback's attribute `priority`, or 50.
+        """
         if callback is None:
             return functools.partial(self._subscribe_and_give, channel, priority)
         self.listeners.setdefault(channel, set()).add(callback)
@@ -68,15 +70,17 @@ class Bus:
         return callback
 
     def unsubscribe(self, channel: str, callback: Callable[..., Any]) -> None:
-        """Call it no longer; nothing if it was not subscribed."""
+        """Unsubscribe `callback`; does nothing if it is not subscribed."""
         listeners = self.listeners.get(channel, set())
         if callback in listeners:
             listeners.discard(callback)
             del self._priorities[channel, callback]
 
     def publish(self, channel: str, *args: Any, **kwargs: Any) -> list[Any]:
-        """Call all listeners of `channel`; gives what they gave. Raises ChannelFailures once all have been called, if
-        any raised."""
+        """Call all listeners of `channel` and return a list of their results.
+
+        Raises ChannelFailures if any of them raised, when all have been called.
+        """
         listeners = self.listeners.get(channel)
         if not listeners:
             return []
@@ -98,17 +102,20 @@ class Bus:
         return output
 
     def log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
-        """Publish a message on `log`; traceback: with the exception that is being handled."""
+        """Publish a message on `log`. traceback: add that of the exception being handled."""
         if traceback:
             msg += "\n" + "".join(traceback_of.format_exception(sys.exception()))
         self.publish("log", msg, level)
 
     def graceful(self) -> None:
-        """Have the listeners of `graceful` begin anew, such as reopen their files."""
+        """Publish `graceful`, at which listeners start afresh: reopen their files, for example."""
         self.publish("graceful")
 
     def wait(self, state: Any, interval: float = _TICK_S, channel: str | None = None) -> None:
-        """Wait until the bus is in `state`, or in one of several."""
+        """Wait until the bus is in `state`, or in one of several states.
+
+        interval: seconds between looks; channel: publish it at each.
+        """
         wanted = {state} if isinstance(state, States) else set(state)
         while self.state not in wanted:
             time.sleep(interval)

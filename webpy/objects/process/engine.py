@@ -1,4 +1,4 @@
-"""Owns `engine`, the bus of this program, and its threads' first use; whatever starts the server is in `program`."""
+"""Owns `engine`, the bus of this process. What starts the server is in `program`, which sets `engine.program`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Engine", "engine", "set_engine", "set_server"]
 
 
 class Engine(Bus):
-    """The bus. Beside CherryPy's channels: `start_worker`, in each worker process before its first request there."""
+    """The bus, with the channel `start_worker` beside CherryPy's: published in each worker before its first request."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.program: Any = None  # what `program` puts here serves
+        self.program: Any = None  # starts and stops the server; set by `program`
         self._seen = threading.local()
         self._threads = itertools.count(1)
         self._worker_lock = threading.Lock()
@@ -32,27 +32,33 @@ class Engine(Bus):
         self.subscribe("graceful", log.reopen_files)
 
     def start(self) -> None:
-        """Call the listeners of `start` and serve `tree`; returns. Nothing under `webpy serve`. Raises what they do."""
+        """Call the listeners of `start`, begin to serve `tree` and return. Does nothing under `webpy serve`.
+
+        Raises ChannelFailures if a listener raised.
+        """
         self.program.start()
 
     def block(self) -> None:
-        """Wait until the server has ended, by `exit` or a signal, and call the listeners of `stop` and `exit`."""
+        """Wait until the server has ended, by `exit` or a signal, then call the listeners of `stop` and `exit`."""
         self.program.block()
 
     def stop(self) -> None:
-        """Stop serving, and call the listeners of `stop`."""
+        """Stop serving and call the listeners of `stop`."""
         self.program.stop()
 
     def exit(self) -> None:
-        """Have `block` return. A page may call it, and its answer is still sent."""
+        """Make `block` return. A page may call this; its answer is still sent."""
         self.program.exit()
 
     def restart(self) -> None:
-        """Nothing: `webpy ctl reload` and `--reload` do."""
+        """Log that nothing is done: use `webpy ctl reload` or `--reload`."""
         self.log("restart: webpy restarts by `webpy ctl reload` or `--reload`; nothing is done", level=30)
 
     def acquire_thread(self) -> None:
-        """Publish `start_thread` if this thread serves its first request, with its number; `acquire_thread` always."""
+        """Publish `start_thread`, with a number for the thread, before its first request; `acquire_thread` before each.
+
+        Called at the beginning of each request, in its thread.
+        """
         if not hasattr(self._seen, "number"):
             self._seen.number = next(self._threads)
             self._start_worker()
@@ -67,13 +73,13 @@ class Engine(Bus):
 
 
 class _Unused:
-    """What CherryPy's programs set up and webpy does by itself, or by its options."""
+    """Stands for a part of CherryPy's engine that programs configure and webpy does not need."""
 
     def __init__(self) -> None:
         self.files: set[str] = set()
 
     def subscribe(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     unsubscribe = subscribe
 
@@ -83,7 +89,7 @@ def _log(message: str, level: int) -> None:
 
 
 def set_engine(key: str, value: Any) -> None:
-    """What `engine.*` of the configuration does: subscribe, or set an attribute of the engine or of a plugin."""
+    """Apply an entry `engine.*` of the configuration: subscribe a plugin, or set an attribute of it or the engine."""
     name, dot, rest = key.partition(".")
     if not dot:
         setattr(engine, name, value)
@@ -97,7 +103,7 @@ def set_engine(key: str, value: Any) -> None:
 
 
 def set_server(key: str, value: Any) -> None:
-    """What `server.*` of the configuration does."""
+    """Apply an entry `server.*` of the configuration."""
     setattr(server, key, value)
 
 

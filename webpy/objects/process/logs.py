@@ -1,7 +1,7 @@
-"""Owns `log`: messages of the application into webpy's error log, and into files of its own where it names some.
+"""Owns `log`: it writes an application's messages to webpy's error log, and to files that the configuration names.
 
-`log.error_log` and `log.access_log` are loggers (`cherrypy.error`, `cherrypy.access`; those of an application end with
-its number) to which handlers can be added. The access log of all requests is webpy's.
+`log.error_log` and `log.access_log` are loggers (`cherrypy.error`, `cherrypy.access`; an application's end with its
+id) to which programs may add handlers. The access log of all requests is webpy's.
 """
 
 from __future__ import annotations
@@ -20,23 +20,26 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class _Screen(logging.Handler):
-    """Passes on to webpy's error log, which has the time and the process in its lines already."""
+    """Passes records on to webpy's error log, whose lines have the time and the process already.
+
+    min_level: records below this level are dropped.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.least = logging.NOTSET
+        self.min_level = logging.NOTSET
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= self.least:
+        if record.levelno >= self.min_level:
             said = getattr(record, "said", None) or record.getMessage()
             logging.getLogger("webpy").log(record.levelno, "%s", said, exc_info=record.exc_info)
 
 
 class Log:
-    """The messages of an application, or of no particular one.
+    """The log of one application, or of the process.
 
-    screen: False keeps what is no warning out of webpy's error log; error_file, access_file: paths to append to, empty
-    for none.
+    screen: False leaves only warnings and errors in webpy's error log; error_file, access_file: paths of files to
+    append to, empty for none.
     """
 
     access_log_format = '{h} {l} {u} {t} "{r}" {s} {b} "{f}" "{a}"'
@@ -53,7 +56,7 @@ class Log:
         self._files: dict[logging.Logger, WatchedFileHandler] = {}
 
     def __call__(self, msg: str = "", context: str = "", severity: int = logging.INFO, traceback: bool = False) -> None:
-        """Log a message; context: who says it, in capitals; traceback: with the exception that is being handled."""
+        """Log a message. context: the part that logs it, in capitals; traceback: add that of the current exception."""
         self.error(msg, context, severity, traceback)
 
     def error(self, msg: str = "", context: str = "", severity: int = logging.INFO, traceback: bool = False) -> None:
@@ -64,7 +67,7 @@ class Log:
         self.error_log.log(severity, "%s", line, exc_info=exc_info, extra={"said": said or "exception"})
 
     def access(self) -> None:
-        """Log the request that has been answered, if anybody listens to `access_log`."""
+        """Log the current request, which has been answered, if the application has a handler on `access_log`."""
         if not self.has_access_log():
             return
         request, response = serving.request, serving.response
@@ -87,9 +90,9 @@ class Log:
         self.access_log.info("%s", line)
 
     def has_access_log(self) -> bool:
-        """Return whether a handler of the application's would get what `access` has to say.
+        """Return whether a handler of the application would get the records of `access`.
 
-        webpy's own on the root logger does not count: webpy has an access log, with a line for each request.
+        webpy's own handler on the root logger does not count, as webpy's access log has a line for each request.
         """
         logger: logging.Logger | None = self.access_log
         while logger is not None:
@@ -100,15 +103,15 @@ class Log:
         return False
 
     def time(self) -> str:
-        """The time as lines have it."""
+        """Return the time as log lines have it."""
         now = datetime.datetime.now()
         return f"[{now.day:02}/{_MONTHS[now.month - 1]}/{now:%Y:%H:%M:%S}]"
 
     @property
     def screen(self) -> bool:
-        """Whether webpy's error log gets everything; set False for warnings and errors only."""
+        """Whether webpy's error log gets all messages; set it to False for warnings and errors only."""
         handler = self._screen_handler()
-        return handler is not None and handler.least == logging.NOTSET
+        return handler is not None and handler.min_level == logging.NOTSET
 
     @screen.setter
     def screen(self, wanted: bool) -> None:
@@ -116,7 +119,7 @@ class Log:
         if handler is None:
             handler = _Screen()
             self.error_log.addHandler(handler)
-        handler.least = logging.NOTSET if wanted else logging.WARNING
+        handler.min_level = logging.NOTSET if wanted else logging.WARNING
 
     def _screen_handler(self) -> _Screen | None:
         return next((handler for handler in self.error_log.handlers if isinstance(handler, _Screen)), None)
@@ -140,7 +143,7 @@ class Log:
         self._log_to_file(self.access_log, path)
 
     def reopen_files(self) -> None:
-        """Open the files anew, after they have been moved away."""
+        """Open the files again if they have been moved away, as log rotation does."""
         for handler in self._files.values():
             handler.reopenIfNeeded()
 
@@ -154,7 +157,7 @@ class Log:
             logger.removeHandler(handler)
             handler.close()
         if path:
-            # appending, so that lines of several processes stay whole; opened anew once it has been moved away
+            # It appends, so that lines of several processes stay whole, and reopens a file that has been moved away.
             handler = WatchedFileHandler(path)
             handler.setFormatter(logging.Formatter("%(message)s"))
             logger.addHandler(handler)
@@ -162,12 +165,12 @@ class Log:
 
 
 def _safe(value: str) -> str:
-    """The value on one line and within its quotes, whatever a client put into it."""
+    """Escape a value that a client sent: it stays on one line and within its quotes."""
     return repr(value.replace('"', '\\"').encode())[2:-1].replace("\\\\", "\\")
 
 
 class GlobalLog(Log):
-    """Speaks for the application that serves this thread, if there is one."""
+    """Passes messages to the log of the application that serves this thread, if there is one."""
 
     def __call__(self, msg: str = "", context: str = "", severity: int = logging.INFO, traceback: bool = False) -> None:
         app: Any = getattr(serving.request, "app", None)

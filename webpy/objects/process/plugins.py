@@ -1,4 +1,4 @@
-"""Owns plugins: objects whose methods are called on the channels of their names."""
+"""Owns CherryPy's plugins: objects that subscribe their methods to the channels of the same names."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["BackgroundTask", "Daemonizer", "DropPrivileges", "Monitor", "PIDFile
 
 
 class SimplePlugin:
-    """Subscribes each method that is called like a channel of the bus (`start`, `stop`, ...)."""
+    """Subscribes each of its methods that is named like a channel of the bus (`start`, `stop`, ...)."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
 
     def subscribe(self) -> None:
-        """Have the methods called from now on."""
+        """Subscribe the methods to their channels."""
         for channel, method in self._methods():
             self.bus.subscribe(channel, method)
 
     def unsubscribe(self) -> None:
-        """Have them called no longer."""
+        """Unsubscribe the methods."""
         for channel, method in self._methods():
             self.bus.unsubscribe(channel, method)
 
@@ -36,7 +36,7 @@ class SimplePlugin:
 
 
 class BackgroundTask(threading.Thread):
-    """Calls `function` every `interval` seconds in a thread of its own, until `cancel` or until it raises."""
+    """A thread that calls `function` every `interval` seconds until `cancel` is called or the function raises."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class BackgroundTask(threading.Thread):
 
     @property
     def running(self) -> bool:
-        """Whether it goes on."""
+        """Whether the function will be called again."""
         return self.is_alive() and not self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Do not call it again."""
+        """Stop calling the function."""
         self._cancelled.set()
 
     def run(self) -> None:
@@ -74,7 +74,7 @@ class BackgroundTask(threading.Thread):
 
 
 class Monitor(SimplePlugin):
-    """Calls `callback` every `frequency` seconds, from `start` to `stop`: in one process of the server, not in each."""
+    """Calls `callback` every `frequency` seconds between `start` and `stop`, in one process of the server only."""
 
     def __init__(self, bus: Bus, callback: Callable[[], Any], frequency: float = 60, name: str | None = None) -> None:
         super().__init__(bus)
@@ -84,7 +84,7 @@ class Monitor(SimplePlugin):
         self.thread: BackgroundTask | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         if self.frequency > 0 and self.thread is None:
             self.thread = BackgroundTask(self.frequency, self.callback, bus=self.bus)
             self.thread.name = self.name
@@ -93,26 +93,26 @@ class Monitor(SimplePlugin):
     start.priority = 70  # type: ignore[attr-defined]
 
     def stop(self) -> None:
-        """End."""
+        """Stop the thread."""
         if self.thread is not None:
             self.thread.cancel()
             self.thread = None
 
     def graceful(self) -> None:
-        """Begin anew."""
+        """Restart the thread."""
         self.stop()
         self.start()
 
 
 class PIDFile(SimplePlugin):
-    """Keeps the program's pid in a file from `start` to `exit`."""
+    """Writes the process's pid to a file at `start` and removes it at `exit`."""
 
     def __init__(self, bus: Bus, pidfile: str) -> None:
         super().__init__(bus)
         self.pidfile = pidfile
 
     def start(self) -> None:
-        """Write it, but through no link and into no pipe that somebody has put there."""
+        """Write the file. A symbolic link or a pipe in its place is not followed or opened: OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with open(os.open(self.pidfile, flags, 0o644), "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")
@@ -120,14 +120,14 @@ class PIDFile(SimplePlugin):
     start.priority = 70  # type: ignore[attr-defined]
 
     def exit(self) -> None:
-        """Remove it."""
+        """Remove the file."""
         Path(self.pidfile).unlink(missing_ok=True)
 
 
 class DropPrivileges(SimplePlugin):
-    """Has the server run as another user once it has its address; names or numbers.
+    """Lets the server run as another user and group, given by name or number, once its address is bound.
 
-    For a program's own server; `webpy serve` takes `--user`, `--group` and `--umask`, and does not start with this.
+    For a program's own server. Under `webpy serve` it is an error: use `--user`, `--group` and `--umask`.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class DropPrivileges(SimplePlugin):
         self.gid = gid
 
     def start(self) -> None:
-        """Tell the server."""
+        """Set the server's settings."""
         server.user = None if self.uid is None else str(self.uid)
         server.group = None if self.gid is None else str(self.gid)
         server.umask = self.umask
@@ -152,13 +152,13 @@ class DropPrivileges(SimplePlugin):
 
 
 class Daemonizer(SimplePlugin):
-    """Does nothing but say so: a service manager, or `nohup`, puts a program into the background."""
+    """Does nothing but log that: use a service manager, or `nohup`, to run a program in the background."""
 
     def __init__(self, bus: Bus, stdin: str = "", stdout: str = "", stderr: str = "") -> None:
         super().__init__(bus)
 
     def start(self) -> None:
-        """Say so."""
+        """Log that the program stays in the foreground."""
         self.bus.log("Daemonizer: the program stays in the foreground, as service managers want it", level=30)
 
     start.priority = 65  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
-"""Owns what "the request being served" means: a place for each thread, and proxies that look there.
+"""Owns `serving`, which holds the request that each thread serves, and the proxies `request`, `response`, `session`.
 
-Everything below `webpy.objects` and every tool reads the request through here. Knows neither what a request is nor who
-puts it here (`handler`).
+All of `webpy.objects` and every tool finds the current request through this module. `Application.get_serving` sets it;
+this module knows nothing of what a request is.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ __all__ = ["Proxy", "Serving", "request", "response", "serving", "session", "thr
 
 
 class Serving(threading.local):
-    """What this thread serves. The class's own attributes are what there is outside of a request."""
+    """The request and response that this thread serves. The class attributes hold outside of a request."""
 
     request: Any = None
     response: Any = None
 
     def load(self, request: Any, response: Any) -> None:
-        """Serve this request from now on, and nothing that was kept for one before."""
+        """Serve this request from now on; everything kept for an earlier one is dropped."""
         self.__dict__.clear()
         self.request = request
         self.response = response
 
     def clear(self) -> None:
-        """Serve nothing."""
+        """Drop what this thread serves."""
         self.__dict__.clear()
 
     def take(self) -> dict[str, Any]:
-        """What this thread serves, the session among it, for whoever goes on with it; it serves nothing then."""
+        """Return what this thread serves, the session included, so that another thread can `resume` it; this thread
+        serves nothing from then on."""
         taken = dict(self.__dict__)
         self.__dict__.clear()
         return taken
 
     def resume(self, taken: dict[str, Any]) -> None:
-        """Serve what was taken, in this thread or another."""
+        """Serve in this thread what `take` returned, in this thread or another."""
         self.__dict__.clear()
         self.__dict__.update(taken)
 
@@ -44,7 +45,7 @@ serving = Serving()
 
 
 class Proxy:
-    """Stands for an attribute of `serving`, whatever it is in the thread that asks."""
+    """Stands for an attribute of `serving`: every access goes to the object of the current thread."""
 
     __slots__ = ("_name",)
 
@@ -95,7 +96,7 @@ def _behind(proxy: Proxy) -> Any:
 
 request: Any = Proxy("request")
 response: Any = Proxy("response")
-#: there is one only where the tool `sessions` is on; AttributeError elsewhere
+#: exists only where the tool `sessions` is on; AttributeError elsewhere
 session: Any = Proxy("session")
-#: a place for what a thread wants to keep, such as a connection to a database
+#: for an application's own objects that belong to a thread, such as a database connection
 thread_data = threading.local()

@@ -1,4 +1,4 @@
-"""Owns `server`: where a script that calls `quickstart` wants to be served, as CherryPy's configuration names it."""
+"""Owns `server`: the entries `server.*` of CherryPy's configuration, by which a script says where it is served."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["Server", "server"]
 
 
 class Server:
-    """The settings `server.*` of the configuration; `keywords` says what they are to webpy.
+    """The settings `server.*` of the configuration; `keywords` translates them to webpy's.
 
-    Those of CherryPy's that tune its own threads and sockets are taken and mean nothing.
+    Settings that tune CherryPy's own threads and sockets are accepted and ignored.
     """
 
     socket_host: str | None = "127.0.0.1"
@@ -29,7 +29,7 @@ class Server:
     ssl_certificate_chain: str | None = None
     ssl_private_key: str | None = None
     ssl_module = "builtin"
-    user: str | None = None  # these three by the plugin DropPrivileges
+    user: str | None = None  # these three are set by the plugin DropPrivileges
     group: str | None = None
     umask: int | None = None
 
@@ -40,7 +40,7 @@ class Server:
 
     @property
     def bind_addr(self) -> Any:
-        """(host, port), or the path of a unix socket."""
+        """The address: (host, port), or the path of a unix socket."""
         return self.socket_file or (self.socket_host, self.socket_port)
 
     @bind_addr.setter
@@ -52,7 +52,7 @@ class Server:
             self.socket_file = None
 
     def base(self) -> str:
-        """The URL of the server, as far as its settings tell."""
+        """Return the URL of the server as its settings give it."""
         if self.socket_file:
             return self.socket_file
         host = self.socket_host or "127.0.0.1"
@@ -62,8 +62,10 @@ class Server:
         return f"{scheme}://{host}" if self.socket_port == usual else f"{scheme}://{host}:{self.socket_port}"
 
     def keywords(self) -> dict[str, Any]:
-        """The keywords of `webpy.HTTPServer` that say the same, but for the address; those that are not as they are
-        here before anything is set stay webpy's own."""
+        """Return these settings, without the address, as keywords of `webpy.HTTPServer`.
+
+        Settings that the program has not set are left out, so that webpy's own defaults hold.
+        """
         found: dict[str, Any] = {"max_body": self.max_request_body_size or 1 << 60}
         names = {
             "socket_queue_size": "backlog",
@@ -84,11 +86,11 @@ class Server:
         return found
 
     def subscribe(self) -> None:
-        """Have `engine.start()` serve; it does unless `unsubscribe` was called."""
+        """Have `engine.start()` serve the applications; this is the default."""
         self.is_wanted = True
 
     def unsubscribe(self) -> None:
-        """Have `engine.start()` start the bus only."""
+        """Have `engine.start()` start the bus only, without serving."""
         self.is_wanted = False
 
     is_wanted = True

@@ -1,6 +1,6 @@
-"""Owns the points of a request at which tools are called, and the order in which they are; knows no tool.
+"""Owns hooks: callables that are run at certain points of a request, in the order of their priority. Knows no tool.
 
-`Request` keeps one `HookMap`, fills it from its configuration and runs a point at a time.
+Each `Request` has a `HookMap`, fills it from its configuration and runs one point at a time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..process.logs import log
 
 __all__ = ["POINTS", "Hook", "HookMap"]
 
-#: In the order a request comes to them; the last two only after an error that nobody expected.
+#: In the order in which a request runs them; the last two are run only for unexpected exceptions.
 POINTS = (
     "on_start_resource",
     "before_request_body",
@@ -27,8 +27,11 @@ POINTS = (
 
 
 class Hook:
-    """A callable, its keywords, its place among others (`priority`, low first) and whether it is called whatever the
-    others raise (`failsafe`). Both are taken from the callable's attributes of these names where they are not given."""
+    """A callable with its keywords.
+
+    priority: hooks of low priority are run first; failsafe: run it even if an earlier hook raised. Where these are
+    None, the callable's attributes of the same names hold, else 50 and False.
+    """
 
     def __init__(
         self, callback: Callable[..., Any], failsafe: bool | None = None, priority: float | None = None, **kwargs: Any
@@ -49,11 +52,11 @@ class Hook:
 
 
 class HookMap(dict[str, list[Hook]]):
-    """Point to its hooks."""
+    """Maps each point to its hooks."""
 
     @classmethod
     def of_points(cls) -> HookMap:
-        """All points, without a hook."""
+        """Return a map of all points without hooks."""
         return cls((point, []) for point in POINTS)
 
     def attach(
@@ -64,13 +67,13 @@ class HookMap(dict[str, list[Hook]]):
         priority: float | None = None,
         **kwargs: Any,
     ) -> None:
-        """Call `callback` with `kwargs` at `point`."""
+        """Add a hook that calls `callback` with `kwargs` at `point`: see `Hook`."""
         self[point].append(Hook(callback, failsafe, priority, **kwargs))
 
     def run(self, point: str) -> None:
-        """Call the hooks of `point`. Once one raises, only those that are failsafe are called; then it is raised on.
+        """Run the hooks of `point`. After one has raised, only failsafe hooks are run; then the exception is raised on.
 
-        What is raised last wins, as it does where an exception handler fails.
+        If several hooks raise, the last exception is the one that is raised.
         """
         self._run(sorted(self[point]))
 
@@ -84,7 +87,7 @@ class HookMap(dict[str, list[Hook]]):
                 raise
 
     def copy(self) -> HookMap:
-        """A copy whose lists may be added to."""
+        """Return a copy whose lists are independent."""
         return HookMap((point, list(hooks)) for point, hooks in self.items())
 
 

@@ -1,11 +1,11 @@
-"""Owns `Tool` and its kinds, what is called around page handlers where the configuration says so, and `Toolbox`.
+"""Owns `Tool` and its kinds: functions that are called at a point of a request where the configuration turns them on.
 
-    @webpy.objects.tools.json_out(handler=mine)       # on a handler: turned on, with one argument
-    config = {"/": {"tools.json_out.on": True}}       # for a path and everything below it
-    webpy.objects.tools.stamp = Tool("before_finalize", stamp)          # one's own
+    @webpy.objects.tools.json_out(handler=mine)       # on for one page handler, with one argument
+    config = {"/": {"tools.json_out.on": True}}       # on for a path and everything below it
+    webpy.objects.tools.stamp = Tool("before_finalize", stamp)          # a tool of the application's own
 
-A tool is a callable that works on `webpy.objects.request` and `.response`; what the configuration holds below
-`tools.NAME.` are its keywords. The built-in ones are in `webpy.objects.tools`, which registers them here.
+A tool's callable works on `webpy.objects.request` and `.response`; the configuration's entries below `tools.NAME.` are
+its keywords. `toolbox` collects tools; the built-in ones are in `webpy.objects.tools`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Decorated = TypeVar("Decorated")
 
 
 class Tool:
-    """Calls `callable` at the hook point `point`, with what the configuration says as keywords.
+    """Calls `callable` at the hook point `point`, with the configuration's entries as keywords.
 
-    name: taken from the toolbox's attribute if None; priority: low first, `callable.priority` wins over it, and
-    `tools.NAME.priority` in the configuration over both.
+    name: taken from the toolbox's attribute if None; priority: tools of low priority are called first;
+    `callable.priority` overrides it, and `tools.NAME.priority` in the configuration overrides both.
     """
 
     namespace = "tools"
@@ -44,7 +44,7 @@ class Tool:
 
     @property
     def on(self) -> bool:
-        """Not to be asked or set: a tool is on for a handler or a path, not by itself."""
+        """Raises AttributeError: a tool is on for a page handler or a path, not by itself."""
         raise AttributeError("a tool is turned on by the configuration, or as the decorator of a page handler")
 
     @on.setter
@@ -52,7 +52,10 @@ class Tool:
         raise AttributeError("a tool is turned on by the configuration, or as the decorator of a page handler")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Callable[[Decorated], Decorated]:
-        """A decorator that turns the tool on for a page handler or a class; keywords are the tool's own."""
+        """Return a decorator that turns the tool on for a page handler or a class. kwargs: the tool's keywords.
+
+        Raises TypeError for positional arguments.
+        """
         if args:
             raise TypeError(f"tool {self._name}: got positional arguments {args!r}, wanted keywords only")
         prefix = f"{self.namespace}.{self._name}."
@@ -68,14 +71,14 @@ class Tool:
         return decorate
 
     def _merged_args(self, given: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The keywords of this request: `given`, and over it what the configuration says."""
+        """Return the tool's keywords for the current request: the configuration's entries override `given`."""
         settings = serving.request.toolmaps.get(self.namespace, {}).get(self._name, {})
         merged = {**(given or {}), **settings}
         merged.pop("on", None)
         return merged
 
     def _setup(self) -> None:
-        """Attach to the current request; called for each request for which the tool is on."""
+        """Attach the tool to the current request; called for each request for which it is on."""
         self._attach(self.callable)
 
     def _attach(self, callback: Callable[..., Any]) -> None:
@@ -88,13 +91,13 @@ class Tool:
 
 
 class HandlerTool(Tool):
-    """A tool that may answer by itself: when its callable gives true, the page handler is not called."""
+    """A tool that may answer by itself: if its callable returns true, the page handler is not called."""
 
     def __init__(self, callable: Callable[..., Any], name: str | None = None) -> None:
         super().__init__("before_handler", callable, name)
 
     def handler(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """The tool as a page handler, with these arguments; 404 when its callable gives false."""
+        """Return the tool as a page handler with these arguments; it answers 404 if its callable returns false."""
 
         def handle(*path: Any, **params: Any) -> Any:
             if not self.callable(*args, **self._merged_args(kwargs)):
@@ -113,7 +116,7 @@ class HandlerTool(Tool):
 
 
 class HandlerWrapperTool(Tool):
-    """Puts a function around the page handler: `newhandler(next_handler, *args, **kwargs)` gives the body."""
+    """Wraps the page handler: `newhandler(next_handler, *args, **kwargs)` returns the body."""
 
     def __init__(
         self,
@@ -139,7 +142,7 @@ class HandlerWrapperTool(Tool):
 
 
 class ErrorTool(Tool):
-    """Takes the place of `request.error_response`: answers errors that nobody expected."""
+    """Replaces `request.error_response`: answers unexpected exceptions."""
 
     def __init__(self, callable: Callable[..., Any], name: str | None = None) -> None:
         super().__init__(None, callable, name)
@@ -152,7 +155,7 @@ class ErrorTool(Tool):
 
 
 def _names_of_arguments(callable: Callable[..., Any]) -> Iterator[str]:
-    """Of a tool's own: they can be looked at as the tool's attributes (all None), as help."""
+    """The names of a tool's arguments, which are set as its attributes (all None), as documentation."""
     try:
         parameters = inspect.signature(callable).parameters.values()
     except (TypeError, ValueError):

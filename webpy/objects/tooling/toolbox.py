@@ -16,9 +16,9 @@ Decorated = TypeVar("Decorated")
 
 
 class Toolbox:
-    """Tools by attribute, and the meaning of what the configuration holds below its `namespace`.
+    """A collection of tools, as attributes, that is set up by the configuration's entries below its `namespace`.
 
-    One's own is added to an application's `toolboxes`: `app.toolboxes["mine"] = Toolbox("mine")`.
+    To add another toolbox to an application: `app.toolboxes["mine"] = Toolbox("mine")`.
     """
 
     def __init__(self, namespace: str) -> None:
@@ -35,7 +35,8 @@ class Toolbox:
         raise AttributeError(f"toolbox {self.__dict__.get('namespace')!r} has no tool {name!r}")
 
     def __enter__(self) -> Callable[[str, Any], None]:
-        """Gives what is called with each entry (less the namespace) of a request's configuration."""
+        """Return a function that takes each entry of a request's configuration: its name below the namespace, and its
+        value."""
         toolmap: dict[str, dict[str, Any]] = {}
         serving.request.toolmaps[self.namespace] = toolmap
 
@@ -48,14 +49,14 @@ class Toolbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Set up the tools that are on."""
+        """Set up the tools that are on for this request."""
         if error is None:
             for name, settings in serving.request.toolmaps.get(self.namespace, {}).items():
                 if settings.get("on", False):
                     getattr(self, name)._setup()
 
     def register(self, point: str, **kwargs: Any) -> Callable[[Decorated], Decorated]:
-        """A decorator that makes a tool of a function: `@tools.register("before_handler", priority=20)`."""
+        """Return a decorator that makes a tool of a function: `@tools.register("before_handler", priority=20)`."""
 
         def decorate(function: Decorated) -> Decorated:
             name = kwargs.get("name") or function.__name__  # type: ignore[attr-defined]
