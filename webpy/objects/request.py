@@ -108,6 +108,7 @@ class Request:
             self.hooks.run("on_end_request")
             self.stage = "close"
 
+    # parameters: CherryPy's, which an application's own `request_class` may override
     def run(
         self, method: str, path: str, query_string: str, protocol: str, headers: Iterable[tuple[str, str]], rfile: Any
     ) -> Any:

@@ -331,5 +331,5 @@ def test_values_come_back_as_they_were() -> None:
 
 
 def test_a_value_that_cannot_be_kept_is_refused() -> None:
-    with pytest.raises(TypeError, match="cannot keep object"):
+    with pytest.raises(TypeError, match="cannot keep an object of type object"):
         to_json({"a": [object()]})

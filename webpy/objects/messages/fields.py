@@ -162,7 +162,7 @@ class HeaderMap(dict[str, Any]):
         return isinstance(name, str) and super().__contains__(_title(name))
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value, or `default`."""
+        """Return the field's value, or `default`."""
         return super().get(_title(name), default)
 
     def setdefault(self, name: str, default: Any = None) -> Any:

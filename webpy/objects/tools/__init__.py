@@ -7,16 +7,16 @@
 | `json_in`, `json_out` | JSON in and out |
 | `encode` (on), `decode`, `gzip`, `flatten` | the body's text, encoding and pieces |
 | `accept`, `autovary` | content negotiation |
-| `auth_basic`, `auth_digest` | who asks |
+| `auth_basic`, `auth_digest` | logins |
 | `caching`, `expires`, `etags` | what need not be made, or sent, again |
 | `response_headers`, `ignore_headers`, `allow`, `referer` | header fields |
 | `trailing_slash` (on), `redirect`, `err_redirect`, `proxy` | URLs |
 | `log_tracebacks` (on), `log_headers` (on), `log_hooks` | the error log |
 | `params` | parameters by the annotations of the page handler |
 
-Each is on a page handler by its decorator, `@tools.json_out()`, or below a path by the configuration, `{"/api":
-{"tools.json_out.on": True}}`; its keywords are the entries below its name. A module here has one tool, or a family, and
-names what differs from CherryPy. Missing: `session_auth`, `xmlrpc`.
+A tool is turned on for a page handler by its decorator, `@tools.json_out()`, or below a path by the configuration,
+`{"/api": {"tools.json_out.on": True}}`; the entries below its name are its keywords. Each module has one tool, or a few
+that belong together, and says how they differ from CherryPy's. Missing: `session_auth`, `xmlrpc`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["register"]
 
 
 def register(toolbox: kinds_of_tools.Toolbox) -> None:
-    """Put the built-in tools into `toolbox`, each at its point and with its priority."""
+    """Add the built-in tools to `toolbox`, each at its point and with its priority."""
     tool = kinds_of_tools.Tool
     toolbox.allow = tool("on_start_resource", fields.allow)
     toolbox.response_headers = tool("on_start_resource", fields.response_headers)

@@ -1,4 +1,4 @@
-"""The tool `accept`: which of a page's media types the client takes (RFC 9110 section 12.5.1)."""
+"""The tool `accept`: which of a page's media types the client prefers (RFC 9110 section 12.5.1)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["accept"]
 
 
 def accept(media: str | Sequence[str] | None = None, debug: bool = False) -> str | None:
-    """The media type of `media` that the Accept field names with the greatest weight; 406 if it names none of them.
+    """Return the media type of `media` that has the greatest weight in Accept; the first without that field.
 
-    As a tool it only refuses; a page handler that has several representations calls it and gets the one to send. The
-    first of `media` is for clients that do not mind. None refuses nobody, and gives None.
+    As a tool it only refuses requests; a page with several representations calls it and sends the one returned. With
+    `media=None` it accepts every request and returns None. Raises HTTPError 406 if the client accepts none of `media`.
     """
     if not media:
         return None

@@ -1,4 +1,4 @@
-"""The tool `auth_basic` (RFC 7617): the page is for those whose name and password `checkpassword` knows.
+"""The tool `auth_basic` (RFC 7617): clients log in with a name and password that `checkpassword` accepts.
 
     users = {"ann": "secret"}
     config = {"/": {
@@ -8,7 +8,7 @@
         "tools.auth_basic.accept_charset": "UTF-8",
     }}
 
-The page finds the name as `request.login`. Only under TLS: the password is there to be read.
+The page finds the name as `request.login`. Use it only under TLS: the password is sent unencrypted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CheckPassword = Callable[[str, str, str], bool]
 
 
 def checkpassword_dict(user_password_dict: Mapping[str, str]) -> CheckPassword:
-    """A `checkpassword` for names and passwords in clear."""
+    """Return a `checkpassword` for a mapping of names to passwords in clear text."""
 
     def checkpassword(realm: str, user: str, password: str) -> bool:
         known = user_password_dict.get(user)
@@ -38,7 +38,7 @@ def checkpassword_dict(user_password_dict: Mapping[str, str]) -> CheckPassword:
 
 
 def checkpassword_htpasswd(path: str | os.PathLike[str]) -> CheckPassword:
-    """A `checkpassword` for a file that `htpasswd -B` or `-s` wrote: see `webpy.auth.htpasswd`."""
+    """Return a `checkpassword` for a file written by `htpasswd -B` or `-s`: see `webpy.auth.htpasswd`."""
     users = htpasswd(path)
 
     def checkpassword(realm: str, user: str, password: str) -> bool:
@@ -48,10 +48,10 @@ def checkpassword_htpasswd(path: str | os.PathLike[str]) -> CheckPassword:
 
 
 def basic_auth(realm: str, checkpassword: CheckPassword, debug: bool = False, accept_charset: str = "utf-8") -> None:
-    """Answer 401 unless `checkpassword(realm, user, password)` is true; 400 to credentials that are none.
+    """Set `request.login` if `checkpassword(realm, user, password)` returns true.
 
-    accept_charset: of names and passwords; what it cannot decode is taken as ISO-8859-1. Raises ValueError for a realm
-    with quotes in it.
+    accept_charset: of names and passwords; what it cannot decode is decoded as ISO-8859-1. Raises HTTPError: 401
+    without valid credentials, 400 for malformed ones; ValueError for a realm with quotes in it.
     """
     if '"' in realm:
         raise ValueError('Realm cannot contain the " (quote) character.')

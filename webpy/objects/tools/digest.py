@@ -1,4 +1,4 @@
-"""The tool `auth_digest` (RFC 2617, MD5): clients prove that they know a password without sending it.
+"""The tool `auth_digest` (RFC 2617, MD5): clients log in with a name and a password that they do not send.
 
     config = {"/": {
         "tools.auth_digest.on": True,
@@ -8,9 +8,10 @@
         "tools.auth_digest.accept_charset": "UTF-8",
     }}
 
-The page finds the name as `request.login`. A nonce is signed with `key`, so every worker knows the others', and is
-good for ten minutes. As in CherryPy a proof may be sent again in that time, and also for another path: only TLS keeps
-others from listening. `webpy.auth.DigestAuthHandler` takes each proof once, and has SHA-256.
+The page finds the name as `request.login`. A nonce is signed with `key`, so that every worker accepts those of the
+others, and is valid for ten minutes. As in CherryPy, the same credentials may be sent again in that time, also for
+another path: use TLS, so that nobody can copy them. `webpy.auth.DigestAuthHandler` accepts each only once, and has
+SHA-256.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ __all__ = [
 
 GetHA1 = Callable[[str, str], "str | None"]
 
-_GOOD_S = 600
+_NONCE_VALID_S = 600
 _NEEDED = ("username", "realm", "nonce", "uri", "response")
 _UNREADABLE = "The Authorization header could not be parsed."
 
 
 def md5_hex(text: str) -> str:
-    """MD5 of the text in UTF-8, in hexadecimal."""
+    """Return the MD5 of the text, in UTF-8, as hexadecimal digits."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -54,7 +55,7 @@ H = md5_hex
 
 
 def get_ha1_dict_plain(user_password_dict: Mapping[str, str]) -> GetHA1:
-    """A `get_ha1` for names and passwords in clear."""
+    """Return a `get_ha1` for a mapping of names to passwords in clear text."""
 
     def get_ha1(realm: str, username: str) -> str | None:
         password = user_password_dict.get(username)
@@ -64,7 +65,7 @@ def get_ha1_dict_plain(user_password_dict: Mapping[str, str]) -> GetHA1:
 
 
 def get_ha1_dict(user_ha1_dict: Mapping[str, str]) -> GetHA1:
-    """A `get_ha1` for names and `md5_hex("name:realm:password")`."""
+    """Return a `get_ha1` for a mapping of names to `md5_hex("name:realm:password")`."""
 
     def get_ha1(realm: str, username: str) -> str | None:
         return user_ha1_dict.get(username)
@@ -73,7 +74,8 @@ def get_ha1_dict(user_ha1_dict: Mapping[str, str]) -> GetHA1:
 
 
 def get_ha1_file_htdigest(filename: str | os.PathLike[str]) -> GetHA1:
-    """A `get_ha1` for a file that `htdigest` wrote; read again when it changes: see `webpy.auth.htdigest`."""
+    """Return a `get_ha1` for a file written by `htdigest`, which is read again when it changes: see
+    `webpy.auth.htdigest`."""
     users = htdigest(filename)
 
     def get_ha1(realm: str, username: str) -> str | None:
@@ -83,13 +85,13 @@ def get_ha1_file_htdigest(filename: str | os.PathLike[str]) -> GetHA1:
 
 
 def synthesize_nonce(s: str, key: str, timestamp: int | None = None) -> str:
-    """A nonce for the realm `s`: the time in seconds, and a hash of it, the realm and the key."""
+    """Return a nonce for the realm `s`: the time in seconds, and a hash of the time, the realm and the key."""
     when = int(time.time()) if timestamp is None else timestamp
     return f"{when}:{md5_hex(f'{when}:{s}:{key}')}"
 
 
 class HttpDigestAuthorization:
-    """Credentials of the Digest scheme. Raises ValueError for what is none, or not offered here."""
+    """Credentials of the Digest scheme. Raises ValueError for malformed ones, and for algorithms not offered here."""
 
     def __init__(self, auth_header: str, http_method: str, debug: bool = False, accept_charset: str = "UTF-8") -> None:
         scheme, token = scheme_and_token(auth_header)
@@ -113,26 +115,27 @@ class HttpDigestAuthorization:
             raise ValueError("qop, cnonce and nc go together")
 
     def validate_nonce(self, s: str, key: str) -> bool:
-        """Whether `synthesize_nonce` made it of this realm and key."""
+        """Return whether the nonce was made by `synthesize_nonce` with this realm and key."""
         when, colon, _ = self.nonce.partition(":")
         if not colon or not (when.isascii() and when.isdigit()):
             return False
         return same(self.nonce, synthesize_nonce(s, key, int(when[:15])))
 
-    def is_nonce_stale(self, max_age_seconds: int = _GOOD_S) -> bool:
-        """Whether it is older than that."""
+    def is_nonce_stale(self, max_age_seconds: int = _NONCE_VALID_S) -> bool:
+        """Return whether the nonce is older than `max_age_seconds`."""
         try:
             return int(self.nonce.partition(":")[0]) + max_age_seconds <= int(time.time())
         except ValueError:
             return True
 
     def request_digest(self, ha1: str, entity_body: IO[bytes] | str = "") -> str:
-        """What the client has to have sent as `response` (RFC 2617 section 3.2.2.1)."""
+        """Return what the client must have sent as `response` (RFC 2617 section 3.2.2.1)."""
         ha2 = md5_hex(f"{self.http_method}:{self.uri}")
         middle = f"{self.nonce}:{self.nc}:{self.cnonce}:{self.qop}" if self.qop else self.nonce
         return md5_hex(f"{ha1}:{middle}:{ha2}")
 
 
+# parameters: CherryPy's
 def www_authenticate(
     realm: str,
     key: str,
@@ -142,15 +145,18 @@ def www_authenticate(
     stale: bool = False,
     accept_charset: str | None = "UTF-8",
 ) -> str:
-    """A challenge (RFC 2617 section 3.2.1)."""
+    """Return a challenge, the value of WWW-Authenticate (RFC 2617 section 3.2.1)."""
     said = f'Digest realm={quoted(realm)}, nonce="{nonce or synthesize_nonce(realm, key)}", algorithm="{algorithm}"'
     said += f', qop="{qop}"' + (', stale="true"' if stale else "")
     return said + (f', charset="{accept_charset}"' if accept_charset == "UTF-8" else "")
 
 
 def digest_auth(realm: str, get_ha1: GetHA1, key: str, debug: bool = False, accept_charset: str = "utf-8") -> None:
-    """Answer 401 unless the client proves to know the password of which `get_ha1(realm, name)` gives the hash; 400 to
-    credentials that are none. A right proof with an old nonce is told so, and comes again without asking anybody."""
+    """Set `request.login` if the credentials match the hash that `get_ha1(realm, name)` returns.
+
+    Raises HTTPError: 401 without valid credentials, 400 for malformed ones. Valid credentials with an old nonce are
+    answered with `stale`, so that the client sends new ones without asking the user.
+    """
     field = request.headers.get("Authorization")
     stale = False
     if field is not None and field[:7].lower().rstrip() == "digest":
@@ -171,7 +177,7 @@ def digest_auth(realm: str, get_ha1: GetHA1, key: str, debug: bool = False, acce
 
 
 def _decoded(value: str, charset: str) -> str:
-    """The text of a parameter, which came one character a byte."""
+    """Return the text of a parameter, whose characters each stand for a byte."""
     raw = value.encode("latin-1", "replace")
     try:
         return raw.decode(charset)

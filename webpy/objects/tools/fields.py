@@ -1,4 +1,4 @@
-"""Tools about header fields: `response_headers`, `ignore_headers`, `allow`, `referer`, `expires`."""
+"""The tools about header fields: `response_headers`, `ignore_headers`, `allow`, `referer`, `expires`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from ..process.serving import request, response
 
 __all__ = ["allow", "expires", "ignore_headers", "referer", "response_headers"]
 
-_LONG_AGO_S = 1169942400.0  # 28 January 2007, the date that CherryPy gives to what has expired
+_LONG_AGO_S = 1169942400.0  # 28 January 2007, the date that CherryPy sends for answers that have expired
 _CACHEABLE = ("ETag", "Last-Modified", "Age", "Expires")
 
 
 def response_headers(headers: Iterable[tuple[str, str]] | Mapping[str, str] | None = None, debug: bool = False) -> None:
-    """Set header fields of the answer before the page handler runs, which may set others.
+    """Set header fields of the answer before the page handler runs, which may change them.
 
-    headers: pairs of name and value; of a name that occurs twice the last one counts.
+    headers: pairs of name and value; if a name occurs twice, the last value counts.
     """
     for name, value in headers.items() if isinstance(headers, Mapping) else headers or ():
         response.headers[name] = value
 
 
 def ignore_headers(headers: Iterable[str] = ("Range",), debug: bool = False) -> None:
-    """Take header fields away from the request, such as what a server in front has dealt with."""
+    """Remove header fields from the request, such as those that a server in front has handled."""
     for name in headers:
         if name in request.headers:
             del request.headers[name]
 
 
 def allow(methods: str | Iterable[str] | None = None, debug: bool = False) -> None:
-    """Answer 405 to other methods than these, and name them in Allow. GET takes HEAD along; none means GET."""
+    """Name these methods in Allow; GET includes HEAD, None means GET. Raises HTTPError 405 for other methods."""
     given = [methods] if isinstance(methods, str) else methods or ()
     allowed = [method.upper() for method in given if method] or ["GET"]
     if "GET" in allowed and "HEAD" not in allowed:
@@ -43,6 +43,7 @@ def allow(methods: str | Iterable[str] | None = None, debug: bool = False) -> No
         raise HTTPError(405)
 
 
+# parameters: CherryPy's
 def referer(
     pattern: str,
     accept: bool = True,
@@ -51,9 +52,10 @@ def referer(
     message: str = "Forbidden Referer header.",
     debug: bool = False,
 ) -> None:
-    """Answer `error` unless Referer matches `pattern` from its beginning (accept=False: unless it does not).
+    """Check that the Referer matches `pattern` from its beginning; with accept=False, that it does not.
 
-    accept_missing: let requests without a Referer pass. Whoever wants to can send any Referer.
+    accept_missing: accept requests without a Referer. Clients can send any Referer, so this protects nothing. Raises
+    HTTPError `error` with `message` otherwise.
     """
     value = request.headers.get("Referer")
     passes = accept_missing if value is None else bool(re.match(pattern, value)) == accept
@@ -62,10 +64,10 @@ def referer(
 
 
 def expires(secs: float | datetime.timedelta = 0, force: bool = False, debug: bool = False) -> None:
-    """Say for how many seconds the answer may be kept by caches; 0 says that it is old at once.
+    """Set the fields that say for how many seconds caches may keep the answer; 0 means not at all.
 
-    Only where the answer has an ETag, Last-Modified, Age or Expires, and nothing that is there is changed; `force`
-    does both.
+    This is done only if the answer has an ETag, Last-Modified, Age or Expires, and fields that are set are not changed.
+    force: always do it, and replace fields.
     """
     headers = response.headers
     if not force and not any(name in headers for name in _CACHEABLE):

@@ -1,4 +1,4 @@
-"""Tools that write into the error log: `log_tracebacks` and `log_headers` (on by default), `log_hooks`."""
+"""The tools that write to the error log: `log_tracebacks` and `log_headers` (on by default), `log_hooks`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SECRET = ("authorization", "proxy-authorization", "cookie")
 
 
 def log_traceback(severity: int = logging.ERROR, debug: bool = False) -> None:
-    """Log the last exception with its traceback."""
+    """Log the exception being handled, with its traceback."""
     log("", "HTTP", severity=severity, traceback=True)
 
 
 def log_request_headers(debug: bool = False) -> None:
-    """Log the request's header fields; of those with passwords and session ids the names only."""
+    """Log the request's header fields; only the names of those that hold passwords or session ids."""
     fields = [
         f"  {name}: {'(not logged)' if name.lower() in _SECRET else value}" for name, value in request.header_list
     ]
@@ -27,7 +27,7 @@ def log_request_headers(debug: bool = False) -> None:
 
 
 def log_hooks(debug: bool = False) -> None:
-    """Log what the request's hooks are, point by point."""
+    """Log the request's hooks, point by point."""
     lines = []
     for point in dict.fromkeys([*POINTS, *request.hooks]):
         lines.append(f"  {point}:")

@@ -1,4 +1,4 @@
-"""The tool `params`: what came as text becomes what the page handler's annotations say."""
+"""The tool `params`: converts parameters from text by the annotations of the page handler."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["convert_params"]
 def convert_params(
     exception: type[BaseException] | tuple[type[BaseException], ...] = ValueError, error: int = 400
 ) -> None:
-    """Call the annotation of each parameter with the text that came; answer `error` where that raises `exception`."""
+    """Call the annotation of each parameter with its text. If that raises `exception`, answer with status `error`."""
     types = getattr(request.handler.callable, "__annotations__", {})
     params = request.params
     try:

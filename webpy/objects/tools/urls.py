@@ -1,4 +1,4 @@
-"""Tools about URLs: `trailing_slash` (on by default), `redirect` (and `err_redirect`), `proxy`."""
+"""The tools about URLs: `trailing_slash` (on by default), `redirect` (and `err_redirect`), `proxy`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["proxy", "redirect", "trailing_slash"]
 
 
 def trailing_slash(missing: bool = True, extra: bool = False, status: int | None = None, debug: bool = False) -> None:
-    """Redirect with 301, or `status`, an index page whose path has no slash at its end, to the one that has.
+    """Redirect (301, or `status`) the path of an index page without a slash at its end to the path with one.
 
-    missing: whether to; extra: also the other way round, other pages whose path has one. Relative links need it.
+    Relative links of index pages need the slash. missing: do so; extra: also redirect paths of other pages that end
+    with a slash to the path without it.
     """
     path = request.path_info
     if request.is_index is True:
@@ -25,7 +26,7 @@ def trailing_slash(missing: bool = True, extra: bool = False, status: int | None
 
 
 def redirect(url: str = "", internal: bool = True, debug: bool = False) -> None:
-    """Go on with the page of another URL; internal=False has the client do it."""
+    """Answer with the page of another URL; internal=False redirects the client to it."""
     if internal:
         raise InternalRedirect(url)
     raise HTTPRedirect(url)
@@ -38,11 +39,11 @@ def proxy(
     scheme: str = "X-Forwarded-Proto",
     debug: bool = False,
 ) -> None:
-    """Take from what a proxy in front says where the client believes to be, and who it is.
+    """Take the client's address, and the scheme and host that it used, from fields that a proxy in front has set.
 
-    Sets `request.base`, of which `url` and redirects are made, from the field `local`, or else `base`, or else Host,
-    with the scheme in the field `scheme`; and `request.remote.ip` from the first address in the field `remote`. An
-    empty name stands for no field. Only behind a proxy that sets all of them itself: clients can send what they like.
+    Sets `request.base`, from which `url` and redirects are made: host from the field `local`, else `base`, else Host;
+    scheme from the field `scheme`. Sets `request.remote.ip` to the first address in the field `remote`. An empty name
+    means no field. Use it only behind a proxy that sets all of these fields itself: clients can send any value.
     """
     headers = request.headers
     said = headers.get(scheme) if scheme else None

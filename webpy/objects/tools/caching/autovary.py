@@ -1,4 +1,4 @@
-"""The tool `autovary`: Vary names the fields of the request that somebody looked at (RFC 9110 section 12.5.5)."""
+"""The tool `autovary`: Vary names the fields of the request that the page or tools have read (RFC 9110 12.5.5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AFTER_ALL_OTHERS = 95
 
 
 class MonitoredHeaderMap(HeaderMap):  # type: ignore[misc, unused-ignore]
-    """Header fields that remember which of them were asked for: `accessed_headers`."""
+    """Header fields that note in `accessed_headers` which of them have been read."""
 
     def __init__(self, fields: Any = ()) -> None:
         self.accessed_headers: set[str] = set()
@@ -44,7 +44,7 @@ class MonitoredHeaderMap(HeaderMap):  # type: ignore[misc, unused-ignore]
 
 
 def autovary(ignore: Iterable[str] | None = None, debug: bool = False) -> None:
-    """Watch the request's fields from now on, and name in the answer's Vary those that were read, but `ignore`."""
+    """Name in the answer's Vary the fields that are read from now on, except for those in `ignore`."""
     headers = request.headers = MonitoredHeaderMap(request.headers)
     ignored = set(_IGNORED if ignore is None else ignore)
 

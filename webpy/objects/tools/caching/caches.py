@@ -1,7 +1,7 @@
-"""Owns where the tool `caching` keeps answers: in a store that all workers share, or in a worker's memory.
+"""Owns where the tool `caching` keeps answers: in a store that all workers share, or in each worker's memory.
 
-Whoever subclasses `Cache` may keep them elsewhere: `tools.caching.cache_class`. Knows of the request what tells one
-answer from another, its URL and fields; when an answer may be given is `caching`'s to decide.
+A program can keep them elsewhere, with a subclass of `Cache` as `tools.caching.cache_class`. A cache reads the URL and
+the fields of the current request, which tell answers apart; `tool` decides when an answer may be kept or sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Cache", "MemoryCache", "Record", "StoreCache"]
 
 
 class Record(NamedTuple):
-    """An answer that is kept: `made_s` is when, since the epoch."""
+    """An answer that is kept. made_s: when it was made, in seconds since 1970."""
 
     status: str
     headers: dict[str, str]
@@ -34,26 +34,26 @@ class Record(NamedTuple):
 
 
 class Cache:
-    """What keeps answers, each for the request that is being served."""
+    """Keeps answers. The methods work on the answer to the current request."""
 
     delay: float = 600.0
     maxobj_size = 100_000
     tot_non_modified = 0
 
     def get(self) -> Record | None:
-        """The answer that is kept for this request."""
+        """Return the answer that is kept for this request, or None."""
         raise NotImplementedError
 
     def put(self, record: Record, size: int) -> None:
-        """Keep the answer to this request."""
+        """Keep the answer to this request. size: the length of its body in bytes."""
         raise NotImplementedError
 
     def delete(self) -> None:
-        """Forget all answers of this request's URL."""
+        """Drop all answers kept for this request's URL."""
         raise NotImplementedError
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all answers."""
         raise NotImplementedError
 
 
@@ -62,7 +62,7 @@ def _url() -> str:
 
 
 def _selecting() -> list[str]:
-    """The fields of the request that the answer depends on."""
+    """Return the names of the request's fields that the answer depends on (its Vary)."""
     return sorted({str(member.value).lower() for member in response.headers.elements("Vary")})
 
 
@@ -71,7 +71,10 @@ def _values(names: list[str]) -> str:
 
 
 class MemoryCache(Cache):
-    """In the memory of each worker. maxobjects: URLs; maxsize: bytes, of all bodies; then nothing new is kept."""
+    """Kept in each worker's memory. maxobjects: the most URLs; maxsize: the most bytes of all bodies together.
+
+    When one of them is reached, no new answer is kept until old ones have expired.
+    """
 
     maxobjects = 1000
     maxsize = 10_000_000
@@ -81,13 +84,13 @@ class MemoryCache(Cache):
         self.clear()
 
     def get(self) -> Record | None:
-        """The answer that is kept for this request."""
+        """Return the answer that is kept for this request, or None."""
         with self._lock:
             names, records = self._kept.get(_url(), ([], {}))
             return records.get(_values(names))
 
     def put(self, record: Record, size: int) -> None:
-        """Keep the answer to this request, if there is room."""
+        """Keep the answer to this request, if there is room. size: the length of its body in bytes."""
         url, names = _url(), _selecting()
         with self._lock:
             if len(self._kept) >= self.maxobjects or self._size + size > self.maxsize:
@@ -103,12 +106,12 @@ class MemoryCache(Cache):
             known[1][_values(names)] = record
 
     def delete(self) -> None:
-        """Forget all answers of this request's URL."""
+        """Drop all answers kept for this request's URL."""
         with self._lock:
             self._drop(_url())
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Drop all answers."""
         self._kept: dict[str, tuple[list[str], dict[str, Record]]] = {}
         self._size = 0
 
@@ -127,10 +130,10 @@ class MemoryCache(Cache):
 
 
 class StoreCache(Cache):
-    """In a store of `webpy.store`, which all workers share. Where it fails nothing is kept, and the log says so.
+    """Kept in a store of `webpy.store`, which all workers share. If it fails, nothing is kept and that is logged.
 
-    Of each URL there is one key with the fields of Vary and a random word, and one key for each answer, whose name is
-    made of both: to change the first forgets all answers.
+    For each URL there is one key with the names of Vary and a random word, and one key for each answer, whose name is
+    made of both: changing the first drops all answers.
     """
 
     store: str | None = None
@@ -139,7 +142,7 @@ class StoreCache(Cache):
         self._opened: Store | None = None
 
     def get(self) -> Record | None:
-        """The answer that is kept for this request."""
+        """Return the answer that is kept for this request, or None."""
         try:
             store, url = self._open(), _url()
             head = store.get(_key(url))
@@ -154,7 +157,7 @@ class StoreCache(Cache):
         return Record(status, headers, body, made_s)
 
     def put(self, record: Record, size: int) -> None:
-        """Keep the answer to this request."""
+        """Keep the answer to this request. size: the length of its body in bytes."""
         data = json.dumps([record.status, record.headers, record.made_s]).encode("ascii") + b"\n" + record.body
         try:
             store, url, names = self._open(), _url(), _selecting()
@@ -167,14 +170,14 @@ class StoreCache(Cache):
             _complain(error)
 
     def delete(self) -> None:
-        """Forget all answers of this request's URL."""
+        """Drop all answers kept for this request's URL."""
         try:
             self._open().pop(_key(_url()), None)
         except StoreError as error:
             _complain(error)
 
     def clear(self) -> None:
-        """Forget everything. Raises StoreError, and TypeError where the store cannot list its keys."""
+        """Drop all answers. Raises StoreError, and TypeError if the store cannot list its keys."""
         store = self._open()
         for key in list(store):
             if key.startswith("cache:"):

@@ -1,7 +1,7 @@
-"""Conditional requests: the tool `etags`, and what `Last-Modified` asks for (CherryPy's `validate_since`).
+"""Conditional requests: the tool `etags`, and the conditions about `Last-Modified` (CherryPy's `validate_since`).
 
-Dates are compared as texts and entity tags as they are, weak ones too: as CherryPy does, and stricter than RFC 9110
-section 13.1 asks for; `webpy.conditional` has the RFC's way.
+Dates are compared as text, and entity tags exactly, weak ones too: as in CherryPy, and more strictly than RFC 9110
+section 13.1 asks for. `webpy.conditional` follows the RFC.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ __all__ = ["validate_etags", "validate_since"]
 
 
 def validate_etags(autotags: bool = False, debug: bool = False) -> None:
-    """Answer 304 or 412 where If-Match or If-None-Match ask for it; goes by the answer's ETag.
+    """Compare the answer's ETag with the request's If-Match and If-None-Match.
 
     autotags: give an answer of status 200 without an ETag the MD5 of its body as one (the body is collected for it).
+    Raises HTTPRedirect 304, HTTPError 412.
     """
-    if hasattr(response, "ETag"):  # it raised here before, and the hooks run again for what it raised
+    if hasattr(response, "ETag"):  # it has raised before: the hooks run again for the answer to that exception
         return
     status = valid_status(response.status)[0]
     etag = response.headers.get("ETag")
@@ -41,9 +42,9 @@ def validate_etags(autotags: bool = False, debug: bool = False) -> None:
 
 
 def validate_since() -> None:
-    """Answer 304 or 412 where If-Modified-Since or If-Unmodified-Since ask for it; goes by the answer's Last-Modified.
+    """Compare the answer's Last-Modified with the request's If-Modified-Since and If-Unmodified-Since.
 
-    Raises HTTPRedirect(304), HTTPError(412).
+    Raises HTTPRedirect 304, HTTPError 412.
     """
     modified = response.headers.get("Last-Modified")
     if not modified:

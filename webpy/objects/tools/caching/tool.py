@@ -14,15 +14,15 @@ from .conditions import validate_since
 
 __all__ = ["CachingTool", "get", "tee_output"]
 
-_BEHIND_OTHERS = 90  # those that refuse a request, or change what the page handler is
-_FOR_ONE_REQUEST = (206, 304, 406, 412, 416)  # answers to what a request says beside its URL
+_BEHIND_OTHERS = 90  # the priority: tools that refuse a request or replace the page handler are called before
+_FOR_ONE_REQUEST = (206, 304, 406, 412, 416)  # statuses that depend on fields of the request which Vary does not name
 _caches: dict[Any, Cache] = {}
 
 
 def get(invalid_methods: Iterable[str] = ("POST", "PUT", "DELETE"), debug: bool = False, **settings: Any) -> bool:
-    """Answer from the cache if it can be done; says whether. Sets `request.cached` and `request.cacheable`.
+    """Answer from the cache and return True, or return False. Sets `request.cached` and `request.cacheable`.
 
-    Raises HTTPError 400 for a Cache-Control that is none, HTTPRedirect 304.
+    Raises HTTPError 400 for a malformed Cache-Control, HTTPRedirect 304 if the client has the answer already.
     """
     cache = _cache_of(settings)
     request._caching = cache
@@ -56,7 +56,7 @@ def get(invalid_methods: Iterable[str] = ("POST", "PUT", "DELETE"), debug: bool 
 
 
 def _longest_age(delay: float) -> float | None:
-    """How old an answer the client takes; None if it takes none."""
+    """Return the age in seconds up to which the client accepts a kept answer; None if it accepts none."""
     for member in request.headers.values("Cache-Control"):
         name, equals, seconds = member.partition("=")
         if name == "max-age":
@@ -69,11 +69,11 @@ def _longest_age(delay: float) -> float | None:
 
 
 def tee_output() -> None:
-    """Keep the answer as it is sent. A hook of before_finalize."""
+    """Keep the answer while it is sent. A hook of `before_finalize`."""
     if _may_be_kept():
         whole = isinstance(response.body, list)
         kept = _kept(response.body, request._caching)
-        # one that is there already is kept before it is sent: the client's next request may come to another worker
+        # A whole body is kept before it is sent: the client's next request may go to another worker.
         response.body = list(kept) if whole else kept
 
 
@@ -126,7 +126,7 @@ def _cache_of(settings: dict[str, Any]) -> Cache:
 
 
 class CachingTool(Tool):
-    """Puts the cache in front of the page handler, and behind it what fills it."""
+    """Answers from the cache instead of calling the page handler, or attaches the hook that keeps its answer."""
 
     def __init__(self, name: str = "caching") -> None:
         super().__init__("before_handler", get, name, priority=_BEHIND_OTHERS)

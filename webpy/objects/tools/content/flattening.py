@@ -1,4 +1,4 @@
-"""The tool `flatten`: bodies of generators that give generators."""
+"""The tool `flatten`: bodies of generators that yield generators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["flatten"]
 
 
 def flatten(debug: bool = False) -> None:
-    """Make one iterator of a body whose pieces may be generators, and theirs again."""
+    """Make one flat iterator of a body whose pieces may be generators, at any depth."""
     response.body = _flat(response.body)
 
 

@@ -1,8 +1,8 @@
 """The tool `gzip`: answers compressed for clients that ask for it (RFC 9110 section 8.4.1.3).
 
-As in CherryPy, a client that names codings, but neither gzip nor identity, gets 406. Left as they are: parts of a file
-(206), what has a Content-Encoding already, and what comes from the cache, where it lies compressed. Beware of secrets
-in compressed pages (`webpy.compression` tells of BREACH).
+As in CherryPy, a client that names codings, but neither gzip nor identity, is answered with 406. Not compressed are:
+parts of a file (206), answers with a Content-Encoding, and answers from the cache, which are kept compressed. Beware of
+secrets in compressed pages (see BREACH in `webpy.compression`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ _NAMES = ("gzip", "x-gzip")
 
 
 def gzip(compress_level: int = 5, mime_types: Sequence[str] = ("text/html", "text/plain"), debug: bool = False) -> None:
-    """Compress the body if the client takes gzip and its type is of `mime_types`, which may hold `text/*` and
-    `application/*+xml`. Says `Vary: Accept-Encoding`."""
+    """Compress the body if the client accepts gzip and the media type matches one of `mime_types`. Adds
+    `Vary: Accept-Encoding`.
+
+    compress_level: 1 to 9; mime_types: may have patterns, such as `text/*` and `application/*+xml`.
+    """
     headers = response.headers
     vary = [member.value for member in headers.elements("Vary")]
     if "*" not in vary and "Accept-Encoding" not in vary:
@@ -47,7 +50,7 @@ def gzip(compress_level: int = 5, mime_types: Sequence[str] = ("text/html", "tex
 
 
 def compress(body: Iterable[bytes], compress_level: int) -> Iterator[bytes]:
-    """The pieces of a body as those of a gzip file."""
+    """Yield the pieces of a body, compressed, as pieces of one gzip file."""
     packer = zlib.compressobj(compress_level, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     try:
         for piece in body:

@@ -6,9 +6,9 @@
     def add(self):
         return {"sum": sum(webpy.objects.request.json)}
 
-Wrong bodies are answered with 400, other media types with 415 (`force=False` lets those pass, without a
-`request.json`), a body of a length that was not said with 411; chunked ones are taken, which CherryPy does not.
-`json_in(processor=…)` and `json_out(handler=…)` take functions of one's own in place of the two here.
+Malformed JSON is answered with 400, another media type with 415 (`force=False` lets it pass, without a `request.json`),
+a body without a length with 411. Chunked bodies are accepted, unlike in CherryPy. `json_in(processor=…)` and
+`json_out(handler=…)` take other functions in place of the two here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INVALID = "Invalid JSON document"
 
 
 def json_processor(entity: Any) -> None:
-    """Make the entity's JSON `request.json`. Raises HTTPError: 411, 400."""
+    """Set `request.json` to the JSON of the entity. Raises HTTPError: 411 without a length, 400 if it is malformed."""
     if not entity.headers.get("Content-Length") and "chunked" not in entity.headers.get("Transfer-Encoding", ""):
         raise HTTPError(411)
     try:
@@ -43,7 +43,7 @@ def json_in(
     debug: bool = False,
     processor: Callable[[Any], None] = json_processor,
 ) -> None:
-    """Have bodies of these media types read by `processor`; with `force`, others are refused with 415."""
+    """Have `processor` read bodies of these media types. force: answer other media types with 415."""
     types = [content_type] if isinstance(content_type, str) else list(content_type)
     body = request.body
     if force:
@@ -54,14 +54,14 @@ def json_in(
 
 
 def json_handler(*args: Any, **kwargs: Any) -> bytes:
-    """What the page handler returned, as JSON in ASCII."""
+    """Call the page handler and return its result as JSON, in ASCII."""
     return json.dumps(request._json_inner_handler(*args, **kwargs)).encode("ascii")
 
 
 def json_out(
     content_type: str | None = "application/json", debug: bool = False, handler: Callable[..., Any] = json_handler
 ) -> None:
-    """Put `handler` around the page handler, which it finds as `request._json_inner_handler`."""
+    """Replace the page handler by `handler`, which finds it as `request._json_inner_handler`."""
     if request.handler is None:
         return
     request._json_inner_handler = request.handler

@@ -1,11 +1,11 @@
-"""Owns files as the answer of a page handler: `serve_file`, `serve_fileobj`, `serve_download`.
+"""Owns the functions by which a page answers with a file: `serve_file`, `serve_fileobj`, `serve_download`.
 
     @webpy.objects.expose
     def report(self):
         return serve_file("/srv/reports/today.pdf", disposition="attachment")
 
-Dates and ranges of the request are followed (a Range of bytes; what is none is ignored). A file leaves by sendfile,
-parts of one are read as they are sent.
+Conditions about dates and ranges of bytes in the request are followed; a malformed Range is ignored. Whole files are
+sent by sendfile, parts of files are read while they are sent.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ def serve_file(
     name: str | None = None,
     debug: bool = False,
 ) -> Any:
-    """Make a file the answer, and give the body.
+    """Answer with a file and return the body.
 
-    path: absolute; content_type: by the name's ending if None; disposition: "attachment" has the browser save it, as
-    `name`, else as what it is called. Raises ValueError for a relative path; NotFound for what is no file.
+    path: absolute; content_type: chosen by the name's extension if None; disposition: "attachment" makes the browser
+    save the file, as `name` or under its own name. Raises ValueError for a relative path, NotFound if there is no such
+    regular file.
     """
     path = os.fspath(path)
     if not os.path.isabs(path):
@@ -60,7 +61,10 @@ def serve_file(
 
 
 def send(fd: int, content_type: str | None, disposition: str | None = None, name: str | None = None) -> Any:
-    """As `serve_file`, of what is open as `fd`, which is the answer's from now on. None leaves the Content-Type."""
+    """Answer with the file that is open as `fd`, as `serve_file` does. Takes over the descriptor, also if it raises.
+
+    content_type: None leaves the response's as it is.
+    """
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
@@ -86,9 +90,10 @@ def serve_fileobj(
     name: str | None = None,
     debug: bool = False,
 ) -> Any:
-    """Make what an open binary file holds from here on the answer, and give the body. It is closed when it is sent.
+    """Answer with an open binary file, from its current position on, and return the body.
 
-    Of a file of the file system Last-Modified is told. Ranges are served of what can be sought in.
+    The file is closed when it has been sent. A regular file gets a Last-Modified; ranges are served if it is seekable.
+    The other parameters are those of `serve_file`.
     """
     begin = length = None
     try:
@@ -112,12 +117,12 @@ def serve_fileobj(
 
 
 def serve_download(path: str | os.PathLike[str], name: str | None = None) -> Any:
-    """Make a file the answer that the browser saves, as `name`."""
+    """Answer with a file that the browser saves, as `name` or under its own name; see `serve_file`."""
     return serve_file(path, _DOWNLOAD, "attachment", name)
 
 
 def media_type_of(path: str) -> str | None:
-    """What the system knows of the ending of a file's name; None for nothing."""
+    """Return the media type for the extension of a file's name; None if the system does not know it."""
     ending = os.path.splitext(path)[1].lower()
     return _OWN_TYPES.get(ending) or (_known_types().get(ending) if ending else None)
 
@@ -129,7 +134,7 @@ def _known_types() -> dict[str, str]:
 
 
 def _disposition(kind: str, name: str | None) -> str:
-    """RFC 6266, with the name in ASCII for old clients; quotes and line ends cannot end it."""
+    """Return a Content-Disposition (RFC 6266), with the name also in ASCII for old clients, and escaped."""
     if not name:
         return kind
     plain = unicodedata.normalize("NFKC", name).encode("ascii", "ignore").decode()
@@ -139,7 +144,7 @@ def _disposition(kind: str, name: str | None) -> str:
 
 
 def _serve(file: IO[bytes], length: int | None, begin: int = 0) -> Any:
-    """`length` bytes from `begin` on, where the file is now; None for all there is."""
+    """Answer with `length` bytes (None: all) of the file, which is at position `begin`, or with ranges of them."""
     headers = response.headers
     ranges = None
     if length is not None:
@@ -174,7 +179,7 @@ def _part(file: IO[bytes], offset: int, count: int) -> Iterator[bytes]:
         while count:
             piece = file.read(min(_PIECE_BYTES, count))
             if not piece:
-                return  # the file became shorter: the answer ends short of its length, and is broken off
+                return  # the file has become shorter: the answer is shorter than announced, and is aborted
             count -= len(piece)
             yield piece
     finally:

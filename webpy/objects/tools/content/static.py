@@ -6,9 +6,9 @@
         "/favicon.ico": {"tools.staticfile.on": True, "tools.staticfile.filename": "/srv/site/icon.ico"},
     }
 
-What is not there is left to the page handlers. As in CherryPy, files whose names begin with a dot are served, and
-media types are those of the system's mimetypes. Unlike there, a link in a directory that leads out of it is not
-followed, what is no regular file (a FIFO, a device) is not there, and the path is decoded once.
+If there is no such file, the page handler is called. As in CherryPy, files whose names begin with a dot are served, and
+media types come from the system's mimetypes. Unlike in CherryPy, symbolic links that lead out of the directory are not
+followed, files that are not regular (FIFOs, devices) are not served, and the path is decoded only once.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ def staticfile(
     content_types: Mapping[str, str] | None = None,
     debug: bool = False,
 ) -> bool:
-    """Answer GET and HEAD with the file, if it is there; says whether.
+    """Answer GET and HEAD with the file and return True, or return False if it does not exist.
 
-    filename: absolute, or below `root`; match: a regular expression that is to be found in the path; content_types:
-    endings without the dot to Content-Type, before the system's. Raises ValueError for a relative file without a root.
+    filename: absolute, or below `root`; match: a regular expression that must be found in the path; content_types: maps
+    extensions without the dot to Content-Type, and overrides the system's. Raises ValueError for a relative filename
+    without a root.
     """
     if request.method not in ("GET", "HEAD") or (match and not re.search(match, request.path_info)):
         return False
@@ -53,6 +54,7 @@ def staticfile(
     return True
 
 
+# parameters: CherryPy's
 def staticdir(
     section: str,
     dir: str,
@@ -62,11 +64,11 @@ def staticdir(
     index: str = "",
     debug: bool = False,
 ) -> bool:
-    """Answer GET and HEAD with the file below `dir` that the rest of the path names, if it is there; says whether.
+    """Answer GET and HEAD with the file below `dir` that the rest of the path names; return whether there is one.
 
-    section: the path of the configuration's section, which the dispatcher tells; dir: absolute, or below `root`;
-    index: the file that stands for a directory; match, content_types: as of `staticfile`. A path that leads out of
-    `dir` is answered with 403. Raises ValueError for a relative `dir` without a root.
+    section: the path of the configuration's section, set by the dispatcher; dir: absolute, or below `root`; index: the
+    file that is served for a directory; match, content_types: see `staticfile`. Raises HTTPError 403 for a path that
+    leads out of `dir`, ValueError for a relative `dir` without a root.
     """
     if request.method not in ("GET", "HEAD") or (match and not re.search(match, request.path_info)):
         return False
@@ -77,7 +79,7 @@ def staticdir(
         dir = os.path.join(root, dir)
     section = "/" if section == "global" else section
     branch = request.path_info[len(section.rstrip("/")) + 1 :].lstrip("/")
-    # The path is decoded already: decoded again, it could name a file that the configuration guards under its own path.
+    # The path has been decoded: decoding it again could name a file that the configuration protects by its own path.
     filename = os.path.join(dir, branch)
     top = os.path.normpath(dir)
     for meant in (filename, os.path.join(dir, unquote(branch))):
@@ -99,7 +101,7 @@ def _attempt(tree: Tree, filename: str, content_types: Mapping[str, str] | None)
         return False
     try:
         fd, _ = tree.open(os.fsencode(filename))
-    except (OSError, ValueError):  # also a NUL, or what the file system's encoding does not have
+    except (OSError, ValueError):  # ValueError: a NUL, or characters that the file system's encoding does not have
         return False
     try:
         send(fd, _media_type(filename, content_types))

@@ -1,4 +1,4 @@
-"""Owns where sessions are kept: the kinds of `Session`, by the names that CherryPy's configurations have."""
+"""Owns the kinds of `Session`, by where they are kept, and the names of them in CherryPy's configurations."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["FileSession", "MemcachedSession", "RamSession", "StoreSession", "kin
 
 
 class RamSession(Session):
-    """CherryPy keeps them in memory. Workers do not share any, so these are where `webpy.session`'s are by default: at
-    the URL in WEBPY_SESSION, or in `webpy-sessions.sqlite3` in the state directory."""
+    """Kept where `webpy.session` keeps its sessions by default: at the URL in WEBPY_SESSION, or in
+    `webpy-sessions.sqlite3` in the state directory. CherryPy keeps them in memory, which workers do not share."""
 
     keeps_always = True
 
 
 class FileSession(Session):
-    """In `webpy-sessions` in the directory `storage_path`, a file each; what CherryPy has there is left alone."""
+    """Kept as files in `webpy-sessions` below the directory `storage_path`; CherryPy's own files are not touched."""
 
     storage_path = ""
 
@@ -30,7 +30,7 @@ class FileSession(Session):
 
 
 class MemcachedSession(Session):
-    """In a memcached server, one of `servers`: as "host:port" or a pair."""
+    """Kept in a memcached server. servers: a list of one, as "host:port" or (host, port)."""
 
     servers: Any = ("localhost:11211",)
 
@@ -43,7 +43,7 @@ class MemcachedSession(Session):
 
 
 class StoreSession(Session):
-    """In a store of `webpy.store`: `store`, one or its URL."""
+    """Kept in a store of `webpy.store`. store: the store, or its URL."""
 
     store: str | Store | None = None
 
@@ -55,7 +55,7 @@ _KINDS: dict[str, type[Session]] = {"ram": RamSession, "file": FileSession, "mem
 
 
 def kind_of(storage_type: str | None, options: dict[str, Any]) -> type[Session]:
-    """The kind that the configuration asks for; a URL becomes the option `store`. Raises ValueError for another."""
+    """Return the class for a `storage_type`. A URL is moved to the option `store`. Raises ValueError for others."""
     if options.get("store") is not None:
         return StoreSession
     if storage_type and "://" in storage_type:

@@ -1,7 +1,7 @@
-"""Owns `Session`, the mapping that pages know as `webpy.objects.session`; `kinds` has those that tell where it is kept.
+"""Owns `Session`, the class of `webpy.objects.session`; `kinds` has its subclasses, by where sessions are kept.
 
-Loading, saving and that no change is lost are `webpy.session`'s: a session belongs to one request at a time, on all
-workers, from the first touch until it is saved. Knows no cookie and no hook; `sessions` does.
+Loading and saving are done by `webpy.session`, and so is locking: a session belongs to one request at a time, across
+all workers, from its first use until it is saved. Knows no cookies and no hooks: `tool` does.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from .values import from_json, to_json
 
 __all__ = ["Session"]
 
-_NAME = "objects"  # in the stored session: what is beside it is left alone
+_NAME = "objects"  # the key of this mapping in the stored session; other keys are left alone
 _MAX_BYTES = 1 << 20
 _WARNING = 30
 _MISSING: Any = object()
 
 
 class Session:
-    """The session of one request, loaded when it is first touched. Its names may be any values it can keep.
+    """The session of one request, loaded when it is first used. Its keys may be any values that it can keep.
 
-    id: what the client has sent; timeout: minutes; other options, which the kinds know, as keywords.
+    id: the one that the client has sent, or None; options: set as attributes, such as `timeout` in minutes.
     """
 
     timeout: float = 60
@@ -36,7 +36,7 @@ class Session:
     max_bytes = _MAX_BYTES
 
     keeps_always = False
-    """Whether changes are kept of a request, too, that ends otherwise than with an answer of its page."""
+    """Whether changes are also kept when the request fails with an unexpected exception."""
 
     def __init__(self, id: str | None = None, **options: Any) -> None:
         for name, value in options.items():
@@ -44,10 +44,10 @@ class Session:
         self.id_observers: list[Callable[[str], None]] = []
         self.originalid = id
         self.missing = False
-        """The client sent an id that there is no session for."""
+        """Whether the client sent an id that no session has."""
         self.regenerated = False
         self.locked = False
-        """No other request has the session now."""
+        """Whether this request holds the session's lock."""
         self.loaded = False
         self._data: dict[Any, Any] = {}
         wait_s = 10.0 if self.lock_timeout is None else float(self.lock_timeout)
@@ -59,12 +59,12 @@ class Session:
         self._id = self._new() if found is None or found.new else found.id
 
     def where(self) -> str | Store | None:
-        """The store, or its URL, that the sessions are kept in; None for the default of `webpy.session`."""
+        """Return the store that sessions are kept in, or its URL; None is the default of `webpy.session`."""
         return None
 
     @property
     def id(self) -> str:
-        """The secret in the cookie: never show or log it."""
+        """The session's id, a secret: never show or log it."""
         return self._id
 
     def _set_id(self, id: str) -> None:
@@ -74,50 +74,52 @@ class Session:
                 observer(id)
 
     def _new(self) -> str:
-        """Begin a session that nobody has, and give its id."""
+        """Begin a new session and return its id."""
         self._open = self._keeper.open(None, self._terms)
         return self._open.id
 
     def acquire_lock(self) -> None:
-        """Wait until no other request has the session. Raises HTTPError 503 if that takes longer than
-        `lock_timeout` (10 s). The first touch does it, too."""
+        """Wait for the session's lock. The first use of the session does so, too.
+
+        Raises HTTPError 503 if that takes longer than `lock_timeout` (10 s).
+        """
         if self._open is None:
             self._open = self._try(lambda: self._keeper.open(self._id, self._terms))
-            if self._open.new:  # it has ended since the request began
+            if self._open.new:  # the session has ended since the request began
                 self.missing = True
                 self._set_id(self._open.id)
         self.locked = True
 
     def release_lock(self) -> None:
-        """Let the next request in, with what was changed saved; as `save`."""
+        """Save the session, if it was used, and release the lock. Raises as `save` does."""
         if self.loaded:
             self.save()
         else:
             self._drop()
 
     def _drop(self) -> None:
-        """Let the next request in, and forget what was not saved."""
+        """Release the lock and drop unsaved changes."""
         if self._open is not None and self._open.loaded is not None:
             self._keeper.drop(self._open)
             self._open = None
         self.loaded = self.locked = False
 
     def load(self) -> None:
-        """Read what is kept, as the first touch does."""
+        """Read the stored session. The first use of the session does so, too."""
         self.acquire_lock()
         assert self._open is not None
         try:
             kept = from_json(self._open.get(_NAME, {}))
         except (ValueError, TypeError) as error:
-            log(f"a session cannot be read, and is begun anew: {type(error).__name__}", "SESSION", severity=_WARNING)
+            log(f"a session cannot be read and is emptied: {type(error).__name__}", "SESSION", severity=_WARNING)
             kept = {}
         self._data = kept
         self.loaded = True
 
     def save(self) -> None:
-        """Keep what it holds, if it was touched, and let the next request in; touched again, it is loaded again.
+        """Store the session, if it was used, and release the lock. If it is used again, it is loaded again.
 
-        Raises HTTPError 503 if it cannot be done; TypeError, ValueError for what cannot be kept.
+        Raises HTTPError 503 if the store fails; TypeError, ValueError for values that cannot be kept.
         """
         opened = self._open
         if opened is None or not self.loaded:
@@ -131,7 +133,7 @@ class Session:
             self._open, self.loaded, self.locked = None, False, False
 
     def delete(self) -> None:
-        """End the session: nothing of it is kept. What is set after it begins a new one, with another id."""
+        """End the session and drop what it holds. If values are set afterwards, a new one with another id begins."""
         self.acquire_lock()
         opened, self._open = self._open, None
         assert opened is not None
@@ -142,9 +144,9 @@ class Session:
         self._open = self._keeper.open(None, self._terms)
 
     def regenerate(self) -> None:
-        """Go on under a new id; the old one is of no use any more. Call it where somebody logs in.
+        """Continue under a new id and make the old one invalid. Call this when a user logs in.
 
-        As in CherryPy, the session goes along if it was touched before, else it begins empty.
+        As in CherryPy, the session keeps its values if it was used before in this request, else it begins empty.
         """
         self.regenerated = True
         if self.loaded:
@@ -157,10 +159,10 @@ class Session:
             self._set_id(self._open.id)
 
     def clean_up(self) -> None:
-        """Nothing: what has ended is removed by the store."""
+        """Does nothing: the store removes sessions that have ended."""
 
     def close(self) -> None:
-        """Let the next request in, at the end of this one."""
+        """Release the lock at the end of the request; save first if changes are always kept."""
         if self.loaded and self.keeps_always:
             try:
                 self.save()
@@ -174,19 +176,19 @@ class Session:
         except SessionBusy as error:
             why = f"other requests of the session took too long: {error}"
         except SessionLost as error:
-            why = f"the session has changed meanwhile: {error}"
+            why = f"another request has changed the session: {error}"
         except StoreError as error:
             why = f"the store of sessions failed: {error}"
         more = throttle(why)
         if more is not None:
             log(why + more, "SESSION", severity=_WARNING)
-        raise HTTPError(503, "The session cannot be had now; try again.")
+        raise HTTPError(503, "The session is not available now; try again.")
 
     def _loaded(self) -> dict[Any, Any]:
         if not self.loaded:
             self.load()
             assert self._open is not None
-            self._set_id(self._open.id)  # another one if it was deleted, and goes on
+            self._set_id(self._open.id)  # a new one if the session was deleted before
         return self._data
 
     def __getitem__(self, key: Any) -> Any:
@@ -208,37 +210,37 @@ class Session:
         return len(self._loaded())
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """The value, or `default`."""
+        """Return the value of `key`, or `default`."""
         return self._loaded().get(key, default)
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:
-        """Remove `key` and give its value, or `default`. Raises KeyError without one."""
+        """Remove `key` and return its value, or `default`. Raises KeyError if there is neither."""
         data = self._loaded()
         return data.pop(key) if default is _MISSING else data.pop(key, default)
 
     def update(self, *others: Any, **more: Any) -> None:
-        """Set all of these."""
+        """Set these keys, as `dict.update` does."""
         self._loaded().update(*others, **more)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
-        """The value, which is `default` if there was none."""
+        """Set `key` to `default` unless it is set, and return its value."""
         return self._loaded().setdefault(key, default)
 
     def clear(self) -> None:
-        """Forget what it holds; it goes on."""
+        """Remove all keys; the session continues."""
         self._loaded().clear()
 
     def keys(self) -> KeysView[Any]:
-        """Its names."""
+        """Return the keys."""
         return self._loaded().keys()
 
     def items(self) -> ItemsView[Any, Any]:
-        """Names and values."""
+        """Return keys and values."""
         return self._loaded().items()
 
     def values(self) -> ValuesView[Any]:
-        """Its values."""
+        """Return the values."""
         return self._loaded().values()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"  # neither id nor values: it may come into a log
+        return f"<{type(self).__name__}>"  # without id and values: it may be written to a log

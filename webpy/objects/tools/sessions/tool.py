@@ -23,6 +23,7 @@ _LAST_OF_ITS_POINT = 90
 _SAME_SITE = ("Lax", "Strict", "None")
 
 
+# parameters: CherryPy's
 def init(
     storage_type: str | None = None,
     path: str | None = None,
@@ -39,8 +40,10 @@ def init(
     samesite: str | bool | None = "Lax",
     **options: Any,
 ) -> None:
-    """Find the request's session and set its cookie. Raises ValueError for a storage type that there is none of, and
-    for a `samesite` that browsers do not know."""
+    """Find or begin the request's session and set its cookie; the options are those of the tool.
+
+    Raises ValueError for an unknown storage type, or an unknown `samesite`.
+    """
     if hasattr(request, "_session_init_flag"):
         return
     request._session_init_flag = True
@@ -56,6 +59,7 @@ def init(
     set_response_cookie(path, path_header, name, timeout if persistent else None, domain, secure, httponly, samesite)
 
 
+# parameters: CherryPy's
 def set_response_cookie(
     path: str | None = None,
     path_header: str | None = None,
@@ -66,7 +70,10 @@ def set_response_cookie(
     httponly: bool = True,
     samesite: str | bool | None = "Lax",
 ) -> None:
-    """Set the session's cookie: see the options. timeout: None, and it ends with the browser."""
+    """Set the session's cookie; the parameters are options of the tool. timeout: None: it ends with the browser.
+
+    Raises ValueError for an unknown `samesite`, or for "None" without `secure`.
+    """
     if samesite and samesite not in _SAME_SITE:
         raise ValueError(f"tools.sessions.samesite: got {samesite!r}, wanted one of {', '.join(_SAME_SITE)}, or False")
     if samesite == "None" and not secure:
@@ -88,14 +95,14 @@ def set_response_cookie(
 
 
 def expire() -> None:
-    """Have the client forget its session: its cookie has ended. `session.delete()` ends the session itself."""
+    """Make the client drop the session's cookie. `session.delete()` ends the session itself."""
     morsel = response.cookie[getattr(request, "_session_cookie_name", "session_id")]
     morsel["expires"] = http_date(time.time() - _ONE_YEAR_S)
     morsel["max-age"] = ""
 
 
 def save() -> None:
-    """Save the session, before the answer leaves; of a streamed one, afterwards."""
+    """Save the session: before the answer is sent, or after a streamed one."""
     session = serving.__dict__.get("session")
     if session is None or hasattr(request, "_sessionsaved"):
         return
@@ -104,12 +111,12 @@ def save() -> None:
         request.hooks.attach("on_end_request", session.save)
         return
     if hasattr(response.body, "__next__") and not isinstance(response.body, FileBody):
-        response.collapse_body()  # what makes it may still change the session
+        response.collapse_body()  # the page is a generator: it may still change the session
     session.save()
 
 
 def close() -> None:
-    """Let the next request of the session in, whatever has happened to this one."""
+    """Unlock the session at the end of the request, however it ended."""
     session = serving.__dict__.get("session")
     if session is not None:
         session.close()
@@ -121,7 +128,7 @@ close.priority = _LAST_OF_ITS_POINT  # type: ignore[attr-defined]
 
 
 class SessionTool(Tool):
-    """`init` before the body is read, `save` before the answer leaves, `close` at the end."""
+    """Runs `init` before the body is read, `save` before the answer is sent, `close` at the end of the request."""
 
     def __init__(self) -> None:
         super().__init__("before_request_body", init, "sessions")
@@ -142,5 +149,5 @@ class SessionTool(Tool):
         hooks.attach("on_end_request", close)
 
     def regenerate(self) -> None:
-        """Go on under a new id, and tell the client."""
+        """Give the session a new id and set its cookie."""
         serving.session.regenerate()

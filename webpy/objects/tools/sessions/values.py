@@ -1,8 +1,8 @@
-"""Owns the form in which sessions keep what JSON does not have: tuples, sets, bytes, dates and times, decimals, complex
-dictionaries. Nothing is pickled: who can write into the store still cannot run anything here.
+"""Owns how sessions keep values that JSON does not have: tuples, sets, bytes, dates, decimals, complex numbers.
 
-A value that JSON has stays as it is; of subclasses, their base class is kept. Others are objects with one name, such as
-"$tuple"; so is a dictionary whose names are not all str, or that has one that begins with "$".
+Nothing is pickled, so that somebody who can write to the store cannot run code here. A value that JSON has stays as it
+is; an object of a subclass is kept as one of its base class. Any other value becomes an object with one key, such as
+"$tuple"; so does a dictionary with keys that are not str or begin with "$".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FROM_GROUPS: dict[str, Callable[[Any], Any]] = {name: kind for kind, name in _G
 
 
 def to_json(value: Any) -> Any:
-    """The value as JSON has it. Raises TypeError for what cannot be kept, naming its type."""
+    """Return the value in the form that JSON can keep. Raises TypeError for objects that cannot be kept."""
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, list):
@@ -51,13 +51,13 @@ def to_json(value: Any) -> Any:
     if isinstance(value, datetime.timedelta):
         return {"$timedelta": [value.days, value.seconds, value.microseconds]}
     raise TypeError(
-        f"a session cannot keep {type(value).__name__}, but what JSON has, tuples, sets, bytes, dates, times, decimals "
-        "and UUIDs: keep what it is made of"
+        f"a session cannot keep an object of type {type(value).__name__}; it keeps what JSON has, tuples, sets, bytes, "
+        "dates, times, decimals and UUIDs"
     )
 
 
 def from_json(value: Any) -> Any:
-    """The value that `to_json` made this of. Raises ValueError, TypeError for what it did not make."""
+    """Return the value that `to_json` was given. Raises ValueError, TypeError for what it did not return."""
     if isinstance(value, list):
         return [from_json(item) for item in value]
     if not isinstance(value, Mapping):
