@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from webpy.framework.origin import Origin
 from webpy.framework.request import Request
 from webpy.protocol import Head, Limits, parse_head
 
@@ -25,6 +26,10 @@ class FakePeer:
     gone = False
     tls: object | None = None
     multithread = True
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.client_address, "http" if self.tls is None else "https")
 
 
 def request_of(method: str = "GET", target: str = "/", *fields: str, body: bytes = b"") -> Request:

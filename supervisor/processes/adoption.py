@@ -44,9 +44,8 @@ class Adoption:
         """The giver's and the taker's, for an exec."""
         return self._giver.fileno(), self._taker.fileno()
 
-    @property
-    def taker_fd(self) -> int:
-        """Readable while something waits to be taken."""
+    def fileno(self) -> int:
+        """Return the descriptor that is readable while something waits to be taken."""
         return self._taker.fileno()
 
     @property

@@ -21,6 +21,7 @@ from tests.server import Answer, Server
 from webpy import file
 from webpy.file import handlers
 from webpy.file.opening import refusal
+from webpy.framework.origin import Origin
 from webpy.framework.request import Request
 from webpy.framework.routes import compile_routes
 from webpy.protocol import Limits, parse_head
@@ -549,7 +550,8 @@ def test_descriptors_are_closed(server: Server, site: Path) -> None:
 
 def test_only_so_many_files_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Nobody:
-        client_address = server_address = ("", 0)
+        server_address = ("", 0)
+        origin = Origin(server_address, "http")
         tls = None
         gone = False
 

@@ -9,10 +9,12 @@ import logging
 import os
 import select
 import socket
+import ssl
 from typing import Any
 
 from webpy.accesslog import compile_format
 from webpy.framework.atomic import ResourceLocks
+from webpy.framework.origin import Origin
 from webpy.framework.routes import compile_routes
 from webpy.settings import resolve
 from webpy.supervisor import Adoption, Context, Message, Row, Scoreboard
@@ -25,8 +27,10 @@ from webpy.worker.core import Core
 from webpy.worker.delivery import Delivery
 from webpy.worker.exchange import Exchange
 from webpy.worker.housekeeping import Housekeeping
+from webpy.worker.listener import Listener
 from webpy.worker.plan import Planner
 from webpy.worker.reading import Reading
+from webpy.worker.transport import PlainTransport
 
 __all__ = ["Rig", "records"]
 
@@ -50,6 +54,7 @@ class Rig:
         *,
         http_log: logging.Logger | None = None,
         adoption: Adoption | None = None,
+        tls: ssl.SSLContext | None = None,
         **given: Any,
     ) -> None:
         settings = resolve({"access_format": "common", "threads": 4, **given}, {}, None).settings
@@ -74,7 +79,8 @@ class Rig:
         self.delivery = Delivery(self.core)
         self.exchange = Exchange(self.core, table, self.delivery)
         self.reading = Reading(self.core, self.exchange, self.delivery)
-        self.acceptor = Acceptor(self.core, None)
+        self.listeners = [Listener(self.listener, tls)]
+        self.acceptor = Acceptor(self.core, self.listeners)
         self.housekeeping = Housekeeping(self.core, self.reading, self.delivery, self.acceptor)
         self.clients: list[socket.socket] = []
 
@@ -83,7 +89,8 @@ class Rig:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.settimeout(10)
-        conn = Connection(ours, ("192.0.2.1", 1), (b"192.0.2.1", b"%-40b" % b"192.0.2.1"), 0.0)
+        origin = Origin(("192.0.2.1", 1), "http")
+        conn = Connection(PlainTransport(ours), origin, (b"192.0.2.1", b"%-40b" % b"192.0.2.1"), 0.0)
         conn.phase = phase
         self.core.add(conn)
         self.clients.append(theirs)
@@ -144,7 +151,7 @@ class Rig:
 
     def close(self) -> None:
         for conn in list(self.core.conns.values()):
-            conn.close()
+            conn.transport.let_go()
         for sock in (*self.clients, self.master, self.core.context.channel, self.listener):
             sock.close()
         self.core.epoll.close()

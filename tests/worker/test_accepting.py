@@ -17,6 +17,7 @@ from webpy.worker import accepting as module
 from webpy.worker.accepting import Acceptor
 from webpy.worker.connection import Phase
 from webpy.worker.handover import pack
+from webpy.worker.listener import Listener
 
 Make = Callable[..., Rig]
 
@@ -36,10 +37,10 @@ def test_a_connection_is_taken_with_its_address(rig: Make) -> None:
     client = parts.client()
     settled(parts, 1)
     (conn,) = parts.core.conns.values()
-    assert conn.client_address == client.getsockname()
+    assert conn.origin.client_address == client.getsockname()
     assert conn.peer == (b"127.0.0.1", b"127.0.0.1".ljust(40))
-    assert (conn.phase, conn.sock.gettimeout()) == (Phase.NEW, 0.0)
-    assert conn.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert (conn.phase, conn.transport.sock.gettimeout()) == (Phase.NEW, 0.0)
+    assert conn.transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_the_clients_of_a_unix_socket_have_a_name_too(rig: Make, tmp_path: Any) -> None:
@@ -48,13 +49,12 @@ def test_the_clients_of_a_unix_socket_have_a_name_too(rig: Make, tmp_path: Any) 
         listener.bind(str(tmp_path / "s"))
         listener.listen()
         listener.setblocking(False)
-        parts.core.context.listeners.append(listener)
-        acceptor = Acceptor(parts.core, None)
+        acceptor = Acceptor(parts.core, [Listener(listener)])
         acceptor.start()
         client.connect(str(tmp_path / "s"))
         settled(parts, 1)
         (conn,) = parts.core.conns.values()
-        assert (conn.client_address, conn.peer[0]) == (("unix", 0), b"unix")
+        assert (conn.origin.client_address, conn.peer[0]) == (("unix", 0), b"unix")
 
 
 def test_the_same_host_is_the_same_object_for_the_loop_to_compare(rig: Make) -> None:
@@ -296,10 +296,10 @@ def test_a_connection_of_another_worker_goes_on_where_it_was(
     with given(adoption, phase, buffer) as client:
         settled(parts, 1)
         (conn,) = parts.core.conns.values()
-        assert (conn.phase, conn.buffer, conn.client_address) == (phase, buffer, ("2001:db8::7", 4711))
+        assert (conn.phase, conn.buffer, conn.origin.client_address) == (phase, buffer, ("2001:db8::7", 4711))
         assert conn.peer == (b"2001:db8::7", b"2001:db8::7".ljust(40))
         assert 2.9 < time.monotonic() - conn.since_s < 9.0
-        assert (conn.sock.gettimeout(), conn.sock.get_inheritable()) == (0.0, False)
+        assert (conn.transport.sock.gettimeout(), conn.transport.sock.get_inheritable()) == (0.0, False)
         assert list(parts.core.ready) == ([(conn.fd, 0)] if phase == Phase.PIPELINED else [])
         client.sendall(b"x")
         assert conn.fd in parts.poll(5)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import trustme
 
+from webpy.framework.origin import Origin
 from webpy.worker.connection import Connection, Phase
+from webpy.worker.transport import PlainTransport, TLSTransport
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,8 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def connection(sock: socket.socket) -> Connection:
     sock.setblocking(False)
-    return Connection(sock, ("192.0.2.1", 5), (b"192.0.2.1", b"192.0.2.1".ljust(40)), 7.0)
+    transport = TLSTransport(sock) if isinstance(sock, ssl.SSLSocket) else PlainTransport(sock)
+    return Connection(transport, Origin(("192.0.2.1", 5), "http"), (b"192.0.2.1", b"192.0.2.1".ljust(40)), 7.0)
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def shaken(pair: tuple[socket.socket, socket.socket], contexts: Any) -> Iterator
 
 def test_a_new_connection_waits_for_its_first_byte(pair: tuple[socket.socket, socket.socket]) -> None:
     conn = connection(pair[0])
-    assert (conn.phase, conn.since_s, conn.tls, conn.client_address) == (Phase.NEW, 7.0, None, ("192.0.2.1", 5))
+    assert (conn.phase, conn.since_s, conn.tls, conn.origin.client_address) == (Phase.NEW, 7.0, None, ("192.0.2.1", 5))
     assert (conn.buffer, conn.parked, conn.intake, conn.output) == (b"", False, None, None)
 
 
@@ -79,62 +82,61 @@ def test_it_sends_and_receives(pair: tuple[socket.socket, socket.socket]) -> Non
 
 def test_under_tls_likewise(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
     conn, theirs = shaken
-    assert conn.tls is conn.sock
+    assert conn.tls is conn.transport.sock
     assert conn.send(b"hello") == 5
     assert theirs.recv(9) == b"hello"
     with pytest.raises(ssl.SSLWantReadError):
         conn.recv(9)
-    conn.close()
+    conn.transport.close()
     assert theirs._sslobj.read(9) == b""  # type: ignore[attr-defined]  # close_notify: without one, SSLEOFError
 
 
 def test_the_end_of_sending_is_told_and_what_comes_is_taken(pair: tuple[socket.socket, socket.socket]) -> None:
     conn = connection(pair[0])
-    conn.end_sending()
+    conn.transport.end_sending()
     assert pair[1].recv(9) == b""
     pair[1].sendall(b"more")
     pair[0].setblocking(True)
-    assert conn.sock.recv(9) == b"more"
+    assert conn.transport.sock.recv(9) == b"more"
 
 
 def test_the_end_of_sending_under_tls_is_close_notify(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
     conn, theirs = shaken
-    conn.end_sending()
+    conn.transport.end_sending()
     assert theirs._sslobj.read(9) == b""  # type: ignore[attr-defined]  # close_notify: without one, SSLEOFError
     theirs.sendall(b"more")
-    conn.sock.setblocking(True)
-    assert conn.sock.recv(99)  # as it is on the wire: nobody is to understand it any more
+    conn.transport.sock.setblocking(True)
+    assert conn.transport.sock.recv(99)  # as it is on the wire: nobody is to understand it any more
 
 
 def test_without_politeness_there_is_no_close_notify(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
     conn, theirs = shaken
-    conn.close(politely=False)
+    conn.transport.abort()
     with pytest.raises((ssl.SSLError, ConnectionResetError)):  # SSLEOFError from Python 3.11.3 on
         theirs._sslobj.read(9)  # type: ignore[attr-defined]
 
 
 def test_what_waits_unread(pair: tuple[socket.socket, socket.socket]) -> None:
     conn = connection(pair[0])
-    assert not conn.unread()
+    assert not conn.transport.unread()
     pair[1].sendall(b"x")
     pair[0].setblocking(True)
     assert pair[0].recv(1, socket.MSG_PEEK)
     pair[0].setblocking(False)
-    assert conn.unread()
+    assert conn.transport.unread()
     assert conn.recv(9) == b"x"  # it was only looked at
-    assert not conn.unread()
+    assert not conn.transport.unread()
     pair[1].close()
-    assert not conn.unread()
+    assert not conn.transport.unread()
 
 
 def test_closing_is_the_last_phase_and_may_come_after_the_peers(pair: tuple[socket.socket, socket.socket]) -> None:
     conn = connection(pair[0])
     pair[1].close()
-    conn.end_sending()
-    conn.close()
-    assert conn.phase == Phase.CLOSED
-    assert conn.sock.fileno() == -1
-    assert not conn.unread()
+    conn.transport.end_sending()
+    conn.transport.close()
+    assert conn.transport.sock.fileno() == -1
+    assert not conn.transport.unread()
 
 
 def test_the_address_that_the_client_connected_to(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -154,5 +156,6 @@ def test_whether_the_client_has_gone(pair: tuple[socket.socket, socket.socket], 
     elif end == "half":
         pair[1].shutdown(socket.SHUT_WR)
     else:
-        conn.close()
+        conn.transport.close()
+        conn.phase = Phase.CLOSED
     assert conn.gone

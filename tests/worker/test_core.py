@@ -50,7 +50,7 @@ def test_forgetting_a_parked_connection(rig: Make) -> None:
 def test_parting_at_once_when_nothing_is_unread(rig: Make) -> None:
     parts = rig()
     conn, client = parts.connection()
-    parts.core.part(conn)
+    parts.core.lingering_close(conn)
     assert (conn.phase, client.recv(1)) == (Phase.CLOSED, b"")
 
 
@@ -63,7 +63,7 @@ def test_parting_lingers_when_the_client_still_sends(rig: Make, where: str) -> N
         conn.buffer = b"more"
     else:
         client.sendall(b"more")
-    parts.core.part(conn)
+    parts.core.lingering_close(conn)
     assert (conn.phase, conn.buffer) == (Phase.LINGER, b"")
     assert client.recv(99) == b"the answer"
     assert client.recv(99) == b""  # the end is told, and no reset has eaten the answer
@@ -260,7 +260,7 @@ def test_letting_go_of_a_connection_ends_nothing_of_it(rig: Make) -> None:
         conn, client = parts.connection(Phase.RUNNING)
         if parked:
             parts.core.park(conn)
-        with conn.sock.dup() as elsewhere:
+        with conn.transport.sock.dup() as elsewhere:
             client.sendall(b"unread")
             parts.core.let_go(conn)
             assert (conn.phase, parts.core.conns, parts.poll()) == (Phase.CLOSED, {}, {})

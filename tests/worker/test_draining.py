@@ -147,8 +147,7 @@ def test_connections_that_cannot_move_stay_for_one_more_answer(rig: Make) -> Non
 def test_a_connection_under_tls_does_not_move(rig: Make, adoption: Adoption) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
-    parts = rig(adoption=adoption)
-    parts.acceptor._tls = context
+    parts = rig(adoption=adoption, tls=context)
     parts.start()
     now = time.monotonic()
     conn, _ = idle(parts, now)

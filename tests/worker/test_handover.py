@@ -77,7 +77,7 @@ def test_only_those_that_wait_for_a_request_move(rig: Make, adoption: Adoption, 
     assert moved is (phase in MOVABLE) is adoption.waits
     assert parts.row.cells[Cell.HANDED_OVER] == moved
     if moved:
-        assert (conn.phase, conn.sock.fileno(), parts.core.conns) == (Phase.CLOSED, -1, {})
+        assert (conn.phase, conn.transport.sock.fileno(), parts.core.conns) == (Phase.CLOSED, -1, {})
     if phase == Phase.CLOSED:
         conn.phase = Phase.IDLE  # so that the rig closes it
 
@@ -92,7 +92,7 @@ def test_what_the_client_sent_and_nobody_read_is_there(rig: Make, adoption: Adop
     assert Handover(old.core, adoption).give(conn, time.monotonic())
     assert old.poll() == {}
     moved = adopt(new)
-    assert (moved.phase, moved.client_address, moved.peer) == (Phase.IDLE, ("192.0.2.1", 1), conn.peer)
+    assert (moved.phase, moved.origin.client_address, moved.peer) == (Phase.IDLE, ("192.0.2.1", 1), conn.peer)
     assert 60.0 <= time.monotonic() - moved.since_s < 65.0  # it has been idle all the while
     assert moved.fd in new.poll(5)
     assert moved.recv(999) == head_bytes()

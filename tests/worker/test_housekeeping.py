@@ -107,7 +107,7 @@ def test_an_answer_that_nobody_takes_is_closed_and_logged(rig: Make) -> None:
     answer.head, answer.payload, answer.owner = b"head", b"x" * 1000, (body := Body())
     conn.output = Output(answer, parts.planner.plan(head_bytes("GET", "/slow")), 990.0)
     conn.output.skip(14)
-    conn.output.has_moved(conn)  # from here on
+    conn.output.has_moved(conn.transport)  # from here on
     parts.housekeeping.tick(1050.0)
     assert conn.phase == Phase.WRITING
     parts.housekeeping.tick(1061.0)

@@ -183,7 +183,7 @@ def test_an_answer_that_the_loop_goes_on_sending_keeps_its_line(rig: Make, size:
     parts = rig(ROUTES)
     Held.result = 200, b"x" * size
     conn, client = parts.connection(Phase.IDLE)
-    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     found = parts.reading.begin(conn, head_bytes("GET", "/a"))
     assert found is not None
     Held.go.set()
@@ -200,7 +200,7 @@ def test_an_answer_that_the_loop_goes_on_sending_keeps_its_line(rig: Make, size:
 def test_an_answer_of_the_leader_that_it_cannot_send_whole_gets_one(rig: Make) -> None:
     parts = rig(ROUTES)
     conn, client = parts.connection(Phase.IDLE)
-    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     plan = parts.planner.plan(head_bytes("GET", "/a"))
     parts.delivery.resume_plain(conn, plan, 200, b"head" + b"x" * 60_000, 0, 60_000, time.monotonic())
     assert (parts.running(), marks(parts)) == ([LINE], (0, SENDING))
@@ -229,7 +229,7 @@ def receive(parts: Rig, conn: Connection, client: socket.socket, count: int) -> 
 def test_an_answer_that_never_ends_frees_its_line(rig: Make, how: str) -> None:
     parts = rig(ROUTES)
     conn, client = parts.connection(Phase.IDLE)
-    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     plan = parts.planner.plan(head_bytes("GET", "/a"))
     parts.delivery.resume_plain(conn, plan, 200, b"head" + b"x" * 60_000, 0, 60_000, time.monotonic())
     if how == "abort":
@@ -271,7 +271,7 @@ def test_a_stream_whose_client_is_slow_waits_without_a_thread(rig: Make) -> None
     Held.result = 200, iter([b"x" * 50_000] * 40)
     Held.go.set()
     conn, client = parts.connection(Phase.IDLE)
-    conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     found = parts.reading.begin(conn, head_bytes("GET", "/a"))
     assert found is not None
     parts.exchange.dispatch(conn, *found)

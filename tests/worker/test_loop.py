@@ -91,7 +91,7 @@ def test_an_event_that_fails_costs_its_connection(rig: Make, phase: str, monkeyp
     ports: list[int] = []
 
     def victim(conn: Connection) -> bool:
-        return conn.client_address[1] in ports
+        return conn.origin.client_address[1] in ports
 
     with led(parts):
         other, client = parts.client(), parts.client()
@@ -116,7 +116,7 @@ def until_there(parts: Rig, client: socket.socket) -> None:
     port = client.getsockname()[1]
     deadline = time.monotonic() + 10
     while not any(
-        conn.client_address[1] == port and conn.phase in (Phase.HEAD, Phase.BODY)
+        conn.origin.client_address[1] == port and conn.phase in (Phase.HEAD, Phase.BODY)
         for conn in list(parts.core.conns.values())
     ):
         assert time.monotonic() < deadline
@@ -218,7 +218,7 @@ def test_a_call_that_fails_costs_its_connection_and_no_other_call(rig: Make) -> 
         is_well(other)
         is_well(client)
         port = client.getsockname()[1]
-        (conn,) = (each for each in parts.core.conns.values() if each.client_address[1] == port)
+        (conn,) = (each for each in parts.core.conns.values() if each.origin.client_address[1] == port)
         done = threading.Event()
         parts.core.call(fail, conn)
         parts.core.call(done.set)

@@ -14,21 +14,21 @@ import pytest
 
 from tests.heads import head_of
 from webpy.framework.answer import Answer, render
-from webpy.worker.connection import Connection
 from webpy.worker.output import Output, Truncated
+from webpy.worker.transport import PlainTransport
 
 LARGE = hashlib.shake_128(b"x").digest(3_000_000)  # does not repeat, so that nothing can be sent twice unnoticed
 SMALL = LARGE[:20_000]
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[Connection, socket.socket]]:
+def pair() -> Iterator[tuple[PlainTransport, socket.socket]]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
     theirs.settimeout(10)
     with ours, theirs:
-        yield Connection(ours, ("192.0.2.1", 1), (b"", b""), 0.0), theirs
+        yield PlainTransport(ours), theirs
 
 
 def output_of(body: Any, *, version: str = "HTTP/1.1") -> Output:
@@ -36,7 +36,7 @@ def output_of(body: Any, *, version: str = "HTTP/1.1") -> Output:
     return Output(answer, None, 0.0)
 
 
-def sent_whole(output: Output, conn: Connection, client: socket.socket) -> bytes:
+def sent_whole(output: Output, conn: PlainTransport, client: socket.socket) -> bytes:
     """Pushes as the loop would, the client reading between."""
     got, pushes = b"", 0
     while not output.push(conn):
@@ -57,7 +57,7 @@ def sent_whole(output: Output, conn: Connection, client: socket.socket) -> bytes
 @pytest.mark.parametrize("body", [b"", b"x", SMALL, LARGE[:65536], LARGE[:65537], LARGE], ids=len)
 @pytest.mark.parametrize("as_file", [False, True])
 def test_what_arrives_is_the_answer(
-    pair: tuple[Connection, socket.socket], tmp_path: Path, body: bytes, as_file: bool
+    pair: tuple[PlainTransport, socket.socket], tmp_path: Path, body: bytes, as_file: bool
 ) -> None:
     path = tmp_path / "body"
     path.write_bytes(body)
@@ -70,7 +70,7 @@ def test_what_arrives_is_the_answer(
         assert file.closed is as_file
 
 
-def test_a_file_is_sent_from_where_it_stood(pair: tuple[Connection, socket.socket], tmp_path: Path) -> None:
+def test_a_file_is_sent_from_where_it_stood(pair: tuple[PlainTransport, socket.socket], tmp_path: Path) -> None:
     path = tmp_path / "body"
     path.write_bytes(LARGE)
     for offset in (10, len(LARGE) - 5, len(LARGE)):
@@ -84,8 +84,6 @@ def test_a_head_and_a_small_body_leave_in_one_write(tmp_path: Path) -> None:
     path.write_bytes(SMALL)
 
     class Counting:
-        tls = None
-
         def __init__(self) -> None:
             self.writes: list[int] = []
 
@@ -110,7 +108,7 @@ def test_the_first_piece_leaves_with_the_head() -> None:
     assert bytes(first) == output.answer.head + b"5\r\nfirst\r\n"
 
 
-def test_pieces_follow_one_another(pair: tuple[Connection, socket.socket]) -> None:
+def test_pieces_follow_one_another(pair: tuple[PlainTransport, socket.socket]) -> None:
     pieces = [b"a", SMALL, LARGE[:100_000], b"z"]
     output = output_of(iter(pieces), version="HTTP/1.0")
     got = b""
@@ -121,7 +119,7 @@ def test_pieces_follow_one_another(pair: tuple[Connection, socket.socket]) -> No
     assert got == output.answer.head + b"".join(pieces)
 
 
-def sent_whole_part(output: Output, conn: Connection, client: socket.socket) -> bytes:
+def sent_whole_part(output: Output, conn: PlainTransport, client: socket.socket) -> bytes:
     before = output.sent_bytes
     got = b""
     while not output.push(conn):
@@ -131,7 +129,7 @@ def sent_whole_part(output: Output, conn: Connection, client: socket.socket) -> 
     return got
 
 
-def test_what_the_socket_has_taken_already_is_not_sent_again(pair: tuple[Connection, socket.socket]) -> None:
+def test_what_the_socket_has_taken_already_is_not_sent_again(pair: tuple[PlainTransport, socket.socket]) -> None:
     conn, client = pair
     output = output_of(SMALL)
     whole = output.answer.head + SMALL
@@ -155,7 +153,7 @@ def test_body_bytes_are_counted_from_behind_the_head() -> None:
     assert output.body_bytes == 3
 
 
-def test_a_client_that_is_gone_is_an_error(pair: tuple[Connection, socket.socket]) -> None:
+def test_a_client_that_is_gone_is_an_error(pair: tuple[PlainTransport, socket.socket]) -> None:
     conn, client = pair
     client.close()
     with pytest.raises(OSError):
@@ -164,7 +162,7 @@ def test_a_client_that_is_gone_is_an_error(pair: tuple[Connection, socket.socket
 
 @pytest.mark.parametrize("size", [len(SMALL), len(LARGE)])
 def test_a_file_that_became_shorter_is_noticed(
-    pair: tuple[Connection, socket.socket], tmp_path: Path, size: int
+    pair: tuple[PlainTransport, socket.socket], tmp_path: Path, size: int
 ) -> None:
     path = tmp_path / "body"
     path.write_bytes(LARGE[:size])
@@ -178,7 +176,7 @@ def test_a_file_that_became_shorter_is_noticed(
 
 
 def test_a_client_that_takes_from_the_kernel_moves_though_the_socket_has_no_room(
-    pair: tuple[Connection, socket.socket],
+    pair: tuple[PlainTransport, socket.socket],
 ) -> None:
     conn, client = pair
     output = output_of(LARGE)
@@ -193,7 +191,7 @@ def test_a_client_that_takes_from_the_kernel_moves_though_the_socket_has_no_room
     assert not output.has_moved(conn)
 
 
-def test_finishing_closes_the_body_once(pair: tuple[Connection, socket.socket]) -> None:
+def test_finishing_closes_the_body_once(pair: tuple[PlainTransport, socket.socket]) -> None:
     class Body:
         closed = 0
 

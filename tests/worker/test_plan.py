@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.heads import head_bytes, head_of
+from tests.heads import FakePeer, head_bytes, head_of
 from webpy import HTTPError, HTTPHandler
 from webpy.accesslog import compile_format
 from webpy.framework.atomic import ResourceLocks
@@ -30,13 +30,8 @@ def planner(handler: type[HTTPHandler] = Echo, locks: ResourceLocks | None = Non
     return Planner(table, Limits(), compile_format("common"), locks or ResourceLocks())
 
 
-class Peer:
-    client_address = ("192.0.2.1", 1)
-    tls = None
-
-
 def run(plan: Plan) -> Any:
-    return plan.call(plan.handler(Request(Peer(), plan.head), plan.groups))
+    return plan.call(plan.handler(Request(FakePeer(), plan.head), plan.groups))
 
 
 def test_a_plan_says_all_that_follows_from_the_head() -> None:

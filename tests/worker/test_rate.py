@@ -16,10 +16,12 @@ import pytest
 from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
+from webpy.framework.origin import Origin
 from webpy.framework.request import Request
 from webpy.supervisor import Cell
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.rate import ClientTime, LeastRate
+from webpy.worker.transport import PlainTransport
 
 Make = Callable[..., Rig]
 
@@ -199,7 +201,7 @@ def over_tcp(parts: Rig) -> tuple[Connection, socket.socket]:
     client = parts.client()
     ours, address = parts.listener.accept()
     ours.setblocking(False)
-    conn = Connection(ours, address, (b"127.0.0.1", b"%-40b" % b"127.0.0.1"), 0.0)
+    conn = Connection(PlainTransport(ours), Origin(address, "http"), (b"127.0.0.1", b"%-40b" % b"127.0.0.1"), 0.0)
     conn.phase = Phase.IDLE
     parts.core.add(conn)
     return conn, client

@@ -70,7 +70,7 @@ def test_a_listener_that_found_no_room_is_tried_again(rig: Make) -> None:
     parts.acceptor.refresh()
     parts.turn(5)
     (conn,) = parts.core.conns.values()
-    assert conn.client_address == client.getsockname()
+    assert conn.origin.client_address == client.getsockname()
 
 
 def test_what_was_left_is_not_called(rig: Make) -> None:

@@ -10,6 +10,7 @@ from .headers import HTTPHeaders
 
 if TYPE_CHECKING:
     from ..protocol import Head
+    from .origin import Origin
 
 __all__ = ["Peer", "Request"]
 
@@ -18,7 +19,7 @@ class Peer(Protocol):
     """What a request asks of the connection it came on."""
 
     @property
-    def client_address(self) -> tuple[str, int]: ...
+    def origin(self) -> Origin: ...
 
     @property
     def tls(self) -> object | None: ...
@@ -156,9 +157,14 @@ class Request:
         return "HTTP/1.1" if self.head.minor else "HTTP/1.0"
 
     @property
+    def origin(self) -> Origin:
+        """Who asks, and under which scheme and host."""
+        return self._peer.origin
+
+    @property
     def client_address(self) -> tuple[str, int]:
         """Host and port of the client; the host of a unix socket is "unix", its port 0."""
-        return self._peer.client_address
+        return self._peer.origin.client_address
 
     @property
     def client_gone(self) -> bool:
@@ -186,10 +192,11 @@ class Request:
 
     @property
     def scheme(self) -> str:
-        """ "https" under TLS, "http" otherwise."""
-        return "http" if self._peer.tls is None else "https"
+        """ "https" or "http", as the listener that the request came by has it."""
+        return self._peer.origin.scheme
 
     @property
     def host(self) -> str:
         """The authority the client asked for, with its port if it named one; empty in HTTP/1.0 without Host."""
-        return self.head.host
+        host = self._peer.origin.host
+        return self.head.host if host is None else host

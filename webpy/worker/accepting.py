@@ -13,25 +13,27 @@ import logging
 import os
 import select
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from ..framework.origin import Origin
 from .complaints import Complaints
 from .connection import Connection, Phase
 from .core import Core
 from .handover import unpack
+from .listener import Listener
 from .room import Room
 from .sharing import Sharing
 from .sources import Sources
+from .transport import PlainTransport, Transport
 
 if TYPE_CHECKING:
     from ..supervisor import Adoption
 
 __all__ = ["Acceptor"]
 
-_Source = TypeVar("_Source", "socket.socket", "Adoption")
+_Source = TypeVar("_Source", Listener, "Adoption")
 
 _PATIENCE_S = 0.002  # that a connection waits for the workers with fewer
 _WAITED_S = 0.02  # after a rest in which what waits now was there already
@@ -58,11 +60,13 @@ _SHUT_DOWN = (errno.EINVAL, errno.EBADF)  # the listener was
 class Acceptor:
     """Takes connections, each worker about as many as the others."""
 
-    def __init__(self, core: Core, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, core: Core, listeners: list[Listener]) -> None:
         self._core = core
-        self._tls = tls
         self._adoption = core.context.adoption
-        self._listeners = {sock.fileno(): sock for sock in core.context.listeners}
+        self._listeners = {listener.fileno(): listener for listener in listeners}
+        #: whether connections of some listeners can move to another worker, and of some cannot (under TLS)
+        self.has_movable = any(listener.context is None for listener in listeners)
+        self.has_fixed = any(listener.context is not None for listener in listeners)
         self._sources = Sources(core)
         self._peers: dict[str, tuple[bytes, bytes]] = {}
         self._resume_s = 0.0  # when to listen again; 0.0 while listening
@@ -75,24 +79,19 @@ class Acceptor:
         self._alone = False  # there are no others, or none that will take anything
         self._careful = False  # workers die, as it seems: what this one has taken may die with it
 
-    @property
-    def speaks_tls(self) -> bool:
-        """Whether the connections it accepts are under TLS."""
-        return self._tls is not None
-
     def start(self) -> None:
         """Begin to accept, and to adopt."""
         for fd, listener in self._listeners.items():
             with contextlib.suppress(OSError):  # a unix socket has no such thing
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
+                listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # what it accepts inherits it
             self._sources.add(fd, self._from(self._take, listener), self.resting, wakes_one=True)
         self._start_adopting()
         self._careful = self._sharing.any_died()
         self._core.show_load(True)
 
     def _start_adopting(self) -> None:
-        if self._adoption is not None and self._adoption.taker_fd not in self._sources:
-            self._sources.add(self._adoption.taker_fd, self._from(self._adopt, self._adoption), self.resting)
+        if self._adoption is not None and self._adoption.fileno() not in self._sources:
+            self._sources.add(self._adoption.fileno(), self._from(self._adopt, self._adoption), self.resting)
 
     def stop(self) -> None:
         """Take no more: others do."""
@@ -172,7 +171,7 @@ class Acceptor:
         that ends the process then takes few others along, and what still waits is another worker's.
         """
         ready = self._core.ready
-        fd = source.taker_fd if not isinstance(source, socket.socket) else source.fileno()
+        fd = source.fileno()
         behind = False  # this event was put behind the others
 
         def take_some(event: int) -> None:
@@ -218,7 +217,7 @@ class Acceptor:
         waited_s = self._waited_s
         return waited_s > 0.0 and time.monotonic() - waited_s < _WAITED_S
 
-    def _take(self, listener: socket.socket) -> bool:
+    def _take(self, listener: Listener) -> bool:
         """Accept one connection; False when none waits."""
         try:
             sock, address = listener.accept()
@@ -236,23 +235,26 @@ class Acceptor:
         if self._room.refuses(address[0]):
             sock.close()
             return True
-        sock.setblocking(False)
-        if self._tls is not None:
-            try:
-                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-            except (OSError, ValueError):  # it has gone already
-                sock.close()
-                return True
-        conn = Connection(sock, (address[0], address[1]), self._peer(address[0]), time.monotonic())
-        if self._tls is not None:
+        try:
+            transport = listener.transport(sock)
+        except (OSError, ValueError):  # it has gone already
+            sock.close()
+            return True
+        origin = Origin((address[0], address[1]), listener.scheme)
+        conn = self._connection(transport, origin, time.monotonic())
+        if listener.context is not None:
             conn.phase = Phase.HANDSHAKE
         return self._add(conn, "accept", accepted=True)
+
+    def _connection(self, transport: Transport, origin: Origin, since_s: float) -> Connection:
+        return Connection(transport, origin, self._peer(origin.client_address[0]), since_s)
 
     def _add(self, conn: Connection, what: str, accepted: bool) -> bool:
         try:
             self._core.add(conn, accepted)
         except OSError as error:  # the user's watches (epoll(7)), or memory
-            conn.close(politely=False)
+            conn.phase = Phase.CLOSED
+            conn.transport.let_go()
             return self._overcome(what, error)
         self._room.entered(conn)
         self._sharing.took(conn)
@@ -275,7 +277,8 @@ class Acceptor:
             self._core.log.error("cannot adopt a connection: %s", error)
             return True
         sock.setblocking(False)
-        conn = Connection(sock, arrival.address, self._peer(arrival.address[0]), time.monotonic() - arrival.elapsed_s)
+        origin = Origin(arrival.address, "http")  # one that speaks TLS cannot move
+        conn = self._connection(PlainTransport(sock), origin, time.monotonic() - arrival.elapsed_s)
         conn.phase = arrival.phase
         conn.buffer = arrival.buffer
         if not self._add(conn, "adopt", accepted=False):
@@ -307,24 +310,20 @@ class Acceptor:
 
     def shake_hands(self, conn: Connection, _event: int) -> None:
         """Go on with a TLS handshake."""
-        assert isinstance(conn.sock, ssl.SSLSocket)
         try:
-            conn.sock.do_handshake()
-        except ssl.SSLWantReadError:
-            self._core.watch(conn, select.EPOLLIN)
-        except ssl.SSLWantWriteError:
-            self._core.watch(conn, select.EPOLLOUT)
+            wanted = conn.transport.handshake()
         except (OSError, ValueError) as error:
-            self._core.log.debug("TLS handshake with %s failed: %s", conn.client_address[0], error)
+            self._core.log.debug("TLS handshake with %s failed: %s", conn.origin.client_address[0], error)
             self._core.forget(conn)
-        else:
-            self._core.watch(conn, select.EPOLLIN)
+            return
+        self._core.watch(conn, wanted or select.EPOLLIN)
+        if not wanted:
             conn.phase = Phase.NEW
             conn.since_s = time.monotonic()
 
 
-def _waits(source: socket.socket | Adoption) -> bool:
+def _waits(source: Listener | Adoption) -> bool:
     """Whether something can be taken there."""
     poller = select.poll()
-    poller.register(source.taker_fd if not isinstance(source, socket.socket) else source.fileno(), select.POLLIN)
+    poller.register(source.fileno(), select.POLLIN)
     return bool(poller.poll(0))

@@ -28,6 +28,7 @@ from .delivery import Delivery
 from .errorlog import ErrorLog
 from .exchange import Exchange
 from .housekeeping import Housekeeping
+from .listener import Listener
 from .logs import log_applications_records, log_own_records
 from .loop import Loop
 from .plan import PEER_BYTES, Planner
@@ -160,10 +161,11 @@ class WebApplication:
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         core = Core(context, settings, limits, planner, clock, self._log, access, self._http_log)
         os.register_at_fork(after_in_child=core.leave)
+        listeners = [Listener(sock, self._tls) for sock in context.listeners]
         delivery = Delivery(core)
         exchange = Exchange(core, self._routes, delivery)
         reading = Reading(core, exchange, delivery)
-        housekeeping = Housekeeping(core, reading, delivery, Acceptor(core, self._tls))
+        housekeeping = Housekeeping(core, reading, delivery, Acceptor(core, listeners))
         loop = Loop(core, reading, exchange, delivery, housekeeping)
         housekeeping.start()
         housekeeping.acceptor.start()

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
-import struct
 import threading
 import time
 from collections import deque
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
     from .plan import Plan, Planner
 
 __all__ = ["Core"]
-
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time: close(2) resets the connection
 
 _mono = time.monotonic
 
@@ -97,11 +93,15 @@ class Core:
         self.others[self._wake_fd] = self._answer_calls
         self.epoll.register(self._wake_fd, select.EPOLLIN)
 
+    def closes(self, conn: Connection) -> bool:
+        """Return whether the next answer on a connection ends it."""
+        return self.closing or (self.draining and not conn.transport.movable)
+
     def leave(self) -> None:
         """Close the connections and what the leader waits on (in a process that the application forked: a connection
         that it held too would not end with the worker's answer)."""
         for conn in self.conns.values():
-            conn.sock.close()
+            conn.transport.let_go()
         self.epoll.close()
         os.close(self._wake_fd)
 
@@ -238,18 +238,25 @@ class Core:
         self.row.cells[Cell.ACCEPTED] += accepted
         self._tell_load()
 
-    def forget(self, conn: Connection, politely: bool = True) -> None:
+    def forget(self, conn: Connection) -> None:
         """Close a connection, wherever it stands; what it was doing is abandoned."""
+        if self._leave(conn):
+            conn.transport.close()
+
+    def _leave(self, conn: Connection) -> bool:
+        """Take a connection out before it is closed; False if that has been done."""
         if conn.phase == Phase.CLOSED:
-            return
+            return False
         self._leave_out(conn)
         self._drop_intake(conn)
-        conn.close(politely)
+        conn.phase = Phase.CLOSED
+        return True
 
     def let_go(self, conn: Connection) -> None:
         """Give up a connection that another worker has now: nothing of it is ended."""
         self._leave_out(conn)
-        conn.let_go()
+        conn.phase = Phase.CLOSED
+        conn.transport.let_go()
         self.row.cells[Cell.HANDED_OVER] += 1
 
     def _leave_out(self, conn: Connection) -> None:
@@ -271,11 +278,9 @@ class Core:
             self.lines.end(intake)
 
     def abort(self, conn: Connection) -> None:
-        """Break a connection off so that the client cannot take what it got for whole: a reset, no close_notify."""
-        if conn.phase != Phase.CLOSED:
-            with contextlib.suppress(OSError):
-                conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.forget(conn, politely=False)
+        """Reset a connection, so that the client cannot take what it got for a whole answer."""
+        if self._leave(conn):
+            conn.transport.abort()
 
     def reset(self, conn: Connection, theirs: bool = True) -> None:
         """Break a connection off on which something failed that never should, wherever it stands; never raises.
@@ -286,13 +291,14 @@ class Core:
             return
         try:
             if theirs and conn.phase == Phase.RUNNING:
-                conn.sock.shutdown(socket.SHUT_RDWR)
+                conn.transport.shutdown()
             else:
                 self.break_off(conn)
         except BaseException as error:
             self.faults.tell(error, "a connection could not be reset")
             self.conns.pop(conn.fd, None)
-            conn.close(politely=False)
+            conn.phase = Phase.CLOSED
+            conn.transport.abort()
 
     def break_off(self, conn: Connection) -> None:
         """Reset a connection that no thread works on, and end its answer."""
@@ -316,18 +322,18 @@ class Core:
                 with contextlib.suppress(OSError):
                     self.epoll.modify(fd, select.EPOLLIN)
 
-    def part(self, conn: Connection) -> None:
+    def lingering_close(self, conn: Connection) -> None:
         """End a connection after its last answer: at once, or seeing to it that the client can read the answer.
 
         Closing with bytes unread makes the kernel reset the connection, and the client may lose the answer
         (RFC 9112 section 9.6): so those are taken in for a while.
         """
-        if conn.intake is None and not conn.buffer and not conn.unread():
+        if conn.intake is None and not conn.buffer and not conn.transport.unread():
             self.forget(conn)
             return
         self._drop_intake(conn)
         conn.buffer = b""
-        conn.end_sending()
+        conn.transport.end_sending()
         conn.phase = Phase.LINGER
         conn.since_s = _mono()
         self.watch(conn, select.EPOLLIN)

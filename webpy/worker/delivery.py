@@ -7,7 +7,6 @@ waits for a client: what the socket does not take is left to the loop.
 from __future__ import annotations
 
 import select
-import ssl
 import time
 from collections.abc import Callable
 from contextvars import Context
@@ -24,6 +23,7 @@ from .core import Core
 from .output import Output, name_of
 from .plan import Plan
 from .pool import Task
+from .transport import CLIENT_LEFT
 
 __all__ = ["Delivery", "name_of"]
 
@@ -45,7 +45,7 @@ class Delivery:
                 self._pull(own, conn)
             return
         try:
-            whole = output.push(conn)
+            whole = output.push(conn.transport)
         except OSError as error:
             self._break_off(conn, output, error, own)
             return
@@ -97,7 +97,7 @@ class Delivery:
                 output.add(piece)
             before = output.sent_bytes
             try:
-                if not output.push(conn):
+                if not output.push(conn.transport):
                     self._leave_to_the_loop(conn, output)
                     return
             except OSError as error:
@@ -184,7 +184,7 @@ class Delivery:
 
     def _break_off(self, conn: Connection, output: Output, error: OSError | None, own: Line | None) -> None:
         """Close a connection in the middle of an answer, so that nobody takes it for whole."""
-        left = conn.phase == Phase.CLOSED or isinstance(error, (ConnectionError, TimeoutError, ssl.SSLError))
+        left = conn.phase == Phase.CLOSED or isinstance(error, CLIENT_LEFT)
         if error is not None and not left:
             self._core.log.error("the answer of %s broke off: %s", name_of(output.plan, output.request), error)
         self._conclude(conn, output, own, broken=True)
@@ -224,7 +224,7 @@ class Delivery:
         if conn.phase == Phase.CLOSED:
             return
         if close or conn.intake is not None:
-            core.part(conn)
+            core.lingering_close(conn)
             return
         now_s = conn.since_s = _mono()
         conn.phase = Phase.PIPELINED if conn.buffer else Phase.IDLE
@@ -241,7 +241,7 @@ class Delivery:
         assert output is not None
         before = output.sent_bytes
         try:
-            whole = output.push(conn)
+            whole = output.push(conn.transport)
         except OSError as error:
             self._break_off(conn, output, error, None)
             return
@@ -324,5 +324,5 @@ class Delivery:
         conn.phase = Phase.WRITING
         conn.since_s = _mono()
         output.client_time.begin(conn.since_s)
-        output.has_moved(conn)  # from here on
+        output.has_moved(conn.transport)  # from here on
         self._core.watch(conn, select.EPOLLOUT)

@@ -13,7 +13,6 @@ leader's.
 
 from __future__ import annotations
 
-import select
 import time
 
 from .accepting import Acceptor
@@ -51,10 +50,12 @@ class Draining:
             return
         self._begin()
         self._acceptor.stop()
-        if core.context.adoption is not None and not self._acceptor.speaks_tls:
-            core.handover = Handover(core, core.context.adoption)
-        else:
+        if core.context.adoption is None or not self._acceptor.has_movable:
             self._close_answers()
+            return
+        core.handover = Handover(core, core.context.adoption)
+        if self._acceptor.has_fixed:
+            core.planner.close()  # answers on those say that the connection ends, so none is plain any more
 
     def stop(self) -> None:
         """Take all that waits, and end with it; also when already draining: whom the connections went to ends too."""
@@ -107,8 +108,9 @@ class Draining:
                 return
             if handover.failure is not None:
                 self._give_up_moving(handover.failure)
-        if conn.phase <= Phase.NEW and now_s >= min(self._end_s, self._patience_s(conn)) and not _readable(conn):
-            self._core.forget(conn)  # otherwise the loop answers, and closes then
+        may_close = conn.phase <= Phase.NEW and now_s >= min(self._end_s, self._patience_s(conn))
+        if may_close and not conn.transport.readable:  # otherwise the loop answers, and closes then
+            self._core.forget(conn)
 
     def _patience_s(self, conn: Connection) -> float:
         """Until when an idle connection may stay."""
@@ -138,9 +140,3 @@ class Draining:
         if not core.conns:
             self._acceptor.stop()
             core.over = True
-
-
-def _readable(conn: Connection) -> bool:
-    poller = select.poll()
-    poller.register(conn.fd, select.POLLIN)
-    return bool(poller.poll(0))

@@ -23,10 +23,11 @@ from .core import Core
 from .delivery import Delivery
 from .failures import Failures
 from .lines import show
-from .output import WOULD_BLOCK, Output, name_of
+from .output import Output, name_of
 from .pace import COMPUTING, QUICK, Probe
 from .plan import Plan
 from .streams import Streams
+from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
     from ..framework.handler import HTTPHandler
@@ -149,7 +150,7 @@ class Exchange:
         """
         core = self._core
         draining = core.draining
-        if not plan.plain or (draining and core.closing) or not core.plain_log:
+        if not plan.plain or (draining and core.closes(conn)) or not core.plain_log:
             return False
         prefix = None
         try:

@@ -70,11 +70,11 @@ class Handover:
         A connection that is not in such a phase, is under TLS, or has too much in its buffer stays, and so do all
         while too many wait to be taken.
         """
-        if conn.phase not in _MOVABLE or conn.tls is not None or len(conn.buffer) > _MOST_BYTES:
+        if conn.phase not in _MOVABLE or not conn.transport.movable or len(conn.buffer) > _MOST_BYTES:
             return False
         if self.failure is not None:
             return False
-        message = pack(conn.phase, max(0.0, now_s - conn.since_s), conn.client_address, conn.buffer)
+        message = pack(conn.phase, max(0.0, now_s - conn.since_s), conn.origin.client_address, conn.buffer)
         try:
             self.full = not self._adoption.give(conn.fd, message)
         except OSError as error:

@@ -89,7 +89,7 @@ class Housekeeping:
         if draining:
             self._draining.begin_sweep(now_s)
         for conn in list(self._core.conns.values()):
-            if conn.phase == Phase.WRITING and conn.output is not None and conn.output.has_moved(conn):
+            if conn.phase == Phase.WRITING and conn.output is not None and conn.output.has_moved(conn.transport):
                 conn.since_s = now_s
             if (conn.output is not None or conn.intake is not None) and self._is_too_slow(conn, now_s):
                 self._end_slow(conn)
@@ -109,7 +109,7 @@ class Housekeeping:
 
     def _end_slow(self, conn: Connection) -> None:
         if conn.phase == Phase.WRITING:
-            client = conn.client_address[0]
+            client = conn.origin.client_address[0]
             self._core.log.debug("%s takes its answer slower than %d bytes a second", client, self.rate.bytes_s)
         self._time_out(conn, f"came slower than {self.rate.bytes_s} bytes a second")
 

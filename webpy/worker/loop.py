@@ -21,10 +21,10 @@ from .core import Core
 from .delivery import Delivery
 from .exchange import Exchange
 from .lead import Lead, Left
-from .output import WOULD_BLOCK
 from .pace import HEATED, SUSPECT_S, Probe
 from .plan import PEER_BYTES
 from .pool import Role
+from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
     from .housekeeping import Housekeeping
@@ -135,7 +135,7 @@ class Loop:
         core, error, conn = self._core, left.fault, left.conn
         assert error is not None
         if conn is not None:
-            core.faults.tell(error, f"an event of a connection of {conn.client_address[0]} failed; it is reset")
+            core.faults.tell(error, f"an event of a connection of {conn.origin.client_address[0]} failed; it is reset")
             if left.deposed:
                 core.call(core.reset, conn, False)  # its handler has run on this thread
             else:

@@ -6,19 +6,15 @@ A thread never waits for a client: what cannot be sent now is kept here until th
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import math
 import os
-import socket
-import ssl
-import sys
-import termios
 import time
 from typing import TYPE_CHECKING
 
 from ..framework.answer import Answer, close_body
 from .rate import ClientTime
+from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
     import logging
@@ -26,17 +22,12 @@ if TYPE_CHECKING:
 
     from ..framework.request import Request
     from ..supervisor import Line
-    from .connection import Connection
     from .errorlog import ErrorLog
     from .plan import Plan
+    from .transport import Transport
 
-__all__ = ["WOULD_BLOCK", "Output", "Truncated", "name_of"]
+__all__ = ["Output", "Truncated", "name_of"]
 
-#: what a non-blocking socket raises when it has no room, or nothing to give
-WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-_STEP_BYTES = 1 << 20  # of a file in one call, so that one fast client does not keep the leader
-_READ_BYTES = 1 << 16  # of a file under TLS, where sendfile cannot be used
 _INLINE_BYTES = 1 << 15  # a file this small is read and leaves with its head in one write
 _JOIN_BYTES = 1 << 16
 _QUIET = (type(None), io.FileIO, io.BytesIO)  # whose `close` runs nothing of the application's
@@ -111,35 +102,45 @@ class Output:
         self._pending[0] = self._pending[0][sent:]
         self.sent_bytes += sent
 
-    def push(self, conn: Connection) -> bool:
-        """Send what the socket takes: True when only the source is left. Raises OSError if the client is gone."""
+    def push(self, transport: Transport) -> bool:
+        """Send what the transport takes. Returns True when only the source is left; raises OSError if the client is
+        gone."""
         turn_bytes = _TURN_BYTES
+        file = self.answer.file
+        send = transport.send if file is None else transport.send_more  # a file's beginning shares the head's packet
         try:
             while self._pending:
                 if turn_bytes <= 0:
                     return False  # the loop comes back when it has looked at the others
-                piece = self._pending[0][:turn_bytes]
-                if self.answer.file is not None and conn.tls is None:
-                    sent = conn.sock.send(piece, socket.MSG_MORE)  # the file's beginning shares its packet
-                else:
-                    sent = conn.send(piece)
+                sent = send(self._pending[0][:turn_bytes])
                 self.sent_bytes += sent
                 turn_bytes -= sent
                 self._pending[0] = self._pending[0][sent:]
                 if not self._pending[0]:
                     self._pending.pop(0)
-            return self._push_file(conn) if self.answer.file is not None else True
+            if file is None:
+                return True
+            sent = transport.sendfile(file.fd, file.offset, file.count)
         except WOULD_BLOCK:
             return False
+        if not sent:
+            raise Truncated("a file became shorter while it was sent")
+        self.sent_bytes += sent
+        file.offset += sent
+        file.count -= sent
+        if not file.count:
+            self.answer.file = None
+        return self.answer.file is None
 
-    def has_moved(self, conn: Connection) -> bool:
-        """Whether the client has taken something since this was last asked, if only from what the kernel holds for it.
+    def has_moved(self, transport: Transport) -> bool:
+        """Return whether the client has taken something since this was last asked, if only from what the kernel holds
+        for it.
 
         A socket with megabytes of buffer says that it has room only when a third of them have gone, which takes a slow
         client minutes.
         """
         try:
-            queued = int.from_bytes(fcntl.ioctl(conn.fd, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+            queued = transport.queued_bytes()
         except OSError:
             return False
         before, self._taken_bytes = self._taken_bytes, self.sent_bytes - queued
@@ -178,24 +179,6 @@ class Output:
         except BaseException as error:
             log.error("closing the body of %s", name_of(self.plan, self.request), exc_info=error)
         self.closing_s = time.monotonic() - began_s
-
-    def _push_file(self, conn: Connection) -> bool:
-        file = self.answer.file
-        assert file is not None
-        if conn.tls is not None:
-            data = os.pread(file.fd, min(_READ_BYTES, file.count), file.offset)
-            self._pending.append(memoryview(data))
-            count = len(data)
-        else:
-            count = os.sendfile(conn.fd, file.fd, file.offset, min(_STEP_BYTES, file.count))
-            self.sent_bytes += count
-        if not count:
-            raise Truncated("a file became shorter while it was sent")
-        file.offset += count
-        file.count -= count
-        if not file.count:
-            self.answer.file = None
-        return self.answer.file is None and not self._pending
 
 
 def name_of(plan: Plan | None, request: Request | None) -> str:

@@ -18,8 +18,8 @@ from .core import Core
 from .delivery import Delivery
 from .exchange import Exchange
 from .intake import Intake, Stream
-from .output import WOULD_BLOCK
 from .plan import Plan
+from .transport import WOULD_BLOCK
 
 __all__ = ["Begun", "Reading"]
 
@@ -103,7 +103,7 @@ class Reading:
         handler = plan.handler
         asks = plan.head.expect_continue and not rest
         default = handler.check_continue is HTTPHandler.check_continue and plan.answers
-        if handler.stream and self._streams.most and conn.tls is None and (default or not asks):
+        if handler.stream and self._streams.most and conn.transport.duplex and (default or not asks):
             self._begin_stream(conn, intake, rest)
             return None
         conn.intake = intake
@@ -204,15 +204,13 @@ class Reading:
         taken = 0
         while taken < _LINGER_BYTES:
             try:
-                data = conn.sock.recv(_READ_BYTES)
+                count = conn.transport.discard(_READ_BYTES)
             except WOULD_BLOCK:
                 return
-            except (OSError, ValueError):
-                data = b""
-            if not data:
+            if not count:
                 self._core.forget(conn)
                 return
-            taken += len(data)
+            taken += count
 
     def timed_out(self, conn: Connection, why: str = "did not arrive in time") -> bool:
         """The head or the body is late (RFC 9110 section 15.5.9): False if it is a handler that takes its time."""

@@ -112,7 +112,7 @@ class Room:
 
     def entered(self, conn: Connection) -> None:
         """A connection was taken."""
-        host = conn.client_address[0]
+        host = conn.origin.client_address[0]
         if self._most_per_client and host != _UNIX:
             client = _client_of(host)
             self._clients[client] = self._clients.get(client, 0) + 1
@@ -120,7 +120,7 @@ class Room:
     def _left(self, conn: Connection) -> None:
         told, self._told = self._told, None
         if self._most_per_client:
-            client = _client_of(conn.client_address[0])
+            client = _client_of(conn.origin.client_address[0])
             left = self._clients.get(client, 0) - 1
             if left > 0:
                 self._clients[client] = left

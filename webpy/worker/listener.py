@@ -1,0 +1,48 @@
+"""Owns what a listener brings to its connections: their scheme, and the certificates if they are under TLS.
+
+A server may have listeners of both kinds. Knows nothing of when a connection is accepted.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Any
+
+from .transport import PlainTransport, TLSTransport, Transport
+
+__all__ = ["Listener"]
+
+
+class Listener:
+    """A listening socket, shared by all workers.
+
+    scheme: "http" or "https", of its requests; context: for TLS, None for plain connections.
+    """
+
+    __slots__ = ("context", "scheme", "socket")
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None = None, scheme: str | None = None) -> None:
+        """scheme: by the context unless it is given, as for a listener behind a proxy that speaks TLS for it."""
+        self.socket = sock
+        self.context = context
+        self.scheme = scheme or ("http" if context is None else "https")
+
+    def fileno(self) -> int:
+        """The descriptor to wait at."""
+        return self.socket.fileno()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Accept a connection that waits: its socket and the client's address. Raises OSError."""
+        return self.socket.accept()
+
+    def transport(self, sock: socket.socket) -> Transport:
+        """Return the transport of an accepted socket. Raises OSError or ValueError if the client has gone already."""
+        sock.setblocking(False)
+        if self.context is None:
+            return PlainTransport(sock)
+        return TLSTransport(self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False))
+
+    def close(self) -> None:
+        """Close this process's descriptor of the listener."""
+        self.socket.close()
