@@ -86,3 +86,12 @@ def at_once(*clients: Client, threads: int, each: int, path: str = "/count") -> 
     for worker in workers:
         worker.join(60)
     return answers
+
+
+def on_all_workers(*clients: Client, workers: int, threads: int, each: int) -> list[Answer]:
+    """The answers of `at_once`, again and again until so many workers took part: one may get no connection at first."""
+    answers: list[Answer] = []
+    while len({answer.headers["X-Worker"] for answer in answers}) < workers:
+        assert len(answers) < 20 * threads * each * len(clients), "all workers take part"
+        answers += at_once(*clients, threads=threads, each=each)
+    return answers
