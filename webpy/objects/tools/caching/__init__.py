@@ -17,3 +17,7 @@ WEBPY_CACHE, or in `webpy-cache.sqlite3` in the state directory), or `MemoryCach
 but after a POST the other workers send the old answer until `delay` is over. Simultaneous requests for an answer that
 is not kept are all answered by the page handler.
 """
+
+from __future__ import annotations
+
+__all__: list[str] = []

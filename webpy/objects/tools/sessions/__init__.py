@@ -30,3 +30,7 @@ A session can keep what JSON has, and tuples, sets, bytes, dates, times, decimal
 objects raise an error when the session is saved. An id that a client has made up is never used. `delete()` also ends a
 session that has been used in the request, where CherryPy restores it. `expire()` makes the browser drop its cookie.
 """
+
+from __future__ import annotations
+
+__all__: list[str] = []
