@@ -12,7 +12,7 @@ from __future__ import annotations
 import webpy as web
 from webpy import page, query
 
-# In a site of more than a page these are files: `directory` and `page` say where.
+# In a site of more than a page these are files, named by `page_directory` and `page_file`.
 FRAME = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -28,10 +28,12 @@ FRAME = """<!DOCTYPE html>
 """
 
 
-class Greeting(page.PageHandler, query.QueryHandler):
-    template = FRAME % '<h1>Hello, {name}!</h1>\n<form><input name="name" value="{name}"> <button>Greet</button></form>'
+class Greeting(query.QueryMixIn, page.PageHandler):
+    page_template = (
+        FRAME % '<h1>Hello, {name}!</h1>\n<form><input name="name" value="{name}"> <button>Greet</button></form>'
+    )
 
-    def values(self):
+    def page_values(self):
         return {"title": "Greeting", "name": self.query.get("name", "World")}
 
 
@@ -41,10 +43,10 @@ class Broken(web.HTTPHandler):
 
 
 class Error(page.PageErrorHandler):
-    template = FRAME % '<h1>{code}</h1>\n<p>{message}</p>\n<p><a href="/">Home</a></p>'
+    page_template = FRAME % '<h1>{code}</h1>\n<p>{message}</p>\n<p><a href="/">Home</a></p>'
 
-    def values(self):
-        return {**super().values(), "title": self.error.status_message}
+    def page_values(self):
+        return {**super().page_values(), "title": self.error.status_message}
 
 
 routes = {**query.new("/", Greeting), "/broken": Broken}

@@ -23,9 +23,9 @@ TAME = html.escape(EVIL)
 
 
 class Hello(page.PageHandler):
-    template = '<p title="{name}">{name}</p>{{}}'
+    page_template = '<p title="{name}">{name}</p>{{}}'
 
-    def values(self) -> dict[str, Any]:
+    def page_values(self) -> dict[str, Any]:
         return {"name": EVIL}
 
     def do_post(self) -> tuple[int, str]:
@@ -94,7 +94,7 @@ def test_a_bad_template_is_named(template: str, said: str) -> None:
 
 def test_a_file(tmp_path: Path) -> None:
     class Filed(page.PageHandler):
-        directory = tmp_path
+        page_directory = tmp_path
 
     (tmp_path / "index.html").write_text("<p>ü {x}</p>", "utf-8")
     assert handler(Filed).respond() == (200, "<p>ü {x}</p>")  # no values: as it is
@@ -118,14 +118,14 @@ def test_render_has_further_values_for_other_methods() -> None:
 
 def test_what_a_handler_overrides_counts() -> None:
     class Own(Hello):
-        def format(self, page: str) -> str:
+        def page_format(self, template: str) -> str:
             self.response.headers.set("Content-Type", "application/xhtml+xml")
-            return page.upper()
+            return template.upper()
 
     made = handler(Own)
-    assert made.respond() == (200, Hello.template.upper())
+    assert made.respond() == (200, Hello.page_template.upper())
     assert made.response.headers["Content-Type"] == "application/xhtml+xml"
-    assert made.render(name="x") == Hello.template.upper()
+    assert made.render(name="x") == Hello.page_template.upper()
 
 
 def rendered(error: HTTPError, cls: type[page.PageErrorHandler] = page.PageErrorHandler) -> str:
@@ -165,14 +165,14 @@ def test_an_errors_stream_is_closed() -> None:
 
 def test_an_error_page_of_ones_own(tmp_path: Path) -> None:
     class Filed(page.PageErrorHandler):
-        directory, page = str(tmp_path), "error.html"
+        page_directory, page_file = str(tmp_path), "error.html"
 
     (tmp_path / "error.html").write_text("<i>{code} {status_message}: {message}</i>")
     assert rendered(HTTPError(404, "<"), Filed) == "<i>404 Not Found: &lt;</i>"
 
     class More(Filed):
-        def format(self, page: str | None = None) -> str:
-            return f"{page}!"
+        def page_format(self, template: str | None = None) -> str:
+            return f"{template}!"
 
     assert rendered(HTTPError(404), More) == "<i>{code} {status_message}: {message}</i>!"
     (tmp_path / "error.html").write_text("{nothing}")

@@ -83,7 +83,7 @@ def test_the_number_of_fields_is_limited() -> None:
     assert caught.value.message == "query: got 101 fields, wanted 100 at most\n"
 
     class Two(Echo):
-        max_query_fields = 2
+        query_max_fields = 2
 
     assert answer(query.new("/", Two), "/?a&b")[0] == 200
     assert answer(query.new("/", Two), "/?a&b&c")[0] == 400
@@ -134,10 +134,10 @@ def test_a_handler_gets_what_it_lacks() -> None:
             return 200, self.query["a"]  # type: ignore[attr-defined]
 
     (generated,) = query.new("/(?P<x>.)", Plain).values()
-    assert issubclass(generated, Plain) and issubclass(generated, query.QueryHandler)
+    assert issubclass(generated, Plain) and issubclass(generated, query.QueryMixIn)
     assert (generated.__name__, generated.__module__, generated.__doc__) == ("Plain", __name__, "Documented.")
     assert answer(query.new("/", Plain), "/?a=1") == (200, "1")
-    assert not issubclass(Plain, query.QueryHandler)
+    assert not issubclass(Plain, query.QueryMixIn)
 
 
 @pytest.mark.parametrize("path", ["(", "(?i)/a", None, "/a)(?:"])

@@ -1,4 +1,4 @@
-"""Answers compressed on their way out, for clients that ask for it (RFC 9110 section 8.4): `CompressionMixIn`.
+"""Compresses answers for clients that accept it (RFC 9110 section 8.4): `CompressionMixIn`.
 
     from webpy.compression import CompressionMixIn
 
@@ -7,33 +7,35 @@
             self.response.headers.set('Content-Type', 'text/csv')
             return 200, rows()                  # str, bytes, a file, a stream, an iterable of bytes
 
-gzip is always there; zstd and br with `pip install 'webpy[compression]'`. The client's weights choose, and the order of
-`compression_codings` among equals. Text and bytes are compressed whole and sent only if that is smaller. Files and
-iterables are compressed as they are sent, in pieces of 64 KB and without a Content-Length; each piece of an iterable
-leaves at once.
+gzip is always available; zstd and br with `pip install 'webpy[compression]'`. The coding with the highest weight in the
+client's Accept-Encoding is used, the first of `compression_codings` among equals. Text and bytes are compressed in
+memory, and sent so only if that is smaller. Files and iterables are compressed while they are sent, in pieces of 64 KB
+and without a Content-Length; each piece of an iterable is sent at once.
 
-Sent as it is: 204, 206 and 304; a body that has a Content-Encoding already; `Cache-Control: no-transform`; a
-Content-Type that is not worth it, or none (a str has one: text/plain); fewer than `compression_min_bytes`; streams and
-iterables whose Content-Length the handler has set; errors, which are short. What could have been compressed, and parts
-of it (206), say `Vary: Accept-Encoding`; what was has a weak ETag (its bytes are not those of the strong one;
-If-None-Match still finds it, If-Match does not) and no Accept-Ranges.
+Not compressed are 204, 206 and 304 answers; bodies that have a Content-Encoding already; answers with `Cache-Control:
+no-transform`; those whose Content-Type is missing (a str has one: text/plain) or does not match `compression_types`;
+bodies below `compression_min_bytes`; streams and iterables whose Content-Length the handler has set; and errors, which
+are short. Answers that could be compressed, and parts of them (206), say `Vary: Accept-Encoding`. Compressed ones have
+a weak ETag, as their bytes differ (so If-None-Match still matches, If-Match does not), and no Accept-Ranges.
 
-Options, attributes of the handler:
+Options, class attributes of the handler:
 
-- `compression_codings`: what may be used, the server's favourite first: ("zstd", "br", "gzip"); those of them that are
-  not installed are left out.
-- `compression_levels`: of each coding; 3, 4 and 5, which suit answers made on the fly.
-- `compression_types`: a regex on the media type.
+- `compression_codings = ("zstd", "br", "gzip")`: the codings to use, what the server prefers first. Those that are not
+  installed are left out.
+- `compression_levels`: the level of each coding; 3, 4 and 5, which suit answers that are made for one request.
+- `compression_types`: a regex that the media type has to match.
 - `compression_min_bytes = 512`.
-- `compression_flush = True`: whether each piece of an iterable leaves at once; False makes many small pieces smaller.
+- `compression_flush = True`: whether each piece of an iterable is sent at once; False compresses small pieces better.
 
 15 KB of Python source become 5.5 KB in 60 µs (zstd), 190 µs (br) or 250 µs (gzip); timeit, CPython 3.11, a shared
 2-core VM, November 2026.
 
-Beware: how long a compressed answer is tells what it repeats. A page with a secret of the user's (a token in a form)
-that also repeats what somebody else may put into a request lets him guess the secret, in spite of TLS (the BREACH
-attack). Send such pages with `Cache-Control: no-transform`. Mixes with other handlers; before `CachingMixIn`, so that
-an ETag is not the same for two sequences of bytes (RFC 9110 section 8.8.1).
+Caveats: the length of a compressed answer tells what it repeats. If a page contains a secret of its user (a token in a
+form) and also text that an attacker can put into a request, the attacker can guess the secret in spite of TLS (the
+BREACH attack). Send such pages with `Cache-Control: no-transform`.
+
+Order: stands before `CachingMixIn`, so that no two different sequences of bytes have the same ETag (RFC 9110 section
+8.8.1); any other order is a TypeError when the class is made.
 """
 
 from __future__ import annotations
@@ -68,11 +70,11 @@ __all__ = ["INSTALLED", "CompressionMixIn"]
 _PIECE_BYTES = 65536
 _WHOLE = (str, bytes, bytearray, memoryview)
 _BOUND = ("content-encoding", "content-range", "content-digest", "repr-digest", "digest", "content-md5")
-"""Fields that tell of the body's very bytes."""
+"""Fields that depend on the exact bytes of the body."""
 
 
 class _Compressor(Protocol):
-    """Takes a body in pieces; what it gives is to be sent in order."""
+    """Takes a body in pieces, and returns the bytes to send, in order."""
 
     def compress(self, piece: bytes, /) -> bytes: ...
     def flush(self) -> bytes: ...
@@ -109,11 +111,11 @@ _ALL: dict[str, tuple[Any, Callable[[int], _Compressor]]] = {
 _COMPRESSORS = {coding: compressor for coding, (library, compressor) in _ALL.items() if library is not None}
 
 INSTALLED = tuple(_COMPRESSORS)
-"""The content codings that this Python can make."""
+"""The content codings whose libraries are installed."""
 
 
 class CompressionMixIn(HTTPHandler):
-    """A handler, and a mix-in for others, whose answers are compressed when that is worth it."""
+    """Put in front of a handler: its answers are compressed where that makes them smaller."""
 
     mixin_rank = Rank.COMPRESSION
 
@@ -135,7 +137,7 @@ class CompressionMixIn(HTTPHandler):
         if result[0] == 304:
             self._tell_as_before(headers)
         elif result[0] == 206:
-            # as in the 200 of which it is a part (RFC 9110 section 15.3.7)
+            # as in the 200 that it is a part of (RFC 9110 section 15.3.7)
             if "content-encoding" not in headers and not _is_fixed(headers):
                 vary(headers, "Accept-Encoding")
         elif result[0] != 204 and self._is_worth_it(headers, body):
@@ -143,7 +145,7 @@ class CompressionMixIn(HTTPHandler):
             offers = [coding for coding in self.compression_codings if coding in _COMPRESSORS]
             coding = best_encoding(", ".join(self.request.head.getlist("accept-encoding")), offers)
             if coding is not None and self._is_head_alone(headers, body):
-                headers.remove("Content-Length")  # of a GET nobody knows it (RFC 9110 section 8.6)
+                headers.remove("Content-Length")  # that of the GET is not known (RFC 9110 section 8.6)
             elif coding is not None:
                 body = self._compress(headers, coding, body)
         return (*status, body)
@@ -173,21 +175,23 @@ class CompressionMixIn(HTTPHandler):
         return length is None or length >= self.compression_min_bytes
 
     def _is_head_alone(self, headers: HTTPHeaders, body: Any) -> bool:
-        """Whether this is what a host answers to HEAD: the length of a body, without the body."""
+        """Return True if this is a host's answer to HEAD: the length of a body, without the body."""
         if self.request.method != "HEAD" or "content-length" not in headers:
             return False
         return not len(body) if isinstance(body, _WHOLE) else isinstance(self, HostHandler)
 
     def _tell_as_before(self, headers: HTTPHeaders) -> None:
-        """The fields of a 304 are those of the answer that the client has (RFC 9110 section 15.4.5), which was weak
-        if it was compressed: its If-None-Match tells."""
+        """Give a 304 the fields of the answer that the client has (RFC 9110 section 15.4.5).
+
+        If that was compressed, its ETag was weak: the request's If-None-Match shows it.
+        """
         vary(headers, "Accept-Encoding")
         etag = headers.get("ETag", "")
         if f"W/{etag}" in ", ".join(self.request.head.getlist("if-none-match")):
             _weaken(headers)
 
     def _compress(self, headers: HTTPHeaders, coding: str, body: Any) -> Any:
-        """The body in `coding`, with the fields that it needs; or as it is, if that is shorter."""
+        """Return the body in `coding` and set the fields for it; or return it unchanged if that is shorter."""
         compressor = _COMPRESSORS[coding](self.compression_levels[coding])
         made: Any
         if isinstance(body, _WHOLE):
@@ -209,7 +213,7 @@ class CompressionMixIn(HTTPHandler):
 
 
 class _Compressed:
-    """An iterable or a stream, compressed as it is read; closing it closes that."""
+    """An iterable or a stream that is compressed while it is read; `close` closes it. Read on a thread of the pool."""
 
     def __init__(self, compressor: _Compressor, body: Any, *, flush: bool) -> None:
         self._body = body
@@ -242,7 +246,7 @@ def _is_fixed(headers: HTTPHeaders) -> bool:
 
 
 def _weaken(headers: HTTPHeaders) -> None:
-    """Make the ETag a weak one (RFC 9110 section 8.8.3.3): the same resource in other bytes."""
+    """Make the ETag weak: it stands for the same content in other bytes (RFC 9110 section 8.8.3.3)."""
     etag = headers.get("ETag")
     if etag is not None and not etag.startswith("W/"):
         headers.set("ETag", f"W/{etag}")

@@ -1,4 +1,4 @@
-"""Cookies (RFC 6265 and its successor, draft-ietf-httpbis-rfc6265bis): what clients sent, and what to give them.
+"""Reads and sets cookies (RFC 6265 and its successor, draft-ietf-httpbis-rfc6265bis): `CookieMixIn`.
 
     class Theme(webpy.cookies.CookieMixIn):
         def do_get(self):
@@ -12,25 +12,26 @@
             self.delete_cookie('theme')
             return 204, None
 
-A cookie that was set before the method raises an `HTTPError`, a redirect for instance, is sent with it; what was set
-before any other exception is not.
+A cookie that was set before the method raises an `HTTPError`, such as a redirect, is sent with that answer; before any
+other exception it is not.
 
-`parse` and `format_cookie` do the same without a handler; `put` adds what `format_cookie` gave to an answer's headers,
-those of an `HTTPError` too.
+`parse` and `format_cookie` do the same without a handler; `put` adds a cookie of `format_cookie` to an answer's
+headers, also to those of an `HTTPError`.
 
-Options, of `set_cookie` and `format_cookie`: `path` ("/"; None leaves it out, and the browser takes the folder of the
-request), `domain` (None: this host only; else its subdomains too), `max_age` in seconds and `expires` (both None: until
-the browser is closed), `http_only` (True: hidden from scripts), `same_site` ("Lax", "Strict", "None", or None to leave
-it out), `secure` (sent over TLS only; `set_cookie` sets it if the request came so), `partitioned`.
+Options, arguments of `set_cookie` and `format_cookie`: `path` ("/"; None leaves it out, and the browser uses the folder
+of the request), `domain` (None: this host only; else its subdomains too), `max_age` in seconds and `expires` (both
+None: until the browser is closed), `http_only` (True: hidden from scripts), `same_site` ("Lax", "Strict", "None", or
+None to leave it out), `secure` (sent over TLS only; the default of `set_cookie` is True if the request came over TLS),
+`partitioned`.
 
-What would break the field, or what browsers would silently drop, raises ValueError: names that are no token, values
-with white space, commas, semicolons, quotes, backslashes or anything but ASCII (`urllib.parse.quote` makes them fit),
-more than 4096 bytes, `SameSite=None` or `Partitioned` without `Secure`, names `__Secure-…` or `__Host-…` without what
-they promise.
+ValueError is raised for cookies that would break the field, or that browsers would silently drop: names that are not a
+token; values with white space, commas, semicolons, quotes, backslashes or anything but ASCII (encode them with
+`urllib.parse.quote`); more than 4096 bytes; `SameSite=None` or `Partitioned` without `Secure`; names `__Secure-…` or
+`__Host-…` without the attributes that these promise.
 
-Caveats: whatever a client sends, it may have made up: keep secrets in `webpy.session`, not here. Of a name that was
-sent several times the first value counts, which is the one with the longest path. Behind a proxy that ends TLS, say
-`secure=True`. An answer that depends on a cookie should say so to caches: `Vary: Cookie`.
+Caveats: a client can send any cookie it likes: keep secrets in `webpy.session`, not here. If a name is sent several
+times, the first value counts, which is the one with the longest path. Behind a proxy that ends TLS, pass `secure=True`.
+An answer that depends on a cookie should tell caches so: `Vary: Cookie`.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ _PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # path-value
 _LABEL = r"[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?"  # RFC 1123 section 2.1
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _SAME_SITE = ("Lax", "Strict", "None")
-_MOST_BYTES = 4096  # of name and value, and
-_MOST_ATTRIBUTE_BYTES = 1024  # of an attribute's value: browsers ignore what is longer (rfc6265bis section 5.6)
+_MAX_BYTES = 4096  # of name and value, and
+_MAX_ATTRIBUTE_BYTES = 1024  # of an attribute's value: browsers ignore what is longer (rfc6265bis section 5.6)
 
 
 class _Cookies(dict[str, str]):
@@ -66,9 +67,9 @@ class _Cookies(dict[str, str]):
 
 
 def parse(value: str) -> dict[str, str]:
-    """Names and values of a Cookie field (RFC 6265 section 4.2.1), as sent, without quotes around a value.
+    """Return names and values of a Cookie field (RFC 6265 section 4.2.1), as sent, without quotes around a value.
 
-    Whatever is not name=value is left out; of a name that came several times, the first value counts.
+    Parts that are not name=value are left out. If a name was sent several times, the first value counts.
     """
     found = _Cookies()
     for pair in value.split(";"):
@@ -81,6 +82,7 @@ def parse(value: str) -> dict[str, str]:
     return found
 
 
+# parameters: the attributes that RFC 6265 knows, each by its name
 def format_cookie(
     name: str,
     value: str,
@@ -94,10 +96,10 @@ def format_cookie(
     same_site: str | None = "Lax",
     partitioned: bool = False,
 ) -> str:
-    """The value of a Set-Cookie field (RFC 6265 section 4.1).
+    """Return the value of a Set-Cookie field (RFC 6265 section 4.1).
 
-    max_age: in seconds, 0 deletes the cookie; expires: an aware datetime, or seconds since the epoch.
-    Raises ValueError for what cannot be sent or would be ignored, naming it; TypeError for other types.
+    max_age: in seconds, 0 deletes the cookie; expires: an aware datetime, or seconds since the epoch. Raises
+    ValueError, which names it, for an argument that cannot be sent or would be ignored; TypeError for other types.
     """
     _check(name, value, path, domain, same_site)
     low = name.lower()
@@ -132,22 +134,23 @@ def format_cookie(
 
 
 def put(headers: HTTPHeaders, cookie: str) -> None:
-    """Add what `format_cookie` gave, instead of an earlier one of the same name, path and domain."""
+    """Add a cookie of `format_cookie`; it replaces an earlier one of the same name, path and domain."""
     put_cookie(headers, cookie)
 
 
 class CookieMixIn(HTTPHandler):
-    """A handler, or put in front of another, with `cookies`, `set_cookie` and `delete_cookie`."""
+    """Put in front of a handler: it has `cookies`, `set_cookie` and `delete_cookie`."""
 
     _cookies: dict[str, str] | None = None
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """What the client sent, not what this answer sets."""
+        """The cookies that the client sent, not those that this answer sets."""
         if self._cookies is None:
             self._cookies = parse("; ".join(self.request.headers.getlist("Cookie")))
         return self._cookies
 
+    # parameters: the attributes that RFC 6265 knows, each by its name
     def set_cookie(
         self,
         name: str,
@@ -162,7 +165,10 @@ class CookieMixIn(HTTPHandler):
         same_site: str | None = "Lax",
         partitioned: bool = False,
     ) -> None:
-        """Have the client keep a cookie; as `format_cookie`, and `secure` is by default what this request is."""
+        """Set a cookie in this answer; takes and raises the same as `format_cookie`.
+
+        secure: None for whether the request came over TLS.
+        """
         cookie = format_cookie(
             name,
             value,
@@ -178,7 +184,7 @@ class CookieMixIn(HTTPHandler):
         put(self.response.headers, cookie)
 
     def delete_cookie(self, name: str, *, path: str | None = "/", domain: str | None = None) -> None:
-        """Have the client forget a cookie that was set with this path and domain."""
+        """Delete, in this answer, a cookie that was set with this path and domain."""
         secure = self.request.scheme == "https" or name.lower().startswith(("__secure-", "__host-"))
         self.set_cookie(name, "", path=path, domain=domain, max_age=0, expires=0, secure=secure)
 
@@ -193,9 +199,9 @@ def _check(name: str, value: str, path: str | None, domain: str | None, same_sit
         # the value may be a secret: the message shows only what is wrong in it
         bad = next(char for char in value if not _VALUE.fullmatch(char))
         raise ValueError(f"cookie {name!r}: its value holds {bad!r}; make it fit with urllib.parse.quote")
-    if len(name) + len(value) > _MOST_BYTES:
-        raise ValueError(f"cookie {name!r:.60}: got {len(name) + len(value)} bytes, wanted {_MOST_BYTES} at most")
-    if path is not None and not (_PATH.fullmatch(path) and len(path) <= _MOST_ATTRIBUTE_BYTES):
+    if len(name) + len(value) > _MAX_BYTES:
+        raise ValueError(f"cookie {name!r:.60}: got {len(name) + len(value)} bytes, wanted {_MAX_BYTES} at most")
+    if path is not None and not (_PATH.fullmatch(path) and len(path) <= _MAX_ATTRIBUTE_BYTES):
         raise ValueError(f"cookie {name!r}: got path {path!r:.60}, wanted one that begins with '/', without ';'")
     if domain is not None and not (_DOMAIN.fullmatch(domain) and len(domain) <= 253):
         raise ValueError(f"cookie {name!r}: got domain {domain!r:.60}, wanted a host name")
@@ -213,4 +219,3 @@ def _date(name: str, when: datetime.datetime | float) -> str:
         return formatdate(when, usegmt=True)
     except (OverflowError, OSError, ValueError):
         raise ValueError(f"cookie {name!r}: got expires {when!r}, wanted a date of the years 1 to 9999") from None
-

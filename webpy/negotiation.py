@@ -1,4 +1,4 @@
-"""Owns proactive content negotiation (RFC 9110 section 12): which of what the server has suits the client best.
+"""Proactive content negotiation (RFC 9110 section 12), which finds the representation that a client prefers.
 
     from webpy.negotiation import AcceptMixIn
 
@@ -8,14 +8,14 @@
                 return 200, page()                  # Content-Type: text/html and Vary: Accept are set
             return 200, json_text()
 
-`accept` answers 406 and lists the offers to a client that takes none of them; name the one first that is sent to
-clients that do not mind. Mixes with other handlers, in any order. The functions beneath serve whoever negotiates by
-himself: `best` for media types, `best_encoding` for content codings, `weigh` for any field of weighted members, `vary`
-for the answer's Vary.
+`accept` answers 406, with a list of the offers, if the client accepts none of them. List first what clients without a
+preference are to get. The mix-in may stand in any order with others. To negotiate without it, there are `best` for
+media types, `best_encoding` for content codings, `weigh` for any field of weighted members, and `vary` for the answer's
+Vary.
 
-Takes values of fields as they came; several fields of one name are to be joined with ", ". Members that do not follow
+The functions take a field's value as it was sent; join several fields of one name with ", ". Members that do not follow
 the grammar are ignored, and a field of which nothing is left counts as absent (but an empty Accept-Encoding asks for
-no coding). Digits of a weight beyond the third, which no client should send, are taken.
+no coding). More than three digits of a weight, which no client should send, are accepted.
 """
 
 from __future__ import annotations
@@ -42,25 +42,27 @@ is taken to the end, so that no quote of it is tried as a beginning."""
 _NAME = re.compile(rf"[ \t]*({_TOKEN}(?:/{_TOKEN})?)[ \t]*(?=;|$)")
 _PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?:({_TOKEN})=({_TOKEN}|{_QUOTED}))?[ \t]*(?=;|$)")
 _WEIGHT = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
-_CACHED_CHARACTERS = 256  # what browsers send is shorter; longer values must not fill the memory
+_MAX_CACHED_CHARACTERS = 256  # browsers send shorter values; longer ones must not fill the memory
 _ALIASES = {"x-gzip": "gzip", "x-compress": "compress"}  # RFC 9110 sections 8.4.1.1 and 8.4.1.3
 
 _Type = tuple[str, frozenset[tuple[str, str]]]
 
 
 def weigh(value: str) -> list[tuple[str, float]]:
-    """The members of a weighted list with their weights, 0.0 to 1.0, in the order they came (RFC 9110 section 12.4.2).
+    """Return the members of a weighted list with their weights, 0.0 to 1.0, in their order (RFC 9110 section 12.4.2).
 
-    A member is in lower case but for the values of its parameters, which follow as `;name=value` without spaces.
+    A member is in lower case except for the values of its parameters, which follow as `;name=value` without spaces.
     """
-    return list(_weighed(value) if len(value) <= _CACHED_CHARACTERS else _weigh(value))
+    return list(_weighed(value) if len(value) <= _MAX_CACHED_CHARACTERS else _weigh(value))
 
 
 def best(value: str | None, offers: Sequence[str]) -> str | None:
-    """The media type of `offers` that an Accept field likes best, None if it takes none (RFC 9110 section 12.5.1).
+    """Return the media type of `offers` that an Accept field prefers, None if it accepts none (RFC 9110 section
+    12.5.1).
 
-    value: the field, None when there was none; offers: media types, the server's favourite first, with parameters or
-    without. The most specific range that fits an offer tells its weight, 0 excludes it, and of equals the first wins.
+    value: the field, None if there was none; offers: media types, with or without parameters, what the server prefers
+    first. The weight of an offer is that of the most specific range that fits it; 0 excludes it. Of several offers with
+    the same weight the first is returned.
     """
     ranges = [(_media_type(member), weight) for member, weight in weigh(value or "")]
     if not ranges:
@@ -74,11 +76,11 @@ def best(value: str | None, offers: Sequence[str]) -> str | None:
 
 
 def best_encoding(value: str | None, offers: Sequence[str]) -> str | None:
-    """The content coding of `offers` that an Accept-Encoding field likes best (RFC 9110 section 12.5.3).
+    """Return the content coding of `offers` that an Accept-Encoding field prefers (RFC 9110 section 12.5.3).
 
-    value: the field, None when there was none; offers: codings but `identity`, the server's favourite first. None
-    stands for `identity`, no coding: when the client prefers it, takes none of the offers, or does not say what it
-    takes. (It also is the answer to a client that refuses `identity` and takes none of the offers.)
+    value: the field, None if there was none; offers: codings other than `identity`, what the server prefers first.
+    Returns None, for `identity`, if the client prefers that, accepts none of the offers, or sent no such field. (Also
+    if it refuses `identity` and accepts none of the offers.)
     """
     weights: dict[str, float] = {}
     for member, weight in weigh(value or ""):
@@ -87,25 +89,25 @@ def best_encoding(value: str | None, offers: Sequence[str]) -> str | None:
     chosen, chosen_weight = None, weights.get("identity", others)
     for offer in offers:
         weight = weights.get(offer.lower(), others)
-        # Who names no preference for identity takes a coding of equal weight: that is what he asked for.
+        # At equal weight a coding wins over identity: the client asked for it.
         if weight > chosen_weight or (chosen is None and weight == chosen_weight > 0.0):
             chosen, chosen_weight = offer, weight
     return chosen
 
 
 def vary(headers: HTTPHeaders, name: str) -> None:
-    """Say in the answer's Vary that the request's field `name` told which answer it was (RFC 9110 section 12.5.5)."""
+    """Add the request's field `name`, on which the answer depends, to the answer's Vary (RFC 9110 section 12.5.5)."""
     if headers.get("Vary") != "*":
         headers.add_member("Vary", name)
 
 
 class AcceptMixIn(HTTPHandler):
-    """For a handler that has several representations of what it answers with."""
+    """Put in front of a handler that has several representations of what it answers with."""
 
     def accept(self, *offers: str) -> str:
-        """The media type of `offers` to answer with; it is set as Content-Type, and Vary names Accept.
+        """Return the media type of `offers` to answer with; sets it as Content-Type, and adds Accept to Vary.
 
-        Raises HTTPError 406, which lists the offers, when the client takes none of them (RFC 9110 section 15.5.7).
+        Raises HTTPError 406, which lists the offers, if the client accepts none of them (RFC 9110 section 15.5.7).
         """
         headers = self.response.headers
         vary(headers, "Accept")
@@ -128,7 +130,7 @@ _weighed = lru_cache(256)(_weigh)
 
 
 def _member(element: str) -> tuple[str, float] | None:
-    """Member and weight of an element of the list; None for one that is against the grammar, or empty."""
+    """Return member and weight of an element of the list; None if it is empty or against the grammar."""
     name = _NAME.match(element)
     if name is None:
         return None
@@ -139,7 +141,7 @@ def _member(element: str) -> tuple[str, float] | None:
             return None
         place = parameter.end()
         if parameter[1] is None or weight is not None:
-            continue  # what follows the weight were extensions of Accept, which RFC 9110 dropped
+            continue  # parameters after the weight were extensions of Accept, which RFC 9110 dropped
         if parameter[1] in "qQ":
             if not _WEIGHT.fullmatch(parameter[2]):
                 return None
@@ -150,7 +152,7 @@ def _member(element: str) -> tuple[str, float] | None:
 
 
 def _media_type(text: str) -> _Type:
-    """A media type, or a range of them, and its parameters, ready to be compared."""
+    """Return a media type or range in lower case and its parameters, ready to be compared."""
     name, *_ = text.partition(";")
     parameters = frozenset(
         (parameter[1].lower(), parameter[2].strip('"').lower())
@@ -161,7 +163,7 @@ def _media_type(text: str) -> _Type:
 
 
 def _weight_of(offer: _Type, ranges: list[tuple[_Type, float]]) -> float:
-    """The weight that the most specific of the ranges gives to a media type; 0 if none fits it."""
+    """Return the weight that the most specific of the ranges gives to a media type; 0 if none fits it."""
     name, parameters = offer
     specificity, found = (-1, 0), 0.0
     for (range_name, range_parameters), weight in ranges:

@@ -6,43 +6,46 @@
     class Search(query.QueryHandler):
         def do_get(self):
             word = self.query['q']                  # the last value of a name; 400 if it is missing
-            kind = self.query.get('kind', 'all')    # or what to take then
-            page = self.query.field('page', int, 1) # as a number; 400 if it is none
-            tags = self.query.getlist('tag')        # all of them, in order
+            kind = self.query.get('kind', 'all')    # the default if it is missing
+            page = self.query.field('page', int, 1) # as a number; 400 if it is not one
+            tags = self.query.getlist('tag')        # all values, in order
             return 200, f'{word} {tags}\\n'
 
     routes = {**query.new('/search', Search)}       # /search, /search?, /search?q=a&tag=b&tag=c
 
-`QueryHandler` is a mix-in too: `class Search(QueryHandler, JSONHandler)`; `new` adds it to a handler that lacks it.
-`QueryMixIn` is another name of it.
+Use: subclass `QueryHandler`, or put `QueryMixIn` in front of another handler: `class Search(QueryMixIn, JSONHandler)`.
+`new` adds the mix-in to a handler that lacks it.
 
-Options, attributes of the handler:
+Options, class attributes of the handler:
 
-- `max_query_fields = 100`: more fields are answered with 400. (The query's length is bounded by `--max-line`.)
+- `query_max_fields = 100`: more fields are answered with 400. (The length of the query is limited by `--max-line`.)
 
-What is read: application/x-www-form-urlencoded (WHATWG URL, section 5.1): fields are parted by "&", "+" is a
-space, a name without "=" has the value "", names and values are UTF-8, percent-encoded (RFC 3986 section 2.1).
-A "%" that no two hexadecimal digits follow, and bytes that are no UTF-8, are answered with 400, which says where.
-So is a field that the handler asks for and that is missing (`query[name]` raises a KeyError that means so; `in`, `get`
-and `except KeyError` work as always) or cannot be read (`field`); the answer names it.
-The method runs with a good query only, and a client that asked (`Expect: 100-continue`) is told before its body.
+The query is read as application/x-www-form-urlencoded (WHATWG URL, section 5.1): "&" separates fields, "+" is a space,
+a name without "=" has the value "", names and values are percent-encoded UTF-8 (RFC 3986 section 2.1). A "%" without
+two hexadecimal digits after it, and bytes that are not UTF-8, are answered with 400, which says where they are. So are
+fields that the handler asks for and that are missing or cannot be read; the answer names the field. (`query[name]`
+raises a KeyError that is answered so, while `in`, `get` and `except KeyError` work as always.) The method runs only
+if the query is well-formed, and a client that sent `Expect: 100-continue` gets the 400 before it sends its body.
 
-Caveats: `self.request.query` stays the text as sent, so that the mapping is `self.query`. A value may hold any
-character, U+0000 also. ";" parts nothing. In a route written without `new`, the regex has to match the query as
-well; in one by `new`, what `path` captures is of the path alone. `path` is a regex, as every route's; flags go
-into a group, `(?i:/search)`.
+Caveats: `self.request.query` stays the text as it was sent, the mapping is `self.query`. A value may contain any
+character, even U+0000. ";" does not separate fields. The regex of a route that is not made by `new` has to match the
+query as well; in one made by `new`, groups of `path` capture from the path only. `path` is a regex, as every route's;
+write flags as a group, `(?i:/search)`.
+
+Until the next version `query_max_fields` is also understood as `max_query_fields`, with a DeprecationWarning.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 from urllib.parse import unquote_to_bytes
 
 from .framework.errors import HTTPError
 from .framework.fields import ABSENT, MissingField, text_as
 from .framework.handler import HTTPHandler
+from .framework.renaming import RenamedOptions
 from .framework.routes import Groups
 
 if TYPE_CHECKING:
@@ -60,9 +63,9 @@ _ANY_QUERY = r"(?:\?.*)?"
 
 
 class Query(Mapping[str, str]):
-    """Names to values; `query[name]` is the last value of the name, `getlist(name)` are all, `pairs` all of all.
+    """Names to values: `query[name]` is the last value of a name, `getlist(name)` has all, `pairs` those of all names.
 
-    `query[name]` of a field that did not come raises a KeyError that is answered with 400 and names the field.
+    `query[name]` of a missing field raises a KeyError that is answered with 400, which names the field.
     """
 
     __slots__ = ("_values", "pairs")
@@ -95,17 +98,17 @@ class Query(Mapping[str, str]):
     @overload
     def field(self, name: str, kind: Callable[[str], T], default: D) -> T | D: ...
     def field(self, name: str, kind: Callable[[str], Any] = str, default: Any = ABSENT) -> Any:
-        """The last value of `name` as `kind` reads it: int, float, bool, or any callable of the text.
+        """Return the last value of `name` as `kind` reads it: int, float, bool, or any callable that takes the text.
 
-        Raises HTTPError 400 that names the field where `kind` refuses its text, and where it is missing and no
-        `default` is given.
+        Raises HTTPError 400, which names the field, if `kind` refuses the text, or if the field is missing and there is
+        no `default`.
         """
         if default is not ABSENT and name not in self._values:
             return default
         return text_as("query", name, self[name], kind)
 
     def getlist(self, name: str, default: list[str] | None = None) -> list[str]:
-        """All values of `name` in order, or `default` (an empty list when none is given)."""
+        """Return all values of `name` in order; if there are none `default`, or an empty list."""
         found = self._values.get(name)
         if found is None:
             return [] if default is None else default
@@ -116,9 +119,9 @@ class Query(Mapping[str, str]):
 
 
 def parse(text: str, max_fields: int = _MAX_FIELDS) -> Query:
-    """The mapping of a query as sent, without its "?".
+    """Return the mapping of a query as it was sent, without its "?".
 
-    Raises HTTPError 400 for more than `max_fields` fields, bad percent-encoding, and what is no UTF-8.
+    Raises HTTPError 400 for more than `max_fields` fields, bad percent-encoding, and bytes that are not UTF-8.
     """
     bad = _BAD_ESCAPE.search(text)
     if bad is not None:
@@ -138,32 +141,34 @@ def parse(text: str, max_fields: int = _MAX_FIELDS) -> Query:
     return Query(pairs)
 
 
-class QueryHandler(HTTPHandler):
-    """A handler, and a mix-in for others, with `self.query`: the request's query as a `Query`."""
+class QueryMixIn(RenamedOptions, HTTPHandler):
+    """Put in front of a handler: it has `self.query`, the request's query as a `Query`."""
 
-    max_query_fields = _MAX_FIELDS
+    renamed_options: ClassVar[Mapping[str, str]] = {"max_query_fields": "query_max_fields"}
+
+    query_max_fields = _MAX_FIELDS
     _path: re.Pattern[str] | None = None
     _query: Query | None = None
 
     def __init__(self, request: Request, groups: Groups) -> None:
         if self._path is not None and "?" in request.resource:
             match = self._path.fullmatch(request.path)
-            if match is None:  # the route's own match took some of the query for the path
+            if match is None:  # the route's own regex matched a part of the query as the path
                 raise HTTPError(404)
             groups = Groups(match)
         super().__init__(request, groups)
 
     @property
     def query(self) -> Query:
-        """The query; raises HTTPError 400 for one that cannot be read (see `parse`)."""
+        """The request's query. Raises HTTPError 400 if it cannot be read (see `parse`)."""
         if self._query is None:
-            self._query = parse(self.request.query, self.max_query_fields)
+            self._query = parse(self.request.query, self.query_max_fields)
         return self._query
 
     def check_continue(self) -> bool | None:
         goes_on = super().check_continue()  # first, as it may ask for a login
         if goes_on is not False:
-            _ = self.query  # raises, so that no body is sent in vain
+            _ = self.query  # raises for a bad query, before the client sends a body that is refused
         return goes_on
 
     def respond(self) -> Result:
@@ -172,13 +177,14 @@ class QueryHandler(HTTPHandler):
         return super().respond()
 
 
-QueryMixIn = QueryHandler
+class QueryHandler(QueryMixIn):
+    """A handler with `self.query`: see `QueryMixIn`."""
 
 
 def new(path: str, handler: type[HTTPHandler]) -> dict[str, type[HTTPHandler]]:
-    """Routes for `path` (a regex) with any query or none; the handler gets `self.query` if it has none yet.
+    """Return routes for `path` (a regex), with any query or none, whose handler is `handler` with `QueryMixIn`.
 
-    Raises ValueError for a path that is no regular expression or a handler that is no `webpy.HTTPHandler`.
+    Raises ValueError if `path` is not a regular expression or `handler` is not a subclass of `webpy.HTTPHandler`.
     """
     if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
         raise ValueError(f"route {path!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
@@ -188,8 +194,8 @@ def new(path: str, handler: type[HTTPHandler]) -> dict[str, type[HTTPHandler]]:
         re.compile(regex)
     except (re.error, TypeError) as error:
         raise ValueError(f"route {path!r}: not a regular expression of a path: {error}") from None
-    bases = (handler,) if issubclass(handler, QueryHandler) else (QueryHandler, handler)
-    # named as the handler: logs name what the application wrote
+    bases = (handler,) if issubclass(handler, QueryMixIn) else (QueryMixIn, handler)
+    # has the handler's name: logs name the class that the application wrote
     names = {name: getattr(handler, name) for name in ("__module__", "__qualname__", "__doc__")}
     generated: Any = type(handler.__name__, bases, {**names, "_path": pattern})
     return {regex: generated}

@@ -151,9 +151,9 @@ class JSONNote(webpy.json.JSONHandler):
 
 
 class Greeting(webpy.page.PageHandler):
-    directory, page = "pages", "greeting.html"
+    page_directory, page_file = "pages", "greeting.html"
 
-    def values(self) -> Mapping[str, Any]:
+    def page_values(self) -> Mapping[str, Any]:
         return {"name": self.groups["name"]}
 
     def do_post(self) -> Result:
@@ -161,7 +161,7 @@ class Greeting(webpy.page.PageHandler):
 
 
 class ErrorPage(webpy.page.PageErrorHandler):
-    directory, page = "pages", "error.html"
+    page_directory, page_file = "pages", "error.html"
 
 
 class Private(webpy.auth.BasicAuthHandler):

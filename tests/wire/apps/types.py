@@ -38,7 +38,7 @@ class JSON(webpy.json.JSONHandler):
 
 
 class Page(webpy.page.PageHandler):
-    template = "<p>"
+    page_template = "<p>"
 
 
 class Choice(webpy.negotiation.AcceptMixIn):
