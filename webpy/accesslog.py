@@ -26,6 +26,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from .protocol.grammar import MONTHS, TOKEN
+
 __all__ = ["ATOMS", "AccessFormat", "HeadFacts", "LineWriter", "compile_format"]
 
 LineWriter: TypeAlias = Callable[[bytes, bytes, tuple[bytes, ...], int, int, int], bytes]
@@ -156,7 +158,7 @@ class _Unparsed:
         return None
 
 
-_LINE_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ ]")
+_LINE_START = re.compile(rf"{TOKEN.pattern} [^ ]".encode())
 
 _UNSAFE = re.compile(r'[^ !#-\[\]-~]')
 
@@ -183,12 +185,9 @@ def _json_escape(data: bytes) -> bytes:
     return _json_string(data.decode("latin-1"))[1:-1]
 
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
 def _stamp_clf(now: float) -> bytes:
     t = time.localtime(now)
-    month = _MONTHS[t.tm_mon - 1]  # strftime's %b would follow the locale
+    month = MONTHS[t.tm_mon - 1]
     return time.strftime(f"[%d/{month}/%Y:%H:%M:%S %z]", t).encode("ascii")
 
 
@@ -287,7 +286,7 @@ _JSON: list[_Segment] = [
 ]  # fmt: skip
 
 _TOKEN = re.compile(r"%(?:(%)|\(([^()]*)\)s)|([^%]+)|%")
-_FIELD_ATOM = re.compile(r"\{([!#$&'*+.^_`|~0-9A-Za-z-]+)\}([io])")
+_FIELD_ATOM = re.compile(rf"\{{({TOKEN.pattern})\}}([io])")
 
 
 def _parse(template: str) -> list[_Segment]:

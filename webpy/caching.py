@@ -46,12 +46,13 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .conditional import Validators, evaluate, http_date, parse_http_date
+from .conditional import Validators, evaluate, parse_http_date
 from .framework.errors import HTTPError
 from .framework.handler import HTTPHandler
 from .framework.hosting import HostHandler
 from .framework.order import Rank
 from .framework.renaming import RenamedOptions
+from .protocol.grammar import http_date, members
 
 if TYPE_CHECKING:
     from .framework.response import Result
@@ -64,7 +65,6 @@ _FLAGS = frozenset(
 )
 _SECONDS = frozenset({"max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"})
 _METADATA = ("Content-Type", "X-Content-Type-Options", "Content-Length", "Content-Encoding", "Content-Language")
-_MEMBERS = re.compile(r'(?:[^",]|"(?:[^"\\]|\\.)*+"?)+')  # of a list, with quoted strings in it
 #: directives that let a shared cache keep an answer, or (such as `private="x"`) all of it except some fields
 _SHARED = re.compile(r"(?:public$|s-maxage\b|private\s*=)", re.IGNORECASE)
 _MAX_AGE = re.compile(r"(?:^|[\s,])max-age=(\d{1,10})(?:[\s,]|$)", re.IGNORECASE)
@@ -96,11 +96,11 @@ def private(cache_control: str) -> str:
     """
     if not cache_control:
         return "private, no-cache"
-    members = [member.strip() for member in _MEMBERS.findall(cache_control)]
-    kept = [member for member in members if not _SHARED.match(member)]
+    said = members(cache_control)
+    kept = [member for member in said if not _SHARED.match(member)]
     if not {"private", "no-store"} & {member.lower() for member in kept}:
         kept.insert(0, "private")
-    return cache_control if kept == members else ", ".join(kept)
+    return cache_control if kept == said else ", ".join(kept)
 
 
 class CachingMixIn(RenamedOptions, HTTPHandler):
@@ -145,7 +145,7 @@ class CachingMixIn(RenamedOptions, HTTPHandler):
             return result
         headers = self.response.headers
         self._freshen(Validators(None if "etag" in headers else self._digest(result[-1])))
-        validators = Validators(headers.get("ETag"), parse_http_date(headers.get("Last-Modified", "")))
+        validators = Validators(headers.get("ETag"), parse_http_date(headers.get("Last-Modified") or ""))
         status = evaluate(request.method, request.headers, validators)
         return result if status is None else self._instead(status, result[-1])
 

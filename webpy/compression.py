@@ -51,6 +51,7 @@ from .framework.handler import HTTPHandler
 from .framework.hosting import HostHandler
 from .framework.order import Rank
 from .negotiation import best_encoding, vary
+from .protocol.grammar import media_type
 
 try:
     import brotli  # type: ignore[import-untyped]
@@ -153,8 +154,8 @@ class CompressionMixIn(HTTPHandler):
     def _is_worth_it(self, headers: HTTPHeaders, body: Any) -> bool:
         if any(name in headers for name in _BOUND) or _is_fixed(headers):
             return False
-        media_type = headers.get("Content-Type") or (TEXT_TYPE if isinstance(body, str) else "")
-        if not re.fullmatch(self.compression_types, media_type.partition(";")[0].strip().lower()):
+        content_type = headers.get("Content-Type") or (TEXT_TYPE if isinstance(body, str) else "")
+        if not re.fullmatch(self.compression_types, media_type(content_type)):
             return False
         if self._is_head_alone(headers, body):
             stated = headers["Content-Length"]

@@ -1,4 +1,4 @@
-"""Owns conditional requests: whether a request's preconditions let it go on (RFC 9110 section 13), and HTTP dates.
+"""Owns conditional requests: whether a request's preconditions let it go on (RFC 9110 section 13).
 
     validators = Validators('"v7"', modified_s)         # None for a resource that does not exist
     status = evaluate(self.request.method, self.request.headers, validators)
@@ -12,33 +12,18 @@ may both find their condition true. Knows nothing of handlers and files; what an
 
 from __future__ import annotations
 
-import calendar
 import math
 import re
 import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+
+from .protocol.grammar import http_date
+from .protocol.grammar import parse_http_date as _parse_http_date
 
 if TYPE_CHECKING:
     from .framework.headers import HTTPHeaders
 
 __all__ = ["Validators", "evaluate", "http_date", "parse_http_date", "range_applies"]
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-_TIME = r"(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9]|60)"
-_MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
-_DATE_FORMATS = tuple(
-    re.compile(text, re.ASCII)
-    for text in (
-        rf"(?:{'|'.join(_DAYS)}), (?P<day>[0-9]{{2}}) {_MONTH} (?P<year>[0-9]{{4}}) {_TIME} GMT",  # IMF-fixdate
-        rf"(?:{'|'.join(_LONG_DAYS)}), (?P<day>[0-9]{{2}})-{_MONTH}-(?P<year>[0-9]{{2}}) {_TIME} GMT",  # RFC 850
-        rf"(?:{'|'.join(_DAYS)}) {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})",  # asctime
-    )
-)
-"""HTTP-date, RFC 9110 section 5.6.7: case-sensitive, and nothing else."""
 
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*+"')
 """entity-tag, RFC 9110 section 8.8.3. A comma may be a part of it, so lists are not split at commas."""
@@ -123,41 +108,9 @@ def _modified_since(values: list[str], validators: Validators | None) -> bool | 
     return None if since_s is None else math.floor(validators.modified_s) > since_s
 
 
-def http_date(seconds: float) -> str:
-    """Return the HTTP-date of a time in seconds since the epoch, as "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7).
-
-    Raises ValueError or OverflowError for a time whose year does not have four digits.
-    """
-    return _date_of_second(math.floor(seconds))
-
-
-@lru_cache(256)
-def _date_of_second(second: int) -> str:
-    year, month, day, hour, minute, sec, weekday, *_ = time.gmtime(second)
-    if not 0 <= year <= 9999:
-        raise ValueError(f"{second} s since the epoch is in the year {year}, wanted one of four digits")
-    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{sec:02} GMT"
-
-
-@lru_cache(256)
 def parse_http_date(text: str) -> float | None:
     """Return the time in seconds since the epoch of an HTTP-date in any of its three formats, None for anything else.
 
     A year of two digits is taken for the one that is at most 50 years ahead (RFC 9110 section 5.6.7).
     """
-    for pattern in _DATE_FORMATS:
-        if found := pattern.fullmatch(text.strip(" \t")):
-            break
-    else:
-        return None
-    year, day = int(found["year"]), int(found["day"])
-    month = _MONTHS.index(found["month"]) + 1
-    if len(found["year"]) == 2:
-        this_year = time.gmtime().tm_year
-        year += this_year // 100 * 100
-        if year > this_year + 50:
-            year -= 100
-    if year < 1 or not 1 <= day <= calendar.monthrange(year, month)[1]:
-        return None
-    parts = (year, month, day, int(found["hour"]), int(found["minute"]), int(found["second"]))
-    return float(calendar.timegm(parts))
+    return _parse_http_date(text, time.gmtime().tm_year)

@@ -39,19 +39,18 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from .framework.fields import MissingField
 from .framework.handler import HTTPHandler
 from .framework.merging import put_cookie
+from .protocol.grammar import TOKEN, http_date
 
 if TYPE_CHECKING:
     from .framework.headers import HTTPHeaders
 
 __all__ = ["CookieMixIn", "format_cookie", "parse", "put"]
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*")  # cookie-octet, RFC 6265 section 4.1.1
 _PATH = re.compile(r"/[\x20-\x3a\x3c-\x7e]*")  # path-value
 _LABEL = r"[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?"  # RFC 1123 section 2.1
@@ -193,7 +192,7 @@ def _check(name: str, value: str, path: str | None, domain: str | None, same_sit
     for what, given in (("name", name), ("value", value), ("path", path or ""), ("domain", domain or "")):
         if not isinstance(given, str):
             raise TypeError(f"a cookie's {what} is str, not {type(given).__name__}: {given!r}")
-    if not _TOKEN.fullmatch(name):
+    if not TOKEN.fullmatch(name):
         raise ValueError(f"cookie {name!r}: wanted a token as its name")
     if not _VALUE.fullmatch(value):
         # the value may be a secret: the message shows only what is wrong in it
@@ -216,6 +215,6 @@ def _date(name: str, when: datetime.datetime | float) -> str:
             raise ValueError(f"cookie {name!r}: got expires {when!r} without a time zone")
         when = when.timestamp()
     try:
-        return formatdate(when, usegmt=True)
-    except (OverflowError, OSError, ValueError):
+        return http_date(when)
+    except (OverflowError, ValueError):
         raise ValueError(f"cookie {name!r}: got expires {when!r}, wanted a date of the years 1 to 9999") from None

@@ -20,40 +20,22 @@ no coding). More than three digits of a weight, which no client should send, are
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .framework.answer import NO_SNIFFING, TEXT_TYPE
 from .framework.errors import HTTPError
 from .framework.handler import HTTPHandler
+from .protocol.grammar import media_type, parameters, weigh
 
 if TYPE_CHECKING:
     from .framework.headers import HTTPHeaders
 
 __all__ = ["AcceptMixIn", "best", "best_encoding", "vary", "weigh"]
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_QUOTED = r'"(?:[^"\\]|\\.)*+"'
-_ELEMENT = re.compile(rf'(?:[^",]|{_QUOTED}?)+')
-"""An element of a list (RFC 9110 section 5.6.1): commas in quoted strings do not end it. A string that is not closed
-is taken to the end, so that no quote of it is tried as a beginning."""
-_NAME = re.compile(rf"[ \t]*({_TOKEN}(?:/{_TOKEN})?)[ \t]*(?=;|$)")
-_PARAMETER = re.compile(rf"[ \t]*;[ \t]*(?:({_TOKEN})=({_TOKEN}|{_QUOTED}))?[ \t]*(?=;|$)")
-_WEIGHT = re.compile(r"0(?:\.[0-9]*)?|1(?:\.0*)?")
-_MAX_CACHED_CHARACTERS = 256  # browsers send shorter values; longer ones must not fill the memory
 _ALIASES = {"x-gzip": "gzip", "x-compress": "compress"}  # RFC 9110 sections 8.4.1.1 and 8.4.1.3
 
 _Type = tuple[str, frozenset[tuple[str, str]]]
-
-
-def weigh(value: str) -> list[tuple[str, float]]:
-    """Return the members of a weighted list with their weights, 0.0 to 1.0, in their order (RFC 9110 section 12.4.2).
-
-    A member is in lower case except for the values of its parameters, which follow as `;name=value` without spaces.
-    """
-    return list(_weighed(value) if len(value) <= _MAX_CACHED_CHARACTERS else _weigh(value))
 
 
 def best(value: str | None, offers: Sequence[str]) -> str | None:
@@ -121,45 +103,9 @@ class AcceptMixIn(HTTPHandler):
         return chosen
 
 
-def _weigh(value: str) -> tuple[tuple[str, float], ...]:
-    found = (_member(element) for element in _ELEMENT.findall(value))
-    return tuple(member for member in found if member is not None)
-
-
-_weighed = lru_cache(256)(_weigh)
-
-
-def _member(element: str) -> tuple[str, float] | None:
-    """Return member and weight of an element of the list; None if it is empty or against the grammar."""
-    name = _NAME.match(element)
-    if name is None:
-        return None
-    member, weight, place = name[1].lower(), None, name.end()
-    while place < len(element):
-        parameter = _PARAMETER.match(element, place)
-        if parameter is None:
-            return None
-        place = parameter.end()
-        if parameter[1] is None or weight is not None:
-            continue  # parameters after the weight were extensions of Accept, which RFC 9110 dropped
-        if parameter[1] in "qQ":
-            if not _WEIGHT.fullmatch(parameter[2]):
-                return None
-            weight = float(parameter[2])
-        else:
-            member += f";{parameter[1].lower()}={parameter[2]}"
-    return member, 1.0 if weight is None else weight
-
-
 def _media_type(text: str) -> _Type:
     """Return a media type or range in lower case and its parameters, ready to be compared."""
-    name, *_ = text.partition(";")
-    parameters = frozenset(
-        (parameter[1].lower(), parameter[2].strip('"').lower())
-        for parameter in _PARAMETER.finditer(text, len(name))
-        if parameter[1] is not None
-    )
-    return name.strip().lower(), parameters
+    return media_type(text), frozenset((name, value.strip('"').lower()) for name, value in parameters(text))
 
 
 def _weight_of(offer: _Type, ranges: list[tuple[_Type, float]]) -> float:

@@ -40,13 +40,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
-from urllib.parse import unquote_to_bytes
 
 from .framework.errors import HTTPError
 from .framework.fields import ABSENT, MissingField, text_as
 from .framework.handler import HTTPHandler
 from .framework.renaming import RenamedOptions
 from .framework.routes import Groups
+from .protocol.grammar import BAD_ESCAPE, urlencoded_pairs
 
 if TYPE_CHECKING:
     from .framework.request import Request
@@ -58,7 +58,6 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 _MAX_FIELDS = 100
-_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _ANY_QUERY = r"(?:\?.*)?"
 
 
@@ -123,18 +122,17 @@ def parse(text: str, max_fields: int = _MAX_FIELDS) -> Query:
 
     Raises HTTPError 400 for more than `max_fields` fields, bad percent-encoding, and bytes that are not UTF-8.
     """
-    bad = _BAD_ESCAPE.search(text)
+    bad = BAD_ESCAPE.search(text)
     if bad is not None:
         place = bad.start()
         raise _bad(f"got {text[place : place + 3]!r} at character {place + 1}, wanted % and two hexadecimal digits")
-    pieces = [piece for piece in text.split("&") if piece]
-    if len(pieces) > max_fields:
-        raise _bad(f"got {len(pieces)} fields, wanted {max_fields} at most")
+    sent = list(urlencoded_pairs(text.encode()))
+    if len(sent) > max_fields:
+        raise _bad(f"got {len(sent)} fields, wanted {max_fields} at most")
     pairs = []
-    for number, piece in enumerate(pieces, 1):
-        name, _, value = piece.partition("=")
+    for number, (name, value) in enumerate(sent, 1):
         try:
-            pairs.append((_decoded(name), _decoded(value)))
+            pairs.append((name.decode(), value.decode()))
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             raise _bad(f"got byte %{byte:02X} in field {number}, wanted UTF-8") from None
@@ -199,10 +197,6 @@ def new(path: str, handler: type[HTTPHandler]) -> dict[str, type[HTTPHandler]]:
     names = {name: getattr(handler, name) for name in ("__module__", "__qualname__", "__doc__")}
     generated: Any = type(handler.__name__, bases, {**names, "_path": pattern})
     return {regex: generated}
-
-
-def _decoded(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
 
 
 def _bad(what: str) -> HTTPError:

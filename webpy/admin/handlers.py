@@ -12,13 +12,13 @@ import json
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qs
 
 from .. import __version__
 from ..framework.errors import HTTPErrorHandler
 from ..framework.handler import HTTPHandler
 from ..framework.headers import HTTPHeaders
 from ..framework.response import Result
+from ..protocol.grammar import urlencoded_pairs
 from .history import History
 from .link import Link, NoAnswer
 from .metrics import Missing, expose
@@ -166,8 +166,9 @@ class _Handler(HTTPHandler):
 
     def argument(self, name: str) -> str | None:
         """The one value of an argument in the query; None when it is not there or there more than once."""
-        values = parse_qs(self.request.query, keep_blank_values=True, max_num_fields=20).get(name, [])
-        return values[0] if len(values) == 1 else None
+        pairs = urlencoded_pairs(self.request.query.encode())
+        values = [value for given, value in pairs if given == name.encode()]
+        return values[0].decode("utf-8", "replace") if len(values) == 1 else None
 
 
 class _PageHandler(_Handler):

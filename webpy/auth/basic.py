@@ -9,8 +9,8 @@ import base64
 from typing import Any
 
 from ..framework.errors import HTTPError
+from ..protocol.grammar import CTL, TOKEN68, quoted
 from .files import HTDigest, HTPasswd
-from .grammar import CONTROL, TOKEN68, quoted
 from .handler import AuthMixIn
 
 __all__ = ["BasicAuthHandler", "BasicAuthMixIn"]
@@ -47,7 +47,7 @@ class BasicAuthMixIn(AuthMixIn):
             user, colon, password = pair.decode().partition(":")
         except UnicodeDecodeError:
             return None
-        if not colon or CONTROL.search(user) or CONTROL.search(password):
+        if not colon or CTL.search(user) or CTL.search(password):
             raise HTTPError(400, "Authorization: wanted user:password without control characters\n")
         return self.login(user, password)
 

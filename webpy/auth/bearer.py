@@ -9,7 +9,7 @@ from typing import Any
 
 from ..framework.errors import HTTPError
 from ..framework.headers import HTTPHeaders
-from .grammar import TOKEN68, quoted
+from ..protocol.grammar import TOKEN68, quoted
 from .handler import AuthMixIn
 
 __all__ = ["TokenAuthHandler", "TokenAuthMixIn"]

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from ..framework.errors import HTTPError
+from ..protocol.grammar import extended_value, quoted
 from .files import ALGORITHMS, HTDigest, HTPasswd, digest_of
-from .grammar import parameters, quoted, text_of
+from .grammar import parameters, text_of
 from .handler import AuthMixIn, same
 from .nonces import Nonces
 
@@ -61,9 +62,11 @@ def _credentials(token: str) -> _Credentials:
     if "username" in found:
         user = text_of(found["username"])
     else:  # RFC 8187 section 3.2.1
-        charset, quote, rest = found["username*"].partition("'")
-        _, second, name = rest.partition("'")
-        if charset.lower() != "utf-8" or not quote or not second:
+        try:
+            charset, name = extended_value(found["username*"])
+        except ValueError:
+            charset = name = ""
+        if charset != "utf-8":
             raise ValueError("wanted username* as UTF-8''name")
         user = unquote_to_bytes(name).decode("utf-8", "replace")
     return _Credentials(

@@ -1,31 +1,17 @@
-"""The grammar of credentials and challenges (RFC 9110 section 11): text in, parts out. Knows no scheme and no user.
+"""The grammar of credentials (RFC 9110 section 11): text in, parts out. Knows no scheme and no user.
 
-Field values are as the framework has them, one character for each byte; `quoted` encodes text as UTF-8.
+Field values are as the framework has them, one character for each byte.
 """
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["CONTROL", "TOKEN68", "parameters", "quoted", "scheme_and_token", "text_of"]
+from ..protocol.grammar import AUTH_PARAMETER, TOKEN, members, unquoted
 
-_TCHAR = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
+__all__ = ["parameters", "scheme_and_token", "text_of"]
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]++=*+")
-"""token68, RFC 9110 section 11.2; b64token, RFC 6750 section 2.1."""
-
-_CREDENTIALS = re.compile(rf"([{_TCHAR}]++)(?:[ \t]++(.*))?", re.DOTALL)
-
-_PARAMETER = re.compile(
-    rf"[ \t,]*+([{_TCHAR}]++)[ \t]*+=[ \t]*+"
-    rf'(?:([{_TCHAR}]++)|"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*)")[ \t]*+(?:,|\Z)'
-)
-"""auth-param and the comma after it, RFC 9110 sections 11.2 and 5.6.1 (empty elements are skipped)."""
-
-_EMPTY = re.compile(r"[ \t,]*+")
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_CREDENTIALS = re.compile(rf"({TOKEN.pattern})(?:[ \t]++(.*))?", re.DOTALL)
 
 
 def scheme_and_token(field: str) -> tuple[str, str]:
@@ -37,26 +23,23 @@ def scheme_and_token(field: str) -> tuple[str, str]:
 
 
 def parameters(token: str) -> dict[str, str]:
-    """The parameters of credentials, names in lower case, values unquoted. Raises ValueError, also for one given
-    twice (RFC 9110 section 11.2)."""
+    """The parameters of credentials, names in lower case, values unquoted.
+
+    Raises ValueError for text that is not a list of parameters, and for a parameter that is given twice (RFC 9110
+    section 11.2).
+    """
     found: dict[str, str] = {}
-    place = 0
-    while match := _PARAMETER.match(token, place):
-        name = match[1].lower()
+    for member in members(token):
+        parameter = AUTH_PARAMETER.fullmatch(member)
+        if parameter is None:
+            raise ValueError("wanted a list of name=value")
+        name = parameter[1].lower()
         if name in found:
             raise ValueError("a parameter is given twice")
-        found[name] = match[2] if match[2] is not None else _ESCAPED.sub(r"\1", match[3])
-        place = match.end()
-    if not found or not _EMPTY.fullmatch(token, place):
+        found[name] = unquoted(parameter[2])
+    if not found:
         raise ValueError("wanted a list of name=value")
     return found
-
-
-def quoted(text: str) -> str:
-    """Return the text as a quoted-string (RFC 9110 section 5.6.4). Raises ValueError for control characters."""
-    if CONTROL.search(text):
-        raise ValueError(f"{text!r} holds control characters, wanted text that a header field can hold")
-    return '"' + re.sub(r'(["\\])', r"\\\1", text).encode().decode("latin-1") + '"'
 
 
 def text_of(value: str) -> str:

@@ -16,7 +16,8 @@ from ..framework.headers import HTTPHeaders
 from ..framework.order import Rank
 from ..framework.renaming import RenamedOptions
 from ..framework.response import Body, Result
-from .grammar import quoted, scheme_and_token
+from ..protocol.grammar import quoted
+from .grammar import scheme_and_token
 from .schemes import find_schemes
 
 __all__ = ["AuthError", "AuthHandler", "AuthMixIn", "same"]

@@ -11,10 +11,11 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..conditional import Validators, evaluate, http_date, range_applies
+from ..conditional import Validators, evaluate, range_applies
 from ..framework.errors import HTTPError
 from ..framework.headers import HTTPHeaders
 from ..framework.merging import merge
+from ..protocol.grammar import http_date
 from .ranges import ByteRanges, content_range, parse_range
 
 if TYPE_CHECKING:

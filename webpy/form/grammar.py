@@ -9,6 +9,7 @@ import re
 from encodings.aliases import aliases
 
 from ..framework.errors import HTTPError
+from ..protocol.grammar import TOKEN, media_type, parameters, unquoted
 
 __all__ = [
     "MULTIPART",
@@ -17,7 +18,6 @@ __all__ = [
     "file_name",
     "is_form",
     "known_charset",
-    "media_type",
     "not_a_form",
     "parameter_names",
     "part_charset",
@@ -29,16 +29,9 @@ __all__ = [
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 
-# A parameter of a media type (RFC 9110 section 5.6.6). More than a token is taken unquoted: Java's mail library and
-# others send `boundary=----=_Part_1` so.
-_PARAMETER = re.compile(r';[ \t]*([^\s=;"]*)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))')
 # RFC 2046 section 5.1.1 has fewer characters than that, and the same lengths.
 _BOUNDARY = re.compile(r"[ -~]{0,69}[!-~]")
-# One that is not closed is taken to the end of the text: no quote in it is then tried as a beginning.
-_QUOTED = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_PARAMETER_NAME = re.compile(r";[ \t]*([^\s=;]+)[ \t]*=")
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
-_MEDIA_TYPE = re.compile(f"{_TOKEN}/{_TOKEN}")
+_MEDIA_TYPE = re.compile(f"{TOKEN.pattern}/{TOKEN.pattern}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Charsets that forms come in (WHATWG Encoding, section 4.2), by Python's names; others, such as "idna", cost more or
 # mean something else. From a fixed table: `codecs.lookup` remembers every unknown name it was ever asked for.
@@ -54,11 +47,6 @@ def is_form(content_type: str) -> bool:
     return media_type(content_type) in (URLENCODED, MULTIPART)
 
 
-def media_type(content_type: str) -> str:
-    """A Content-Type without its parameters, in lower case."""
-    return content_type.partition(";")[0].strip().lower()
-
-
 def not_a_form(content_type: str) -> HTTPError:
     """Return the 415 for a body whose Content-Type is not a form's, or is missing."""
     accepted = f"{URLENCODED}, {MULTIPART}"
@@ -68,11 +56,11 @@ def not_a_form(content_type: str) -> HTTPError:
 
 def read_boundary(content_type: str) -> bytes:
     """The boundary that a Content-Type names (RFC 2046 section 5.1.1); it is case-sensitive, its name is not."""
-    found = [
-        re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3].strip()
-        for match in _PARAMETER.finditer(content_type)
-        if match[1].lower() == "boundary"
-    ]
+    # Not only tokens are taken without quotes: Java's mail library and others send `boundary=----=_Part_1`.
+    try:
+        found = [unquoted(value) for name, value in parameters(content_type) if name == "boundary"]
+    except ValueError as error:
+        raise HTTPError(400, f"{MULTIPART}: boundary {error}\n") from None
     if len(found) != 1:
         raise HTTPError(400, f"{MULTIPART}: got {len(found) or 'no'} boundaries in Content-Type, wanted one\n")
     if not _BOUNDARY.fullmatch(found[0]):
@@ -82,7 +70,7 @@ def read_boundary(content_type: str) -> bytes:
 
 def parameter_names(value: str) -> set[str]:
     """The names of a field's parameters, in lower case; what stands in quotes is none (RFC 9110 section 5.6.6)."""
-    return {name.lower() for name in _PARAMETER_NAME.findall(_QUOTED.sub('""', value))}
+    return {name for name, _ in parameters(value)}
 
 
 def part_type(stated: str | None) -> str:
@@ -92,7 +80,7 @@ def part_type(stated: str | None) -> str:
 
 def part_charset(stated: str | None) -> str:
     """The charset of a file, known or not; utf-8 if none was sent, or nonsense."""
-    return stated if stated and re.fullmatch(_TOKEN, stated) else "utf-8"
+    return stated if stated and TOKEN.fullmatch(stated) else "utf-8"
 
 
 def known_charset(charset: str) -> str:

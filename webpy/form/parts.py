@@ -1,6 +1,6 @@
-"""Owns the taking apart of bodies, for forms of every kind: multipart into its parts, and urlencoded text into pairs.
+"""Owns the taking apart of multipart bodies into their parts.
 
-Multipart is read by `multipart` (a push parser: bytes in, events out), which looks for the boundary in blocks and not
+They are read by `multipart` (a push parser: bytes in, events out), which looks for the boundary in blocks and not
 line by line. What a part's headers mean, and how much of all is taken, is the callers' business: `reading` and
 `webpy.objects`.
 """
@@ -10,11 +10,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from ..framework.errors import HTTPError
 
-__all__ = ["multipart_events", "pair_of"]
+__all__ = ["multipart_events"]
 
 
 def multipart_events(
@@ -45,13 +44,6 @@ def multipart_events(
         raise HTTPError(400, f"multipart: the headers of a part may have {most}, got more\n") from None
     except library.MultipartError as error:
         raise HTTPError(400, f"multipart: {ascii(str(error))[1:-1][:200]}\n") from None
-
-
-def pair_of(piece: bytes) -> tuple[bytes, bytes]:
-    """Name and value of a part of urlencoded text (WHATWG URL, section 5.1): "+" is a space; a "%" without two digits
-    is itself."""
-    name, _, value = piece.replace(b"+", b" ").partition(b"=")
-    return unquote_to_bytes(name), unquote_to_bytes(value)
 
 
 class _Part:

@@ -15,20 +15,20 @@ from typing import IO, Any
 
 from ..framework.errors import HTTPError
 from ..logthrottle import log_throttled
+from ..protocol.grammar import media_type, urlencoded_pairs
 from .grammar import (
     MULTIPART,
     URLENCODED,
     brief,
     file_name,
     known_charset,
-    media_type,
     parameter_names,
     part_charset,
     part_type,
     read_boundary,
     text,
 )
-from .parts import multipart_events, pair_of
+from .parts import multipart_events
 from .values import File, Form
 
 __all__ = ["FormLimits", "FormReader"]
@@ -128,10 +128,8 @@ class FormReader:
     def _urlencoded(self, body: bytes) -> list[_Part]:
         """WHATWG URL, section 5.1: pairs between "&"."""
         parts = []
-        pieces = body.split(b"&", self._limits.parts)
-        self._bound(len(pieces), self._limits.parts, "a form", "parts")
-        for piece in filter(None, pieces):
-            name, value = pair_of(piece)
+        self._bound(body.count(b"&") + 1, self._limits.parts, "a form", "parts")
+        for name, value in urlencoded_pairs(body):
             self._bound(len(value), self._limits.field_bytes, "a field")
             parts.append(_Part(name, bytearray(value)))
         return parts

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from ..protocol.grammar import members, token_list
+
 __all__ = ["HTTPHeaders"]
 
 
@@ -50,8 +52,8 @@ class HTTPHeaders:
         self._fields = [*self._fields]
         for low, name, value in fields._fields:
             if low == "vary":
-                for member in value.split(","):
-                    self.add_member(name, member.strip())
+                for member in members(value):
+                    self.add_member(name, member)
             elif low not in there:
                 self._fields.append((low, name, value))
 
@@ -59,7 +61,7 @@ class HTTPHeaders:
         """Add `member`, a token, to the list that is the value of `name`, unless it is there in upper or lower case
         (RFC 9110 section 5.6.1)."""
         values = [value for value in self.getlist(name) if value]
-        if member.lower() not in {known.strip().lower() for value in values for known in value.split(",")}:
+        if member.lower() not in token_list(",".join(values)):
             self.set(name, ", ".join([*values, member]))
 
     def get(self, name: str, default: str | None = None) -> str | None:

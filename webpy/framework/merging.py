@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..protocol.grammar import members
 from .headers import HTTPHeaders
 
 __all__ = ["add_cookies", "merge", "put_cookie"]
@@ -35,8 +36,8 @@ def merge(headers: HTTPHeaders, fields: Iterable[tuple[str, str]]) -> None:
     for name, value in answer:
         low = name.lower()
         if low == "vary":
-            for member in value.split(","):
-                add_vary(headers, member.strip())
+            for member in members(value):
+                add_vary(headers, member)
         elif low != "set-cookie":
             headers.add(name, value)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..framework.answer import NO_SNIFFING
 from ..framework.errors import HTTPErrorHandler
+from ..protocol.grammar import media_type
 from .text import dumps
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class JSONErrorMixIn(HTTPErrorHandler):
     """
 
     def format(self) -> Body:
-        stated = (self.response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+        stated = media_type(self.response.headers.get("Content-Type") or "")
         if not stated.endswith("+json"):  # the error's own was for its message
             self.response.headers.set("Content-Type", _TYPE)
             self.response.headers.set(*NO_SNIFFING)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..framework.answer import NO_SNIFFING
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
+from ..protocol.grammar import media_type, parameters, unquoted
 from .text import MAX_DEPTH, brief, dumps, loads
 from .values import is_kind, kind_words
 
@@ -72,13 +73,20 @@ class JSONMixIn(HTTPHandler):
             what = f"got Content-Encoding {brief(coding)}, wanted none\n"
             raise HTTPError(415, what, {"Accept-Encoding": "identity"})
         stated = headers.get("Content-Type")
-        media_type, _, parameters = (stated or "").partition(";")
-        good = re.fullmatch(self.json_types, media_type.strip(), re.IGNORECASE)
-        charset = re.search(r';\s*charset="?([^";\s]*)', ";" + parameters, re.IGNORECASE)
-        if not good or (charset and charset[1].lower() not in ("utf-8", "utf8", "us-ascii")):
+        good = re.fullmatch(self.json_types, media_type(stated or ""), re.IGNORECASE)
+        if not good or not _is_utf_8(stated or ""):
             got = "no Content-Type" if stated is None else f"Content-Type {brief(stated)}"
             raise HTTPError(415, f"got {got}, wanted {_TYPE} in UTF-8\n", {"Accept": _TYPE})
 
 
 class JSONHandler(JSONMixIn):
     """A handler whose bodies are JSON: see `JSONMixIn`."""
+
+
+def _is_utf_8(content_type: str) -> bool:
+    """Return whether every charset that a Content-Type names is UTF-8 or ASCII; True if it names none."""
+    try:
+        charsets = [unquoted(value) for name, value in parameters(content_type) if name == "charset"]
+    except ValueError:
+        return False
+    return all(charset.lower() in ("utf-8", "utf8", "us-ascii") for charset in charsets)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from .errors import ProtocolError, show
-from .grammar import CODING, FIELD_LINE, FIELD_LINES, TEXT, TOKEN
+from .grammar import CODING, FIELD_LINE, FIELD_LINES, TEXT, TOKEN, token_list
 from .limits import Limits
 from .line import is_host
 
@@ -53,10 +53,10 @@ class Fields:
             self.close = False
             self.persist = True
         else:
-            options = _members(connection)
+            options = token_list(connection)
             self.close = "close" in options
             self.persist = "keep-alive" in options
-        self.expect = () if expect is None else _members(expect)
+        self.expect = () if expect is None else tuple(token_list(expect))
 
 
 def parse_fields(block: bytes, limits: Limits) -> Fields:
@@ -107,11 +107,6 @@ def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
     if " \r\n" in text or ("\t" in text and "\t\r\n" in text):
         return tuple([(name, value.rstrip(" \t")) for name, value in pairs])
     return tuple(pairs)
-
-
-def _members(value: str) -> tuple[str, ...]:
-    """Members of a comma-separated list, lower case, empty ones left out (RFC 9110 section 5.6.1)."""
-    return tuple([stripped for member in value.lower().split(",") if (stripped := member.strip(" \t"))])
 
 
 def _first_of_each(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:

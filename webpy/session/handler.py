@@ -11,6 +11,7 @@ from ..framework.errors import HTTPError
 from ..framework.headers import HTTPHeaders
 from ..framework.order import Rank
 from ..logthrottle import log_throttled
+from ..protocol.grammar import token_list
 from ..store import Store, StoreError
 from .keeper import SessionBusy, SessionLost, Terms
 from .registry import find_keeper
@@ -142,8 +143,7 @@ class SessionMixIn(CookieMixIn):
         raise HTTPError(503, f"{why}; try again\n", headers={"Retry-After": "1"})
 
     def _add_fields(self, headers: HTTPHeaders) -> None:
-        vary = ",".join(headers.getlist("Vary"))
-        if not {"*", "cookie"} & {member.strip().lower() for member in vary.split(",")}:
+        if not {"*", "cookie"} & set(token_list(",".join(headers.getlist("Vary")))):
             headers.add("Vary", "Cookie")
         stated = ",".join(headers.getlist("Cache-Control"))
         if private(stated) != stated:

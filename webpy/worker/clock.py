@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from ..framework.answer import BYTES_TYPE, NO_SNIFFING, OURS, TEXT_TYPE
 from ..protocol import REASONS, body_allowed, encode_head
+from ..protocol.grammar import http_date
 
 if TYPE_CHECKING:
     from ..framework.response import Response
@@ -97,7 +97,7 @@ class Clock:
         """Move on to the present second; `due_s` is then the monotonic time of the next one."""
         wall_s = time.time()
         self.due_s = now_s + 1.0 - wall_s % 1.0
-        self.date = formatdate(wall_s, usegmt=True)
+        self.date = http_date(wall_s)
         self.stamp = self._make_stamp(wall_s)
         self.text = Prefixes(self.date, TEXT_TYPE)
         self.plain = Prefixes(self.date, BYTES_TYPE)

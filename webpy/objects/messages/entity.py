@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import IO, Any
 from urllib.parse import unquote
 
+from ...protocol.grammar import extended_value
 from .errors import HTTPError
 from .fields import HeaderElement, HeaderMap
 
@@ -61,12 +62,14 @@ class Entity:
     def _take_names(self, params: dict[str, Any]) -> None:
         self.name = params.get("name")
         self.filename = params.get("filename")
-        extended = params.get("filename*", "").split("'")  # RFC 8187 section 3.2
-        if len(extended) == 3:
-            try:
-                self.filename = unquote(extended[2], extended[0])
-            except LookupError:
-                raise HTTPError(400, f"The charset {extended[0]!r} of a filename is unknown.") from None
+        try:
+            charset, name = extended_value(params.get("filename*", ""))
+        except ValueError:
+            return
+        try:
+            self.filename = unquote(name, charset)
+        except LookupError:
+            raise HTTPError(400, f"The charset {charset!r} of a filename is unknown.") from None
 
     def read(self, size: int | None = None, fp_out: IO[bytes] | None = None) -> Any:
         """Return up to `size` bytes of the body, or all that is left if None. With `fp_out`, write them there and

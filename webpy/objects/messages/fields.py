@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import functools
 import re
+import time
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from email.header import decode_header
-from email.utils import formatdate
 from typing import Any
 
+from ...protocol.grammar import http_date as _http_date
+from ...protocol.grammar import split_list
 from .errors import HTTPError
 
 __all__ = ["AcceptElement", "HeaderElement", "HeaderMap", "Host", "decode_text", "header_elements", "http_date"]
 
-_MEMBERS = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')  # a comma outside of quotes
 _WEIGHT = re.compile("; *q *=")
 _CONTROLS = dict.fromkeys((*range(32), 127))
 
 
 def http_date(timestamp: float | None = None) -> str:
     """Return an HTTP date (RFC 9110 section 5.6.7) of `timestamp` in seconds since 1970; None is now."""
-    return formatdate(timestamp, usegmt=True)
+    return _http_date(time.time() if timestamp is None else timestamp)
 
 
 class Host:
@@ -47,13 +48,14 @@ class HeaderElement:
     @staticmethod
     def parse(text: str) -> tuple[str, dict[str, Any]]:
         """Return value and parameters of an element; parameters' names are in lower case."""
-        value, *rest = _split_parameters(text)
+        value, *rest = (part.strip() for part in split_list(text, ";"))
         params: dict[str, Any] = {}
         for part in rest:
             name, equals, said = part.partition("=")
             if equals:
                 said = said.strip()
                 if len(said) >= 2 and said[0] == said[-1] == '"':
+                    # as CherryPy: no other escapes, as a Windows client's filename has backslashes
                     said = said[1:-1].replace("\\\\", "\\").replace('\\"', '"')
                 params[name.strip().lower()] = said
         return value, params
@@ -108,7 +110,7 @@ class AcceptElement(HeaderElement):
 def header_elements(name: str, value: str | None) -> list[Any]:
     """Return the members of a field's value in descending order: by weight in Accept fields, else by name."""
     kind = AcceptElement if name.startswith("Accept") or name == "TE" else HeaderElement
-    return sorted((kind.from_str(member) for member in _MEMBERS.split(value)), reverse=True) if value else []
+    return sorted((kind.from_str(member) for member in split_list(value)), reverse=True) if value else []
 
 
 def decode_text(value: str) -> str:
@@ -117,20 +119,6 @@ def decode_text(value: str) -> str:
         return value
     parts = decode_header(value)
     return "".join(part.decode(charset or "latin-1") if isinstance(part, bytes) else part for part, charset in parts)
-
-
-def _split_parameters(text: str) -> Iterator[str]:
-    """Yield the parts of `text` between semicolons that are outside of quotes."""
-    start = end = 0
-    while end <= len(text):
-        end = text.find(";", end)
-        if end < 0:
-            end = len(text)
-        part = text[start:end]
-        if end == len(text) or (part.count('"') - part.count('\\"')) % 2 == 0:
-            yield part.strip()
-            start = end + 1
-        end += 1
 
 
 @functools.lru_cache(1024)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import unquote_plus
 
-from ...form.parts import pair_of
+from ...protocol.grammar import urlencoded_pairs
 from .entity import Entity, undecodable
 from .errors import HTTPError
 
@@ -35,10 +34,10 @@ def process_urlencoded(entity: Entity) -> None:
     body = entity.fp.read().replace(b";", b"&")
     if body.count(b"&") >= _MAX_PARAMS:
         raise HTTPError(413, f"The form has more than {_MAX_PARAMS} parameters.")
-    unquoted = [pair_of(pair) for pair in body.split(b"&") if pair]
+    pairs = list(urlencoded_pairs(body))
     for charset in entity.attempt_charsets:
         try:
-            found = [(name.decode(charset), value.decode(charset)) for name, value in unquoted]
+            found = [(name.decode(charset), value.decode(charset)) for name, value in pairs]
         except (UnicodeDecodeError, LookupError):
             continue
         entity.charset = charset
@@ -57,8 +56,7 @@ def parse_query_string(query: str, keep_blank_values: bool = True, encoding: str
         x, y = query.split(",")[:2]
         return {"x": int(x), "y": int(y)}
     params: dict[str, Any] = {}
-    for pair in query.replace(";", "&").split("&"):
-        name, _, value = pair.partition("=")
-        if pair and (value or keep_blank_values):
-            add_param(params, unquote_plus(name, encoding, "strict"), unquote_plus(value, encoding, "strict"))
+    for name, value in urlencoded_pairs(query.replace(";", "&").encode(encoding)):
+        if value or keep_blank_values:
+            add_param(params, name.decode(encoding), value.decode(encoding))
     return params

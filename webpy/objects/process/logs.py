@@ -12,11 +12,10 @@ import sys
 from logging.handlers import WatchedFileHandler
 from typing import Any
 
+from ...protocol.grammar import MONTHS
 from .serving import serving
 
 __all__ = ["GlobalLog", "Log", "log"]
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class _Screen(logging.Handler):
@@ -105,7 +104,7 @@ class Log:
     def time(self) -> str:
         """Return the time as log lines have it."""
         now = datetime.datetime.now()
-        return f"[{now.day:02}/{_MONTHS[now.month - 1]}/{now:%Y:%H:%M:%S}]"
+        return f"[{now.day:02}/{MONTHS[now.month - 1]}/{now:%Y:%H:%M:%S}]"
 
     @property
     def screen(self) -> bool:

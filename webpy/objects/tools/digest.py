@@ -23,7 +23,8 @@ from collections.abc import Callable, Mapping
 from typing import IO
 
 from ...auth import htdigest, same
-from ...auth.grammar import parameters, quoted, scheme_and_token
+from ...auth.grammar import parameters, scheme_and_token
+from ...protocol.grammar import quoted
 from ..messages.errors import HTTPError
 from ..process.serving import request, response
 

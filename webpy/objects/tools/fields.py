@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping
 
-from ...conditional import http_date
+from ...protocol.grammar import http_date
 from ..messages.errors import HTTPError
 from ..process.serving import request, response
 

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 from urllib.parse import quote
 
-from ....conditional import http_date
 from ....file.ranges import ByteRanges, content_range, parse_range
+from ....protocol.grammar import http_date
 from ...messages.errors import HTTPError, NotFound
 from ...process.serving import request, response
 from ..caching.conditions import validate_since

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ....conditional import http_date
+from ....protocol.grammar import http_date
 from ...messages.response import FileBody
 from ...process.serving import request, response, serving
 from ...tooling.tool import Tool

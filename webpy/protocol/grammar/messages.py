@@ -1,64 +1,51 @@
-"""The grammar of HTTP/1.1 messages: every pattern and character set of this package, with its source.
+"""The grammar of HTTP/1.1 messages (RFC 9112): request lines, field lines, hosts, codings and chunks.
 
-Owns patterns only: no decisions, no statuses. Used by head.py, body.py and response.py.
-
-Every pattern is linear in its input: a repeat is over one character class, and what follows it cannot begin
-with a character of that class, or it is possessive, so that no input makes the matcher try a second way.
-(Possessive groups are avoided: Python before 3.11.5 matched them wrongly, gh-106052.)
+Patterns only. Used by the parsers of this package.
 """
 
 from __future__ import annotations
 
 import re
 
+from .tokens import CONTROL, QUOTED_STRING, TOKEN
+
 __all__ = [
     "CHUNK_EXTENSION",
     "CHUNK_LINE",
     "CODING",
-    "CONTROL",
     "FIELD_LINE",
     "FIELD_LINES",
     "HOST",
     "NOT_IN_REQUEST_LINE",
     "PLAIN_CHUNK_LINE",
     "TEXT",
-    "TOKEN",
     "VERSION",
     "VERSIONS_SERVED",
 ]
 
-_TCHAR = r"!#$%&'*+\-.^_`|~0-9A-Za-z"
+_TOKEN = TOKEN.pattern
 
-TOKEN = re.compile(rf"[{_TCHAR}]++")
-"""token, RFC 9110 section 5.6.2: methods and field names."""
-
-CODING = re.compile(rf"[{_TCHAR}]++(?:[ \t]*;[ \t]*[{_TCHAR}]++=[{_TCHAR}]++)*")
+CODING = re.compile(rf"{_TOKEN}(?:[ \t]*;[ \t]*{_TOKEN}={_TOKEN})*")
 """transfer-coding, RFC 9112 section 7, but for parameters with quoted strings."""
 
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-"""What a field value or a reason phrase never holds, RFC 9110 section 5.5: any control but HTAB. obs-text is
-allowed."""
-
 TEXT = bytes(code for code in range(256) if not CONTROL.match(chr(code)))
-"""Every byte that is no such control: what bytes.translate deletes to leave line ends and whatever is
-wrong."""
+"""Every byte but those of CONTROL: bytes.translate deletes them, and leaves line ends and whatever is wrong."""
 
 VERSION = re.compile(r"HTTP/([0-9])\.[0-9]")
 """HTTP-version, RFC 9112 section 2.3: case-sensitive, one digit each."""
 
 VERSIONS_SERVED: dict[str, int] = {f"HTTP/1.{minor}": min(minor, 1) for minor in range(10)}
-"""Minor version to speak by the HTTP-version sent; a higher minor is answered as 1.1, RFC 9110 section
-2.5."""
+"""Minor version to speak by the HTTP-version sent; a higher minor is answered as 1.1, RFC 9110 section 2.5."""
 
 NOT_IN_REQUEST_LINE = re.compile(rb"[^\x20-\x7e\r\n]")
 """A byte that no request line holds, RFC 9112 section 3 (its line end apart)."""
 
-FIELD_LINES = re.compile(rf"^([{_TCHAR}]++):[ \t]*+(.*)\r\n", re.MULTILINE)
+FIELD_LINES = re.compile(rf"^({_TOKEN}):[ \t]*+(.*)\r\n", re.MULTILINE)
 """field-line CRLF, RFC 9112 section 5, to be found as often as there are lines. The value still has its
 trailing white space, and may hold controls other than LF: `.` is several times quicker than a class, and
 CONTROL is looked for apart."""
 
-FIELD_LINE = re.compile(rf"[{_TCHAR}]++:[\t\x20-\x7e\x80-\xff]*+")
+FIELD_LINE = re.compile(rf"{_TOKEN}:[\t\x20-\x7e\x80-\xff]*+")
 """field-line, RFC 9112 section 5, without its CRLF and with nothing left open: the slow check that says which
 line is bad."""
 
@@ -78,9 +65,6 @@ PLAIN_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})\r\n")
 """chunk-size CRLF, RFC 9112 section 7.1: what nearly all chunks begin with."""
 
 CHUNK_EXTENSION = re.compile(
-    (
-        rf"[ \t]*+;[ \t]*+[{_TCHAR}]++"
-        rf'(?:[ \t]*=[ \t]*+(?:[{_TCHAR}]++|"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\xff])*"))?'
-    ).encode()
+    rf"[ \t]*+;[ \t]*+{_TOKEN}(?:[ \t]*=[ \t]*+(?:{_TOKEN}|{QUOTED_STRING.pattern}))?".encode()
 )
 """One BWS ";" BWS chunk-ext-name [BWS "=" BWS chunk-ext-val], RFC 9112 section 7.1.1."""
