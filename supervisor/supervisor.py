@@ -171,7 +171,7 @@ class Supervisor:
             self.services, self.fleet, self.reloads, self.sidecars, self.resources, leftovers, self._generations
         )
         self.fleet.half_written = (records := self.resources.records).is_half_written
-        self.drainer = Drainer(self._loop, scoreboard, records, self.fleet.rows, self.fleet.reap, self._errors.say)
+        self.drainer = Drainer(self._loop, scoreboard, records, self.fleet.rows, self.fleet.reap)
         self._errors.attach(self._loop)
         setproctitle.setproctitle(f"{config.name}: master")
         if self._stop_fd is not None:

@@ -1,4 +1,4 @@
-"""The other side of the control socket: asks a master, blocking, and gives its answer.
+"""The client of the control socket: sends a command to a master and returns its reply.
 
 Owns one connection and the framing of requests and replies. Knows nothing of what commands mean. Used by the command
 line, the admin process and the watcher of `--reload`: in any process but the master, from any thread.
@@ -28,14 +28,14 @@ _CONNECT_S = 5.0
 
 
 class ControlError(OSError):
-    """No master answers: it cannot be reached, has gone, or said what is no answer."""
+    """No master answers: it cannot be reached, it has ended, or it sent something that is not a reply."""
 
 
 class ControlClient:
-    """A connection to the master behind `where`: the path of its socket, or a connected socket of our own.
+    """A connection to a master. `where` is the path of its control socket, or a socket connected to it.
 
-    ControlError when nobody is there. Threads take turns: one that waits for a reload makes the others wait, so a
-    process with only one connection asks for a reload without `wait` and looks at the status.
+    Raises ControlError when no master is there. Threads take turns: one that waits for the verdict of a reload makes
+    the others wait, so a process with only one connection asks for a reload without `wait` and polls the status.
     """
 
     def __init__(self, where: str | os.PathLike[str] | socket.socket) -> None:
@@ -54,10 +54,10 @@ class ControlClient:
         self._received = bytearray()
 
     def ask(self, command: str, timeout_s: float | None = None, **arguments: Any) -> dict[str, Any]:
-        """Send a command and give the reply {"ok": bool, "text": str, ...}.
+        """Send a command, wait, and return the reply {"ok": bool, "text": str, ...}.
 
-        TimeoutError when it does not come in `timeout_s` seconds (None: as long as it takes); the connection can be
-        used on. ControlError when the master has gone.
+        Raises TimeoutError when it does not come in `timeout_s` seconds (None: no limit); the connection stays usable.
+        Raises ControlError when the master has ended.
         """
         give_up = None if timeout_s is None else time.monotonic() + timeout_s
         with self._turn:
@@ -66,10 +66,13 @@ class ControlClient:
                 self._wait(give_up, select.POLLIN)
             return reply
 
-    # -- in two steps, for who waits for other things too ------------------------------------------------------
+    # -- in two steps, for callers that wait for other things too ------------------------------------------------------
 
     def begin(self, command: str, give_up: float | None = None, **arguments: Any) -> None:
-        """Send a command; `poll` gives the reply. An earlier one's reply that did not come yet is dropped."""
+        """Send a command; `poll` returns its reply. A reply to an earlier command that has not come yet is dropped.
+
+        `give_up` is the time.monotonic() at which TimeoutError is raised if the command cannot be sent.
+        """
         self._number += 1
         unsent = memoryview(json.dumps({"command": command, "id": self._number, **arguments}).encode() + b"\n")
         while unsent:
@@ -79,11 +82,11 @@ class ControlClient:
                 self._wait(give_up, select.POLLOUT)
             except OSError as error:
                 if b"\n" in self._received or self._readable():
-                    return  # it said why, before it closed
+                    return  # the master sent the reason before it closed
                 raise ControlError(error.errno, f"{self._name}: {error.strerror}") from error
 
     def poll(self) -> dict[str, Any] | None:
-        """Give the reply if it has come."""
+        """Return the reply if it has come, else None. Raises ControlError when the master has ended."""
         while True:
             line, newline, rest = self._received.partition(b"\n")
             if newline:
@@ -135,5 +138,5 @@ def _parsed(line: bytes, name: str) -> dict[str, Any]:
     except ValueError:
         reply = None
     if not isinstance(reply, dict):
-        raise ControlError(f"{name}: no answer of a master's: {line[:80]!r}")
+        raise ControlError(f"{name}: this is not a master's reply: {line[:80]!r}")
     return reply

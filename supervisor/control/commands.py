@@ -1,16 +1,16 @@
-"""The commands of the control interface: what each takes, what it makes the master do, and what it answers.
+"""The commands of the control interface: their arguments, what the master does for them, and their replies.
 
-Owns the table of commands, the checking of their arguments and the words of the replies. Knows nothing of sockets.
-Every reply is {"ok": bool, "text": str, ...}. Runs in the master.
+Owns the table of commands (`_COMMANDS`), the checks of arguments and the texts of replies. Knows nothing of sockets.
+Every reply is {"ok": bool, "text": str, ...}; this is what else it holds, and when it comes. Runs in the master.
 
     status                    {"status": see `status`}
-    reload       wait=false   when it was accepted; with wait=true its verdict, and {"generation"} that serves then
+    reload       wait=false   at once, when accepted; with wait=true at the end: its verdict and {"generation"}
     scale        workers      {"workers"}
-    stop                      when it was accepted: graceful, however often it is asked for
-    drain        slot         when it was accepted: a replacement first, then the worker ends
-    stacks       slot=null    {"stacks": [{"slot", "pid", "title", "text"}]}: of every thread of one worker, or of all
+    stop                      at once: the stop is graceful, also when asked for twice
+    drain        slot         at once, when accepted: a replacement starts first, then the worker drains
+    stacks       slot=null    {"stacks": [{"slot", "pid", "title", "text"}]}: all threads of one worker, or of all
     logs-reopen
-    upgrade      wait=false   when it was accepted; with wait=true its verdict
+    upgrade      wait=false   at once, when accepted; with wait=true at the end: its verdict
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Commands"]
 
 
 class _Refused(Exception):
-    """The text says why."""
+    """The command cannot be done; the text says why."""
 
 
 class _Verdict(Protocol):
@@ -43,13 +43,16 @@ class _Verdict(Protocol):
 
 
 class Commands:
-    """The commands to `master`."""
+    """Runs commands on `master`."""
 
     def __init__(self, master: Supervisor) -> None:
         self._master = master
 
     def run(self, request: dict[str, Any], answer: Answer, who: str = "") -> None:
-        """Run {"command": name, ...arguments}; `answer` is called once, now or later. `who` asks, for the log."""
+        """Run {"command": name, ...arguments}; `answer` is called once with the reply, now or later.
+
+        `who` names the client for the log.
+        """
         arguments = dict(request)
         name = arguments.pop("command", None)
         try:
@@ -74,20 +77,21 @@ class Commands:
         answer({"ok": True, "text": "", "status": snapshot(self._master)})
 
     def _reload(self, answer: Answer, wait: bool) -> None:
-        def tell(verdict: Any) -> None:
+        def reply(verdict: Any) -> None:
             text = verdict.text or f"generation {verdict.generation} serves"
             answer({"ok": verdict.ok, "text": text, "generation": verdict.generation})
 
-        if why := self._master.reload(tell if wait else None):
+        if why := self._master.reload(reply if wait else None):
             raise _Refused(why)
         if not wait:
             answer({"ok": True, "text": "reload accepted"})
 
     def _scale(self, answer: Answer, workers: int) -> None:
-        self._must_run("scale")
-        most = capacity(self._master.services.scoreboard)
-        if not 1 <= workers <= most:
-            raise _Refused(f"workers is {workers}: 1 to {most} are possible, more after a restart with more workers")
+        self._require_running("scale")
+        max_workers = capacity(self._master.services.scoreboard)
+        if not 1 <= workers <= max_workers:
+            possible = f"1 to {max_workers} are possible, more after a restart with more workers"
+            raise _Refused(f"workers is {workers}: {possible}")
         if workers > 1 and (why := self._master.current.alone):
             raise _Refused(f"workers is {workers}: {why}")
         before = self._master.fleet.wanted
@@ -98,11 +102,11 @@ class Commands:
         if not self._master.ending.running:
             answer({"ok": True, "text": "stopping already"})
             return
-        answer({"ok": True, "text": "stopping"})  # before: there may be nothing to wait for
+        answer({"ok": True, "text": "stopping"})  # before the stop, which may take effect at once
         self._master.stop("asked by ctl")
 
     def _drain(self, answer: Answer, slot: int) -> None:
-        self._must_run("drain")
+        self._require_running("drain")
         worker = self._worker(slot)
         state = worker.child.state
         if worker.leaving or state is not ChildState.READY:
@@ -149,17 +153,17 @@ class Commands:
         answer({"ok": True, "text": "log files reopened"})
 
     def _upgrade(self, answer: Answer, wait: bool) -> None:
-        def tell(verdict: _Verdict) -> None:
+        def reply(verdict: _Verdict) -> None:
             answer({"ok": verdict.ok, "text": verdict.text})
 
-        if why := self._master.upgrade(tell if wait else None):
+        if why := self._master.upgrade(reply if wait else None):
             raise _Refused(why)
         if not wait:
             answer({"ok": True, "text": "upgrade accepted"})
 
-    # -- what they share ---------------------------------------------------------------------------------------
+    # -- shared by commands ---------------------------------------------------------------------------------------
 
-    def _must_run(self, what: str) -> None:
+    def _require_running(self, what: str) -> None:
         if not self._master.ending.running:
             raise _Refused(f"no {what} now: {self._master.ending.stage.value}")
 
@@ -188,7 +192,7 @@ def _number_or_none(name: str, value: Any) -> int | None:
 
 
 class _Command:
-    """A method of Commands, and the checks of its arguments by their names."""
+    """A method of Commands, and for each of its arguments the check that returns the value or raises _Refused."""
 
     __slots__ = ("arguments", "run")
 
@@ -207,4 +211,4 @@ _COMMANDS = {
     "logs-reopen": _Command(Commands._reopen_logs),
     "upgrade": _Command(Commands._upgrade, wait=_flag),
 }
-_QUIET = ("status", "stacks")  # they change nothing
+_QUIET = ("status", "stacks")  # they change nothing, so they are not logged

@@ -1,9 +1,9 @@
-"""What is said on one control connection: a JSON object a line, and for each exactly one as its reply, in order.
+"""One control connection: requests, one JSON object a line, and for each exactly one reply, in order.
 
-Owns the framing, and the bounds that keep a client from holding up the master: a line is so long, an answer is kept
-until it is taken and the next request not looked at before, and one request is run in a turn of the loop. A request's
-"id" is given back. Knows nothing of who may connect (`control`) nor of what commands mean (`commands`). Runs on the
-master's loop.
+Owns the framing, and the limits that keep a client from blocking the master: a line has a maximal length, the next
+request is read only after the reply to the last one was sent, and one request is run in a turn of the loop. The reply
+repeats the request's "id". Knows nothing of who may connect (`server`) nor of what commands mean (`commands`). Runs on
+the master's loop.
 """
 
 from __future__ import annotations
@@ -13,25 +13,39 @@ import select
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..eventloop import EventLoop
 
-__all__ = ["LINE_BYTES", "Answer", "Conversation", "Run"]
+__all__ = ["LINE_BYTES", "Answer", "Conversation", "Peer", "Run"]
 
 Answer = Callable[[dict[str, Any]], None]
-"""Takes the reply {"ok": bool, "text": str, ...}; may be called later, once."""
+"""Sends the reply {"ok": bool, "text": str, ...}; called once, at once or later."""
 
 Run = Callable[[dict[str, Any], Answer, str], None]
-"""Runs a request; the last argument says who asks."""
+"""Runs a request; the last argument is the peer's name."""
 
 LINE_BYTES = 1 << 16
+"""Length of the longest request."""
+
 _READ_BYTES = 1 << 16
 _WRITE_BYTES = 1 << 18
 
 
+class Peer(NamedTuple):
+    """The other end of a connection."""
+
+    name: str
+    """How the log names it."""
+    limited: bool = True
+    """Whether the connection counts against the limit of connections, and may be closed when it is idle."""
+
+
 class Conversation:
-    """With one client, on `sock`, which does not block; `closed` is called with it at its end."""
+    """The connection with `peer` on `sock`, which must not block.
+
+    `run` is called for every request, `closed` with the conversation when it has ended.
+    """
 
     __slots__ = (
         "_closed",
@@ -42,35 +56,32 @@ class Conversation:
         "_serial",
         "_unsent",
         "_watched",
-        "bounded",
         "command",
         "ended",
         "id",
-        "last",
+        "last_s",
+        "peer",
         "socket",
-        "who",
     )
 
     def __init__(
         self,
         sock: socket.socket,
-        who: str,
+        peer: Peer,
         loop: EventLoop,
         run: Run,
         closed: Callable[[Conversation], None],
-        *,
-        bounded: bool,
     ) -> None:
         self.socket = sock
-        self.who = who
-        self.bounded = bounded
-        """Whether it may be closed for being idle, or to make room."""
+        self.peer = peer
         self.command = ""
-        """What is being run."""
+        """The command that is being run, "" for none."""
         self.id: Any = None
+        """The "id" of that request."""
         self.ended = False
-        """Whether nothing more will come, or be looked at."""
-        self.last = time.monotonic()
+        """Whether no more requests will be read."""
+        self.last_s = time.monotonic()
+        """time.monotonic() when bytes were last received or sent."""
         self._loop = loop
         self._run_request = run
         self._closed = closed
@@ -79,7 +90,7 @@ class Conversation:
         self._serial = 0
         self._scheduled = False
         self._watched = ""
-        self._settle()
+        self._watch_next()
 
     def close(self) -> None:
         self._watch("")
@@ -87,14 +98,17 @@ class Conversation:
         self._closed(self)
 
     def await_answer(self, command: str, number: Any) -> Answer:
-        """Be as if `command` were being run; give what takes its reply."""
+        """Go into the state in which `command` is being run; return the function that sends its reply.
+
+        `number` is the request's "id".
+        """
         self.command, self.id = command, number
         self._serial += 1
         serial = self._serial
-        self._settle()
+        self._watch_next()
         return lambda reply: self._answer(serial, reply)
 
-    # -- in ----------------------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
         try:
@@ -104,14 +118,14 @@ class Conversation:
         except OSError:
             self.close()
             return
-        self.last = time.monotonic()
+        self.last_s = time.monotonic()
         self._received += data
         if not data:
             self.ended = True
-            if _hung_up(self.socket):  # not only has it said all: it hears nothing either
+            if _hung_up(self.socket):  # closed in both directions: it would not get a reply
                 self.close()
                 return
-        self._settle()
+        self._watch_next()
 
     def _take_turn(self) -> None:
         self._scheduled = False
@@ -127,7 +141,7 @@ class Conversation:
         elif self.ended:
             self.close()
             return
-        self._settle()
+        self._watch_next()
 
     def _run(self, line: bytes) -> None:
         try:
@@ -135,17 +149,17 @@ class Conversation:
         except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
-            self._send({"ok": False, "text": f"{line[:80]!r} is no request: a JSON object on a line is wanted"})
+            self._send({"ok": False, "text": f"{line[:80]!r} is not a request: a JSON object on a line is wanted"})
             return
         number = request.pop("id", None)
         answer = self.await_answer(str(request.get("command"))[:80] or "?", number)
         try:
-            self._run_request(request, answer, self.who)
+            self._run_request(request, answer, self.peer.name)
         except Exception as error:
             answer({"ok": False, "text": f"the master failed: {type(error).__name__}: {error}"})
             raise  # the loop logs it
 
-    # -- out ---------------------------------------------------------------------------------------------------
+    # -- replies ---------------------------------------------------------------------------------------------------
 
     def _answer(self, serial: int, reply: dict[str, Any]) -> None:
         if serial != self._serial or not self.command or self.socket.fileno() < 0:
@@ -153,7 +167,7 @@ class Conversation:
         number, self.command, self.id = self.id, "", None
         self._send(reply if number is None else {**reply, "id": number})
         if self.socket.fileno() >= 0:
-            self._settle()
+            self._watch_next()
 
     def _send(self, reply: dict[str, Any]) -> None:
         self._unsent = memoryview(json.dumps(reply).encode() + b"\n")
@@ -162,22 +176,22 @@ class Conversation:
     def _writable(self) -> None:
         self._write()
         if self.socket.fileno() >= 0:
-            self._settle()
+            self._watch_next()
 
     def _write(self) -> None:
         try:
             while self._unsent:
                 self._unsent = self._unsent[self.socket.send(self._unsent[:_WRITE_BYTES]) :]
-                self.last = time.monotonic()
+                self.last_s = time.monotonic()
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
             self.close()
 
-    # -- what is waited for ------------------------------------------------------------------------------------
+    # -- events to wait for ------------------------------------------------------------------------------------
 
-    def _settle(self) -> None:
-        """Watch what can come next."""
+    def _watch_next(self) -> None:
+        """Watch the socket for what can happen next in this state."""
         if self.socket.fileno() < 0:
             return
         if self._unsent:
@@ -186,7 +200,7 @@ class Conversation:
             self._watch("" if self.ended or len(self._received) > LINE_BYTES else "read")
         elif self.ended or b"\n" in self._received or len(self._received) > LINE_BYTES:
             self._watch("")
-            if not self._scheduled:  # by way of the loop, where others have their turn between two requests
+            if not self._scheduled:  # through the loop, so that others have their turn between two requests
                 self._scheduled = True
                 self._loop.after(0, self._take_turn)
         else:
@@ -204,6 +218,7 @@ class Conversation:
 
 
 def _hung_up(sock: socket.socket) -> bool:
+    """Return True if the peer has closed both directions."""
     poll = select.poll()
-    poll.register(sock, 0)  # an end in both directions is always told
+    poll.register(sock, 0)  # POLLHUP is always reported
     return bool(poll.poll(0))

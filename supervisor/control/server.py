@@ -1,8 +1,9 @@
-"""The control interface: who may command the master over a unix socket, or from a sidecar, and how many at a time.
+"""The server of the control interface: who may command the master over the unix socket, and how many at a time.
 
-Owns the listening socket and the set of connections. Knows nothing of what is said (`conversation`) nor of what
-commands mean (`commands`). Runs on the master's loop, so nothing here may block, or grow with what a client does or
-does not do: there are so many connections, the silent give way to the new, and one on which nothing happens is closed.
+Owns the listening socket and the set of connections; sidecars have connections of their own, which are not limited.
+Knows nothing of requests and replies (`conversation`) nor of what commands mean (`commands`). Runs on the master's
+loop, so nothing here may block, or grow with what clients do: the number of connections is limited, idle ones make room
+for new ones, and one that stays idle is closed.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from typing import Any
 
 from ..config import SettingsError
 from ..eventloop import EventLoop, Timer
-from .conversation import Answer, Conversation, Run
-from .socketfile import SocketFile, make
+from .conversation import Answer, Conversation, Peer, Run
+from .socketfile import SocketFile, create_socket
 
 __all__ = ["Control"]
 
-CONNECTIONS = 16
+MAX_CONNECTIONS = 16
 IDLE_S = 300.0
 _SWEEP_S = 15.0
-_NO_ROOM_S = 0.2  # a connection as silent as this gives way
+_NO_ROOM_S = 0.2  # a connection idle for so long may be closed to make room
 _NO_DESCRIPTOR_S = 1.0
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid; unix(7)
 
 
 class Control:
-    """`run` is given every request; `say(level, text)` writes the log."""
+    """`run` is called for every request, `say(level, text)` writes the error log."""
 
     def __init__(self, loop: EventLoop, run: Run, say: Callable[[str, str], None]) -> None:
         self._loop = loop
@@ -39,21 +40,22 @@ class Control:
         self._say = say
         self._file: SocketFile | None = None
         self._where = "off"
-        self._next: SocketFile | None = None
+        self._prepared: SocketFile | None = None
         self._connections: set[Conversation] = set()
         self._sweeper: Timer | None = None
 
     @property
     def path(self) -> str:
-        """Of the socket; "" without one."""
+        """Path of the socket; "" if there is none."""
         return self._file.path if self._file is not None else ""
 
     def listen(self, where: str, name: str) -> None:
-        """Take commands at `where`: a path, "auto" (in the runtime directory of program `name`) or "off".
+        """Listen at `where`: a path, "auto" (in the runtime directory of program `name`) or "off".
 
-        A socket that is there already stays, or is made again if its file has gone. A failure is a warning.
+        A socket that is open there already is kept, or made again if its file has gone. A failure is logged as a
+        warning.
         """
-        prepared, self._next = self._next, None
+        prepared, self._prepared = self._prepared, None
         if prepared is None and self._stays(where):
             return
         self._stop_listening()
@@ -61,7 +63,7 @@ class Control:
         if where == "off":
             return
         try:
-            self._file = prepared or make(where, name)
+            self._file = prepared or create_socket(where, name)
         except OSError as error:
             path = error.filename or ("" if where == "auto" else where)
             what = f"control socket {path!r}" if path else "control socket"
@@ -71,21 +73,23 @@ class Control:
         self._say("info", f"control socket {self._file.path}")
 
     def prepare(self, where: str, name: str) -> None:
-        """Make the socket that `listen` is to use for these arguments, and leave alone the one that is there;
-        SettingsError when it cannot be made. `discard` undoes it."""
+        """Make the socket that `listen` will use for these arguments, beside the present one.
+
+        Raises SettingsError when it cannot be made. `discard` undoes it.
+        """
         self.discard()
         if where in ("off", self._where) or self._stays(where):
             return
         try:
-            self._next = make(where, name)
+            self._prepared = create_socket(where, name)
         except OSError as error:
             raise SettingsError(f"control is {where!r}: no socket there, {error.strerror or error}") from error
 
     def discard(self) -> None:
         """Undo `prepare`."""
-        if self._next is not None:
-            self._next.close()
-            self._next = None
+        if self._prepared is not None:
+            self._prepared.close()
+            self._prepared = None
 
     def _stays(self, where: str) -> bool:
         if self._file is None or not self._file.is_there():
@@ -93,9 +97,9 @@ class Control:
         return where == self._where or (where != "auto" and os.path.abspath(where) == self._file.path)
 
     def serve(self, sock: socket.socket) -> None:
-        """Take commands on a connected socket of the master's own making, until its other end is closed."""
+        """Take commands on `sock`, a connection that the master made for a sidecar, until its other end is closed."""
         sock.setblocking(False)
-        self._begin(sock, "a sidecar", bounded=False)
+        self._begin(sock, Peer("a sidecar", limited=False))
 
     def close(self) -> None:
         """Close everything and remove the file (in the master)."""
@@ -111,25 +115,25 @@ class Control:
         """Close the descriptors (in a forked child)."""
         if self._file is not None:
             self._file.socket.close()
-        if self._next is not None:
-            self._next.socket.close()
+        if self._prepared is not None:
+            self._prepared.socket.close()
         for connection in self._connections:
             connection.socket.close()
 
     # -- an upgrade in place ---------------------------------------------------------------------------------
 
     def state(self, keep: Callable[[socket.socket], int]) -> dict[str, Any] | None:
-        """Give the socket, and the connections that wait for an upgrade's verdict, as JSON takes them.
+        """Return the socket and the connections that wait for an upgrade's verdict as JSON data; None without a socket.
 
-        keep: told of each socket that has to outlive the exec, gives its descriptor. None without a socket.
+        `keep` is called with each socket that has to outlive the exec, and returns its descriptor.
         """
         if self._file is None:
             return None
         file = self._file
         waiting = [
-            {"fd": keep(each.socket), "id": each.id, "who": each.who}
+            {"fd": keep(each.socket), "id": each.id, "who": each.peer.name}
             for each in self._connections
-            if each.bounded and each.command == "upgrade"
+            if each.peer.limited and each.command == "upgrade"
         ]
         return {
             "where": self._where,
@@ -141,7 +145,7 @@ class Control:
         }
 
     def resume(self, state: Mapping[str, Any] | None) -> list[Answer]:
-        """Take what `state` gave (in the program that replaced the one before); give who waits for its verdict."""
+        """Take over what `state` returned (in the new program); return the functions that answer those who wait."""
         if state is None:
             return []
         sock = _adopted(state["fd"])
@@ -150,11 +154,11 @@ class Control:
         self._loop.watch(sock, self._accept)
         answers = []
         for waiting in state["waiting"]:
-            connection = self._admit(_adopted(waiting["fd"]), waiting["who"])
+            connection = self._admit(_adopted(waiting["fd"]), Peer(waiting["who"]))
             answers.append(connection.await_answer("upgrade", waiting["id"]))
         return answers
 
-    # -- who comes -------------------------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------------------
 
     def _stop_listening(self) -> None:
         if self._file is not None:
@@ -171,7 +175,7 @@ class Control:
             sock, _ = self._file.socket.accept()
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
             return
-        except OSError:  # no descriptor left: it would be readable, and fail, again and again
+        except OSError:  # no descriptor left: the loop would try, and fail, again and again
             self._pause(_NO_DESCRIPTOR_S)
             return
         sock.setblocking(False)
@@ -179,13 +183,13 @@ class Control:
         if why:
             self._say("warning", f"control: {why}")
             _turn_away(sock, why)
-        elif sum(each.bounded for each in self._connections) >= CONNECTIONS:
-            _turn_away(sock, f"{CONNECTIONS} connections wait for an answer: no room for one more")
+        elif sum(each.peer.limited for each in self._connections) >= MAX_CONNECTIONS:
+            _turn_away(sock, f"{MAX_CONNECTIONS} connections wait for a reply: there is no room for another")
         else:
-            self._admit(sock, who)
+            self._admit(sock, Peer(who))
 
     def _pause(self, delay_s: float) -> None:
-        """Let who connects wait in the kernel's queue for a while."""
+        """Leave new connections in the kernel's queue for `delay_s`."""
         file = self._file
 
         def go_on() -> None:
@@ -197,20 +201,22 @@ class Control:
             self._loop.after(delay_s, go_on)
 
     def _make_room(self) -> bool:
-        """Close the connection that has been silent for longest, if there are too many; False when that one came only
-        just now, and is to have the time to say something."""
-        bounded = [each for each in self._connections if each.bounded]
-        silent = [each for each in bounded if not each.command or each.ended]
-        if len(bounded) < CONNECTIONS or not silent:
+        """Close the connection that has been idle for longest if there are too many.
+
+        Returns False if that one is so new that it must have time to send its request.
+        """
+        limited = [each for each in self._connections if each.peer.limited]
+        idle = [each for each in limited if not each.command or each.ended]
+        if len(limited) < MAX_CONNECTIONS or not idle:
             return True
-        oldest = min(silent, key=lambda each: each.last)
-        if time.monotonic() - oldest.last < _NO_ROOM_S:
+        oldest = min(idle, key=lambda each: each.last_s)
+        if time.monotonic() - oldest.last_s < _NO_ROOM_S:
             return False
         oldest.close()
         return True
 
-    def _admit(self, sock: socket.socket, who: str) -> Conversation:
-        connection = self._begin(sock, who, bounded=True)
+    def _admit(self, sock: socket.socket, peer: Peer) -> Conversation:
+        connection = self._begin(sock, peer)
         if self._sweeper is None:
             self._sweeper = self._loop.after(_SWEEP_S, self._sweep)
         return connection
@@ -218,23 +224,26 @@ class Control:
     def _sweep(self) -> None:
         self._sweeper = None
         too_long_ago = time.monotonic() - IDLE_S
-        bounded = [each for each in self._connections if each.bounded]
-        for connection in bounded:
-            if not connection.command and connection.last < too_long_ago:
+        limited = [each for each in self._connections if each.peer.limited]
+        for connection in limited:
+            if not connection.command and connection.last_s < too_long_ago:
                 connection.close()
-        if bounded:
+        if limited:
             self._sweeper = self._loop.after(_SWEEP_S, self._sweep)
 
-    def _begin(self, sock: socket.socket, who: str, *, bounded: bool) -> Conversation:
-        connection = Conversation(sock, who, self._loop, self._run, self._connections.discard, bounded=bounded)
+    def _begin(self, sock: socket.socket, peer: Peer) -> Conversation:
+        connection = Conversation(sock, peer, self._loop, self._run, self._connections.discard)
         self._connections.add(connection)
         return connection
 
 
 def _identify(sock: socket.socket) -> tuple[str, str]:
-    """Say who is at the other end, and why not to listen to it: root may, and who the master itself is."""
+    """Return the name of the process at the other end, and why it may not command the master ("" if it may).
+
+    Root may, and the user that the master runs as.
+    """
     if not hasattr(socket, "SO_PEERCRED"):
-        return "ctl", ""  # the file's mode has to do
+        return "ctl", ""  # the file's mode alone has to protect it
     try:
         pid, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     except OSError as error:

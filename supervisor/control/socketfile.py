@@ -1,11 +1,12 @@
-"""The control socket as a file: where it lies, how it is made and removed, and how one is found.
+"""The control socket as a file: where it is, how it is made and removed, and how one is found.
 
-Owns the paths and their rights: the directory is ours or root's and nobody else may write to it, the file is made
-with mode 600 from its first moment, and only what was made here is removed. Knows nothing of what is said on it. The
-master makes one (`make`), `client` and the command line look for one (`find_sockets`, `connect`).
+Owns the paths and their permissions: the directory belongs to our user or root and no other user may write to it, the
+file has mode 600 from the moment it appears, and only what was made here is removed. Knows nothing of what is sent on
+it. The master makes one (`create_socket`); `client` and the command line look for one (`find_sockets`, `connect`).
 
-The runtime directory, the first that fits: $RUNTIME_DIRECTORY (what a systemd unit with RuntimeDirectory= gives);
-/run/NAME for root; $XDG_RUNTIME_DIR/NAME; /tmp/NAME-UID. In it a socket is called PID.sock.
+The runtime directory is the first of these that can be used: $RUNTIME_DIRECTORY (set by systemd for a unit with
+RuntimeDirectory=); /run/NAME for root; $XDG_RUNTIME_DIR/NAME; /run/user/UID/NAME; /tmp/NAME-UID. In it, a socket is
+named PID.sock.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from pathlib import Path
 
 from ..system.pidfile import lives
 
-__all__ = ["AUTO", "SocketFile", "connect", "find_sockets", "make"]
+__all__ = ["AUTO", "SocketFile", "connect", "create_socket", "find_sockets"]
 
 AUTO = "auto"
 
-_PATH_BYTES = 107 if hasattr(socket, "SO_PEERCRED") else 103  # sun_path less its NUL: unix(7), and macOS's
+_PATH_BYTES = 107 if hasattr(socket, "SO_PEERCRED") else 103  # sun_path without its NUL: unix(7); 103 on macOS
 _BACKLOG = 128
-_AGAIN_S = 0.02
-_NEWBORN_S = 0.1  # between bind and listen
+_RETRY_S = 0.02
+_BIND_TO_LISTEN_S = 0.1  # a master that has bound its socket listens within this time
 _SUFFIX = ".sock"
 
 
@@ -43,7 +44,7 @@ class SocketFile:
     inode: int
 
     def is_there(self) -> bool:
-        """Whether the file still is the one that was made: somebody may have tidied up."""
+        """Return True if the file is still the one that was made; it may have been removed or replaced."""
         try:
             found = os.lstat(self.path)
         except OSError:
@@ -51,32 +52,32 @@ class SocketFile:
         return (found.st_dev, found.st_ino) == (self.device, self.inode)
 
     def close(self) -> None:
-        """Close it and remove the file, if it is the one that was made (in the master)."""
+        """Close the socket, and remove the file if it is the one that was made (in the master)."""
         self.socket.close()
         if self.is_there():
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
 
 
-def make(where: str, name: str) -> SocketFile:
+def create_socket(where: str, name: str) -> SocketFile:
     """Make the control socket at the path `where`, or in the runtime directory if that is AUTO (in the master).
 
-    `name` is the program's. What processes that are gone left behind is removed. OSError, its text for the log, when
-    it cannot be made.
+    `name` is the program's name. Sockets left behind by processes that have ended are removed. Raises OSError, with a
+    text for the log, when it cannot be made.
     """
     if where == AUTO:
         directory = _own_directory(name)
-        _sweep(directory)
+        _remove_stale_sockets(directory)
         path = os.path.join(directory, f"{os.getpid()}{_SUFFIX}")
     else:
         path = os.path.abspath(where)
-    _make_way(path)
+    _remove_stale_file(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        umask = os.umask(0o177)  # the file has its mode as it appears: nobody can come before a chmod
+        umask = os.umask(0o177)  # mode 600 from the first moment: a client could connect before a chmod
         try:
-            with _short(path) as address:
+            with _short_address(path) as address:
                 sock.bind(address)
         finally:
             os.umask(umask)
@@ -89,23 +90,23 @@ def make(where: str, name: str) -> SocketFile:
 
 
 def connect(path: str, timeout_s: float) -> socket.socket:
-    """Connect to the control socket at `path`; OSError when that cannot be done."""
+    """Return a socket connected to the control socket at `path`. Raises OSError when that cannot be done."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.settimeout(timeout_s)
         began = time.monotonic()
-        with _short(path) as address:
+        with _short_address(path) as address:
             while True:
                 try:
                     sock.connect(address)
                     break
-                except BlockingIOError:  # the queue is full, and only a blocking socket would wait for a place
+                except BlockingIOError:  # the queue is full; only a blocking socket would wait for a place
                     if time.monotonic() - began > timeout_s:
                         raise
-                except ConnectionRefusedError:  # nobody, or a master that was just about to listen
-                    if time.monotonic() - began > min(timeout_s, _NEWBORN_S):
+                except ConnectionRefusedError:  # no master, or one that has not called listen yet
+                    if time.monotonic() - began > min(timeout_s, _BIND_TO_LISTEN_S):
                         raise
-                time.sleep(_AGAIN_S)
+                time.sleep(_RETRY_S)
     except BaseException:
         sock.close()
         raise
@@ -113,21 +114,21 @@ def connect(path: str, timeout_s: float) -> socket.socket:
 
 
 def find_sockets(name: str = "webpy") -> list[str]:
-    """Give the paths of the control sockets in the runtime directories behind which a master lives that obeys us."""
+    """Return the paths of the control sockets in the runtime directories of all masters that this user may command."""
     directories = _directories(name)
     if not os.environ.get("RUNTIME_DIRECTORY"):
-        directories = list(dict.fromkeys([f"/run/{name}", *directories]))  # where a unit's master may have made it
-    paths = [path for directory in directories for path in _sockets(directory) if _is_ours(path)]
+        directories = list(dict.fromkeys([f"/run/{name}", *directories]))  # of a systemd unit's master
+    paths = [path for directory in directories for path in _sockets(directory) if _is_trusted(path)]
     return [path for path in paths if _probe(path) in (0, errno.EAGAIN)]
 
 
 def _directories(name: str) -> list[str]:
-    """Give where a socket of this user's may lie, the best first."""
+    """Return the directories where a control socket of this user may be, the preferred first."""
     given = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]  # systemd.exec(5)
     if given:
         return [given]
     uid = os.geteuid()
-    if uid == 0:  # a session's directory that sudo or su left in the environment is somebody else's
+    if uid == 0:  # a session's directory that sudo or su left in the environment is another user's
         return [f"/run/{name}" if os.path.isdir("/run") else f"/var/run/{name}"]
     session = os.environ.get("XDG_RUNTIME_DIR", "")
     candidates = [f"{session}/{name}"] if session else []
@@ -135,7 +136,7 @@ def _directories(name: str) -> list[str]:
 
 
 def _own_directory(name: str) -> str:
-    """Give the first runtime directory that can be used, made if it is not there."""
+    """Return the first runtime directory that can be used; it is made if it is not there."""
     failure: OSError = FileNotFoundError(errno.ENOENT, "no runtime directory")
     for directory in _directories(name):
         if not os.path.isdir(os.path.dirname(directory)):
@@ -143,7 +144,7 @@ def _own_directory(name: str) -> str:
         try:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(directory, 0o700)
-            if why := _distrust(directory):
+            if why := _why_untrusted(directory):
                 raise PermissionError(errno.EPERM, why, directory)
             if not os.access(directory, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), directory)
@@ -153,14 +154,14 @@ def _own_directory(name: str) -> str:
     raise failure
 
 
-def _distrust(directory: str) -> str:
-    """Say why `directory` is not to be used; "" if it is."""
+def _why_untrusted(directory: str) -> str:
+    """Return why `directory` must not be used, "" if it may."""
     try:
         found = os.lstat(directory)
     except OSError as error:
         return os.strerror(error.errno or 0)
     if not stat.S_ISDIR(found.st_mode):
-        return "it is no directory"
+        return "it is not a directory"
     if found.st_uid not in (0, os.geteuid()):
         return f"it belongs to uid {found.st_uid}, {os.geteuid()} or 0 is wanted"
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -175,8 +176,8 @@ def _sockets(directory: str) -> list[str]:
         return []
 
 
-def _is_ours(path: str) -> bool:
-    """Whether who made it may be believed: anybody can make a directory in /tmp, and answer in a master's place."""
+def _is_trusted(path: str) -> bool:
+    """Return True if the socket's owner can be trusted: any user could make a socket in /tmp and pose as a master."""
     try:
         owner = os.lstat(path).st_uid
     except OSError:
@@ -184,10 +185,10 @@ def _is_ours(path: str) -> bool:
     return owner in (0, os.geteuid()) or (os.geteuid() == 0 and not path.startswith("/tmp/"))
 
 
-def _sweep(directory: str) -> None:
-    """Remove the sockets of masters that are gone.
+def _remove_stale_sockets(directory: str) -> None:
+    """Remove the sockets of masters that have ended.
 
-    One that was bound and does not listen yet refuses too, so its process must be gone as well.
+    A socket that refuses connections may belong to a master that does not listen yet, so its process must be gone too.
     """
     for path in _sockets(directory):
         pid = Path(path).stem
@@ -196,33 +197,33 @@ def _sweep(directory: str) -> None:
                 os.unlink(path)
 
 
-def _make_way(path: str) -> None:
-    """Remove the socket of a process that is gone; OSError when something else is there."""
+def _remove_stale_file(path: str) -> None:
+    """Remove the socket of a process that has ended. Raises OSError when something else is at `path`."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise FileExistsError(errno.EEXIST, "a file that is no socket is there", path)
+        raise FileExistsError(errno.EEXIST, "a file that is not a socket is there", path)
     if _probe(path) != errno.ECONNREFUSED:
         raise OSError(errno.EADDRINUSE, "a running process listens there", path)
     os.unlink(path)
 
 
 def _probe(path: str) -> int:
-    """Give 0 if somebody listens at `path`, else the error's number."""
+    """Return 0 if a process listens at `path`, else the number of the error."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         try:
-            with _short(path) as address:
+            with _short_address(path) as address:
                 return sock.connect_ex(address)
         except OSError as error:
             return error.errno or errno.EIO
 
 
 @contextlib.contextmanager
-def _short(path: str) -> Iterator[str]:
-    """Give `path` as an address holds it: a longer one by way of its directory's descriptor, where there is /proc."""
+def _short_address(path: str) -> Iterator[str]:
+    """Yield `path`, or if it is too long for an address, a path through its directory's descriptor in /proc."""
     if len(os.fsencode(path)) <= _PATH_BYTES:
         yield path
         return

@@ -1,7 +1,7 @@
-"""What the master knows, as one JSON-ready dict, for `webpy ctl status`, `top` and the admin process.
+"""The status of the server as one JSON-ready dict, for `webpy ctl status`, `top` and the admin process.
 
-Pure reading of the scoreboard and of the master's objects; knows nothing of who asks nor how it is shown. Called in the
-master by the command `status`, whose reply holds it under "status". Times are seconds, sizes bytes:
+Only reads the scoreboard and the master's objects; knows nothing of how the status is shown. Called in the master by
+the command `status`, whose reply holds it under "status". Times are in seconds, sizes in bytes:
 
 {"name": "webpy", "target": "app.py", "pid": 4711, "started_at": 1760000000, "uptime_s": 86400.5,
  "stage": "running",            # "starting", "running", "delaying" (shutdown-delay), "stopping", "killing"
@@ -17,13 +17,13 @@ master by the command `status`, whose reply holds it under "status". Times are s
             "by_class": {"1xx": 0, "2xx": 990, "3xx": 4, "4xx": 6, "5xx": 0, "other": 0}},
  "latency": {"2": {"31": 900, "32": 90}},        # class 0 to 5 (0 odd, 2: 2xx): bucket (see latency.py): requests
  "log": {"bytes": 99000, "stalls": 0, "waits": 0, "dropped": 0, "pending_bytes": 0,
-         "damaged": 0},                # rings that were found written over
+         "damaged": 0},                # rings that were found damaged by a worker
  "restarts": {"exit": 1, "recycle": 4},          # by cause
  "workers": [{"slot": 0, "generation": 3, "pid": 4713,
               "state": "ready",                  # "boot", "ready", "stuck", "draining", "killed", "gone"
-              "leaving": "",                     # why it is to be replaced
+              "leaving": "",                     # why it is being replaced
               "age_s": 80.0, "ready_s": 79.9,    # null before READY
-              "heartbeat_s": 0.4,                # since its loop last went round; null before it did
+              "heartbeat_s": 0.4,                # since its loop last ran; null before it did
               "connections": 3, "threads": 4, "busy_threads": 1, "queued": 0, "requests": 500, "bytes_sent": 61728,
               "memory_bytes": 9000000,           # private memory; 0 if it was not measured yet
               "by_class": {"1xx": 0, "2xx": 495, "3xx": 2, "4xx": 3, "5xx": 0, "other": 0},
@@ -53,15 +53,15 @@ if TYPE_CHECKING:
 
 __all__ = ["snapshot"]
 
-_EVENTS = 100
-_RUNNING = 20
+_MAX_EVENTS = 100
+_MAX_RUNNING = 20
 _CLASSES = ("other", "1xx", "2xx", "3xx", "4xx", "5xx")
 _IDLE, _BUSY, _SLOW = range(3)
 _STARTING = "starting"
 
 
 def snapshot(master: Supervisor) -> dict[str, Any]:
-    """Give the state of everything now (in the master)."""
+    """Return the status of now (in the master)."""
     now_s = time.monotonic()
     scoreboard, config = master.services.scoreboard, master.current.config
     cells = scoreboard.master
@@ -106,15 +106,15 @@ def snapshot(master: Supervisor) -> dict[str, Any]:
             "damaged": master.resources.records.damaged,
         },
         "restarts": dict(master.services.events.counts),
-        "workers": [_worker(worker, now_s) for worker in sorted(fleet, key=_place)],
+        "workers": [_worker(worker, now_s) for worker in sorted(fleet, key=_position)],
         "sidecars": [
             {"title": child.title, "pid": child.pid, "state": child.state.name.lower()} for child in master.sidecars
         ],
-        "events": list(master.services.events.recent)[-_EVENTS:],
+        "events": list(master.services.events.recent)[-_MAX_EVENTS:],
     }
 
 
-def _place(worker: Worker) -> tuple[int, int]:
+def _position(worker: Worker) -> tuple[int, int]:
     return worker.slot.index, worker.generation.number
 
 
@@ -127,16 +127,16 @@ def _stage(master: Supervisor, fleet: Iterable[Worker]) -> str:
 
 def _reload(master: Supervisor) -> dict[str, Any]:
     reloads, fleet = master.reloads, master.fleet
-    moving = reloads.phase in (Phase.ROLLING, Phase.PROVING, Phase.UNDOING)
+    replacing = reloads.phase in (Phase.ROLLING, Phase.PROVING, Phase.UNDOING)
     done = 0
-    if moving:
+    if replacing:
         done = sum(slot.worker is not None and slot.worker.generation is fleet.target for slot in fleet.slots)
     last = reloads.last
     return {
         "phase": reloads.phase.name.lower(),
         "number": reloads.number,
         "done": done,
-        "of": len(fleet.slots) if moving else 0,
+        "of": len(fleet.slots) if replacing else 0,
         "last": None
         if last is None
         else {"ok": last.ok, "generation": last.generation, "text": last.text, "at": last.at},
@@ -181,12 +181,12 @@ def _worker(worker: Worker, now_s: float) -> dict[str, Any]:
         "memory_bytes": row.count(Cell.MEMORY_BYTES),
         "by_class": _by_class(latency),
         "map": lights + [_IDLE] * (threads - len(lights)),
-        "running": running[:_RUNNING],
+        "running": running[:_MAX_RUNNING],
     }
 
 
 def _work(row: Row, now_s: float) -> tuple[list[dict[str, Any]], int]:
-    """Give what the row's lines say is being done, longest first, and how much of it waits for a thread."""
+    """Return the work that is going on, the longest first, and how many pieces of it wait for a thread."""
     found: list[dict[str, Any]] = []
     queued = 0
     for started_s, line in zip(row.starts(), row.lines, strict=True):

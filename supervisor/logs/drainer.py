@@ -1,8 +1,8 @@
-"""When the log is drained: every 20 ms while records come, not at all while none do.
+"""Decides when the workers' log rings are drained: every 20 ms while records come, not at all while none do.
 
-Owns the rhythm and the scoreboard's `asleep` cell. The doorbell ends the sleep. A worker that wrote just as the
-master went to sleep may not have seen it (its store still on the way): so the master looks once more, awake
-by a timer, before it really sleeps. Knows nothing of files. Runs in the master.
+Owns the schedule and the scoreboard's `asleep` cell; the doorbell ends the sleep. A worker that wrote just as the
+master fell asleep may not have seen that yet, and not have rung: so the master drains once more by a timer before it
+sleeps until the doorbell. Knows nothing of files. Runs in the master.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from .dropreport import DropReport
 
 __all__ = ["Drainer"]
 
-BUSY_S = 0.02
-LAST_LOOK_S = 0.05
-FAILED_S = 0.25
-_LAST_S = 5.0  # for a log that takes little, at the master's end
-_NOTHING_S = 1.0  # and for one that takes nothing
+BUSY_S = 0.02  # between two drains while records come
+LAST_LOOK_S = 0.05  # until the last drain before sleep
+FAILED_S = 0.25  # until the next try after a failed write
+_LAST_S = 5.0  # at the master's end, for a log that accepts little at a time
+_NO_PROGRESS_S = 1.0  # and for one that accepts nothing
 
 
 class Drainer:
-    """`rows` gives the rows whose rings may hold records.
+    """Drains `log` on `loop`'s timers.
 
-    `left_behind` is asked after every drain for records of the master's own: of requests that died with a worker.
+    `rows` returns the rows whose rings may hold records. `killed_records` is called after every drain and returns the
+    master's own records, about requests that died with a worker.
     """
 
     def __init__(
@@ -39,33 +40,31 @@ class Drainer:
         scoreboard: Scoreboard,
         log: AccessLog,
         rows: Callable[[], Iterable[Row]],
-        left_behind: Callable[[], Iterable[bytes]],
-        report: Callable[[str, str], None],
+        killed_records: Callable[[], Iterable[bytes]],
     ) -> None:
-        """report: takes a level and a text for the error log."""
         self._loop = loop
         self._scoreboard = scoreboard
         self._log = log
         self._rows = rows
-        self._left_behind = left_behind
-        self._losses = DropReport(loop, self.dropped, report)
+        self._killed_records = killed_records
+        self._drop_report = DropReport(loop, self.dropped, log.report)
         self._timer: Timer | None = None
         self._watched = -1
-        self._stuck = False  # whether trying again before the target takes more is in vain
+        self._stuck = False  # the destination accepts no more for now
         loop.watch(scoreboard.doorbell_reader, self._rung)
         self.drain()
 
     def drain(self, *, last_look: bool = False) -> DrainOutcome:
-        """Drain now, and go on in the rhythm that its outcome asks for."""
+        """Drain now, and schedule the next drain by the outcome. `last_look`: sleep if nothing waits."""
         self._unschedule()
         outcome = self._log.drain(self._rows())
-        if self._add_left_behind() and outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE):
+        if self._add_killed_records() and outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE):
             outcome = self._log.drain(())
         self._scoreboard.master[MasterCell.LOG_BYTES] = self._log.bytes
         self._scoreboard.master[MasterCell.LOG_STALLS] = self._log.stalls
         self._scoreboard.asleep[0] = 1 if outcome is DrainOutcome.IDLE else 0
         self._stuck = outcome in (DrainOutcome.BLOCKED, DrainOutcome.FAILED)
-        self._losses.look(works=not self._stuck)
+        self._drop_report.update(writable=not self._stuck)
         destination = self._log.destination
         if outcome is DrainOutcome.WROTE:
             self._timer = self._loop.after(BUSY_S, self._again)
@@ -76,10 +75,10 @@ class Drainer:
                 self._timer = self._loop.after(LAST_LOOK_S, self._look_again)
         elif destination is not None and destination.can_be_watched:
             self._watched = destination.fd
-            self._timer = self._loop.after(FAILED_S, self._again)  # to see what is dropped meanwhile
+            self._timer = self._loop.after(FAILED_S, self._again)  # to notice what is dropped meanwhile
             try:
                 self._loop.watch(destination.fd, self._again, write=True)
-            except (OSError, ValueError, KeyError):  # /dev/null and its like cannot be
+            except (OSError, ValueError, KeyError):  # /dev/null and the like cannot be watched
                 self._watched = -1
                 self._timer.cancel()
                 self._timer = self._loop.after(BUSY_S, self._again)
@@ -88,41 +87,43 @@ class Drainer:
         return outcome
 
     def drain_last(self) -> None:
-        """Drain until nothing waits, at the master's end, when its loop runs no more. A log that takes nothing for a
-        second is given up, and the number of lines that were lost is said."""
+        """Drain until nothing waits (at the master's end, when its loop has ended).
+
+        Gives up after 5 s, or after 1 s in which the log accepts nothing, and reports how many lines were discarded.
+        """
         end_s = time.monotonic() + _LAST_S
         moved_s, left = time.monotonic(), -1
         while self.drain() is not DrainOutcome.IDLE and self.pending_bytes():
             now_s = time.monotonic()
             if self.pending_bytes() != left:
                 moved_s, left = now_s, self.pending_bytes()
-            if now_s > min(end_s, moved_s + _NOTHING_S):
+            if now_s > min(end_s, moved_s + _NO_PROGRESS_S):
                 break
             time.sleep(0.01)
-        self._losses.close(self._log.waiting_lines(self._rows()))
+        self._drop_report.close(self._log.waiting_lines(self._rows()))
 
     def dropped(self) -> int:
-        """Give how many records found no room since the start."""
+        """Return how many records found no room since the start."""
         rows = sum(row.dropped for row in self._rows())
         return self._scoreboard.totals[Cell.LOG_DROPPED] + rows + self._log.dropped
 
     def keep(self) -> dict[str, Any]:
-        """Give what has been told of dropped records as JSON takes it, for the program that replaces the master's."""
-        return {"dropped": self._log.dropped, "losses": self._losses.keep()}
+        """Return what was reported of dropped records as JSON data, for the program that replaces the master's."""
+        return {"dropped": self._log.dropped, "losses": self._drop_report.keep()}
 
     def adopt(self, kept: Mapping[str, Any]) -> None:
-        """Take on what `keep` gave, once the rows are there."""
+        """Take over what `keep` returned (once the rows are there)."""
         self._log.dropped = kept["dropped"]
-        self._losses.adopt(kept["losses"])
+        self._drop_report.adopt(kept["losses"])
 
-    def _add_left_behind(self) -> bool:
+    def _add_killed_records(self) -> bool:
         before = self._log.pending_bytes
-        for record in self._left_behind():
+        for record in self._killed_records():
             self._log.add(record)
         return self._log.pending_bytes > before
 
     def pending_bytes(self) -> int:
-        """Give the bytes that wait to be written."""
+        """Return the number of bytes that wait to be written."""
         return self._log.pending_bytes + sum(row.pending_bytes for row in self._rows())
 
     def _again(self) -> None:
@@ -133,7 +134,7 @@ class Drainer:
 
     def _rung(self) -> None:
         self._scoreboard.silence()
-        if self._scoreboard.asleep[0] or not self._stuck:  # awake: a writer waits for room
+        if self._scoreboard.asleep[0] or not self._stuck:  # the master was awake, so a writer waits for room
             self.drain()
 
     def _unschedule(self) -> None:

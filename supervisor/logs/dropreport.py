@@ -1,7 +1,7 @@
-"""What is said of access log records that were dropped: one line as it begins, one as it ends, with their number.
+"""Reports dropped access log records in the error log: a line when it begins, and a line with their number at the end.
 
 Owns the episode: it begins with the first record that finds no room, and ends when none was dropped for a second and
-the log takes what comes. Counts nothing itself: the scoreboard does. Runs in the master, called after every drain.
+the log can be written. Does not count: the scoreboard does. Runs in the master, called after every drain.
 """
 
 from __future__ import annotations
@@ -17,52 +17,56 @@ _CALM_S = 1.0
 
 
 class DropReport:
-    """`count` gives how many records were dropped since the start, `report(level, text)` takes what is to be said."""
+    """`count()` returns the number of records dropped since the start, `report(level, text)` writes the error log."""
 
     def __init__(self, loop: EventLoop, count: Callable[[], int], report: Callable[[str, str], None]) -> None:
         self._loop = loop
         self._count = count
         self._report = report
-        self._told = count()  # dropped before the episode that goes on, or before the next one
-        self._seen = self._told
-        self._works = True
+        self._reported = count()  # number at the last report
+        self._seen = self._reported
+        self._writable = True
         self._timer: Timer | None = None
 
     def keep(self) -> dict[str, Any]:
-        """Give what has been told as JSON takes it, for the program that replaces the master's."""
-        return {"told": self._told, "goes_on": self._timer is not None}
+        """Return what has been reported as JSON data, for the program that replaces the master's."""
+        return {"told": self._reported, "goes_on": self._timer is not None}
 
     def adopt(self, kept: Mapping[str, Any]) -> None:
-        """Take on what `keep` gave (once what is counted is there)."""
-        self._told = self._seen = kept["told"]
+        """Take over what `keep` returned (once `count` works)."""
+        self._reported = self._seen = kept["told"]
         if kept["goes_on"]:
-            self._timer = self._loop.after(_CALM_S, self._look_again)
+            self._timer = self._loop.after(_CALM_S, self._check_again)
 
-    def look(self, *, works: bool) -> None:
-        """Notice what was dropped; works: whether the log takes what comes."""
-        self._works = works
-        if self._timer is None and self._count() > self._told:
+    def update(self, *, writable: bool) -> None:
+        """Begin an episode if records were dropped; `writable`: whether the log can be written now."""
+        self._writable = writable
+        if self._timer is None and self._count() > self._reported:
             self._report("error", "the access log takes no more lines for now: those that find no room are dropped")
-            self._timer = self._loop.after(_CALM_S, self._look_again)
+            self._timer = self._loop.after(_CALM_S, self._check_again)
 
-    def _look_again(self) -> None:
+    def _check_again(self) -> None:
         count = self._count()
-        if count > self._seen or not self._works:
+        if count > self._seen or not self._writable:
             self._seen = count
-            self._timer = self._loop.after(_CALM_S, self._look_again)
+            self._timer = self._loop.after(_CALM_S, self._check_again)
             return
         self._timer = None
-        self._say_count("warning", "the access log goes on", count)
+        self._report_count("warning", "the access log goes on", count)
 
-    def close(self, given_up: int) -> None:
-        """Say what was dropped since the last word, and the lines given up at the end (the loop runs no more)."""
-        if given_up:
-            self._report("error", f"{given_up} lines of the access log were given up: nothing took them")
+    def close(self, discarded: int) -> None:
+        """Report the drops since the last report, and `discarded` lines that were not written at the end.
+
+        Called when the loop has ended.
+        """
+        if discarded:
+            text = f"{discarded} lines of the access log were discarded at the end: they could not be written"
+            self._report("error", text)
         count = self._count()
-        if count > self._told:
-            self._say_count("warning", "the access log has ended", count)
+        if count > self._reported:
+            self._report_count("warning", "the access log has ended", count)
 
-    def _say_count(self, level: str, event: str, count: int) -> None:
-        dropped = count - self._told
-        self._told = self._seen = count
+    def _report_count(self, level: str, event: str, count: int) -> None:
+        dropped = count - self._reported
+        self._reported = self._seen = count
         self._report(level, f"{event}; {dropped} line{'s' if dropped != 1 else ''} found no room and were dropped")

@@ -1,8 +1,8 @@
-"""What a record of the error log looks like: lines of text, or one JSON object on a line.
+"""The format of the error log's records: lines of text, or one JSON object a line (`--error-format`).
 
-Owns both forms. Knows nothing of where a record goes. Used by the master and, through `childlog`, by its children.
+Owns both formats. Knows nothing of where a record goes. Used in the master and, through `childlog`, in its children.
 
-    2026-01-31 12:00:00 +0000 [4711] [error] app.orders: no stock          with the lines of a traceback behind it
+    2026-01-31 12:00:00 +0000 [4711] [error] app.orders: no stock          followed by the lines of a traceback
     {"time": "2026-01-31T12:00:00.123+00:00", "level": "error", "logger": "app.orders", "pid": 4711,
      "role": "worker 0", "message": "no stock", "exception": "Traceback …"}
 """
@@ -22,7 +22,7 @@ FORMS = ("text", "json")
 
 @dataclass(slots=True)
 class Record:
-    """What is told: `logger` is "" for the server itself, `role` says which process, `exception` is a traceback."""
+    """One record: `logger` is "" for the server itself, `role` names the process, `exception` is a traceback or ""."""
 
     level: str
     message: str
@@ -30,8 +30,11 @@ class Record:
     role: str = ""
     exception: str = ""
 
-    def form(self, form: str, at_s: float | None = None) -> bytes:
-        """Give it as `form`, "text" or "json", has it, with a newline at the end; at_s: Unix time, by default now."""
+    def encode(self, form: str, at_s: float | None = None) -> bytes:
+        """Return the record in the format `form`, "text" or "json", with a newline at the end.
+
+        `at_s` is Unix time, by default now.
+        """
         at_s = time.time() if at_s is None else at_s
         return (self._json(at_s) if form == "json" else self._text(at_s)).encode("utf-8", "backslashreplace")
 
@@ -42,7 +45,7 @@ class Record:
         return f"{stamp} [{os.getpid()}] [{self.level}] {name}{self.message}{exception}\n"
 
     def _json(self, at_s: float) -> str:
-        told = {
+        fields = {
             "time": datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds"),
             "level": self.level,
             "logger": self.logger or "webpy",
@@ -51,10 +54,10 @@ class Record:
             "message": self.message,
         }
         if self.exception:
-            told["exception"] = self.exception
-        return json.dumps(told).replace("\x7f", "\\u007f") + "\n"  # the one control character that JSON has as it is
+            fields["exception"] = self.exception
+        return json.dumps(fields).replace("\x7f", "\\u007f") + "\n"  # the one control character that JSON leaves
 
 
 def log_line(level: str, text: str) -> bytes:
-    """Give a record of the server's own as text."""
-    return Record(level, text).form("text")
+    """Return a record of the server itself in the text format."""
+    return Record(level, text).encode("text")

@@ -1,9 +1,9 @@
-"""The error log: the master's own lines, the records of its children, and what they write to their standard error.
+"""The error log: the master's own records, those of its children, and what children write to their standard error.
 
-Owns the file. With a PATH every child's descriptor 2 is the write end of a pipe that the master copies into
-the file in whole lines, so nobody else holds the file and it can be rotated; with "-" the children keep the
-standard error they have. Records of children (`childlog`) come as messages on a socket, one each. Knows nothing
-of what a line is about. Runs in the master.
+Owns the file. If the error log is a PATH, descriptor 2 of every child is the write end of a pipe, which the master
+copies into the file in whole lines: no other process holds the file, so it can be rotated. If it is "-", children keep
+the standard error they have. Records of children (`childlog`) come as messages on a socket, one each. Knows nothing of
+what a line says. Runs in the master.
 """
 
 from __future__ import annotations
@@ -26,46 +26,46 @@ if TYPE_CHECKING:
 __all__ = ["ErrorLog"]
 
 _STANDARD_ERROR = 2
-_KEPT_BYTES = 1 << 20
+_MAX_UNWRITTEN_BYTES = 1 << 20
 _READ_BYTES = 1 << 16
 _RETRY_S = 0.25
-_RECORDS = 64  # taken in one turn of the loop
-_RECORD_BYTES = 1 << 18
-_SEND_BUFFER_BYTES = 1 << 20  # asked for; the kernel gives what it allows
+_MAX_RECORDS = 64  # read in one turn of the loop
+_MAX_RECORD_BYTES = 1 << 18
+_SEND_BUFFER_BYTES = 1 << 20  # the kernel may give less
 _RECORD_SOCKET = socket.SOCK_DGRAM if sys.platform == "darwin" else socket.SOCK_SEQPACKET
-_LAST_S = 1.0  # for a log that takes nothing, at the end
+_LAST_S = 1.0  # at the end, for a log that accepts nothing
 
 
 class ErrorLog:
-    """`target` is PATH or "-", `level` the least that is written. OSError when it cannot be opened."""
+    """The error log at `where`, PATH or "-", with records from `level` up. Raises OSError when it cannot be opened."""
 
-    def __init__(self, target: str = "-", level: str = "info") -> None:
-        self._destination = _open(target)
-        self._target = target
-        self._least = LEVELS.index(level)
+    def __init__(self, where: str = "-", level: str = "info") -> None:
+        self._destination = _open(where)
+        self._where = where
+        self._min_level = LEVELS.index(level)
         self.form = "text"
-        """That of the records: see `errorformat`."""
+        """Format of the master's records, "text" or "json"; see `errorformat`."""
         self._records: tuple[socket.socket, socket.socket] | None = None
         self._unwritten = b""
         self._dropped = 0
-        self._part = b""  # of a child's line
+        self._unfinished_line = b""  # the beginning of a child's line, not complete yet
         self._pipe: tuple[int, int] | None = None
         self._loop: EventLoop | None = None
         self._retry: Timer | None = None
 
     def say(self, level: str, text: str, exception: str = "") -> None:
-        """Write a record of the master's."""
-        if LEVELS.index(level) >= self._least:
+        """Write a record of the master, unless its level is below the configured one."""
+        if LEVELS.index(level) >= self._min_level:
             self._write(self._line(level, text, exception))
 
     def _line(self, level: str, text: str, exception: str = "") -> bytes:
-        return Record(level, text, role="master", exception=exception).form(self.form)
+        return Record(level, text, role="master", exception=exception).encode(self.form)
 
     def say_last(self, text: str) -> None:
-        """Say why the master ends: to standard error too, where whoever started it looks."""
+        """Write why the master ends, to standard error too, as whoever started the server looks there."""
         line = self._line("critical", text)
         self._write(line)
-        if self._target != "-":
+        if self._where != "-":
             standard_error = _open("-")
             try:
                 standard_error.write([memoryview(line)])
@@ -75,25 +75,25 @@ class ErrorLog:
                 standard_error.close()
 
     def attach(self, loop: EventLoop) -> None:
-        """Take the children's lines from the loop."""
+        """Read the children's lines and records whenever `loop` finds them readable."""
         self._loop = loop
         if self._pipe is not None:
             loop.watch(self._pipe[0], self._readable)
         if self._records is not None:
-            loop.watch(self._records[0], self._take_records)
+            loop.watch(self._records[0], self._read_records)
 
-    def child_fd(self, target: str) -> int:
-        """Give what a child is to have as its descriptor 2, where its settings name `target`; -1 to keep its own."""
-        return -1 if target == "-" else self._ensure_pipe()
+    def child_fd(self, where: str) -> int:
+        """Return the descriptor for a child's descriptor 2, if its error log is `where`; -1 to keep its own."""
+        return -1 if where == "-" else self._ensure_pipe()
 
     def records_fd(self) -> int:
-        """Give what a child is to send its records to (`childlog.connect`), a copy of its own."""
+        """Return the descriptor to which children send their records; each gets a copy for `childlog.connect`."""
         if self._records is None:
             ours, theirs = socket.socketpair(socket.AF_UNIX, _RECORD_SOCKET)
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
             self._keep_records(ours, theirs)
             if self._loop is not None:
-                self._loop.watch(ours, self._take_records)
+                self._loop.watch(ours, self._read_records)
         assert self._records is not None
         return self._records[1].fileno()
 
@@ -103,11 +103,11 @@ class ErrorLog:
             end.set_inheritable(False)
         self._records = ours, theirs
 
-    def _take_records(self) -> None:
+    def _read_records(self) -> None:
         assert self._records is not None
-        for _ in range(_RECORDS):
+        for _ in range(_MAX_RECORDS):
             try:
-                record = self._records[0].recv(_RECORD_BYTES)
+                record = self._records[0].recv(_MAX_RECORD_BYTES)
             except BlockingIOError:
                 return
             self._write(record)
@@ -121,18 +121,19 @@ class ErrorLog:
         return self._pipe[1]
 
     def _readable(self) -> None:
-        self._take()
+        self._read_pipe()
 
-    def _take(self) -> bool:
+    def _read_pipe(self) -> bool:
+        """Read once from the children's pipe; return False if it is empty."""
         assert self._pipe is not None
         try:
             data = os.read(self._pipe[0], _READ_BYTES)
         except BlockingIOError:
             return False
-        whole, newline, rest = (self._part + data).rpartition(b"\n")
+        whole, newline, rest = (self._unfinished_line + data).rpartition(b"\n")
         if len(rest) > _READ_BYTES:
             whole, newline, rest = whole + newline + rest, b"\n", b""
-        self._part = rest
+        self._unfinished_line = rest
         if newline:
             self._write(whole + newline)
         return True
@@ -140,7 +141,7 @@ class ErrorLog:
     def _write(self, lines: bytes) -> None:
         self._unwritten += lines
         self._flush()
-        surplus = len(self._unwritten) - _KEPT_BYTES
+        surplus = len(self._unwritten) - _MAX_UNWRITTEN_BYTES
         if surplus > 0:
             cut = self._unwritten.find(b"\n", surplus) + 1 or len(self._unwritten)
             self._unwritten = self._unwritten[cut:]
@@ -163,43 +164,43 @@ class ErrorLog:
                     text = f"{self._dropped} bytes of this log were dropped: it could not be written"
                     self._unwritten = self._line("error", text)
                     self._dropped = 0
-        except OSError:  # a full disk, a closed terminal: kept for later, within bounds
+        except OSError:  # a full disk, a closed terminal: up to a limit, lines are kept for later
             return
 
     def reopen(self) -> None:
-        """Open the file anew; OSError leaves everything as it was."""
-        self.use(self._target, self.open(self._target))
+        """Open the file again. After an OSError everything is as it was."""
+        self.use(self._where, self.open(self._where))
 
     @staticmethod
-    def open(target: str) -> Destination:
-        """Open what `target` names, for `use`; OSError when it cannot be."""
-        return _open(target)
+    def open(where: str) -> Destination:
+        """Return the open destination for `use`. Raises OSError when it cannot be opened."""
+        return _open(where)
 
-    def use(self, target: str, destination: Destination, level: str | None = None, form: str | None = None) -> None:
-        """Write to `destination`, which `open` gave for `target`, from now on, from this level up, and in this form."""
+    def use(self, where: str, destination: Destination, level: str | None = None, form: str | None = None) -> None:
+        """Write to `destination`, which `open(where)` returned, from now on; with this level and format if given."""
         self._destination.close()
         self._destination = destination
-        self._target = target
+        self._where = where
         if level is not None:
-            self._least = LEVELS.index(level)
+            self._min_level = LEVELS.index(level)
         self.form = form or self.form
         self._flush()
 
     def keep(self, handoff: Handoff) -> dict[str, Any]:
-        """Give what is not in the file, and the pipe, as JSON takes it, for the program that replaces the master's."""
+        """Return what is not written yet and the descriptors, as JSON data for the new program (upgrade)."""
         return {
             "unwritten": self._unwritten.decode("latin-1"),
             "dropped": self._dropped,
-            "part": self._part.decode("latin-1"),
+            "part": self._unfinished_line.decode("latin-1"),
             "records": None if self._records is None else [handoff.keep(end) for end in self._records],
             "pipe": None if self._pipe is None else [handoff.keep(end) for end in self._pipe],
         }
 
     def adopt(self, kept: Mapping[str, Any]) -> None:
-        """Take on what `keep` gave (before `attach`, after the file was opened)."""
+        """Take over what `keep` returned (after the file was opened, before `attach`)."""
         self._unwritten = kept["unwritten"].encode("latin-1") + self._unwritten
         self._dropped += kept["dropped"]
-        self._part = kept["part"].encode("latin-1")
+        self._unfinished_line = kept["part"].encode("latin-1")
         if kept["pipe"] is not None:
             reader, writer = kept["pipe"]
             self._pipe = reader, writer
@@ -208,26 +209,26 @@ class ErrorLog:
             self._keep_records(ours, theirs)
 
     def close(self) -> None:
-        """Take what the children said last, and close. A log that takes nothing is given up after a second."""
+        """Read and write what the children wrote last, and close. Waits at most 1 s for a log that accepts nothing."""
         if self._records is not None:
-            self._take_records()
+            self._read_records()
             if self._loop is not None:
                 self._loop.forget(self._records[0])
             for end in self._records:
                 end.close()
             self._records = None
         if self._pipe is not None:
-            for _ in range(_RECORDS):  # a process that was left behind may write for ever
-                if not self._take():
+            for _ in range(_MAX_RECORDS):  # a process that outlives its worker may write for ever
+                if not self._read_pipe():
                     break
             if self._loop is not None:
                 self._loop.forget(self._pipe[0])
             for descriptor in self._pipe:
                 os.close(descriptor)
             self._pipe = None
-        if self._part:
-            self._write(self._part + b"\n")
-            self._part = b""
+        if self._unfinished_line:
+            self._write(self._unfinished_line + b"\n")
+            self._unfinished_line = b""
         give_up_s = time.monotonic() + _LAST_S
         while self._unwritten and time.monotonic() < give_up_s:
             time.sleep(0.01)
@@ -235,7 +236,7 @@ class ErrorLog:
         self._destination.close()
 
     def abandon(self) -> None:
-        """Close the descriptors (in a forked child that has its descriptor 2 already)."""
+        """Close the descriptors (in a forked child, after its descriptor 2 was set)."""
         if self._pipe is not None:
             for descriptor in self._pipe:
                 os.close(descriptor)
@@ -245,5 +246,5 @@ class ErrorLog:
         self._destination.close()
 
 
-def _open(target: str) -> Destination:
-    return Destination(target, _STANDARD_ERROR)
+def _open(where: str) -> Destination:
+    return Destination(where, _STANDARD_ERROR)

@@ -1,9 +1,9 @@
-"""Opening what a path names, where somebody else may have planted a link on the way.
+"""Opens files by path safely where another user may have planted a symbolic link on the way.
 
-Owns the rule: a symbolic link is followed if it is root's or our own user's, or if what it leads to belongs to the
-same user as the link, who could write there anyway. So a master that runs as root is not led to a file of root's by a
-link that a worker's user made, and links such as /dev/stdout, /var/run and a deployment's "current" do as ever. Knows
-nothing of what the files are for. Used in the master, by `destination`, `pidfile` and `listeners`.
+Owns the rule: a symbolic link is followed if it belongs to root or to our own user, or if what it leads to belongs to
+the link's owner, who could write there anyway. So a link made by the workers' user cannot make a master that runs as
+root write to a file of root's, while links such as /dev/stdout, /var/run and a deployment's "current" work as usual.
+Knows nothing of what the files are for. Used in the master, by `destination` and `system`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import stat
 
 __all__ = ["SafePath", "open_log", "resolve_path"]
 
-_LINKS = 40  # as many as Linux follows: path_resolution(7)
-_TRIES = 8
+_MAX_LINKS = 40  # as Linux: path_resolution(7)
+_MAX_TRIES = 8
 _LOG_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 _MODE = 0o644
 _O_PATH: int = getattr(os, "O_PATH", 0)
@@ -23,27 +23,27 @@ _DIRECTORY = _O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class SafePath:
-    """A name in a folder that was reached by that rule; close it."""
+    """A resolved path: a name in an open folder that was reached by the rule. Has to be closed (`with`)."""
 
-    __slots__ = ("_owners", "folder", "magic", "name", "path")
+    __slots__ = ("_owners", "folder", "is_proc_link", "name", "path")
 
-    def __init__(self, path: str, folder: int, name: str, owners: set[int], magic: bool) -> None:
+    def __init__(self, path: str, folder: int, name: str, owners: set[int], is_proc_link: bool) -> None:
         self.path = path
         self.folder = folder
         """Descriptor of the folder."""
         self.name = name
-        self.magic = magic
-        """Whether the name is a link of /proc's, which only the kernel can follow."""
+        self.is_proc_link = is_proc_link
+        """Whether the name is a link in /proc, which only the kernel can follow."""
         self._owners = owners
 
     def check(self, owner: int) -> None:
-        """PermissionError if `owner`, of what was found here, is not whom strangers' links may lead to."""
+        """Raise PermissionError if another user's link led here, but what was found is `owner`'s."""
         for uid in self._owners - {owner}:
             text = f"a symbolic link of uid {uid} leads to what belongs to uid {owner}: it is not followed"
             raise PermissionError(errno.EPERM, text, self.path)
 
     def open_folder_to_write(self) -> int:
-        """Give the folder's descriptor, having checked that a new file may be made there."""
+        """Return the folder's descriptor after checking that a new file may be made in it. Raises PermissionError."""
         self.check(os.fstat(self.folder).st_uid)
         return self.folder
 
@@ -58,12 +58,15 @@ class SafePath:
 
 
 def open_log(path: str) -> int:
-    """Open a file for appending, made if it is not there; or a pipe, or a device such as a terminal. OSError, its text
-    for the log, when it cannot be had or is nothing of the kind. Never blocks."""
-    for _ in range(_TRIES):  # somebody may be changing what is there
+    """Open a log file for appending and return its descriptor; it is created if it is not there.
+
+    Pipes and devices such as a terminal are opened too. Never blocks. Raises OSError, with a text for the log, when it
+    cannot be opened or is something else.
+    """
+    for _ in range(_MAX_TRIES):  # another process may replace the file meanwhile
         with resolve_path(path) as place:
             try:
-                if place.magic:
+                if place.is_proc_link:
                     fd = os.open(place.name, _LOG_FLAGS, dir_fd=place.folder)
                 else:
                     fd = os.open(place.name, _LOG_FLAGS | os.O_NOFOLLOW, dir_fd=place.folder)
@@ -109,8 +112,11 @@ def _others_may_write(folder: int) -> bool:
 
 
 def resolve_path(path: str, *, follow: bool = True) -> SafePath:
-    """Go to where `path` leads, following no link that the rule forbids; `follow` is whether the last name may be a
-    link too. What it names need not exist; OSError when its folder does not."""
+    """Resolve `path` without following a link that the rule forbids.
+
+    The file itself need not exist. `follow` says whether the last name is followed too if it is a link. Raises OSError
+    when the folder does not exist or a link may not be followed.
+    """
     if not _O_PATH:  # macOS
         folder, name = os.path.split(os.path.realpath(path) if follow else path)
         return SafePath(path, os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), name, set(), False)
@@ -132,7 +138,7 @@ def resolve_path(path: str, *, follow: bool = True) -> SafePath:
                 at = _enter(at, os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=at))
                 continue
             links += 1
-            if links > _LINKS:
+            if links > _MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
             if found.st_dev == _proc_device():
                 if not names:
@@ -140,7 +146,7 @@ def resolve_path(path: str, *, follow: bool = True) -> SafePath:
                 at = _enter(at, os.open(name, _DIRECTORY, dir_fd=at))
                 continue
             link = os.open(name, _O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
-            try:  # what was looked at may be another by now
+            try:  # it may have been replaced since the check
                 found = os.fstat(link)
                 target = os.readlink("", dir_fd=link)
             finally:
@@ -152,13 +158,13 @@ def resolve_path(path: str, *, follow: bool = True) -> SafePath:
                 at = _enter(at, os.open("/", _DIRECTORY))
     except BaseException as error:
         os.close(at)
-        if isinstance(error, OSError):  # not only by the name that it stopped at
+        if isinstance(error, OSError):  # the message should show the whole path
             error.filename = path
         raise
 
 
 def _names(path: str) -> list[str]:
-    """Give the names of a path, the last one first."""
+    """Return the names of a path, the last one first."""
     return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 

@@ -1,9 +1,8 @@
-"""The preflight of a program before it replaces the master's: a child runs all of it up to the first worker.
+"""The preflight of a new program before it replaces the master's: a child runs it up to its first worker.
 
-Owns both ends: the child that is started with the very same command line, and what that child does in place of
-serving: read the settings, take on the identity, load the application, and say whether it could take over. Binds
-nothing, and writes no log. `Preflight` is used by `upgrade`, in the master; `run_preflight` by
-the supervisor of that child.
+Owns both ends: `Preflight` starts the child with the server's own command line (in the master, for `upgrade`);
+`run_preflight` is what that child does instead of serving (called by its supervisor): read the settings, change to the
+configured user, load the application, and report whether it could take over. It binds nothing and writes no log.
 """
 
 from __future__ import annotations
@@ -33,15 +32,16 @@ from .handoff import terms
 __all__ = ["PREFLIGHT_VARIABLE", "Preflight", "Program", "is_preflight", "run_preflight"]
 
 PREFLIGHT_VARIABLE = "SUPERVISOR_PROVE"
+"""Tells the child that it is a preflight. Never change its value: older versions start newer ones with it."""
 
-_TOLD_BYTES = 1 << 16
+_MAX_OUTPUT_BYTES = 1 << 16
 _READ_BYTES = 1 << 16
-_LAST_READS = 16  # a pipe holds no more; what the child started may still write
+_LAST_READS = 16  # what a full pipe holds; processes that the child started may still write
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A command line and the folder it was given in."""
+    """A command line and the folder in which it was started."""
 
     path: str
     arguments: tuple[str, ...]
@@ -49,36 +49,39 @@ class Program:
 
     @classmethod
     def of(cls, arguments: Sequence[str] | None) -> Program | None:
-        """Take `arguments`, as sys.orig_argv has them, for this process's own. None if they cannot be run again (there
-        are none, an embedded interpreter, a script that came from standard input)."""
+        """Return the program with the command line `arguments`, given as sys.orig_argv.
+
+        None if it cannot be run again: there is no command line, the interpreter is embedded, or the script came from
+        standard input.
+        """
         if arguments is None or not sys.executable or len(arguments) < 2 or arguments[-1] == "-":
             return None
         return cls(sys.executable, (sys.executable, *arguments[1:]), _folder())
 
     def execute(self, environment: dict[str, str]) -> NoReturn:
-        """Become it (in its folder). OSError when that cannot be done."""
+        """Replace this process by the program; the current folder must be its own. Raises OSError when it cannot."""
         os.execve(self.path, self.arguments, environment)
 
 
 def _folder() -> str:
-    # as the shell calls it: a symbolic link that a deployment has since set to the new version is followed anew
-    told = os.environ.get("PWD", "")
+    # $PWD, as the shell names it: a deployment may have set a symbolic link in it to a new version
+    pwd = os.environ.get("PWD", "")
     with contextlib.suppress(OSError):
-        if os.path.isabs(told) and os.path.samefile(told, "."):
-            return told
+        if os.path.isabs(pwd) and os.path.samefile(pwd, "."):
+            return pwd
     return os.getcwd()
 
 
 class Preflight:
-    """One try of `program`, under way; `over` is called once with what is wrong with it, "" for nothing.
+    """A running preflight of `program`; `ended` is called once with the reason why it failed, "" if it succeeded.
 
-    OSError when it cannot be started.
+    Raises OSError when the child cannot be started.
     """
 
-    def __init__(self, program: Program, config: Config, children: Children, over: Callable[[str], None]) -> None:
-        self._over = over
+    def __init__(self, program: Program, config: Config, children: Children, ended: Callable[[str], None]) -> None:
+        self._ended = ended
         self._loop = children.loop
-        self._told = b""
+        self._said = b""
         ours, theirs = channel_pair()
         self._output, output = os.pipe()
         os.set_blocking(self._output, False)
@@ -91,12 +94,12 @@ class Preflight:
         finally:
             theirs.close()
             os.close(output)
-        self._loop.watch(self._output, self._hear)
+        self._loop.watch(self._output, self._read_output)
         self._child = Child("preflight", ours, children, pid=pid, config=config, changed=self._changed)
 
     def abandon(self) -> None:
-        """End it at once; `over` is not called."""
-        self._over = _nobody
+        """Kill the child; `ended` is not called."""
+        self._ended = _ignore
         self._child.feed(Event.KILL)
 
     def leave(self) -> None:
@@ -105,41 +108,41 @@ class Preflight:
 
     def _changed(self, child: Child) -> None:
         if child.state is ChildState.READY:
-            child.feed(Event.KILL)  # it has nothing to do any more
+            child.feed(Event.KILL)  # it has done all it has to do
         elif child.state is ChildState.GONE:
             for _ in range(_LAST_READS):
-                if not self._hear_more():
+                if not self._read_output_once():
                     break
             self._loop.forget(self._output)
             os.close(self._output)
-            self._over("" if child.ready_at is not None else self._failure(child))
+            self._ended("" if child.ready_at is not None else self._failure(child))
 
     def _failure(self, child: Child) -> str:
         if child.verdict:
             return child.verdict
-        told = self._told.decode("utf-8", "replace").strip()
-        return (child.reason or describe(child.status)) + (f":\n{told}" if told else "")
+        output = self._said.decode("utf-8", "replace").strip()
+        return (child.reason or describe(child.status)) + (f":\n{output}" if output else "")
 
-    def _hear(self) -> None:
-        self._hear_more()
+    def _read_output(self) -> None:
+        self._read_output_once()
 
-    def _hear_more(self) -> bool:
+    def _read_output_once(self) -> bool:
         try:
             data = os.read(self._output, _READ_BYTES)
         except BlockingIOError:
             return False
         if not data:
             self._loop.forget(self._output)
-        self._told = (self._told + data)[-_TOLD_BYTES:]
+        self._said = (self._said + data)[-_MAX_OUTPUT_BYTES:]
         return bool(data)
 
 
-def _nobody(_failure: str) -> None:
-    """The answer is not wanted any more."""
+def _ignore(_failure: str) -> None:
+    """Takes the place of `ended` once the result is not wanted any more."""
 
 
 def _start(program: Program, channel: socket.socket, output: int) -> int:
-    """Fork, and have the child run the program (in the master); its output goes to `output`."""
+    """Fork a child that runs the program, with its output going to `output` (in the master). Return its pid."""
     environment = {**os.environ, PREFLIGHT_VARIABLE: f"{channel.fileno()}:{terms()}"}
     master_pid = os.getpid()
 
@@ -169,43 +172,45 @@ def _start(program: Program, channel: socket.socket, output: int) -> int:
 
 
 def is_preflight() -> bool:
-    """Whether this process is to prove its program and not to serve."""
+    """Return True if this process was started to run a preflight, not to serve."""
     return PREFLIGHT_VARIABLE in os.environ
 
 
 def run_preflight(configure: Configure, can_succeed: bool) -> NoReturn:
-    """Do everything that comes before the first worker, tell the master how it went, and exit (where `is_preflight`).
+    """Do everything that comes before the first worker, report the result to the master, and exit.
 
-    `can_succeed` is whether this program makes its own process the master, as the one that runs did.
+    Called in the child, if `is_preflight()`. `can_succeed` is False if this program would serve in a process beside its
+    own instead of making its own process the master: it cannot take over then.
     """
     number, _, agreed = os.environ.pop(PREFLIGHT_VARIABLE).partition(":")
     with socket.socket(fileno=int(number)) as channel:
         channel.set_inheritable(False)
         try:
-            _try(configure, can_succeed, agreed)
+            _check_program(configure, can_succeed, agreed)
         except BaseException as error:
             told = isinstance(error, (LoadError, ValueError))
-            text = str(error) if told else _shown(error)
+            text = str(error) if told else _traceback_of(error)
             send(channel, Message.FAILED, text=text.encode("utf-8", "backslashreplace"))
             os._exit(1)
         send(channel, Message.READY)
         os._exit(0)
 
 
-def _shown(error: BaseException) -> str:
-    """Give its traceback, without the steps of this module."""
+def _traceback_of(error: BaseException) -> str:
+    """Return the traceback of `error` without the frames of this module."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(error), error, trace)).rstrip()
 
 
-def _try(configure: Configure, can_succeed: bool, agreed: str) -> None:
+def _check_program(configure: Configure, can_succeed: bool, agreed: str) -> None:
     if not can_succeed:
-        raise LoadError("the new program starts its server in a process beside it: stop it and start it anew")
+        raise LoadError("the new program starts its server in another process: stop the server and start it again")
     if agreed != terms():
-        raise LoadError("this version cannot take over from the one that runs (its scoreboard differs): restart it")
+        differs = "its shared memory or its messages differ"
+        raise LoadError(f"this version cannot take over from the running one ({differs}): restart the server")
     config, application = configure()
     Identity.of(config).take_on()
-    die_with_parent()  # a change of user has undone it
+    die_with_parent()  # changing the user has reset it
     application.load()

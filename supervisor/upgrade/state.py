@@ -1,8 +1,9 @@
-"""All that a master has, as one document: written by the program that goes, taken up by the one that comes.
+"""The upgrade state: everything a master holds as one document, which the old program saves and the new one restores.
 
-Owns the document's outline and the order in which it is taken up. Each part writes down and takes up its own; what a
-part's entry holds is its own business. Called in the master by `upgrade`, just before the exec, and by the supervisor
-of the new program, in place of starting.
+Owns the document's outline and the order in which its parts are restored. Each part saves and restores its own entry
+(`keep` and `adopt`); this module does not look into it. The keys stay the same between versions, so that one version
+can take over from another. `save_state` is called in the master by `upgrade`, just before the exec; `restore_state` by
+the supervisor of the new program, instead of starting.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ __all__ = ["restore_state", "save_state"]
 
 
 def save_state(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
-    """Give everything as JSON takes it; OSError when a log could not be opened again. Changes nothing."""
+    """Return everything that `master` holds as JSON data, and add its descriptors to `handoff`. Changes nothing.
+
+    Raises OSError when a log could not be opened again.
+    """
     services = master.services
     resources = master.resources.keep(handoff)
     generations = {master.current, *master.fleet.generations()}
@@ -51,9 +55,9 @@ def save_state(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
 
 
 def restore_state(master: Supervisor, kept: Mapping[str, Any]) -> None:
-    """Go on where the program before left off: `kept` is what its `save_state` gave."""
+    """Continue where the old program stopped: restore `kept`, what its `save_state` returned, in `master`."""
     if kept["terms"] != terms():
-        raise RuntimeError("the program that was proved is not the one that was run: it cannot take over")
+        raise RuntimeError("this program is not the one whose preflight succeeded: it cannot take over")
     entries = {entry["number"]: entry for entry in kept["generations"]}
     in_force = Config.adopt(entries[kept["current"]]["config"])
     master.resources.adopt(kept["resources"], in_force)
@@ -65,7 +69,7 @@ def restore_state(master: Supervisor, kept: Mapping[str, Any]) -> None:
     generations = {}
     for number, entry in entries.items():
         listeners, beside = master.resources.listeners, master.resources.side_listeners
-        if number != kept["current"]:  # it forks no more
+        if number != kept["current"]:  # an old generation, which forks no more workers
             listeners, beside = [], []
         bound = {listener.bind for listener in beside}
         sidecars = tuple(sidecar for sidecar in now.sidecars if bound.issuperset(sidecar.binds))
@@ -91,24 +95,27 @@ def restore_state(master: Supervisor, kept: Mapping[str, Any]) -> None:
     master.fleet.reconcile()
     if master.fleet.ever_ready:
         master.notify.ready()
-    for number in kept["signals"]:  # that came before the exec; those that came since wait with them
+    for number in kept["signals"]:  # of before the exec; those that came since are blocked until the next line
         os.kill(os.getpid(), number)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
 
 def _read_settings(master: Supervisor, in_force: Config) -> tuple[Config, Application]:
-    """Give what the settings of now say; they were proved a moment ago, and what has become of them since must not take
-    down workers that serve."""
+    """Return the settings and the application as they are now.
+
+    The preflight has read them a moment ago. If they have become unreadable since, the workers that serve must not
+    suffer: return the settings in force, and an application that reports the mistake when it is loaded.
+    """
     try:
         return master.resources.read()
     except (SettingsError, BindError) as error:
         text = f"the settings cannot be read any more: {error}"
-        master.services.errors.say("error", f"what is there serves on, but {text}")
+        master.services.errors.say("error", f"the present workers keep serving, but {text}")
         return in_force, _UnloadableApplication(text)
 
 
 class _UnloadableApplication(Application):
-    """An application that nobody knows."""
+    """Stands for the application while the settings cannot be read; loading it raises LoadError with the reason."""
 
     def __init__(self, why: str) -> None:
         self._why = why

@@ -1,8 +1,9 @@
-"""USR2: the master's own program is replaced in place, by an exec. The pid, sockets, workers and records stay.
+"""The upgrade (USR2): replaces the master's own program by an exec. Pid, sockets, workers and log records are kept.
 
-Owns the order: a child proves the new program (`preflight`), the log is written out, signals are held back, all there
-is goes into a document (`state`, `handoff`), the exec. Until the exec everything can be taken back, and is, with the
-reason. Runs in the master; the new program takes up the document where it would start otherwise.
+Owns the order of the steps: a child runs the preflight of the new program (`preflight`); the log is written out;
+signals are blocked; everything the master holds is saved in a document (`state`, `handoff`); the exec. A failure before
+the exec undoes all of it and is reported with its reason. Runs in the master; the new program restores the document
+instead of starting.
 """
 
 from __future__ import annotations
@@ -26,26 +27,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Upgrade"]
 
-_LOG_S = 5.0  # for a log that cannot be written
-_AGAIN_S = 0.02
+_LOG_S = 5.0  # to write out the access log
+_RETRY_S = 0.02
 
 
 class Upgrade:
-    """`request` asks for one; one at a time, and who asks during it is told how that one ended."""
+    """Upgrades of `master`, one at a time; a request during an upgrade gets the verdict of that one."""
 
     def __init__(self, master: Supervisor) -> None:
         self._master = master
         self._preflight: Preflight | None = None
         self._running = False
         self._askers: list[Asker] = []
-        self._give_up_at = 0.0  # on the log
-        self._too_many_at = 0.0  # reloads meanwhile, one after the other
+        self._log_deadline = 0.0  # to write out the access log
+        self._reload_deadline = 0.0  # to wait for reloads that were asked for meanwhile
 
     def request(self, asker: Asker | None = None) -> str:
-        """Ask for an upgrade; gives why not, if it cannot be now. Of one that comes to pass the asker hears nothing:
-        this program is gone."""
+        """Begin an upgrade; return why it is refused, "" if it is accepted.
+
+        `asker` is called with the verdict if it fails. After a success it is not: this program is gone then, and the
+        new one answers connections that wait (`Control.resume`).
+        """
         if self._running:
-            self._say("info", "upgrade asked for during an upgrade: it is the same one")
+            self._say("info", "upgrade requested while one is running: both get its verdict")
         elif why := self._why_never() or self._why_not_now():
             self._say("warning", f"no upgrade now: {why}")
             return why
@@ -56,7 +60,7 @@ class Upgrade:
         return ""
 
     def abandon(self) -> None:
-        """Give up, as everything stops."""
+        """End a running upgrade as failed, because the master stops."""
         if self._preflight is not None:
             self._preflight.abandon()
             self._preflight = None
@@ -68,7 +72,7 @@ class Upgrade:
         if self._preflight is not None:
             self._preflight.leave()
 
-    # -- whether it can be -----------------------------------------------------------------------------------
+    # -- conditions -----------------------------------------------------------------------------------
 
     def _why_never(self) -> str:
         master = self._master
@@ -97,41 +101,42 @@ class Upgrade:
         master = self._master
         assert master.program is not None
         self._running = True
-        self._say("info", "upgrade: a child proves the new program")
+        self._say("info", "upgrade: running the preflight of the new program")
         try:
-            self._preflight = Preflight(master.program, master.current.config, master.services.children, self._proved)
+            children = master.services.children
+            self._preflight = Preflight(master.program, master.current.config, children, self._preflight_ended)
         except OSError as error:
-            self._fail(f"no child to prove the new program: {error.strerror}")
+            self._fail(f"cannot start the preflight: {error.strerror}")
 
-    def _proved(self, failure: str) -> None:
+    def _preflight_ended(self, failure: str) -> None:
         self._preflight = None
         if failure:
             self._fail(failure)
             return
-        self._say("info", "upgrade: the new program is proved")
-        self._give_up_at = self._too_many_at = time.monotonic() + _LOG_S
-        self._too_many_at += self._master.current.config.boot_timeout_s
-        self._go()
+        self._say("info", "upgrade: the preflight succeeded")
+        self._log_deadline = self._reload_deadline = time.monotonic() + _LOG_S
+        self._reload_deadline += self._master.current.config.boot_timeout_s
+        self._replace_when_ready()
 
-    def _go(self) -> None:
-        """Become the new program as soon as nothing is half done."""
+    def _replace_when_ready(self) -> None:
+        """Replace the program as soon as no reload runs and the access log is written out."""
         if not self._running:
             return
-        if self._is_reloading() and time.monotonic() < self._too_many_at:  # asked for since; it ends by itself
-            self._give_up_at = time.monotonic() + _LOG_S
+        if self._is_reloading() and time.monotonic() < self._reload_deadline:  # requested since; it ends by itself
+            self._log_deadline = time.monotonic() + _LOG_S
         elif why := self._why_not_now():
             self._fail(why)
             return
-        elif self._logs_are_whole():
+        elif self._logs_are_written():
             self._replace()
             return
-        elif time.monotonic() > self._give_up_at:
+        elif time.monotonic() > self._log_deadline:
             self._fail(f"the access log cannot be written out within {_LOG_S:g} s")
             return
-        self._master.services.loop.after(_AGAIN_S, self._go)
+        self._master.services.loop.after(_RETRY_S, self._replace_when_ready)
 
-    def _logs_are_whole(self) -> bool:
-        """Write out what waits; say whether all that is left is in the rings of workers that live."""
+    def _logs_are_written(self) -> bool:
+        """Drain the logs; return True if only rings of living workers can still hold records."""
         outcome = self._master.drainer.drain()
         return outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE) and not self._master.fleet.has_dead
 
@@ -144,15 +149,15 @@ class Upgrade:
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
         try:
             held = master.services.loop.take_signals()
-            os.chdir(master.program.folder)  # where the logs' paths begin, for the next program
+            os.chdir(master.program.folder)  # relative paths of logs begin there in the new program
             for sidecar in master.sidecars:
-                sidecar.tell(Message.STOP)  # they are started anew
-            told = handoff.open({**save_state(master, handoff), "signals": held})
+                sidecar.tell(Message.STOP)  # the new program starts them again
+            variable = handoff.open({**save_state(master, handoff), "signals": held})
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):
                     stream.flush()
-            master.program.execute({**os.environ, **master.notify.variables, STATE_VARIABLE: told})
-        except Exception as error:  # as if nothing had been
+            master.program.execute({**os.environ, **master.notify.variables, STATE_VARIABLE: variable})
+        except Exception as error:  # undo everything
             handoff.close()
             os.fchdir(here)
             master.resources.reopen_logs(quietly=True)

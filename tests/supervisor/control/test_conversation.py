@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.supervisor.loops import LoopThread, soon
-from webpy.supervisor.control.conversation import LINE_BYTES, Answer, Conversation
+from webpy.supervisor.control.conversation import LINE_BYTES, Answer, Conversation, Peer
 
 
 class Server(LoopThread):
@@ -30,7 +30,7 @@ class Server(LoopThread):
         self.call(lambda: self.converse(ours))
 
     def converse(self, sock: socket.socket) -> None:
-        self.conversation = Conversation(sock, "test", self.loop, self.run, lambda _: self.ended.set(), bounded=True)
+        self.conversation = Conversation(sock, Peer("test"), self.loop, self.run, lambda _: self.ended.set())
 
     def run(self, request: dict[str, Any], answer: Answer, who: str) -> None:
         self.asked.append(request)
@@ -80,7 +80,7 @@ def test_requests_are_answered_in_order_and_once(server: Server) -> None:
 def test_byte_by_byte(server: Server) -> None:
     for byte in b'\n{"command": "a"}\n':
         server.client.sendall(bytes([byte]))
-    assert not server.hear()["ok"], "an empty line is no request"
+    assert not server.hear()["ok"], "an empty line is not a request"
     assert server.hear() == {"ok": True, "text": "test"}
 
 

@@ -23,7 +23,7 @@ from tests.supervisor.masters import Master, until
 from webpy.supervisor.control import server as control
 from webpy.supervisor.control.client import ControlClient, ControlError
 from webpy.supervisor.control.conversation import Answer
-from webpy.supervisor.control.server import CONNECTIONS, Control
+from webpy.supervisor.control.server import MAX_CONNECTIONS, Control
 
 Make = Callable[..., Master]
 
@@ -157,10 +157,10 @@ def test_forty_idle_connections(master: Make, tmp_path: Path) -> None:
         here = psutil.Process(served.process.pid).num_fds()
         ended = [sock for sock in idle if hung_up(sock)]
         assert ended == idle[: len(ended)], "those that were silent for longest gave way"
-        assert len(ended) in (40 - CONNECTIONS, 40 - CONNECTIONS + 1)
+        assert len(ended) in (40 - MAX_CONNECTIONS, 40 - MAX_CONNECTIONS + 1)
         for sock in idle:
             sock.close()
-        until(lambda: psutil.Process(served.process.pid).num_fds() <= here - CONNECTIONS + 2, "all are closed")
+        until(lambda: psutil.Process(served.process.pid).num_fds() <= here - MAX_CONNECTIONS + 2, "all are closed")
     assert served.stop() == 0
 
 
@@ -177,11 +177,11 @@ def test_when_all_wait_nobody_else_is_let_in(master: Make, tmp_path: Path) -> No
     served = controlled(master, tmp_path)
     served.write_settings(load_s=0.8)
     with contextlib.ExitStack() as stack:
-        waiting = [stack.enter_context(ControlClient(path)) for _ in range(CONNECTIONS)]
+        waiting = [stack.enter_context(ControlClient(path)) for _ in range(MAX_CONNECTIONS)]
         for client in waiting:
             client.begin("reload", wait=True)
         late = stack.enter_context(ControlClient(path))
-        text = f"{CONNECTIONS} connections wait for an answer: no room for one more"
+        text = f"{MAX_CONNECTIONS} connections wait for a reply: there is no room for one more"
         assert late.ask("status", 10) == {"ok": False, "text": text}
         for client in waiting:
             while (reply := client.poll()) is None:
@@ -261,7 +261,7 @@ def test_no_descriptor_left_for_a_connection(master: Make, tmp_path: Path) -> No
 def test_without_a_socket_it_serves_all_the_same(master: Make, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("precious")
     served = master(config={"control": str(tmp_path / "file")}).start().started()
-    served.wait_for(r"\[warning\] no control socket '.*/file': a file that is no socket is there; ", anew=False)
+    served.wait_for(r"\[warning\] no control socket '.*/file': a file that is not a socket is there; ", anew=False)
     assert served.ask() and served.stop() == 0
     assert (tmp_path / "file").read_text() == "precious"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from webpy.supervisor.control import socketfile as controlsocket
-from webpy.supervisor.control.socketfile import AUTO, SocketFile, connect, find_sockets, make
+from webpy.supervisor.control import socketfile
+from webpy.supervisor.control.socketfile import AUTO, SocketFile, connect, create_socket, find_sockets
 
 NAME = "controltest"
 GONE = 4_100_000  # above what Linux gives out by default and at most: 2**22 is not reached
@@ -33,7 +33,7 @@ def made() -> Iterator[ExitStack]:
 
 
 def keep(made: ExitStack, where: str) -> SocketFile:
-    file = make(where, NAME)
+    file = create_socket(where, NAME)
     made.callback(file.close)
     return file
 
@@ -72,7 +72,7 @@ def test_the_mode_is_there_as_the_file_appears(tmp_path: Path, monkeypatch: pyte
         listen(sock, backlog)
 
     monkeypatch.setattr(socket.socket, "listen", look)
-    make(str(path), NAME).close()
+    create_socket(str(path), NAME).close()
     assert seen == [0o600]
 
 
@@ -95,19 +95,19 @@ def test_a_path_of_its_own(tmp_path: Path, made: ExitStack) -> None:
     stale(path)
     first = keep(made, str(path))
     with pytest.raises(OSError, match="a running process listens there") as caught:
-        make(str(path), NAME)
+        create_socket(str(path), NAME)
     assert caught.value.errno == errno.EADDRINUSE and first.is_there()
     (tmp_path / "file").write_text("precious")
-    with pytest.raises(FileExistsError, match="a file that is no socket is there"):
-        make(str(tmp_path / "file"), NAME)
+    with pytest.raises(FileExistsError, match="a file that is not a socket is there"):
+        create_socket(str(tmp_path / "file"), NAME)
     assert (tmp_path / "file").read_text() == "precious"
     with pytest.raises(FileNotFoundError):
-        make(str(tmp_path / "gone" / "s"), NAME)
+        create_socket(str(tmp_path / "gone" / "s"), NAME)
 
 
 def test_only_what_is_ours_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "control"
-    file = make(str(path), NAME)
+    file = create_socket(str(path), NAME)
     path.unlink()
     assert not file.is_there()
     path.write_text("another's")
@@ -122,9 +122,9 @@ def test_a_path_too_long_for_an_address(tmp_path: Path, made: ExitStack) -> None
     assert (folder / "s.sock").is_socket()
     connect(file.path, 1).close()
     with pytest.raises(OSError, match="listens there"):
-        make(file.path, NAME)
+        create_socket(file.path, NAME)
     with pytest.raises(OSError, match=r"its path has \d+ bytes, at most \d+ are possible"):
-        make(str(tmp_path / ("n" * 110)), NAME)
+        create_socket(str(tmp_path / ("n" * 110)), NAME)
     with pytest.raises(OSError, match=r"its path has \d+ bytes"):
         connect(str(tmp_path / ("n" * 110)), 1)
 
@@ -140,28 +140,28 @@ def test_a_directory_that_others_may_change(runtime: Path, mode: int, owner: int
         os.chown(runtime, owner, owner)
     runtime.chmod(mode)
     with pytest.raises(PermissionError, match=why):
-        make(AUTO, NAME)
+        create_socket(AUTO, NAME)
     assert not list(runtime.iterdir())
 
 
 def test_a_link_in_the_directorys_place(runtime: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(0o700)
     runtime.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(PermissionError, match="it is no directory"):
-        make(AUTO, NAME)
+    with pytest.raises(PermissionError, match="it is not a directory"):
+        create_socket(AUTO, NAME)
 
 
 def test_which_directories(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/77")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert controlsocket._directories("x") == ["/run/x"]
+    assert socketfile._directories("x") == ["/run/x"]
     monkeypatch.setattr(os, "geteuid", lambda: 77)
-    assert controlsocket._directories("x") == ["/run/user/77/x", "/tmp/x-77"]
+    assert socketfile._directories("x") == ["/run/user/77/x", "/tmp/x-77"]
     monkeypatch.delenv("XDG_RUNTIME_DIR")
-    assert controlsocket._directories("x") == ["/run/user/77/x", "/tmp/x-77"]
+    assert socketfile._directories("x") == ["/run/user/77/x", "/tmp/x-77"]
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/unit:/run/second")
-    assert controlsocket._directories("x") == ["/run/unit"]
+    assert socketfile._directories("x") == ["/run/unit"]
 
 
 def test_a_liars_socket_is_not_found(runtime: Path, made: ExitStack) -> None:

@@ -61,10 +61,10 @@ def write(folder: Path, setup: str = "") -> Path:
 
 def test_a_record_as_text_and_as_json() -> None:
     record = Record("error", "über\udcff\n\x1b\x7f\x00", "app", "worker 0", "Traceback\n  line")
-    assert record.form("text", 0.25).decode() == (
+    assert record.encode("text", 0.25).decode() == (
         f"1970-01-01 00:00:00 +0000 [{os.getpid()}] [error] app: über\\udcff\n\x1b\x7f\x00\nTraceback\n  line\n"
     )
-    line = record.form("json", 0.25)
+    line = record.encode("json", 0.25)
     assert line.count(b"\n") == 1 and not [byte for byte in line[:-1] if byte < 32 or byte >= 127]
     assert json.loads(line) == {
         "time": "1970-01-01T00:00:00.250+00:00",

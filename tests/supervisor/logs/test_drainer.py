@@ -21,7 +21,7 @@ class Tree:
         self.log = AccessLog(str(path), lambda level, text: None)
         self.lines = 0
         rows = scoreboard.rows
-        self.drainer = Drainer(self.loop, scoreboard, self.log, lambda: rows, self.count, lambda level, text: None)
+        self.drainer = Drainer(self.loop, scoreboard, self.log, lambda: rows, self.count)
 
     def count(self) -> list[bytes]:
         if self.path.read_bytes().count(b"\n") >= self.lines > 0:

@@ -29,7 +29,7 @@ def test_childrens_lines_come_whole(tmp_path: Path) -> None:
     log = ErrorLog(str(tmp_path / "log"))
     child = log.child_fd(str(tmp_path / "log"))
     os.write(child, b"one\ntwo, be")
-    log._take()
+    log._read_pipe()
     assert (tmp_path / "log").read_bytes() == b"one\n"
     os.write(child, b"gun\nthree, without an end")
     log.close()
@@ -41,7 +41,7 @@ def test_a_line_without_end_is_bounded(tmp_path: Path) -> None:
     child = log.child_fd(str(tmp_path / "log"))
     for _ in range(3):
         os.write(child, b"x" * 40_000)
-        log._take()
+        log._read_pipe()
     assert (tmp_path / "log").stat().st_size > 65536
     log.close()
 

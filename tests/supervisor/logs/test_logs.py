@@ -266,7 +266,7 @@ def test_a_stop_does_not_wait_for_a_log_that_takes_nothing(master: Make) -> None
     began = time.monotonic()
     assert served.stop() == 0
     assert time.monotonic() - began < 4
-    served.wait_for("5 lines of the access log were given up: nothing took them", anew=False)
+    served.wait_for("5 lines of the access log were discarded at the end: they could not be written", anew=False)
 
 
 def test_workers_are_replaced_while_the_log_takes_nothing(master: Make) -> None:

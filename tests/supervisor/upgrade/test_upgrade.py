@@ -123,7 +123,7 @@ def test_rings_that_fill_meanwhile_are_written_out_whole(master: Make) -> None:
     config = {"workers": 2, "ring_bytes": 1 << 16, "pool_ring_bytes": 1 << 15, "log_full": "wait"}
     served = master(config=config).start().started(2)
     usr2(served)
-    served.wait_for("is proved")
+    served.wait_for("the preflight succeeded")
     flooding = [served.hold(f"flood {lines}") for _ in range(2)]
     served.wait_for(DONE)
     before = len(served.records())
@@ -352,7 +352,7 @@ def test_not_while_starting(master: Make) -> None:
 def test_a_reload_asked_for_meanwhile_comes_first(master: Make) -> None:
     served = master(load_s=0.3).start().started()
     usr2(served)
-    served.wait_for("a child proves")
+    served.wait_for("running the preflight")
     served.signal(signal.SIGHUP)
     served.wait_for("reload done: generation 2")
     served.wait_for(DONE)
@@ -364,7 +364,7 @@ def test_a_reload_asked_for_meanwhile_comes_first(master: Make) -> None:
 def test_hup_in_the_moment_of_the_exec(master: Make) -> None:
     served = master().start().started()
     usr2(served)
-    served.wait_for("is proved")
+    served.wait_for("the preflight succeeded")
     for _ in range(20):
         served.signal(signal.SIGHUP)
         time.sleep(0.01)
@@ -395,7 +395,7 @@ def test_a_stop_in_the_moment_of_the_exec(master: Make, delay_s: float) -> None:
     served = master(config={"workers": 2}).start().started(2)
     children = served.descendants()
     usr2(served)
-    served.wait_for("is proved")
+    served.wait_for("the preflight succeeded")
     time.sleep(delay_s)
     served.signal(signal.SIGTERM)
     assert served.wait() == 0
@@ -408,7 +408,7 @@ def test_a_death_in_the_moment_of_the_exec(master: Make, delay_s: float) -> None
     served = master(config={"workers": 2}).start().started(2)
     (victim,) = served.titled("worker 1 gen 1")
     usr2(served)
-    served.wait_for("is proved")
+    served.wait_for("the preflight succeeded")
     time.sleep(delay_s)
     victim.kill()
     served.wait_for(rf"worker 1 gen 1 \[{victim.pid}\] .*SIGKILL", anew=False)
@@ -422,7 +422,7 @@ def test_kill_of_the_master_ends_the_proof(master: Make) -> None:
     served = master().start().started()
     served.write_settings(load_s=30)
     usr2(served)
-    served.wait_for("a child proves")
+    served.wait_for("running the preflight")
     until(lambda: len(served.descendants()) == 3, "the child")
     children = served.descendants()
     served.signal(signal.SIGKILL)
@@ -584,7 +584,7 @@ def test_settings_that_break_after_the_proof_take_nothing_down(master: Make, tmp
     served = master(config={"workers": 2}).start(program=(sys.executable, str(program))).started(2)
     before = pids(served)
     upgrade(served)
-    assert "what is there serves on, but the settings cannot be read any more" in served.text()
+    assert "the present workers keep serving, but the settings cannot be read any more" in served.text()
     assert pids(served) == before
     served.titled("worker 0")[0].kill()
     served.wait_for("worker 0 gen 1 .* is ready")
