@@ -206,7 +206,7 @@ def test_what_is_no_master(run: Run, tmp_path: Path) -> None:
             os._exit(0)
         result = run("ctl", "--control", "other.sock", "status")
         os.wait()
-    assert result.status == 1 and "no answer of a master's: b'220 mail.example.org ESMTP" in result.err
+    assert result.status == 1 and "this is not a master's reply: b'220 mail.example.org ESMTP" in result.err
 
 
 def test_top_wants_a_terminal_and_rich(run: Run, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
