@@ -1,8 +1,9 @@
-"""Owns the list of what this process keeps in its own memory and a second worker would not see: `memory:` stores.
+"""Things that work with a single worker only, as they are kept in the memory of one process: `memory:` stores.
 
-With several workers each would have its own, and answer from it: a login that only one of them knows. So whoever makes
-such a thing says so here, and a server with more than one worker is refused as it starts. Knows nothing of stores and
-servers; `webpy.store` tells, the worker's application and `webpy check` ask.
+With several workers each would have its own, and a login, for example, would be known to one of them only. So code that
+makes such a thing registers it here, and a server with more than one worker is refused at its start. Owns the list of
+what was registered. Knows nothing of stores and servers: `webpy.store` and `webpy.objects` register, the worker's
+application and `webpy check` ask.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ _INSTEAD = "wanted --workers 1, or a URL that workers share: sqlite:///PATH, fil
 
 
 class SingleWorkerError(Unavailable, ValueError):
-    """Something that is one process's own was asked for in one of several workers."""
+    """Something that works with a single worker only was made in one of several workers."""
 
 
 _registered: dict[tuple[int, str], weakref.ref[object]] = {}
-_workers = 1  # beside which this process serves, itself included
+_workers = 1  # the number of workers that serve, this one included
 
 
 def require_single_worker(thing: object, what: str) -> None:
-    """Note that `thing`, while it lives, is this process's own; what: its name for a message.
+    """Register `thing`, for as long as it exists; `what` is its name for messages.
 
     Raises SingleWorkerError in a worker that is one of several, where it is too late to refuse the server.
     """
@@ -35,22 +36,22 @@ def require_single_worker(thing: object, what: str) -> None:
 
 
 def forget(thing: object) -> None:
-    """It is not used any more."""
+    """Remove `thing` from the list: it is not used any more."""
     for key in [key for key in _registered if key[0] == id(thing)]:
         _registered.pop(key, None)
 
 
 def single_worker_names() -> list[str]:
-    """The names of what there is, each once; empty if any number of workers may serve."""
+    """Return the names of what is registered, each once; empty if any number of workers may serve."""
     return sorted({what for (_, what), thing in list(_registered.items()) if thing() is not None})
 
 
 def refusal(names: list[str]) -> str:
-    """Why more than one worker cannot serve with these, and what to write instead."""
+    """Return why more than one worker cannot serve with things of these names, and what to use instead."""
     return f"each worker would have its own {' and '.join(names)}: {_INSTEAD}"
 
 
 def set_worker_count(workers: int) -> None:
-    """This process is one of so many workers now."""
+    """Note that this process is one of `workers` workers (called in each worker, as it starts)."""
     global _workers
     _workers = workers

@@ -1,12 +1,13 @@
-"""Owns where webpy keeps files of its own, and which files those are: databases that nobody named, stores that somebody
-did, the file of settings.
+"""The state directory, where webpy keeps its own databases, and the list of files that must never be served.
 
-The state directory, the first that can be written: $STATE_DIRECTORY (systemd's StateDirectory=), which then is the only
-one; $XDG_STATE_HOME/webpy/NAME, or ~/.local/state/webpy/NAME, where NAME is of the current folder, so that two
-applications of one user keep apart; `webpy-state` beside the pidfile. Never the current folder: that one may be served.
+The state directory is the first of these that can be written: $STATE_DIRECTORY (systemd's StateDirectory=), which is
+then the only candidate; $XDG_STATE_HOME/webpy/NAME, or ~/.local/state/webpy/NAME, where NAME is made from the current
+folder, so that two applications of one user do not share it; `webpy-state` beside the pidfile. It is never the current
+folder, as that may be served.
 
-Whatever is kept, `is_private` knows it, so that no handler sends it. Knows no store and no handler; `webpy.store` asks
-where, and `webpy.file` and its like ask what.
+Private files are databases in the state directory, stores in other places, and the settings file: `is_private` knows
+them all, so that no handler sends one. Knows no store and no handler: `webpy.store` asks for paths, `webpy.file` and
+other hosts ask `is_private`.
 """
 
 from __future__ import annotations
@@ -30,19 +31,19 @@ __all__ = [
 ]
 
 _NAMES = re.compile(rb"webpy\.toml|webpy-(?:store|sessions|auth|cache)\.sqlite3(?:-wal|-shm|-journal|\.lock)?")
-_BESIDE = (b"-wal", b"-shm", b"-journal", b".lock")  # of SQLite, and of the locks of sessions
+_BESIDE = (b"-wal", b"-shm", b"-journal", b".lock")  # files that SQLite and the locks of sessions add
 
-_private: dict[bytes, str] = {}  # absolute real path of a file or directory to what it is
+_private: dict[bytes, str] = {}  # absolute real path of a file or directory to its name for messages
 _pidfile_folder: str | None = None
-_roots_own: tuple[str, str] | None = None  # STATE_DIRECTORY and XDG_STATE_HOME, before `prepare_for_user`
+_roots_own: tuple[str, str] | None = None  # STATE_DIRECTORY and XDG_STATE_HOME before `prepare_for_user`
 
 
 class NoDirectory(OSError):
-    """There is no state directory that can be written; the text says which were tried and what helps."""
+    """No state directory can be written; the text says which were tried and what helps."""
 
 
 def directory() -> str:
-    """The state directory, made if it is not there, with mode 700. Raises OSError that says why there is none."""
+    """Return the state directory; it is made with mode 700 if it is not there. Raises OSError with the reasons."""
     tried = []
     for path in _candidates():
         try:
@@ -58,9 +59,9 @@ def directory() -> str:
 
 
 def database(name: str) -> tuple[str, str]:
-    """Path of our database `name`, such as "sessions", and a warning about it, or "".
+    """Return the path of webpy's database `name`, such as "sessions", and a warning about it, or "".
 
-    One that an earlier version left in the current folder is used on, as what is in it would be lost otherwise.
+    A database that an earlier version left in the current folder is still used, as its content would be lost otherwise.
     """
     file = f"webpy-{name}.sqlite3"
     old = os.path.abspath(file)
@@ -74,13 +75,16 @@ def database(name: str) -> tuple[str, str]:
 
 
 def register_private(path: str | os.PathLike[str], what: str) -> None:
-    """Remember that the file or directory `path` is ours; what: its name for a message."""
+    """Remember that the file or directory `path` must not be served; `what` is its name for messages."""
     _private[os.path.realpath(os.fsencode(path))] = what
 
 
 def is_private(path: bytes) -> bool:
-    """Whether no client may have the file: `path` is its name, or a real path. By its name alone `webpy.toml` and our
-    databases are known, whoever made them; by the whole path what this process has noted, and all in it."""
+    """Return True if no client may have the file. `path` is its name, or its absolute real path.
+
+    `webpy.toml` and webpy's databases are known by their names alone; what was registered, and everything inside it, by
+    the whole path.
+    """
     if _NAMES.fullmatch(path.rpartition(b"/")[2]):
         return True
     if not _private or path[:1] != b"/":
@@ -92,7 +96,7 @@ def is_private(path: bytes) -> bool:
 
 
 def unwritable_paths() -> Iterator[str]:
-    """What of all that is noted this process cannot write, a line each, with why."""
+    """Yield a line for each registered file that this process cannot write, with the reason."""
     who = user_name(os.geteuid())
     for path, what in _private.items():
         shown = os.fsdecode(path)
@@ -103,23 +107,24 @@ def unwritable_paths() -> Iterator[str]:
 
 
 def set_pidfile(pidfile: str | None) -> None:
-    """Where the pidfile is, from now on."""
+    """Set the pidfile's path, which is used to find the state directory from now on."""
     global _pidfile_folder
     _pidfile_folder = None if pidfile is None else os.path.dirname(os.path.abspath(pidfile))
 
 
 def prepare_for_user(uid: int, gid: int | None, folder: str | None = None) -> None:
-    """Make a state directory that this user can write, and have the children find it in STATE_DIRECTORY (in a master of
-    root's whose workers become somebody else); folder: the one that they run in, if it is not the current one.
+    """Make a state directory that user `uid` can write, and pass it to the children in STATE_DIRECTORY.
 
-    It is a folder of the user's in $STATE_DIRECTORY, in $XDG_STATE_HOME/webpy, or beside the pidfile; nothing is made
-    for a user with a home, who can do so; the last resort is /var/lib/webpy. Raises OSError where that cannot be done.
+    Called in a master that runs as root while its workers run as another user. `folder` is the one that they run in, if
+    it is not the current one. The directory is a folder for the user in $STATE_DIRECTORY, in $XDG_STATE_HOME/webpy, or
+    beside the pidfile; the last resort is /var/lib/webpy. Nothing is made for a user with a home, who can make one.
+    Raises OSError when it cannot be made.
     """
     global _roots_own
     if _roots_own is None:
         _roots_own = os.environ.get("STATE_DIRECTORY", ""), os.environ.get("XDG_STATE_HOME", "")
     given, xdg = _roots_own
-    os.environ.pop("STATE_DIRECTORY", None)  # of before a reload, which may name another user
+    os.environ.pop("STATE_DIRECTORY", None)  # set before a reload, which may name another user
     if given:
         os.environ["STATE_DIRECTORY"] = given
     user, base = user_name(uid), _given()
@@ -146,7 +151,7 @@ def prepare_for_user(uid: int, gid: int | None, folder: str | None = None) -> No
 
 
 def _given() -> str | None:
-    """The directory that systemd made; of several the first (systemd.exec(5))."""
+    """Return the directory that systemd made, the first of several (systemd.exec(5)), or None."""
     return os.environ.get("STATE_DIRECTORY", "").partition(":")[0] or None
 
 
@@ -167,14 +172,14 @@ def _candidates() -> Iterator[str]:
 
 
 def _name_of(folder: str) -> str:
-    """What tells the applications of one user apart."""
+    """Return a name for the application in `folder`, unlike those of other folders."""
     folder = os.path.realpath(folder)
     name = f"{os.path.basename(folder) or 'root'}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
     return re.sub(r"[^\w.-]", "_", name)  # a store's URL ends at "?" and "#"
 
 
 def _home(uid: int) -> str | None:
-    """The user's home, if it is there and the user's own; $HOME may be somebody else's, after sudo or --user."""
+    """Return the user's home, if it exists and belongs to the user: after sudo or --user, $HOME is another user's."""
     paths = [os.environ.get("HOME", "")]
     with contextlib.suppress(KeyError):
         paths.append(pwd.getpwuid(uid).pw_dir)

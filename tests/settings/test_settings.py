@@ -510,7 +510,7 @@ class TestChecks:
             ({"certfile": "both.pem", "client_cert": "optional"},
              "--client-cert: got 'optional' without client-ca, wanted both"),
             ({"access_log": "no/a.log"}, "--access-log: got 'no/a.log', wanted a path in a folder that exists"),
-            ({"error_log": "."}, "--error-log: got '.', wanted a file, that is a folder"),
+            ({"error_log": "."}, "--error-log: got '.', wanted a file, but it is a folder"),
             ({"pidfile": "no/p"}, "--pidfile: got 'no/p', wanted a path in a folder that exists"),
             ({"bind": "unix:no/s"}, "--bind: got 'unix:no/s', wanted a path in a folder that exists"),
             ({"user": "nobody-here"},
@@ -537,7 +537,7 @@ class TestChecks:
 
     def test_client_ca_without_asking_is_a_warning(self, folder: Path) -> None:
         resolved = resolve({"certfile": "both.pem", "client_ca": "cert.pem"}, base=folder)
-        assert resolved.warnings == ("--client-ca: does nothing while client-cert is none",)
+        assert resolved.warnings == ("--client-ca: has no effect while client-cert is none",)
 
     def test_templates_are_compiled(self) -> None:
         (problem,) = problems({"access_format": "%(h)s %(nope)s"})

@@ -1,8 +1,10 @@
-"""Settings: every option webpy has, said once.
+"""Settings: every option of webpy, defined in one place.
 
-`schema` holds the one dataclass; the command line, the environment, `webpy.toml`, the keywords of `HTTPServer` and the
-help all derive from it. `resolve` merges those sources and remembers where each value came from. Nothing here starts a
-process, opens a socket or loads an application. Called by the command line, by `HTTPServer` and at every reload.
+`schema` holds the dataclass from which the command line, the environment variables, `webpy.toml`, the keywords of
+`HTTPServer` and the help are derived. `resolve` merges these sources and remembers where each value came from. `types`
+and `addresses` read and show values, `checks` compares settings with each other and the machine, `aliases` knows names
+from other servers, `toml` prints settings, `cpus` counts CPUs. Nothing here starts a process, opens a socket or loads
+an application. Called by the command line, by `HTTPServer` and at every reload.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kinds of value that are addresses: what to listen on, and networks. Reads their syntax; resolves no name.
+"""The types of values that are addresses: where to listen, and networks. Reads their syntax; resolves no names.
 
 Used by `schema`.
 """
@@ -18,19 +18,19 @@ _ADDRESS = "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"
 
 def _address(given: object) -> str:
     if isinstance(given, (tuple, list)) and len(given) >= 2 and isinstance(given[0], str):
-        host, port = given[0], given[1]  # as socket addresses are in Python
+        host, port = given[0], given[1]  # a socket address of Python
         given = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if not isinstance(given, str) or re.search(r"[\x00-\x20\x7f]", given.strip()):
         raise InvalidValue
     given = given.strip()
-    if re.fullmatch(r"[0-9]+", given, re.ASCII):  # a port alone is this machine's own
+    if re.fullmatch(r"[0-9]+", given, re.ASCII):  # a port alone is on the loopback address
         given = f"127.0.0.1:{given}"
     if given.startswith("unix:"):
         name = os.path.expanduser(given[5:])
         if not name:
             raise InvalidValue("unix:PATH with a path")
         if len(os.fsencode(name)) > 107:
-            raise InvalidValue("a path of at most 107 bytes: the system takes no longer one for a socket")
+            raise InvalidValue("a path of at most 107 bytes: the system allows no longer path for a socket")
         return "unix:" + name
     if given.startswith("fd:"):
         if not re.fullmatch(r"[0-9]{1,9}", given[3:], re.ASCII):
@@ -53,7 +53,7 @@ def _address(given: object) -> str:
 
 
 def _items(given: object) -> list[object]:
-    """The items of a comma separated string, of a list, or the one thing given."""
+    """Return the items of a comma-separated string or of a list; anything else is one item."""
     if isinstance(given, str):
         return [item.strip() for item in given.split(",")]
     if isinstance(given, (tuple, list)):
@@ -69,7 +69,7 @@ def _list(value: object) -> object:
 
 
 def addresses() -> SettingType:
-    """One or more addresses to listen on, as a tuple of strings; Python's socket addresses are taken too."""
+    """One or more addresses to listen on, as a tuple of strings; Python's socket addresses are read too."""
 
     def read(given: object) -> object:
         items = _items(given)
@@ -94,7 +94,7 @@ def address(*words: str) -> SettingType:
 
 
 def networks() -> SettingType:
-    """IP networks, as a tuple of strings; an address alone is a network of one."""
+    """IP networks, as a tuple of strings; an address alone is a network of one address."""
 
     def read(given: object) -> object:
         found = []

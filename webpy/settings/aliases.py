@@ -1,7 +1,7 @@
-"""Names that people know from other servers and platforms, and the settings they mean here.
+"""Names of settings that other servers and platforms use, and what they mean here.
 
-Owns the words only: `PORT` and `WEB_CONCURRENCY` in the environment (Heroku's, which gunicorn and many platforms
-follow), `--host` and `--port` on the command line, and hints for names that are no settings. Called by `resolve` and
+Owns the names only: `PORT` and `WEB_CONCURRENCY` in the environment (set by Heroku and other platforms, and read by
+gunicorn), `--host` and `--port` on the command line, and hints for names that are not settings. Called by `resolve` and
 by the command line.
 """
 
@@ -15,8 +15,8 @@ __all__ = ["bind_of", "from_platform", "hint"]
 
 _HOST, _PORT = "127.0.0.1", "8000"
 
-# What to write in place of a name that is no setting.
-_MEANT = {
+# Names that are not settings, and what to write instead.
+_INSTEAD = {
     "address": "bind",
     "host": "bind",
     "interface": "bind",
@@ -33,10 +33,10 @@ _MEANT = {
 
 
 def from_platform(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Settings that a platform gives by its own variables: the setting's name to (variable, value).
+    """Return the settings that a platform gives by its own variables: the setting's name to (variable, value).
 
-    They count less than every other source. PORT means all IPv4 addresses, as gunicorn reads it: whoever sets it
-    sends requests from outside.
+    Every other source overrides them. PORT means all IPv4 addresses, as in gunicorn: a platform that sets it sends
+    requests from outside.
     """
     found = {}
     if environ.get("PORT"):
@@ -48,9 +48,9 @@ def from_platform(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def bind_of(host: str | None, port: str | None) -> str:
-    """The address that `--host` and `--port` name together; what is not given is 127.0.0.1 and 8000.
+    """Return the address that `--host` and `--port` name together; the defaults are 127.0.0.1 and 8000.
 
-    Raises SettingsError for a port that is none, or a host that is an address with a port.
+    Raises SettingsError for an invalid port, or a host that includes a port.
     """
     if port is not None and not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
         raise SettingsError(f"--port: got {port!r}, wanted a port of 0 to 65535")
@@ -61,8 +61,8 @@ def bind_of(host: str | None, port: str | None) -> str:
 
 
 def hint(name: str, given: object) -> str:
-    """What to write in place of `name = given` in a settings file, or nothing if that is not known."""
-    meant = _MEANT.get(name)
+    """Return what to write in place of `name = given` in a settings file, "" if that is not known."""
+    meant = _INSTEAD.get(name)
     if meant == "bind":
         host, port = (_HOST, given) if name == "port" else (given, _PORT)
         if isinstance(host, str) and isinstance(port, (str, int)):

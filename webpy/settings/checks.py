@@ -1,6 +1,7 @@
-"""What must hold between settings, and between them and the machine: files that are named exist, users are known.
+"""Checks of settings against each other and against the machine: named files exist, users are known.
 
-Each rule is one generator of sentences. Knows no source: it is told how messages name a setting. Called by `resolve`.
+Each check is one generator of sentences. Knows no sources: `labels` says how messages name a setting. Called by
+`resolve`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ Labels = Mapping[str, str]
 
 
 def problems_of(settings: Settings, labels: Labels, base: Path, skip: Collection[str] = ()) -> list[str]:
-    """All that is wrong, a sentence each. Relative paths are taken from chdir, or from `base` if there is none.
-    `skip` names settings already known to be wrong: nothing that rests on them is said."""
+    """Return all mistakes, a sentence each. Relative paths are taken from chdir, or from `base` without one.
+
+    `skip` names settings that are known to be wrong already: nothing is said that follows from them.
+    """
     if "chdir" in skip:
         return []
     folder = base if settings.chdir is None else Path(settings.chdir)
@@ -29,9 +32,9 @@ def problems_of(settings: Settings, labels: Labels, base: Path, skip: Collection
 
 
 def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
-    """What is allowed and does nothing."""
+    """Yield a sentence for each setting that is allowed but has no effect."""
     if settings.client_ca is not None and settings.client_cert == "none":
-        yield f"{labels['client_ca']}: does nothing while client-cert is none"
+        yield f"{labels['client_ca']}: has no effect while client-cert is none"
 
 
 def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]) -> Iterator[str]:
@@ -64,7 +67,7 @@ def _folders(settings: Settings, labels: Labels, folder: Path) -> Iterator[str]:
         if not (folder / given).parent.is_dir():
             yield f"{labels[name]}: got {given!r}, wanted a path in a folder that exists"
         elif (folder / given).is_dir():
-            yield f"{labels[name]}: got {given!r}, wanted a file, that is a folder"
+            yield f"{labels[name]}: got {given!r}, wanted a file, but it is a folder"
     for address in settings.bind:
         if address.startswith("unix:") and not (folder / address[5:]).parent.is_dir():
             yield f"{labels['bind']}: got {address!r}, wanted a path in a folder that exists"
@@ -90,11 +93,11 @@ def _ids(settings: Settings, labels: Labels) -> Iterator[str]:
         ours = {"user": _own(settings.user, os.geteuid(), "user"), "group": _own(settings.group, os.getegid(), "group")}
         for name, same in ours.items():
             if not same:
-                yield f"{labels[name]}: got {getattr(settings, name)!r}, wanted to be started by root for that"
+                yield f"{labels[name]}: got {getattr(settings, name)!r}, wanted a server started by root for that"
 
 
 def _own(given: str | None, number: int, which: str) -> bool:
-    """Whether `given` is none, unknown (said before), or the one we run as."""
+    """Return True if `given` is None, unknown (reported before), or the user or group of this process."""
     import grp
     import pwd
 
@@ -111,7 +114,7 @@ def _own(given: str | None, number: int, which: str) -> bool:
 def _access_format(settings: Settings, labels: Labels) -> Iterator[str]:
     if "%(" not in settings.access_format:
         return
-    from ..accesslog import compile_format  # only a template needs it here
+    from ..accesslog import compile_format  # only templates need it
 
     try:
         compile_format(settings.access_format)

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: its affinity, and the quota of its control group (v1 and v2).
+"""The number of CPUs that this process may use, by its affinity and the quota of its control group (v1 and v2).
 
 Knows nothing of workers or settings. Called for `workers = auto`.
 """
@@ -13,7 +13,7 @@ __all__ = ["effective_cpus"]
 
 
 def effective_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> int:
-    """The number of CPUs, at least 1. A quota of one and a half CPUs counts as 2, as the JVM and Go count it.
+    """Return the number of CPUs, at least 1. A quota of one and a half CPUs counts as 2, as in the JVM and in Go.
 
     `cgroup_root` is where the control groups are mounted, `membership` the file naming those of this process.
     """
@@ -28,7 +28,7 @@ def effective_cpus(cgroup_root: Path = Path("/sys/fs/cgroup"), membership: Path 
 
 
 def _quotas(root: Path, membership: Path) -> Iterator[tuple[int, int]]:
-    """(quota, period) in µs of every group above this process that has one."""
+    """Yield (quota, period) in µs of every control group above this process that has a quota."""
     for line in _read(membership).splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -47,8 +47,10 @@ def _quotas(root: Path, membership: Path) -> Iterator[tuple[int, int]]:
 
 
 def _up(mount: Path, path: str) -> Iterator[Path]:
-    """The group's folder and all above it to the mount: any of them may hold a quota. In a container the path may be
-    the host's while the mount is the container's own; the folders that do not exist then simply hold none."""
+    """Yield the group's folder and all above it up to the mount: any of them may hold a quota.
+
+    In a container the path may be the host's while the mount is the container's: folders that do not exist hold none.
+    """
     parts = [part for part in path.split("/") if part and part != ".."]
     for length in range(len(parts), -1, -1):
         yield mount.joinpath(*parts[:length])

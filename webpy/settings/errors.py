@@ -1,4 +1,4 @@
-"""What a user got wrong in the settings, all of it at once. Raised by `resolve`, shown by the command line."""
+"""The error that lists all mistakes of a user in the settings. Raised by `resolve`, shown by the command line."""
 
 from __future__ import annotations
 

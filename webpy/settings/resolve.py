@@ -1,8 +1,8 @@
 """Merges the sources of settings and remembers where each value came from.
 
-Precedence: command line, environment, file, keywords of `HTTPServer` (the program's own wishes, which whoever runs it
-may overrule), the platform's PORT and WEB_CONCURRENCY, default. Reads the file and nothing else; called at start, by
-`HTTPServer`, and at every reload.
+Precedence: command line, environment, file, keywords of `HTTPServer` (the program's own values, which the operator may
+override), the platform's PORT and WEB_CONCURRENCY, default. Reads the settings file and nothing else. Called at the
+start, by `HTTPServer`, and at every reload.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ DEFAULT_FILE = "webpy.toml"
 PROJECT_FILE = "pyproject.toml"
 _PROJECT_TABLE = "[tool.webpy]"
 
-# Variables that are ours and no settings.
+# Variables of webpy that are not settings.
 _OTHER_VARIABLES = frozenset({"WEBPY_CONFIG", "WEBPY_AUTH", "WEBPY_CACHE", "WEBPY_SESSION", "WEBPY_STORE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The settings in force. `sources` has for each name where its value came from ("command line", "WEBPY_WORKERS",
-    "webpy.toml:12", "HTTPServer(...)", "default"), `labels` how a message names it. `base` is the folder that relative
-    paths are taken from. `warnings` are sentences for the log."""
+    """The settings in force.
+
+    `sources` maps each name to where its value came from ("command line", "WEBPY_WORKERS", "webpy.toml:12",
+    "HTTPServer(...)", "default"), `labels` to how a message names it. `warnings` are sentences for the log. `file` is
+    the settings file, `base` the folder from which relative paths are taken.
+    """
 
     settings: Settings
     sources: Mapping[str, str]
@@ -45,22 +48,25 @@ class Resolved:
     base: Path
 
     def with_keywords(self, keywords: Mapping[str, object]) -> Resolved:
-        """These settings with the keywords of an `HTTPServer` that became known later: they replace defaults only.
+        """Return these settings with the keywords of an `HTTPServer`, known only now; they replace defaults only.
 
         Raises SettingsError.
         """
-        return _merge([_keywords(keywords), _settled(self)], list(self.warnings), self.file, self.base)
+        return _merge([_keywords(keywords), _values_of(self)], list(self.warnings), self.file, self.base)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Values of one source by the setting's name, with what messages call each and where `config` says it is from."""
+    """The values of one source by setting name.
+
+    `label` returns how messages name a setting, `origin` where `webpy config` says that its value is from.
+    """
 
     values: Mapping[str, object]
     label: Callable[[str], str]
     origin: Callable[[str], str]
-    what: str  # what an unknown name is called in its message
-    parsed: bool = False
+    what: str  # what the message about an unknown name calls it
+    parsed: bool = False  # whether the values are read already
 
 
 def resolve(
@@ -71,9 +77,11 @@ def resolve(
     *,
     base: Path | None = None,
 ) -> Resolved:
-    """The settings of all sources. A value of None counts as not given, an empty environment variable too.
+    """Return the settings merged from all sources. None and empty environment variables count as not given.
 
-    Raises SettingsError with every mistake there is.
+    `cli` holds options by setting name, `environ` the environment, `file` is the settings file, `keywords` are those of
+    `HTTPServer`, and `base` is the folder for relative paths, by default the current one. Raises SettingsError with all
+    mistakes.
     """
     base = Path.cwd() if base is None else base
     command_line = _Source(cli or {}, _flag, lambda name: "command line", "option")
@@ -88,10 +96,10 @@ def resolve(
 
 
 def find_config(named: str | None, environ: Mapping[str, str], base: Path) -> Path | None:
-    """The settings file to read: the one named (`--config`, WEBPY_CONFIG), else `webpy.toml` in `base` if it is there,
-    else a `pyproject.toml` with a table [tool.webpy].
+    """Return the settings file to read, None if there is none.
 
-    Raises SettingsError when the one named is not there.
+    That is the one named by `--config` or WEBPY_CONFIG, else `webpy.toml` in `base`, else a `pyproject.toml` with a
+    table [tool.webpy]. Raises SettingsError when a named file does not exist.
     """
     for label, name in (("--config", named), ("WEBPY_CONFIG", environ.get("WEBPY_CONFIG"))):
         if name:
@@ -108,7 +116,7 @@ def find_config(named: str | None, environ: Mapping[str, str], base: Path) -> Pa
 
 
 def _has_table(path: Path) -> bool:
-    """Whether a pyproject.toml is meant for us too. One that cannot be read is somebody else's trouble."""
+    """Return True if a pyproject.toml has settings of webpy; False also if it cannot be read."""
     try:
         tables = tomllib.loads(path.read_bytes().decode("utf-8"))
     except (OSError, ValueError):
@@ -125,13 +133,13 @@ def _keywords(keywords: Mapping[str, object]) -> _Source:
     return _Source(keywords, lambda name: f"HTTPServer({name}=)", lambda name: "HTTPServer(...)", "keyword")
 
 
-def _settled(resolved: Resolved) -> _Source:
+def _values_of(resolved: Resolved) -> _Source:
     given = {name: getattr(resolved.settings, name) for name, source in resolved.sources.items() if source != "default"}
     return _Source(given, resolved.labels.__getitem__, resolved.sources.__getitem__, "setting", parsed=True)
 
 
 def _platform(environ: Mapping[str, str], named: Collection[str]) -> _Source:
-    """What the platform's own variables say of settings that no other source names."""
+    """Return what the platform's variables say of settings that no other source names."""
     found = {name: given for name, given in from_platform(environ).items() if name not in named}
     values = {name: value for name, (_, value) in found.items()}
     return _Source(values, lambda name: found[name][0], lambda name: found[name][0], "variable")
@@ -168,7 +176,7 @@ def _file(file: Path, base: Path) -> _Source:
         values, text = _project_table(values, text, shown)
 
     def place(name: str) -> str:
-        """`webpy.toml:12`. A TOML reader keeps no lines, so look for the one line that can be the key's."""
+        """Return `webpy.toml:12`. The TOML reader keeps no line numbers, so search for the one line with the key."""
         key = re.escape(name)
         pattern = re.compile(rf"^[ \t]*(?:\[[ \t]*)?(?:{key}|\"{key}\"|'{key}')[ \t]*[=.\]]", re.MULTILINE)
         found = [match.end() for match in pattern.finditer(text)]
@@ -178,7 +186,7 @@ def _file(file: Path, base: Path) -> _Source:
 
 
 def _project_table(values: dict[str, Any], text: str, shown: str) -> tuple[dict[str, Any], str]:
-    """The settings of a pyproject.toml, and its text with what is not theirs blanked out, so that lines count on."""
+    """Return the settings of a pyproject.toml, and its text with all other tables blanked out, to keep line numbers."""
     tools = values.get("tool", {})
     table = tools.get("webpy", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
@@ -192,7 +200,7 @@ def _project_table(values: dict[str, Any], text: str, shown: str) -> tuple[dict[
 
 
 def _merge(sources: list[_Source], warnings: list[str], file: Path | None, base: Path) -> Resolved:
-    """Reads the values of all sources, the strongest last, so that a mistake is reported even where it is overruled."""
+    """Merge the sources, the one that wins last. All values are read, to report mistakes in overridden ones too."""
     values: dict[str, Any] = {}
     origins = dict.fromkeys(OPTIONS, "default")
     labels = {name: option.flag for name, option in OPTIONS.items()}
@@ -227,7 +235,7 @@ def _merge(sources: list[_Source], warnings: list[str], file: Path | None, base:
 def _read(option: Option, given: object, base: Path) -> object:
     value = option.type.read(given)
     if option.name == "chdir" and isinstance(value, str):
-        # once we are there, a relative one would lead on from it at every reload
+        # a relative path would be taken from the new folder at the next reload
         value = os.path.normpath(base / value)
     return value
 
@@ -235,7 +243,7 @@ def _read(option: Option, given: object, base: Path) -> object:
 def _shown(option: Option, given: object) -> str:
     if option.secret:
         return "a value"
-    # the command line gives a list of what may be repeated
+    # options that may be repeated come as lists
     return repr(given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given)
 
 

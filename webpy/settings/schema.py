@@ -1,4 +1,4 @@
-"""The one dataclass of settings. Whatever reads or shows a setting derives from it.
+"""The dataclass of all settings. Everything that reads or shows a setting is derived from it.
 
 To add a setting, add a field: the option, the environment variable, the key, the keyword and the help follow.
 """
@@ -15,14 +15,16 @@ from .types import SettingType
 
 __all__ = ["NOT_IN_THIS_VERSION", "OPTIONS", "Option", "Settings"]
 
-# Names are fixed for good, but nothing acts on these yet: giving one a value is an error. Take a name out to allow it.
+# Settings whose names are reserved and which do nothing yet: to set one is an error. Remove a name to allow it.
 NOT_IN_THIS_VERSION: frozenset[str] = frozenset({"forwarded_allow_ips", "proxy_protocol"})
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What is known of one setting. `off` is the value that means nothing is done, allowed where the setting is not
-    in this version; `secret` values are never shown; `short` is a one-letter option, such as -b, or nothing."""
+    """One setting. `off` is the value that turns it off, the only one allowed if this version does not support it yet.
+
+    Values of `secret` settings are never shown; `short` is a one-letter option, such as -b, or "".
+    """
 
     name: str
     default: object
@@ -35,16 +37,17 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """Its option on the command line."""
+        """The option on the command line."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:
-        """Its environment variable."""
+        """The environment variable."""
         return "WEBPY_" + self.name.upper()
 
     @property
     def ready(self) -> bool:
+        """Whether this version supports the setting."""
         return self.name not in NOT_IN_THIS_VERSION
 
 
@@ -59,113 +62,138 @@ _TLS, _LOGS, _ADMIN, _SYSTEM = "TLS", "Logs", "Administration", "System"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings, valid: numbers in seconds (float) and bytes (int), paths as given (chdir is absolute)."""
+    """All settings, checked: times in seconds (float), sizes in bytes (int), paths as given (chdir is absolute)."""
 
     bind: tuple[str, ...] = _option(
         addresses.addresses(),
         ("127.0.0.1:8000",),
         _LISTEN,
-        "HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; repeatable. A port alone is on 127.0.0.1; port 0 picks a free one,"
-        " the log says which.",
+        "Listen on HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; repeatable. A port alone is on 127.0.0.1; port 0 picks"
+        " a free one, which the log names.",
         short="-b",
     )
-    backlog: int = _option(types.count(1, 2**31 - 1), 2048, _LISTEN, "Connections that may wait to be accepted.")
+    backlog: int = _option(
+        types.count(1, 2**31 - 1), 2048, _LISTEN, "Maximum number of connections that wait to be accepted."
+    )
     forwarded_allow_ips: tuple[str, ...] = _option(
-        addresses.networks(), (), _LISTEN, "Proxies whose Forwarded and X-Forwarded-* are believed.", off=()
+        addresses.networks(), (), _LISTEN, "Proxies whose Forwarded and X-Forwarded-* are trusted.", off=()
     )
     proxy_protocol: bool = _option(types.flag(), False, _LISTEN, "Expect the PROXY protocol.", off=False)
     workers: int | str = _option(
         types.count(1, 1024, auto=True),
         "auto",
         _PROCESSES,
-        "Worker processes; auto: one for each CPU it may use.",
+        "Number of worker processes; auto: one for each CPU that the server may use.",
         short="-w",
     )
     threads: int = _option(
         types.count(1, 4096),
         32,
         _PROCESSES,
-        "Runs of application code at once in a worker; with 1 it need not be safe for threads.",
+        "Maximum number of requests whose handlers run at once in a worker; with 1 the application need not be"
+        " thread-safe.",
     )
-    keepalive: float = _option(types.seconds(), 75.0, _TIMES, "Close a connection idle for so long.")
-    header_timeout: float = _option(types.seconds(zero=False), 10.0, _TIMES, "For the whole head of a request.")
-    body_timeout: float = _option(types.seconds(zero=False), 30.0, _TIMES, "Between two bytes of a request's body.")
+    keepalive: float = _option(types.seconds(), 75.0, _TIMES, "Close a connection that has been idle for so long.")
+    header_timeout: float = _option(
+        types.seconds(zero=False), 10.0, _TIMES, "Limit for receiving the whole head of a request."
+    )
+    body_timeout: float = _option(
+        types.seconds(zero=False), 30.0, _TIMES, "Limit between two bytes of a request's body."
+    )
     write_timeout: float = _option(
-        types.seconds(zero=False), 60.0, _TIMES, "A client that takes no more of its answer."
+        types.seconds(zero=False), 60.0, _TIMES, "Limit for a client that reads nothing of its answer."
     )
     request_timeout: float = _option(
-        types.seconds(), 120.0, _TIMES, "A handler that has not answered is ended; 0 is off.", off=0.0
+        types.seconds(), 120.0, _TIMES, "Limit for a handler; its worker is then replaced. 0 is off.", off=0.0
     )
     slow_request: float = _option(
-        types.seconds(), 5.0, _TIMES, "Log a request that takes so long, once, with its stack; 0 is off.", off=0.0
+        types.seconds(), 5.0, _TIMES, "Log a request that runs longer, once, with its stack; 0 is off.", off=0.0
     )
-    boot_timeout: float = _option(types.seconds(zero=False), 60.0, _TIMES, "For the application to load.")
-    drain_timeout: float = _option(types.seconds(), 30.0, _TIMES, "For running requests to end when stopping.")
-    shutdown_delay: float = _option(types.seconds(), 0.0, _TIMES, "Go on accepting for so long after a stop signal.")
-    max_line: int = _option(types.size(1), 8 << 10, _LIMITS, "Longest request line; above it 414.")
-    max_headers: int = _option(types.size(1), 32 << 10, _LIMITS, "Largest head of a request; above it 431.")
-    max_fields: int = _option(types.count(1), 100, _LIMITS, "Most header fields; above it 431.")
-    max_body: int = _option(types.size(1), 1 << 20, _LIMITS, "Largest request body; above it 413.")
+    boot_timeout: float = _option(types.seconds(zero=False), 60.0, _TIMES, "Limit for the application to load.")
+    drain_timeout: float = _option(
+        types.seconds(), 30.0, _TIMES, "Limit for running requests to end when a worker stops."
+    )
+    shutdown_delay: float = _option(types.seconds(), 0.0, _TIMES, "Keep accepting for so long after a stop signal.")
+    max_line: int = _option(types.size(1), 8 << 10, _LIMITS, "Maximum length of a request line; longer: 414.")
+    max_headers: int = _option(types.size(1), 32 << 10, _LIMITS, "Maximum size of a request's head; larger: 431.")
+    max_fields: int = _option(types.count(1), 100, _LIMITS, "Maximum number of header fields; more: 431.")
+    max_body: int = _option(types.size(1), 1 << 20, _LIMITS, "Maximum size of a request body; larger: 413.")
     max_connections: int | str = _option(
         types.count(1, auto=True),
         "auto",
         _LIMITS,
-        "Most connections of a worker; at this number the longest idle one is closed for a new one."
-        " auto: what the limit of open files (RLIMIT_NOFILE) leaves room for.",
+        "Maximum number of connections of a worker; at the limit the longest idle one is closed for a new one."
+        " auto: as many as the limit of open files (RLIMIT_NOFILE) allows.",
     )
     max_connections_per_client: int = _option(
-        types.count(0), 0, _LIMITS, "Most connections of one client address (IPv6: /64) to a worker; 0 is off."
+        types.count(0),
+        0,
+        _LIMITS,
+        "Maximum number of connections of one client address (IPv6: /64) to a worker; 0 is off.",
     )
     min_body_rate: int = _option(
         types.size(0),
         240,
         _LIMITS,
-        "Slowest body in bytes a second, after 10 s; below it 408, or the answer is cut off. 0 is off.",
+        "Minimum rate of a body in bytes a second, after 10 s; slower: 408, or the answer is cut off. 0 is off.",
     )
     max_requests: int = _option(types.count(0), 0, _LIMITS, "Replace a worker after so many requests; 0 is off.", off=0)
-    max_requests_jitter: int = _option(types.count(0), 0, _LIMITS, "Vary max-requests by up to so many.", off=0)
-    max_lifetime: float = _option(types.seconds(), 0.0, _LIMITS, "Replace a worker of this age (s); 0 is off.", off=0.0)
-    max_memory: int = _option(types.size(0), 0, _LIMITS, "Replace a worker above this private memory; 0 is off.", off=0)
+    max_requests_jitter: int = _option(
+        types.count(0), 0, _LIMITS, "Vary max-requests at random by up to so many.", off=0
+    )
+    max_lifetime: float = _option(
+        types.seconds(), 0.0, _LIMITS, "Replace a worker of this age in seconds; 0 is off.", off=0.0
+    )
+    max_memory: int = _option(
+        types.size(0), 0, _LIMITS, "Replace a worker that uses more private memory; 0 is off.", off=0
+    )
     certfile: str | None = _option(types.path(optional=True), None, _TLS, "Certificate chain (PEM); turns TLS on.")
     keyfile: str | None = _option(
-        types.path(optional=True), None, _TLS, "Private key (PEM), where the certificate's file does not hold it."
+        types.path(optional=True), None, _TLS, "Private key (PEM), if certfile does not hold it."
     )
     client_ca: str | None = _option(
-        types.path(optional=True), None, _TLS, "Certificates (PEM) that clients' certificates are checked against."
+        types.path(optional=True), None, _TLS, "Certificates (PEM) of the authorities that sign clients' certificates."
     )
     client_cert: str = _option(
         types.choice("none", "optional", "required"), "none", _TLS, "Whether to ask clients for a certificate."
     )
-    access_log: str = _option(types.path("-", "off"), "-", _LOGS, "One line for each request; - is stdout.")
+    access_log: str = _option(
+        types.path("-", "off"), "-", _LOGS, "File of the access log, a line for each request; - is stdout."
+    )
     access_format: str = _option(
-        types.access_format("common", "combined", "json"), "combined", _LOGS, "Form of the access log's lines."
+        types.access_format("common", "combined", "json"), "combined", _LOGS, "Format of the access log's lines."
     )
     log_full: str = _option(
         types.choice("drop", "wait"),
         "drop",
         _LOGS,
-        "When the access log takes no more lines: drop and count them, or let workers wait.",
+        "When the access log cannot be written: drop lines and count them, or let workers wait.",
     )
-    error_log: str = _option(types.path("-"), "-", _LOGS, "What goes wrong and what the server does; - is stderr.")
-    error_format: str = _option(types.choice("text", "json"), "text", _LOGS, "Form of the error log's lines.")
+    error_log: str = _option(
+        types.path("-"), "-", _LOGS, "File of the error log: errors, and what the server does; - is stderr."
+    )
+    error_format: str = _option(types.choice("text", "json"), "text", _LOGS, "Format of the error log's records.")
     log_level: str = _option(
-        types.choice("debug", "info", "warning", "error", "critical"), "info", _LOGS, "Least level of the error log."
+        types.choice("debug", "info", "warning", "error", "critical"),
+        "info",
+        _LOGS,
+        "Lowest level that the error log records.",
     )
     admin: str = _option(
-        addresses.address("off"), "off", _ADMIN, "Address of status page, metrics and health.", off="off"
+        addresses.address("off"), "off", _ADMIN, "Address of the status page, metrics and health checks.", off="off"
     )
     admin_token: str | None = _option(
         types.text("TOKEN"),
         None,
         _ADMIN,
-        "Token for what changes things at the admin address; for reading too where other machines reach it.",
+        "Token for changes at the admin address; for reading too if other machines can reach it.",
         secret=True,
     )
     control: str | None = _option(
         types.path("off", optional=True),
         None,
         _ADMIN,
-        "Socket for webpy ctl. Default: one in the runtime directory.",
+        "Path of the socket for webpy ctl. Default: a socket in the runtime directory.",
         off="off",
     )
     user: str | None = _option(types.text("USER"), None, _SYSTEM, "Run workers as this user.")
@@ -173,12 +201,16 @@ class Settings:
     umask: int | None = _option(
         types.octal(), None, _SYSTEM, "Mode bits that new files do not get. Default: inherited."
     )
-    chdir: str | None = _option(types.path(optional=True, metavar="DIR"), None, _SYSTEM, "Go to this folder first.")
-    pidfile: str | None = _option(types.path(optional=True), None, _SYSTEM, "Write the master's process id here.")
-    reload: bool = _option(types.flag(), False, _SYSTEM, "For development: reload when a source changes.", off=False)
+    chdir: str | None = _option(types.path(optional=True, metavar="DIR"), None, _SYSTEM, "Change to this folder first.")
+    pidfile: str | None = _option(
+        types.path(optional=True), None, _SYSTEM, "Write the master's process id to this file."
+    )
+    reload: bool = _option(
+        types.flag(), False, _SYSTEM, "For development: reload when a source file changes.", off=False
+    )
 
     def worker_count(self) -> int:
-        """The number of workers; auto counts the CPUs now."""
+        """Return the number of workers; auto counts the CPUs now."""
         return self.workers if isinstance(self.workers, int) else effective_cpus()
 
 

@@ -1,4 +1,4 @@
-"""The effective settings as TOML, each with where it came from. What it gives can be used as `webpy.toml`.
+"""Prints the effective settings as TOML, each with where it came from. The text can be used as `webpy.toml`.
 
 Called by `webpy config`.
 """
@@ -12,8 +12,8 @@ __all__ = ["shown_default", "to_toml"]
 
 
 def to_toml(resolved: Resolved) -> str:
-    """One line for each setting. A comment instead of a setting: what has no value, what this version does not do
-    yet, and secrets, which are never shown."""
+    """Return one line for each setting. Settings without a value, settings that this version does not support yet, and
+    secrets, which are never shown, become comments."""
     rows: list[tuple[str, str] | str] = []
     group = ""
     for option in OPTIONS.values():
@@ -32,7 +32,7 @@ def to_toml(resolved: Resolved) -> str:
 
 
 def shown_default(option: Option) -> str:
-    """The default as a user would type it; empty where there is none, or help says it."""
+    """Return the default as a user would type it; "" where there is none."""
     if option.default is None:
         return ""
     shown = option.type.show(option.default)
@@ -67,8 +67,10 @@ def _toml(value: object) -> str:
 
 
 def _string(value: str) -> str:
-    """A basic string (TOML 1.0): quotes, backslashes and control characters are escaped. Bytes of a path that are no
-    UTF-8 (surrogates here) cannot stand in TOML; they become U+FFFD."""
+    """Return a basic string of TOML 1.0, with quotes, backslashes and control characters escaped.
+
+    Bytes of a path that are not UTF-8 (surrogates here) cannot be written in TOML; they become U+FFFD.
+    """
     escaped = []
     for char in value:
         if char in '"\\':

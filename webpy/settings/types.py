@@ -1,7 +1,7 @@
-"""The kinds of value a setting can have: how each is read from any source, and how it stands in TOML.
+"""The types of values that settings have: how a value is read from any source, and how it is shown in TOML.
 
-A kind reads the strings of the command line and the environment, the types of TOML and the objects of Python keywords
-alike. It knows no setting by name and no source.
+A type reads strings of the command line and the environment, the types of TOML and the objects of Python keywords in
+the same way. It knows neither settings by name nor sources. Each function here returns a type; used by `schema`.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ __all__ = [
 
 
 class InvalidValue(Exception):
-    """The value is none of this kind; an argument says what was wanted where the kind's own words are too general."""
+    """The value is not valid for the type; an argument, if any, says more precisely what was wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingType:
-    """`metavar` stands in the help, `wanted` in messages; `read` gives the value or raises `InvalidValue`, `show` gives
-    what TOML holds for a value."""
+    """A type of values: `metavar` is for the help, `wanted` for messages.
+
+    `read` returns the value for what was given, or raises `InvalidValue`; `show` returns what TOML holds for a value.
+    `many` is for options that may be repeated, `flag` for --NAME and --no-NAME.
+    """
 
     metavar: str
     wanted: str
@@ -146,7 +149,7 @@ def flag() -> SettingType:
 
 
 def text(metavar: str, *, optional: bool = True) -> SettingType:
-    """Any string without control characters; the empty one is none at all. Numbers are taken as their digits."""
+    """Any string without control characters; an empty one means no value. Numbers are read as their digits."""
 
     def read(given: object) -> object:
         if isinstance(given, int) and not isinstance(given, bool):
@@ -176,7 +179,7 @@ def path(*words: str, optional: bool = False, metavar: str = "PATH") -> SettingT
 
 
 def octal() -> SettingType:
-    """A file mode mask: octal digits in a string, or a number as it is (022 and 0o22 in a string, 0o22 in TOML)."""
+    """A file mode mask: octal digits in a string (022 or 0o22), or a number as it is (0o22 in TOML)."""
 
     def read(given: object) -> object:
         if isinstance(given, str) and not given.strip():

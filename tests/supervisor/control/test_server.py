@@ -181,7 +181,7 @@ def test_when_all_wait_nobody_else_is_let_in(master: Make, tmp_path: Path) -> No
         for client in waiting:
             client.begin("reload", wait=True)
         late = stack.enter_context(ControlClient(path))
-        text = f"{MAX_CONNECTIONS} connections wait for a reply: there is no room for one more"
+        text = f"{MAX_CONNECTIONS} connections wait for a reply: there is no room for another"
         assert late.ask("status", 10) == {"ok": False, "text": text}
         for client in waiting:
             while (reply := client.poll()) is None:
