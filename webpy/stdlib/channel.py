@@ -1,12 +1,12 @@
-"""Owns the answer of a handler of the standard library on its way: from the bytes that it writes to what webpy sends.
+"""Owns `Channel`: it takes the bytes that a handler of the standard library writes and makes webpy's answer of them.
 
-The handler runs on a thread of its own and writes whenever it likes, as on a blocking socket. Another thread waits for
-the answer until it is whole, or long, or the handler takes its time. Then the two take turns, as with a generator: the
-handler goes on while the other waits for its next write, and is held in that write until the other comes again. So a
-handler whose client is slow does not run, and of `--threads` no more run than there are.
+The handler writes on a thread of its own, as to a blocking socket. A thread of the worker waits until the answer is
+complete, or long, or slow to come. From then on the two threads take turns, as with a generator: the handler runs while
+the worker's thread waits for its next write, and is blocked in that write until the worker's thread has sent it. So a
+handler with a slow client does not run on, and no more handlers run than `--threads` allows.
 
-An answer is as long as its own framing says: what is written behind its Content-Length or its last chunk is dropped,
-as a client of the standard library's server would, and less than that is a failure.
+The answer's own framing says how long it is: bytes behind its Content-Length or its last chunk are dropped, as clients
+of the standard library's server do, and fewer bytes are a failure.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..protocol import REASONS, BodyReader, Limits, ProtocolError, body_allowed
 __all__ = ["Channel", "NoAnswer"]
 
 _WHOLE_BYTES = 1 << 16  # a body longer than this is sent piece by piece
-_PATIENCE_S = 0.02  # between looks whether a handler has begun to answer and does not end
+_LOOK_S = 0.02  # how often to look whether a handler has begun to answer without ending
 _HEAD_BYTES = 1 << 16
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE = re.compile(r"HTTP/[0-9]\.[0-9] ([0-9]{3})(?: (.*))?")
@@ -31,21 +31,21 @@ _UNBOUNDED = Limits(body_bytes=1 << 62)
 
 
 class NoAnswer(Exception):
-    """What a handler wrote is no HTTP answer; the message says what it was."""
+    """What a handler wrote is not an HTTP answer; the message says why."""
 
 
 class _Chunked:
-    """The head of an answer as `BodyReader` wants one."""
+    """The head of an answer in chunks, as `BodyReader` needs it."""
 
     chunked = True
     content_length = None
 
 
 class Channel:
-    """An answer on its way from the thread that writes it to those that send it.
+    """An answer between the handler's thread, which writes it, and the worker's threads, which send it.
 
-    method: the request's. status, reason, headers: of the answer's head, once `wait` has returned; reason: None for the
-    registered one.
+    method: the request's. status, reason, headers: of the answer, once `wait` has returned; reason: None for the
+    registered phrase.
     """
 
     def __init__(self, method: str) -> None:
@@ -54,26 +54,26 @@ class Channel:
         self.headers = HTTPHeaders()
         self._method = method
         self._changed = threading.Condition()
-        self._told = threading.Lock()  # released when the waiting thread has to look
+        self._told = threading.Lock()  # released to wake the thread in `wait`
         self._told.acquire()
-        self._head = b""  # what there is of it, until it is whole
-        self._has_begun = False  # it is
+        self._head = b""  # what has been written of the head, until it is complete
+        self._has_begun = False  # whether the head is complete
         self._decoder: BodyReader | None = None  # of an answer in chunks
-        self._left: int | None = None  # bytes of the body to come, where the head says how many they are
+        self._left: int | None = None  # bytes of the body that are missing, if the head says how many there are
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
         self._ended = False
-        self._is_taken = False  # piece by piece
-        self._may_run = True  # the handler; else it is held in its write
+        self._is_taken = False  # whether the body is taken piece by piece
+        self._may_run = True  # whether the handler may go on; else it is blocked in its write
         self._client_left = False
         self._failure: BaseException | None = None
 
     # -- the handler's thread ---------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Take bytes of the answer; waits for whoever sends them, unless they are few.
+        """Take bytes of the answer; if they are many, wait until they are sent. Called in the handler's thread.
 
-        Raises BrokenPipeError when the client has gone, NoAnswer for what is no answer.
+        Raises BrokenPipeError if the client has gone, NoAnswer if this is not an HTTP answer.
         """
         with self._changed:
             if self._client_left:
@@ -98,7 +98,7 @@ class Channel:
                 self._changed.wait()
 
     def end(self, failure: BaseException | None = None) -> None:
-        """The handler has returned, or raised `failure`."""
+        """Note that the handler has returned, or raised `failure`. Called in the handler's thread."""
         with self._changed:
             if failure is None and not self._is_whole:
                 failure = NoAnswer(self._what_is_missing())
@@ -109,7 +109,8 @@ class Channel:
                 self._told.release()
 
     def _take_head(self) -> bytes:
-        """Read the head if it is whole; what follows it. Interim answers are dropped: ours has been sent."""
+        """Read the head if it is complete, and return the bytes behind it. Interim answers are dropped: webpy has sent
+        its own."""
         while found := _HEAD_END.search(self._head):
             head, rest = self._head[: found.start()], self._head[found.end() :]
             self._read_head(head.decode("latin-1"))
@@ -140,7 +141,7 @@ class Channel:
             raise NoAnswer("the handler switched protocols (101), which it cannot do here")
 
     def _frame(self) -> None:
-        """Find out how long the body is, by the head."""
+        """Set how the body ends, by the head."""
         length = self.headers.get("Content-Length") or ""
         if not body_allowed(self.status, self._method):
             self._left = 0
@@ -150,7 +151,7 @@ class Channel:
             self._left = int(length)
 
     def _body_in(self, data: bytes) -> bytes:
-        """What of `data` is the answer's body."""
+        """Return the bytes of `data` that belong to the answer's body, decoded."""
         if self._decoder is not None:
             try:
                 return b"" if self._decoder.complete else self._decoder.feed(data)
@@ -172,11 +173,14 @@ class Channel:
             return f"the handler wrote {self._left} bytes less than its Content-Length"
         return "the handler did not write the last chunk"
 
-    # -- who waits for the answer -----------------------------------------------------------------------------------
+    # -- the worker's threads ---------------------------------------------------------------------------------------
 
     def wait(self) -> bytes | None:
-        """The whole body, or None when it is to be taken piece by piece. Raises what the handler raised."""
-        while not self._told.acquire(timeout=_PATIENCE_S):
+        """Wait for the answer. Return its whole body, or None if it is to be taken piece by piece.
+
+        Called in a thread of the worker. Raises what the handler raised.
+        """
+        while not self._told.acquire(timeout=_LOOK_S):
             if self._has_begun:
                 break
         with self._changed:
@@ -189,16 +193,16 @@ class Channel:
 
     @property
     def failure(self) -> BaseException | None:
-        """What the handler raised, when it had ended at the time of `wait`."""
+        """What the handler had raised when `wait` returned, or None."""
         return self._failure
 
     @property
     def _is_framed(self) -> bool:
-        """Whether its end can be told from its bytes, and not only from the handler's return."""
+        """Whether the answer's bytes say where it ends; else it ends when the handler returns."""
         return self._left is not None or self._decoder is not None
 
     def __iter__(self) -> Iterator[bytes]:
-        """The body as it is written. Raises what the handler raised."""
+        """Yield the body as it is written. Called in threads of the worker. Raises what the handler raised."""
         while True:
             with self._changed:
                 if not self._pieces:
@@ -216,7 +220,7 @@ class Channel:
             yield piece
 
     def close(self) -> None:
-        """Nobody takes any more of it: the handler's next write fails. Waits until the handler has returned."""
+        """Make the handler's next write fail, as no more of the answer is sent, and wait until the handler returns."""
         with self._changed:
             self._client_left = True
             self._pieces.clear()

@@ -1,4 +1,4 @@
-"""Owns the way from a handler of the standard library to its form, where `cgi.FieldStorage` was."""
+"""Owns `form`, which reads the form of a request in a handler of the standard library, as `cgi.FieldStorage` did."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["form"]
 
 
 def form(handler: BaseHTTPRequestHandler, limits: FormLimits | None = None) -> Form:
-    """The form that a request brings, `application/x-www-form-urlencoded` or `multipart/form-data`; see `webpy.form`.
+    """Read and return a request's form, `application/x-www-form-urlencoded` or `multipart/form-data`: see `webpy.form`.
 
-    Its files are open until the form is closed, or forgotten. Raises HTTPError, with which webpy answers: 400 for a
-    form that is broken, 413 over the limits, 415 for other types.
+    limits: those of `webpy.form` if None. Its files stay open until the form is closed or garbage-collected. Raises
+    HTTPError: 400 for a malformed form, 413 above the limits, 415 for other media types.
     """
     length = int(handler.headers.get("Content-Length") or 0)
     content_type = handler.headers.get("Content-Type") or ""
@@ -28,7 +28,7 @@ def form(handler: BaseHTTPRequestHandler, limits: FormLimits | None = None) -> F
 
 
 class _Bounded(io.RawIOBase):
-    """The next bytes of a stream that may go on behind them."""
+    """The next `count` bytes of a stream, as a stream."""
 
     def __init__(self, stream: io.BufferedIOBase, count: int) -> None:
         super().__init__()

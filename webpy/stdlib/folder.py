@@ -1,7 +1,7 @@
-"""Owns what `python -m webpy` serves: a folder as `python -m http.server` does, sent by `webpy.file` and `webpy.cgi`.
+"""Owns what `python -m webpy` serves: a folder, as `python -m http.server` does, with `webpy.file` and `webpy.cgi`.
 
-Which file a path stands for, its type, and the page that lists a folder come from the standard library's own handler,
-so that they are the same with every Python.
+The file of a path, its type, and the page that lists a folder come from the standard library's own handler, so they are
+those of the Python that runs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["ErrorPage", "FolderHandler", "folder"]
 
 
 def folder(directory: str, *, cgi: bool = False, closes: bool = False) -> Site:
-    """What serves a directory; cgi: what lies in its cgi-bin and htbin is run; closes: each connection has one answer,
-    as in HTTP/1.0."""
+    """Return the routes that serve a directory. cgi: run the scripts in its cgi-bin and htbin; closes: close each
+    connection after one answer, as in HTTP/1.0."""
     directory = os.path.abspath(directory)
     members = {"__doc__": f"Files of {directory}.", "local": directory, "cgi": cgi, "closes": closes}
     handler = type("FolderHandler", (FolderHandler,), members)
@@ -34,7 +34,7 @@ def folder(directory: str, *, cgi: bool = False, closes: bool = False) -> Site:
 
 
 class FolderHandler(PathHandler):
-    """Sends the files of `local`, hidden ones and what links lead to as well; never our settings and databases."""
+    """Sends the files of `local`, hidden ones and targets of links too, but not webpy's own settings and databases."""
 
     index_files = ("index.html", "index.htm")
     cgi: ClassVar[bool] = False
@@ -42,10 +42,10 @@ class FolderHandler(PathHandler):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.remembers = cls.find is FolderHandler.find  # which asks for nothing but the resource
+        cls.remembers = cls.find is FolderHandler.find  # which depends on the resource only
 
     def respond(self) -> Result:
-        """501 for methods other than GET and HEAD, and POST to a script."""
+        """Answer GET and HEAD, and POST for a script; raises HTTPError 501 for others."""
         method = self.request.method
         if self.closes:
             self.response.headers.set("Connection", "close")
@@ -62,7 +62,7 @@ class FolderHandler(PathHandler):
         return super().respond()
 
     def find(self) -> Result:
-        """The file, the page of a directory or the way to it; raises HTTPError 404."""
+        """Answer with the file, the page of a directory, or a redirect to it. Raises HTTPError 404."""
         resource = self.request.resource
         standard = _Standard(os.fspath(self.local), resource)
         path = standard.translate_path(resource)
@@ -80,7 +80,7 @@ class FolderHandler(PathHandler):
             fd, status = self.open(name)
         except (OSError, UnicodeError) as error:
             if isinstance(error, OSError):
-                refusal(error)  # raises what is this server's own trouble
+                refusal(error)  # raises for a failure of the server, such as too many open files
             raise HTTPError(404, status_message="File not found") from None
         return self.send(name, fd, status)
 
@@ -91,13 +91,14 @@ class FolderHandler(PathHandler):
             raise HTTPError(404, status_message="File not found") from None
 
     def open(self, path: bytes) -> tuple[int, os.stat_result]:
-        """Whatever it is a link to, but for files of ours: the settings, with their token, and databases."""
+        """Open a file, also a link's target. Raises FileNotFoundError for webpy's own settings, which hold a token, and
+        databases."""
         if is_private(path) or is_private(os.path.realpath(path)):
             raise FileNotFoundError(errno.ENOENT, "is the server's own")
         return FileHandler.open(self, path)
 
     def content_type(self, path: str) -> str:
-        """The standard library's, whatever Python's version says."""
+        """Return the type that the standard library's handler sends."""
         return str(_Standard(os.fspath(self.local), "/").guess_type(path))
 
     def _list(self, standard: _Standard, path: str) -> Result:
@@ -106,7 +107,7 @@ class FolderHandler(PathHandler):
             raise HTTPError(404, status_message="No permission to list directory")
         for name, value in standard.fields:
             self.response.headers.set(name, value)
-        # the lines of files that `open` does not send
+        # remove the lines of files that `open` refuses
         ours = [name for name in os.listdir(path) if is_private(os.fsencode(os.path.join(path, name)))]
         if not ours:
             return 200, page
@@ -117,7 +118,7 @@ class FolderHandler(PathHandler):
 
 
 class _Standard(SimpleHTTPRequestHandler):
-    """The standard library's handler as far as it needs no connection."""
+    """The standard library's handler without a connection, for the methods that need none."""
 
     def __init__(self, directory: str, path: str) -> None:
         self.directory = directory
@@ -125,7 +126,7 @@ class _Standard(SimpleHTTPRequestHandler):
         self.fields: list[tuple[str, str]] = []
 
     def index(self, path: str, names: tuple[str, ...]) -> str | None:
-        """The file that is sent for a directory."""
+        """Return the index file of a directory; None if it has none."""
         found = (os.path.join(path, name) for name in names)
         return next((file for file in found if os.path.isfile(file)), None)
 
@@ -145,14 +146,14 @@ class ErrorPage(HTTPErrorHandler):
     closes: ClassVar[bool] = False
 
     def respond(self) -> Result:
-        """The page, and the connection's end."""
+        """Return the error page, and close the connection afterwards if all are closed."""
         result = super().respond()
         if self.closes:
             self.response.headers.set("Connection", "close")
         return result
 
     def format(self) -> str:
-        """A page of HTML."""
+        """Return the page as HTML."""
         status = self.error.status
         self.response.headers.set("Content-Type", BaseHTTPRequestHandler.error_content_type)
         _, explain = BaseHTTPRequestHandler.responses.get(status, ("", ""))

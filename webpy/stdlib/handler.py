@@ -1,7 +1,7 @@
-"""Owns the running of handlers of the standard library (`http.server.BaseHTTPRequestHandler`) as they are.
+"""Owns `StdlibHandler`, which runs unchanged handlers of the standard library (`http.server.BaseHTTPRequestHandler`).
 
-Each request gets an object of the handler's class and a thread, as under `ThreadingHTTPServer`; the object reads and
-writes a stand-in for its socket, so that every method of the class runs, whichever of them a subclass overrides.
+Each request gets an object of the handler's class and a thread, as under `ThreadingHTTPServer`. The object reads and
+writes a substitute for its socket (`wire`), so all methods of the class work, whichever of them a subclass overrides.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ _threads = Threads()
 def new(
     factory: Factory, /, remote: str = "", *, handler: type[StdlibHandler] | None = None
 ) -> dict[str, type[HTTPHandler]]:
-    """Routes that answer every path below `remote` by `factory`: a subclass of `http.server.BaseHTTPRequestHandler`, a
-    `functools.partial` of one, or whatever is called like one, with connection, client's address and server.
+    """Return routes that answer every path below `remote` with handlers made by `factory`.
 
-    remote: a path without a slash at its end, percent-encoded; empty for all paths. What `self.path` is begins with it,
-    as such a handler knows no other place than the top. handler: a subclass of `StdlibHandler`, for example with a
-    mix-in in front. Raises TypeError for a factory that cannot be called, or another handler, ValueError for another
-    `remote`.
+    factory: a subclass of `http.server.BaseHTTPRequestHandler`, a `functools.partial` of one, or any callable of
+    connection, client's address and server.
+    remote: a path without a slash at its end, percent-encoded, such as "/old"; empty for all paths. `self.path` begins
+    with it, as these handlers are written for the top of a server.
+    handler: a subclass of `StdlibHandler`, for example with mix-ins in front.
+
+    Raises TypeError for a factory that cannot be called or any other `handler`, ValueError for an invalid `remote`.
     """
     base = host_class(handler, StdlibHandler, "webpy.stdlib.new")
     if not callable(factory):
@@ -61,9 +63,9 @@ def new(
 def routes_of(
     handler: Factory, answer: Callable[..., object], server: Any, base: type[StdlibHandler] | None = None
 ) -> dict[str, type[HTTPHandler]]:
-    """Routes that answer every path by `answer`, called with connection, client's address and `server`.
+    """Return routes that answer every path by calling `answer` with connection, client's address and `server`.
 
-    handler: what `answer` makes in the end, after `hosted`; base: what the route's handler is made from.
+    handler: the factory that `answer` calls in the end, from `hosted`; base: the class of the routes' handler.
     """
     kind: Any = handler.func if isinstance(handler, functools.partial) else handler
     name = getattr(kind, "__name__", type(kind).__name__)
@@ -72,7 +74,7 @@ def routes_of(
 
 
 class Server:
-    """What a handler has as `self.server`, where no server object of the program's own is."""
+    """What a handler has as `self.server` if the program has no server object of its own."""
 
     def __init__(self, handler: Factory) -> None:
         self.RequestHandlerClass = handler
@@ -82,9 +84,9 @@ class Server:
 
 
 class StdlibHandler(HostHandler):
-    """Answers any method by what `answer` does on a connection; made by `routes_of`."""
+    """Answers every method by calling `answer` with a connection; subclassed by `routes_of`."""
 
-    decodes_path = True  # not by itself, but SimpleHTTPRequestHandler does
+    decodes_path = True  # SimpleHTTPRequestHandler does
     any_method = True
     answer: Callable[..., object]
     kind: Any
@@ -95,7 +97,7 @@ class StdlibHandler(HostHandler):
         self._has_asked = False
 
     def check_continue(self) -> bool:
-        """Ask `handle_expect_100` of a class that has its own; what it answers in place of 100 is sent."""
+        """Call `handle_expect_100` of a class that overrides it; the answer that it sends instead of 100 is sent."""
         if super().check_continue() is False:
             return False
         kind = self.kind
@@ -124,12 +126,12 @@ class StdlibHandler(HostHandler):
         body = channel.wait()
         self.take_fields(channel.headers)
         if body is not None and channel.failure is not None:
-            _log.error("%s raised behind its answer", type(self).__qualname__, exc_info=channel.failure)
+            _log.error("%s raised after its answer", type(self).__qualname__, exc_info=channel.failure)
         result = channel if body is None else body
         return (channel.status, result) if channel.reason is None else (channel.status, channel.reason, result)
 
     def _run(self, channel: Channel, wire: Wire) -> None:
-        """The handler's thread."""
+        """Run the handler; in a thread of `_threads`."""
         try:
             self.answer(wire, self.request.client_address, self._server())
         except BaseException as error:
@@ -148,8 +150,8 @@ class StdlibHandler(HostHandler):
         return server
 
     def _head(self, expecting: bool) -> bytes:
-        """The request's head as it came, but for the path, which is in normal form, and the framing of a body that has
-        been decoded."""
+        """Return the request's head as it was received, but with the path in normal form, and with a Content-Length if
+        the body was chunked, as it has been decoded. expecting: keep the field Expect."""
         head = self.request.head
         lines = [f"{head.method} {head.resource} HTTP/1.{head.minor}"]
         for name, value in head.fields:
@@ -162,7 +164,7 @@ class StdlibHandler(HostHandler):
 
 
 class _Received(io.RawIOBase):
-    """A request as bytes: its head, then its body."""
+    """A request as a stream of bytes: its head, then its body."""
 
     def __init__(self, head: bytes, body: IO[bytes]) -> None:
         super().__init__()
@@ -186,10 +188,10 @@ def _length_of(stream: IO[bytes]) -> int:
 
 
 def hosted(handler: Factory) -> Factory:
-    """The handler for one request a connection, writing its messages to webpy's error log, unless it has methods of its
-    own for that.
+    """Return the handler adapted to webpy: one request a connection, and messages in webpy's error log.
 
-    A request has its line in the access log already, so `log_request` says nothing then.
+    Methods that the class overrides are kept. `log_request` logs nothing, as webpy's access log has a line for each
+    request.
     """
     if isinstance(handler, functools.partial):
         return functools.partial(hosted(handler.func), *handler.args, **handler.keywords)
@@ -208,7 +210,7 @@ def hosted(handler: Factory) -> Factory:
 
 
 def _handle(self: BaseHTTPRequestHandler) -> None:
-    """A body that nobody reads is not the next request."""
+    """Handle one request only: an unread body must not be taken for the next request."""
     self.close_connection = True
     self.handle_one_request()
 
@@ -226,5 +228,5 @@ def _log_nothing(self: BaseHTTPRequestHandler, code: Any = "-", size: Any = "-")
 
 
 def _printable(text: str) -> str:
-    """The message on one line: it may quote what a client sent."""
+    """Return the message on one line, with control characters escaped: it may quote what a client sent."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,6 +1,6 @@
-"""Owns `CGIHTTPRequestHandler`, which the standard library lost in Python 3.15: files, and CGI scripts among them.
+"""Owns `CGIHTTPRequestHandler`, which Python 3.15 removed from the standard library: files, and CGI scripts among them.
 
-Which paths are scripts is decided as it was there; they are run by `webpy.cgi`.
+It decides as the standard library did which paths are scripts; `webpy.cgi` runs them.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ __all__ = ["CGIHTTPRequestHandler", "find_script", "script_handler"]
 
 
 class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
-    """Files by GET and HEAD, and CGI scripts by POST as well: what lies in `cgi_directories`.
+    """Serves files to GET and HEAD, and CGI scripts, those in `cgi_directories`, to POST too.
 
-    A script's Status is the answer's, which the standard library's was not; see `webpy.cgi` for how they are run.
+    The answer has the script's Status, unlike in the standard library. `webpy.cgi` says how scripts are run.
     """
 
     cgi_directories: ClassVar[Sequence[str]] = ["/cgi-bin", "/htbin"]
     cgi_info: tuple[str, str]
 
     def do_POST(self) -> None:
-        """The answer of a script; 501 for anything else."""
+        """Answer with a script; 501 if the path is not a script's."""
         if self._leads_to_script():
             self.run_cgi()
         else:
             self.send_error(501, "Can only POST to CGI scripts")
 
     def send_head(self) -> Any:
-        """The answer of a script, whole; else a file's head, and the file to send."""
+        """Answer with a script and return None, or send a file's head and return the file."""
         return self.run_cgi() if self._leads_to_script() else super().send_head()
 
     def is_cgi(self) -> bool:
-        """Whether `self.path` is a script's: then `cgi_info` has the directory's path and the rest.
+        """Return whether `self.path` is a script's, and set `cgi_info` to its directory's path and the rest.
 
-        The path counts as it is without "." and "..", and may be refused by raising anything.
+        "." and ".." in the path are resolved first. An override may raise to refuse a path.
         """
         found = find_script(self.path, self.cgi_directories)
         if found is None:
@@ -60,7 +60,7 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
             raise HTTPError(404) from None
 
     def run_cgi(self) -> None:
-        """Run the script that `cgi_info` names, and write its answer."""
+        """Run the script that `cgi_info` names and write its answer."""
         connection = self.connection
         if not isinstance(connection, Wire):
             self.send_error(501, "CGI scripts are run by serve_forever() only")
@@ -91,7 +91,7 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
 
 
 def find_script(path: str, directories: Sequence[str]) -> tuple[str, str] | None:
-    """The directory of scripts that a request's path leads into, one of `directories`, and what follows.
+    """Return which of `directories` a request's path leads into, and the rest of the path; None for none.
 
     Raises IndexError for a path that leads above the top.
     """
@@ -104,7 +104,7 @@ def find_script(path: str, directories: Sequence[str]) -> tuple[str, str] | None
 
 
 def script_handler(request: Request, directory: str, remote: str, rest: str) -> CGIHandler:
-    """What runs the script in `directory` that `rest`, as `find_script` gave it, names."""
+    """Return a handler that runs the script in `directory` that `rest` names. rest: from `find_script`."""
     below = "/" + urllib.parse.quote(rest.partition("?")[0], errors="surrogateescape")
     found = re.fullmatch("(.*)", below, re.DOTALL)
     assert found is not None
@@ -113,13 +113,17 @@ def script_handler(request: Request, directory: str, remote: str, rest: str) -> 
 
 @functools.lru_cache(64)
 def _class(directory: str, remote: str) -> type[CGIHandler]:
-    """The handler of a directory of scripts; a query without "=" becomes arguments, as it always did here."""
+    """Return the handler class of a directory of scripts. A query without "=" becomes arguments, as in the standard
+    library."""
     members = {"directory": os.path.abspath(directory), "remote": urllib.parse.quote(remote), "indexed": True}
     return type("CGIHandler", (CGIHandler,), members)
 
 
 def _collapsed(path: str) -> str:
-    """The path without empty, "." and ".." segments, but for the end. Raises IndexError if it leads above the top."""
+    """Return the path without empty, "." and ".." segments, except at its end.
+
+    Raises IndexError if it leads above the top.
+    """
     *parts, last = path.split("/")
     kept: list[str] = []
     for part in parts:

@@ -1,7 +1,7 @@
-"""Owns `HTTPServer` as the standard library's scripts know it: bound when it is made, served by `serve_forever`.
+"""Owns `HTTPServer` with the standard library's interface: bound when it is made, served by `serve_forever`.
 
-The socket is this process's; `serve_forever` forks a master that serves it on every core, and waits. Handlers run in
-worker processes, each with a copy of the server object as it was then.
+The script's process owns the socket. `serve_forever` forks a master, which serves the socket on every core, and waits.
+Handlers run in worker processes, each with a copy of the server object as it was when `serve_forever` was called.
 """
 
 from __future__ import annotations
@@ -30,37 +30,37 @@ __all__ = ["HTTPSServer", "HTTPServer", "ThreadingHTTPSServer", "ThreadingHTTPSe
 
 
 class HTTPServer(http.server.HTTPServer):
-    """`http.server.HTTPServer`: a handler class on an address, here on every core.
+    """`http.server.HTTPServer` on every core: serves a handler class at an address.
 
-    server_address: (host, port), port 0 for any; RequestHandlerClass: a subclass of `BaseHTTPRequestHandler`, or what
-    is called like one. Raises OSError if the address cannot be bound.
+    server_address: (host, port), port 0 for any free one; RequestHandlerClass: a subclass of `BaseHTTPRequestHandler`,
+    or a callable with the same arguments. Raises OSError if the address cannot be bound.
     """
 
     request_queue_size = 2048
-    allow_reuse_port = False  # Python 3.14 turned it on: then two servers share an address, and nobody is told
+    allow_reuse_port = False  # Python 3.14 turned it on, by which two servers can share an address unnoticed
 
     def __init__(
         self, server_address: tuple[str, int], RequestHandlerClass: Factory, bind_and_activate: bool = True
     ) -> None:
         self._owner_pid = os.getpid()
-        self._asked, self._ask = os.pipe()  # a byte in it: to shut down
+        self._asked, self._ask = os.pipe()  # a byte written to `_ask` shuts the server down
         self._stopped = threading.Event()
-        if loading():  # by `webpy serve`, which wants a handler, and has an address
+        if loading():  # `webpy serve` loads the script for its handler, and binds the address itself
             self.server_name, self.server_port = server_address[:2]
             bind_and_activate = False
         super().__init__(server_address, RequestHandlerClass, bind_and_activate)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve until `shutdown` is called or the program is told to end; poll_interval: of no use here.
+        """Serve until `shutdown` is called or the program is told to end. poll_interval is ignored.
 
-        TERM stops it gracefully and it returns; an interrupt (Ctrl-C) does too and is raised on, as scripts expect.
-        Raises SettingsError (a ValueError) for wrong settings in webpy.toml or the environment, and TypeError for a
-        socket that has been wrapped for TLS: `HTTPSServer` does that.
+        TERM stops the server gracefully, and this returns. An interrupt (Ctrl-C) stops it too and is raised on as
+        KeyboardInterrupt. Raises SettingsError (a ValueError) for wrong settings in webpy.toml or the environment,
+        TypeError for a socket that has been wrapped for TLS: use `HTTPSServer`.
         """
         if loading():
             return
         if isinstance(self.socket, ssl.SSLSocket):
-            raise TypeError("serve_forever: got a socket of TLS, wanted a plain one; HTTPSServer takes a certfile")
+            raise TypeError("serve_forever: got a TLS socket, wanted a plain one; HTTPSServer takes a certfile")
         handler = self.RequestHandlerClass
         self.RequestHandlerClass = hosted(handler)
         try:
@@ -70,7 +70,7 @@ class HTTPServer(http.server.HTTPServer):
             self._stopped.set()
 
     def shutdown(self) -> None:
-        """Stop `serve_forever`, and wait until it has returned; a handler may ask for that too, and does not wait."""
+        """Stop `serve_forever` and wait until it has returned. Handlers may call this; there it does not wait."""
         os.write(self._ask, b"x")
         if os.getpid() == self._owner_pid:
             self._stopped.wait()
@@ -85,7 +85,7 @@ class HTTPServer(http.server.HTTPServer):
                 os.close(fd)
 
     def _serve(self, routes: Mapping[str, type[HTTPHandler]]) -> None:
-        fd = os.dup(self.socket.fileno())  # it closes what it serves
+        fd = os.dup(self.socket.fileno())  # webpy's server closes the descriptor that it serves
         try:
             running = _Bound(f"fd:{fd}", routes, **self._settings())
         except BaseException:
@@ -100,8 +100,8 @@ class HTTPServer(http.server.HTTPServer):
                 running.close()
 
     def _wait(self, running: webpy_server.HTTPServer) -> None:
-        """Wait for the end of what is running, and bring it about when asked, or interrupted."""
-        # An event, as a join that is interrupted takes its thread for ended (bpo-45274).
+        """Wait until `running` has ended, and stop it when `shutdown` is called or an interrupt comes."""
+        # An event: an interrupted join would take its thread for ended (bpo-45274).
         ended = threading.Event()
 
         def stop() -> None:
@@ -125,15 +125,15 @@ class HTTPServer(http.server.HTTPServer):
                 except KeyboardInterrupt:
                     running.stop(0)  # asked twice, it stops at once
             stopping.join()
-            while select.select([self._asked], [], [], 0)[0]:  # whoever asked has been heard
+            while select.select([self._asked], [], [], 0)[0]:  # drop further requests to stop
                 os.read(self._asked, 1000)
 
     def _settings(self) -> dict[str, Any]:
-        """What the master is to be told beside the address."""
+        """Return the settings of webpy's server, beside the address."""
         return {}
 
     def _answer(self, connection: Any, client_address: Any, server: HTTPServer) -> None:
-        """Answer a request by the hooks of `socketserver.BaseServer` (in a worker)."""
+        """Answer a request with the hooks of `socketserver.BaseServer`. Called in a worker. Raises HTTPError 403."""
         if not self.verify_request(connection, client_address):
             raise HTTPError(403)
         try:
@@ -145,16 +145,16 @@ class HTTPServer(http.server.HTTPServer):
 
 
 class ThreadingHTTPServer(socketserver.ThreadingMixIn, HTTPServer):
-    """`http.server.ThreadingHTTPServer`: the same, as handlers have threads of their own either way."""
+    """`http.server.ThreadingHTTPServer`: the same as `HTTPServer`, whose handlers run in threads too."""
 
     daemon_threads = True
 
 
 class HTTPSServer(HTTPServer):
-    """`http.server.HTTPSServer`, which Python 3.14 brought: over TLS.
+    """`http.server.HTTPSServer`, new in Python 3.14: the same over TLS.
 
-    certfile: the certificate chain (PEM); keyfile: the private key, where it is in a file of its own. There are no
-    `password` and no `alpn_protocols`. Raises SettingsError, when it starts to serve, for files that are not right.
+    certfile: the certificate chain (PEM); keyfile: the private key, if it is in another file. `password` and
+    `alpn_protocols` are not supported. `serve_forever` raises SettingsError for invalid files.
     """
 
     def __init__(
@@ -175,13 +175,13 @@ class HTTPSServer(HTTPServer):
 
 
 class ThreadingHTTPSServer(socketserver.ThreadingMixIn, HTTPSServer):
-    """`http.server.ThreadingHTTPSServer`: the same again."""
+    """`http.server.ThreadingHTTPSServer`: the same as `HTTPSServer`."""
 
     daemon_threads = True
 
 
 class _Bound(webpy_server.HTTPServer):
-    """A server whose address is settled: a `bind` in the environment or in webpy.toml is for others."""
+    """A server with a fixed address: a `bind` in the environment or in webpy.toml does not override it."""
 
     def _resolve(self) -> Resolved:
         given = {name: value for name, value in self.settings.items() if value is not None}
@@ -191,7 +191,7 @@ class _Bound(webpy_server.HTTPServer):
 
 @contextlib.contextmanager
 def _interrupts_raised() -> Iterator[None]:
-    """Have SIGINT raise KeyboardInterrupt, which a webpy server would take for its own end otherwise."""
+    """Make SIGINT raise KeyboardInterrupt; webpy's server would handle it otherwise."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signal.default_int_handler(number, frame)

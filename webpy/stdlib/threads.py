@@ -1,7 +1,7 @@
-"""Owns the threads that handlers of the standard library run on: kept when they are done, as starting one takes 0.1 ms.
+"""Owns the threads that handlers of the standard library run on. They are kept for reuse: starting one takes 0.1 ms.
 
-There are as many as handlers ever ran at once, which the worker's own threads bound: each waits for one, or sends what
-one writes.
+There are never more than handlers ran at the same time. The worker's threads limit that, as each of them waits for one
+handler or sends what it writes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Task = Callable[[], None]
 
 
 class Threads:
-    """Runs tasks at once, each on a thread that runs no other meanwhile. A task raises nothing."""
+    """Runs each task at once, on a thread that runs nothing else meanwhile. Tasks must not raise."""
 
     def __init__(self) -> None:
         self._tasks: SimpleQueue[Task] = SimpleQueue()
-        self._idle: deque[None] = deque()  # one for each thread that waits for a task nobody has put yet
+        self._idle: deque[None] = deque()  # an item for each thread that waits for a task
 
     def run(self, task: Task) -> None:
-        """Raises RuntimeError if the system lets this process have no more threads."""
+        """Run `task` on an idle thread or a new one. Raises RuntimeError if no thread can be started."""
         try:
             self._idle.pop()
         except IndexError:
@@ -35,6 +35,6 @@ class Threads:
     def _work(self, task: Task) -> None:
         while True:
             task()
-            del task  # an idle thread keeps nobody's request
+            del task  # an idle thread must not keep a request alive
             self._idle.append(None)
             task = self._tasks.get()

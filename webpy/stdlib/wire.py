@@ -1,4 +1,4 @@
-"""Owns what stands for the socket of a handler of the standard library: its request to read, its answer to write."""
+"""Owns `Wire`, a substitute for the socket that the standard library's handlers read from and write to."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Wire"]
 
 
 class Wire:
-    """What a handler has as `request` and `connection`: as much of a socket as an HTTP server has use for.
+    """What a handler has as `request` and `connection`: the methods of a socket that HTTP servers use.
 
-    Reading gives the request as it came, with its body decoded, and then the end. asked: webpy's own object for it.
+    Reading returns the request as it was received, with its body decoded, and then the end. asked: the `webpy.Request`.
     """
 
     def __init__(self, channel: Channel, received: IO[bytes], asked: Request) -> None:
@@ -25,7 +25,7 @@ class Wire:
         self._timeout: float | None = None
 
     def makefile(self, mode: str = "r", buffering: int = -1, **_text: Any) -> Any:
-        """A file of the request ("rb") or of the answer ("wb"), as `socket.makefile` makes them."""
+        """Return a file to read the request from ("rb") or to write the answer to ("wb"), as `socket.makefile` does."""
         if mode == "rb":
             return self._received
         if mode == "wb":
@@ -43,7 +43,7 @@ class Wire:
         return len(data)
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
-        """As `socket.sendfile` does: the file from `offset` on, `count` bytes of it or all; how many they were."""
+        """Send `count` bytes (None: all) of a file from `offset` on; return how many, as `socket.sendfile` does."""
         file.seek(offset)
         if count is None:
             shutil.copyfileobj(file, _Writer(self._channel))
@@ -61,24 +61,24 @@ class Wire:
         return self.asked.server_address
 
     def settimeout(self, value: float | None) -> None:
-        """Kept and not followed: `--write-timeout` and `--body-timeout` are."""
+        """Store the value for `gettimeout`. It has no effect: `--write-timeout` and `--body-timeout` have."""
         self._timeout = value
 
     def gettimeout(self) -> float | None:
         return self._timeout
 
     def setsockopt(self, *_option: Any) -> None:
-        """Options are webpy's business."""
+        """Does nothing: webpy sets the options of its sockets."""
 
     def shutdown(self, how: int) -> None:
-        """The connection is webpy's to end."""
+        """Does nothing: webpy ends the connection."""
 
     def close(self) -> None:
-        """The connection is webpy's to end."""
+        """Does nothing: webpy ends the connection."""
 
 
 class _Writer(io.RawIOBase):
-    """The answer as a raw stream, below a buffered one."""
+    """The answer as a raw stream, for a buffered writer on top."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Owns the environment that an application is called with (PEP 3333, RFC 3875 section 4.1).
 
-Nearly all of it follows from the request's head alone, and the worker remembers heads, so `of_head` is called once for
-each head that comes again and again; what is the request's own is added to a copy.
+Nearly all of it follows from the request's head. The worker caches heads, so `of_head` is called only once for a head
+that is received repeatedly; the handler adds what belongs to one request to a copy.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ __all__ = ["Environ", "FileWrapper", "of_head"]
 Environ = dict[str, Any]
 
 _PORTS = {"http": "80", "https": "443"}
-#: what the connection has dealt with, or what has a name of its own
+#: fields that have their own variables, and Proxy: HTTP_PROXY would be taken for the proxy to use (CVE-2016-5385)
 _NOT_PASSED = frozenset({"content-type", "content-length", "proxy"})
 
 
 class FileWrapper:
-    """`wsgi.file_wrapper`: an iterable of a file's blocks, which is sent from its descriptor if it has one."""
+    """`wsgi.file_wrapper`: an iterable of a file's blocks. A file with a descriptor is sent from that instead."""
 
     def __init__(self, filelike: IO[bytes], blksize: int = 65536) -> None:
-        """filelike: anything with `read`; blksize: bytes in a block, where blocks are read."""
+        """filelike: any object with `read`; blksize: how many bytes to read at a time."""
         self.filelike = filelike
         self.blksize = blksize
 
@@ -87,11 +87,11 @@ def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> En
 
 
 def _unquoted(path: str) -> str:
-    """The path percent-decoded, each byte as one character (PEP 3333, "Unicode Issues")."""
+    """Return the path percent-decoded, each byte as one character (PEP 3333, "Unicode Issues")."""
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
 
 
 def _host(authority: str) -> str:
-    """The host of an authority, without its port."""
+    """Return the host of an authority, without its port."""
     host, colon, _ = authority.rpartition(":")
     return host if colon and not authority.endswith("]") else authority
