@@ -114,7 +114,7 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     again, and their stores in memory are gone."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"))
     statedir._private.clear()
-    logthrottle._logged.clear()
+    logthrottle._counts._logged.clear()
     singleworker._registered.clear()
     singleworker.set_worker_count(1)
 

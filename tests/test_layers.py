@@ -57,6 +57,7 @@ LAYERS: list[tuple[str, set[str]]] = [
     (
         "framework",
         {
+            "webpy.atfork",
             "webpy.framework",
             "webpy.logthrottle",
             "webpy.response",

@@ -6,18 +6,17 @@ disk, and say nothing new. Owns the counts. Called by any thread of a worker.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import Protocol
+
+from .atfork import AtFork
 
 __all__ = ["log_throttled", "throttle"]
 
 _EVERY_S = 10.0
 _MAX_TEXTS = 100  # that are remembered; there are few, unless they hold names of files or users
 
-_lock = threading.Lock()
-_logged: dict[str, list[float]] = {}  # text to [when it was logged last, how often it was suppressed since]
 
 
 class Log(Protocol):
@@ -41,22 +40,34 @@ def log_throttled(log: Log, text: str, where: str = "") -> None:
 
 def throttle(text: str) -> str | None:
     """Return None if `text` must not be logged now, else what to append to it: "" or " (12 times more in 10 s)"."""
-    now_s = time.monotonic()
-    with _lock:
-        known = _logged.get(text)
-        if known is not None and now_s - known[0] < _EVERY_S:
-            known[1] += 1
-            return None
-        if len(_logged) >= _MAX_TEXTS:
-            _logged.clear()
-        _logged[text] = [now_s, 0]
-    return f" ({known[1]:.0f} times more in {now_s - known[0]:.0f} s)" if known is not None and known[1] else ""
+    return _counts.count(text)
 
 
-def _reset_in_child() -> None:
-    global _lock
-    _lock = threading.Lock()
-    _logged.clear()
+class _Counts(AtFork):
+    """When each text was logged last, and how often it was suppressed since."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._logged: dict[str, list[float]] = {}
+        super().__init__()
+
+    def count(self, text: str) -> str | None:
+        """Return what `throttle` returns."""
+        now_s = time.monotonic()
+        with self._lock:
+            known = self._logged.get(text)
+            if known is not None and now_s - known[0] < _EVERY_S:
+                known[1] += 1
+                return None
+            if len(self._logged) >= _MAX_TEXTS:
+                self._logged.clear()
+            self._logged[text] = [now_s, 0]
+        return f" ({known[1]:.0f} times more in {now_s - known[0]:.0f} s)" if known is not None and known[1] else ""
+
+    def after_fork_in_child(self) -> None:
+        """The child counts what it logs itself."""
+        self._lock = threading.Lock()
+        self._logged.clear()
 
 
-os.register_at_fork(after_in_child=_reset_in_child)
+_counts = _Counts()

@@ -31,8 +31,9 @@ import random
 import tempfile
 import threading
 import time
-import weakref
 from types import TracebackType
+
+from ..atfork import AtFork
 
 __all__ = ["Held", "ResourceLocks"]
 
@@ -40,7 +41,7 @@ _SHORTEST_NAP_S = 0.00005
 _LONGEST_NAP_S = 0.005
 
 
-class ResourceLocks:
+class ResourceLocks(AtFork):
     """Locks on names. Make it before forking; parent and children then exclude each other, as do their
     threads.
 
@@ -52,7 +53,7 @@ class ResourceLocks:
         self._fd = _lock_file() if fd is None else fd
         self._mutex = threading.Lock()
         self._table: dict[int, _Resource] = {}
-        _EVERY.add(self)
+        super().__init__()
 
     def fileno(self) -> int:
         return self._fd
@@ -169,7 +170,8 @@ class ResourceLocks:
             return False
         return True
 
-    def _forget(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """The child holds none of the locks."""
         self._mutex = threading.Lock()
         self._table = {}
 
@@ -241,14 +243,3 @@ def _lock_file() -> int:
         return os.memfd_create("webpy-atomic")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
-
-
-_EVERY: weakref.WeakSet[ResourceLocks] = weakref.WeakSet()
-
-
-def _forget_in_child() -> None:
-    for locks in list(_EVERY):
-        locks._forget()
-
-
-os.register_at_fork(after_in_child=_forget_in_child)

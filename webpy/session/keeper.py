@@ -12,14 +12,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..atfork import AtFork
 from ..store import Store, StoreError
 from .locks import Locks
 from .session import Loaded, Session, is_id, key_of, new_id
@@ -60,7 +59,7 @@ class Terms:
             raise ValueError(f"session_wait_s: got {self.wait_s!r}, wanted 0 or more")
 
 
-class Keeper:
+class Keeper(AtFork):
     """The sessions of one store, whose requests `locks` keeps apart. `find_keeper` makes it."""
 
     def __init__(self, store: Store, locks: Locks) -> None:
@@ -68,7 +67,7 @@ class Keeper:
         self._locks = locks
         self._waiting: dict[str, int] = {}
         self._guard = threading.Lock()  # of it
-        _EVERY.add(self)
+        super().__init__()
 
     def open(self, id: str | None, terms: Terms) -> Session:
         """The session `id`, which is then the caller's alone until `save` or `drop`; a new one if there is none.
@@ -138,8 +137,8 @@ class Keeper:
                 if not self._waiting[key]:
                     del self._waiting[key]
 
-    def _start_anew(self) -> None:
-        """In a forked child, where nobody waits."""
+    def after_fork_in_child(self) -> None:
+        """No thread of the child waits for a session."""
         self._waiting = {}
         self._guard = threading.Lock()
 
@@ -214,14 +213,3 @@ def _is_due(loaded: Loaded, terms: Terms) -> bool:
 def _left_s(terms: Terms, age_s: float) -> float:
     """For how long the store is to keep a session that was used just now."""
     return terms.idle_s if terms.life_s is None else max(0.001, min(terms.idle_s, terms.life_s - age_s))
-
-
-_EVERY: weakref.WeakSet[Keeper] = weakref.WeakSet()
-
-
-def _start_anew_in_child() -> None:
-    for keeper in list(_EVERY):
-        keeper._start_anew()
-
-
-os.register_at_fork(after_in_child=_start_anew_in_child)

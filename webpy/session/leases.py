@@ -10,15 +10,14 @@ longer than a lease lives loses it to another, and does not know: who saves must
 from __future__ import annotations
 
 import logging
-import os
 import random
 import secrets
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
 
+from ..atfork import AtFork
 from ..store import Store, StoreError
 from .locks import MemoryLocks
 
@@ -32,7 +31,7 @@ _LONGEST_NAP_S = 0.05
 _log = logging.getLogger("webpy.session")
 
 
-class Leases:
+class Leases(AtFork):
     """For all processes that use the same store."""
 
     def __init__(self, store: Store) -> None:
@@ -41,7 +40,7 @@ class Leases:
         self._held: dict[str, bytes] = {}  # of this process
         self._renewer: threading.Thread | None = None
         self._guard = threading.Lock()  # of these two
-        _EVERY.add(self)
+        super().__init__()
 
     def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
         """See `locks.Locks.hold`."""
@@ -94,19 +93,8 @@ class Leases:
                 except StoreError as error:
                     _log.warning("a session's lease could not be renewed: %s", error)
 
-    def _start_anew(self) -> None:
-        """In a forked child, which holds nothing and has no other thread."""
+    def after_fork_in_child(self) -> None:
+        """The child holds no lease, and has no thread that renews them."""
         self._held = {}
         self._renewer = None
         self._guard = threading.Lock()
-
-
-_EVERY: weakref.WeakSet[Leases] = weakref.WeakSet()
-
-
-def _start_anew_in_child() -> None:
-    for leases in list(_EVERY):
-        leases._start_anew()
-
-
-os.register_at_fork(after_in_child=_start_anew_in_child)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from ..atfork import ForkSafeLock
 from ..framework.atomic import ResourceLocks
 from ..store import StoreError
 
@@ -54,7 +54,7 @@ class FileLocks:
 # One for each file, whatever its name: closing a descriptor would free all locks of the process on its file, and two
 # ResourceLocks on one file would not keep this process's threads apart. So none is ever closed.
 _OPEN: dict[tuple[int, int], ResourceLocks] = {}
-_opening = threading.Lock()
+_opening = ForkSafeLock()
 
 
 def _open(path: str) -> ResourceLocks:
@@ -75,11 +75,3 @@ def _open(path: str) -> ResourceLocks:
             os.close(fd)
             raise StoreError(f"lock file {path!r}: wanted a regular file, found {stat.filemode(opened.st_mode)}")
         return _OPEN.setdefault((opened.st_dev, opened.st_ino), ResourceLocks(fd=fd))
-
-
-def _renew_lock() -> None:
-    global _opening
-    _opening = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)

@@ -6,13 +6,13 @@ calls it.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import threading
-import weakref
 from collections.abc import Callable
 from typing import TypeVar
+
+from ..atfork import AtFork
 
 try:
     from pymemcache.client.base import Client  # type: ignore[import-untyped]
@@ -25,7 +25,7 @@ __all__ = ["Client", "Clients", "MemcacheError"]
 T = TypeVar("T")
 
 
-class Clients:
+class Clients(AtFork):
     """Lends connections to `address`, a host and port or the path of a socket. `timeout_s` bounds the wait for
     each connection and each answer; `name` is for messages."""
 
@@ -35,7 +35,7 @@ class Clients:
         self._timeout_s = timeout_s
         self._idle: list[Client] | None = []  # None: closed
         self._guard = threading.Lock()
-        _EVERY[id(self)] = self
+        super().__init__()
 
     def run(self, command: Callable[[Client], T]) -> T:
         """`command` on a connection of its own, once. Raises ValueError when closed, MemcacheError, OSError."""
@@ -92,8 +92,8 @@ class Clients:
         wait_s = self._timeout_s
         return Client(address, connect_timeout=wait_s, timeout=wait_s, no_delay=True, default_noreply=False)
 
-    def _start_anew(self) -> None:
-        """In a forked child: closing its copies is nothing that the parent's connections notice."""
+    def after_fork_in_child(self) -> None:
+        """Close the child's copies of the connections, which the parent's do not notice."""
         self._guard = threading.Lock()
         for client in self._idle or ():
             client.close()
@@ -108,14 +108,3 @@ def _has_ended(client: Client) -> bool:
     poll = select.poll()
     poll.register(client.sock, select.POLLIN)
     return bool(poll.poll(0))
-
-
-_EVERY: weakref.WeakValueDictionary[int, Clients] = weakref.WeakValueDictionary()
-
-
-def _after_fork_in_child() -> None:
-    for clients in list(_EVERY.values()):
-        clients._start_anew()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -12,7 +12,6 @@ are closed before it, and the child opens its own.
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import threading
@@ -21,6 +20,7 @@ import weakref
 from collections.abc import Callable
 from typing import TypeAlias, TypeVar
 
+from ..atfork import AtFork
 from .base import StoreError, StoreTimeout
 from .sqlitefile import check, connect
 
@@ -33,7 +33,7 @@ _FIRST_NAP_S = 0.00005
 _LONGEST_NAP_S = 0.002
 
 
-class Connections:
+class Connections(AtFork):
     """Lends connections to `path`, an absolute path. Raises, when made and when used: FileNotFoundError where
     the directory does not exist, StoreError where the file is a link or no store."""
 
@@ -51,7 +51,7 @@ class Connections:
         self._writing = threading.Lock()
         check(path)
         weakref.finalize(self, _close_each, self._idle)  # for a store that nobody closes
-        _EVERY[id(self)] = self
+        super().__init__()
 
     def run(self, work: Work[T]) -> T:
         """`work` on a connection of its own; again, in short steps, while the file is busy."""
@@ -130,20 +130,24 @@ class Connections:
             if self._closed:
                 _close_each(self._idle)
 
-    def _rest(self) -> None:
-        """Before a fork: waits, at most `timeout_s`, until nothing is lent; lends nothing till `_resume`."""
+    # SQLite keeps what its connections have locked in the process's own memory: a copy of it in a child would say that
+    # locks are held which are not. So a fork waits until no connection is in use, and closes them all.
+
+    def before_fork(self) -> None:
+        """Wait, at most `timeout_s`, until no connection is lent; none is lent until the fork is over."""
         self._guard.acquire()
         self._resting = True
         self._changed.wait_for(lambda: self._lent == 0, self.timeout_s)
         _close_each(self._idle)
 
-    def _resume(self) -> None:
+    def after_fork_in_parent(self) -> None:
+        """Lend connections again."""
         self._resting = False
         self._changed.notify_all()
         self._guard.release()
 
-    def _start_anew(self) -> None:
-        """In a forked child, where no other thread is."""
+    def after_fork_in_child(self) -> None:
+        """Lend connections of the child's own; none at all if one of the parent's was in use at the fork."""
         self._broken = self._broken or self._lent > 0 or bool(self._idle)
         self._lent = 0
         self._resting = False
@@ -161,38 +165,6 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 def _is_busy(error: BaseException) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
-
-
-# SQLite keeps what its connections have locked in the process's own memory: a copy of it in a child would say
-# that locks are held which are not. So a fork waits until none is in use, and closes them all.
-
-_EVERY: weakref.WeakValueDictionary[int, Connections] = weakref.WeakValueDictionary()
-_FORKING = threading.Lock()
-_at_rest: list[Connections] = []
-
-
-def _before_fork() -> None:
-    _FORKING.acquire()
-    for connections in list(_EVERY.values()):
-        connections._rest()
-        _at_rest.append(connections)
-
-
-def _after_fork_in_parent() -> None:
-    while _at_rest:
-        _at_rest.pop()._resume()
-    _FORKING.release()
-
-
-def _after_fork_in_child() -> None:
-    global _FORKING
-    _FORKING = threading.Lock()
-    _at_rest.clear()
-    for connections in list(_EVERY.values()):
-        connections._start_anew()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 
 
 def _close_each(connections: list[sqlite3.Connection]) -> None:

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from ..atfork import AtFork
 from .base import StoreError, StoreTimeout, now_ms
 
 __all__ = ["Directory", "Entry", "digest_of"]
@@ -55,7 +56,7 @@ def digest_of(name: bytes) -> str:
     return hashlib.sha256(name).hexdigest()
 
 
-class Directory:
+class Directory(AtFork):
     """Reads and changes the files in `path`, an absolute path. Raises, when made and when used:
     FileNotFoundError where there is no directory to make it in, StoreError where something else is there."""
 
@@ -67,11 +68,18 @@ class Directory:
         self._closed = False
         self._turn = random.randrange(len(_FOLDERS))
         self._unlooked: list[str] = []
+        self._locked: set[int] = set()  # descriptors of folders whose locks this process holds
         if not os.path.isdir(parent := os.path.dirname(path)):
             raise FileNotFoundError(f"store {path!r}: there is no directory {parent!r}")
         with suppress(FileNotFoundError):
             if not stat.S_ISDIR(mode := os.lstat(path).st_mode):
                 raise StoreError(f"store {path!r}: wanted a directory, found mode {stat.filemode(mode)}")
+        super().__init__()
+
+    def after_fork_in_child(self) -> None:
+        """Close the child's copies of locked descriptors: a lock lasts until the last copy is closed."""
+        while self._locked:
+            os.close(self._locked.pop())
 
     def close(self) -> None:
         self._closed = True
@@ -195,13 +203,13 @@ class Directory:
         """The descriptor of a folder, locked."""
         with self._errors():
             folder = os.open(f"{self.path}/{folder_name}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            _HELD.add(folder)
+            self._locked.add(folder)
             try:
                 self._lock(folder)
                 yield folder
                 fcntl.flock(folder, fcntl.LOCK_UN)  # a child forked meanwhile may have it open too
             finally:
-                _HELD.discard(folder)
+                self._locked.discard(folder)
                 os.close(folder)
 
     def _lock(self, folder: int) -> None:
@@ -223,15 +231,3 @@ class Directory:
             raise
         except OSError as error:
             raise StoreError(f"store {self.path!r}: {error}") from error
-
-
-_HELD: set[int] = set()
-
-
-def _let_go() -> None:
-    """In a forked child: a lock lasts until the last copy of its descriptor is closed."""
-    while _HELD:
-        os.close(_HELD.pop())
-
-
-os.register_at_fork(after_in_child=_let_go)

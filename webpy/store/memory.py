@@ -7,13 +7,12 @@ each other's changes.
 from __future__ import annotations
 
 import heapq
-import os
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from ..atfork import AtFork
 from ..singleworker import forget, require_single_worker
 from .base import Store, add, check_key, check_lifetime, check_value
 
@@ -25,7 +24,7 @@ _PURGED_PER_WRITE = 8
 _SPARE_ENDS = 64
 
 
-class MemoryStore(Store):
+class MemoryStore(AtFork, Store):
     """`memory:`: for one worker only; everything is gone when that ends.
 
     A server with several workers is refused as it starts, as each would have a store of its own. `per_worker=True` says
@@ -37,7 +36,7 @@ class MemoryStore(Store):
         self._data: dict[str, tuple[bytes, float]] | None = {}  # value, and its end on the monotonic clock
         self._ends: list[tuple[float, str]] = []  # a heap; holds more than is true, never less
         self._lock = threading.Lock()
-        _OPEN[id(self)] = self
+        super().__init__()
         if not per_worker:
             require_single_worker(self, "store (memory:)")
 
@@ -162,6 +161,10 @@ class MemoryStore(Store):
             self._data = None
             self._ends.clear()
 
+    def after_fork_in_child(self) -> None:
+        """No thread of the child holds the lock."""
+        self._lock = threading.Lock()
+
     # Under the lock, but for `_live` of a key that is only read
 
     def _open(self) -> dict[str, tuple[bytes, float]]:
@@ -195,14 +198,3 @@ class MemoryStore(Store):
                 del data[key]
                 gone += 1
         return gone
-
-
-_OPEN: weakref.WeakValueDictionary[int, MemoryStore] = weakref.WeakValueDictionary()
-
-
-def _renew_locks() -> None:
-    for store in _OPEN.values():
-        store._lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_locks)

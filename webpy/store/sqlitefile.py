@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import threading
 
+from ..atfork import ForkSafeLock
 from ..statedir import user_name
 from .base import StoreError
 
@@ -24,7 +24,7 @@ _FROM_LAYOUT_1 = "ALTER TABLE webpy_store ADD COLUMN expires INTEGER"
 _INDEX = "CREATE INDEX webpy_store_expires ON webpy_store (expires) WHERE expires IS NOT NULL"
 _WAL_KEPT_BYTES = 64 << 20  # what a burst may leave behind in the -wal file
 
-_creating = threading.Lock()
+_creating = ForkSafeLock()
 
 
 def check(path: str) -> None:
@@ -94,11 +94,3 @@ def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     return application, layout
-
-
-def _renew_lock() -> None:
-    global _creating
-    _creating = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
