@@ -56,7 +56,7 @@ def test_a_broken_program_is_refused(chaos: Callable[..., Server], tmp_path: Pat
     tree = tmp_path / "tree"
     shutil.copytree(ROOT / "webpy", tree / "webpy", ignore=shutil.ignore_patterns("__pycache__"))
     server = chaos(source=False, env={"PYTHONPATH": str(tree)})
-    module = tree / "webpy" / "supervisor" / "fleet.py"
+    module = tree / "webpy" / "supervisor" / "workers" / "fleet.py"
     good = module.read_text()
     reasons = {"syntax": ("\ndef broken(:\n", "SyntaxError"), "import": ("\nimport nowhere\n", "nowhere")}
     with Load(mixed(server)) as load:

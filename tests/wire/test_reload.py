@@ -96,4 +96,4 @@ def test_a_start_that_fails_in_warm_up_ends_with_status_3(serve: Serve, tmp_path
     server = serve("app.py", loads=False)
     assert server.wait() == 3
     text = "\n".join(server.errors)
-    assert "ZeroDivisionError in its warm_up()" in text and "webpy/target.py" not in text
+    assert "ZeroDivisionError in its warm_up()" in text and "webpy/target/" not in text
