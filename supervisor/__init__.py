@@ -5,11 +5,11 @@ Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
 
 from __future__ import annotations
 
-from .config import Config, SettingsError
+from .config import Config, SettingsError, Sidecar
 from .logs.childlog import log_record
 from .logs.errorformat import log_line
 from .processes.adoption import Adoption
-from .processes.context import Application, Context, LoadError
+from .processes.context import Application, Context, LoadError, Means, Place
 from .processes.messages import Message
 from .processes.states import ChildState
 from .scoreboard.lane import Lane
@@ -17,9 +17,9 @@ from .scoreboard.latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_boun
 from .scoreboard.layout import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Cell, MasterCell
 from .scoreboard.row import Line, Row
 from .scoreboard.scoreboard import Scoreboard
-from .sidecars import Sidecar, SidecarContext
+from .sidecars import SidecarContext
 from .supervisor import Status, Supervisor
-from .system.listeners import BindError
+from .system.binding import BindError
 from .system.openfiles import open_files
 
 __all__ = [
@@ -41,7 +41,9 @@ __all__ = [
     "Line",
     "LoadError",
     "MasterCell",
+    "Means",
     "Message",
+    "Place",
     "Row",
     "Scoreboard",
     "SettingsError",

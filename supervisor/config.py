@@ -6,18 +6,13 @@ where the settings come from. Made by the caller's `configure()`, at the start a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from .logs.errorformat import FORMS
+from .logs.errorformat import FORMS, LEVELS
 
-if TYPE_CHECKING:
-    from .sidecars import Sidecar
-
-__all__ = ["LEVELS", "Config", "SettingsError"]
-
-LEVELS = ("debug", "info", "warning", "error", "critical")
+__all__ = ["Config", "SettingsError", "Sidecar"]
 
 _SECONDS = (
     "boot_timeout_s",
@@ -33,6 +28,22 @@ _SECONDS = (
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the text names the value got and what was wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What runs in a process beside the workers, such as a status page. Two are equal if all but `run` is: a reload
+    then leaves the process alone."""
+
+    title: str
+    binds: tuple[str, ...]
+    """Addresses to listen on, as in `Config.binds`; may be empty."""
+    run: Callable[[Any], None] = field(compare=False)
+    """Called in that process with a `SidecarContext` (`sidecars`); when it returns, the process ends."""
+    key: str = field(default="", repr=False)
+    """Any other value whose change has a reload start the process anew."""
+    scheme: str = ""
+    """As `Config.scheme`, for its own addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,28 +1,30 @@
-"""How the master stops: gracefully, at once, or because nothing works; and which stage it is at.
+"""How the master stops: gracefully, at once, or because nothing works; and how far that is.
 
-Owns the stage and the order of ending: nobody new is let in, the workers take what is queued and finish, the
-sidecars go last, and then what the application left behind. Knows nothing of signals. Runs in the master.
+Owns the stage and the order of ending: new connections are kept out, the workers take what is queued and finish, the
+sidecars go last, then what the application left behind. Knows nothing of signals. Runs in the master.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import Enum
 
 from .processes.leftovers import Leftovers
 from .processes.states import Event
 from .resources import Resources
 from .scoreboard.layout import MasterCell
+from .services import Services
 from .sidecars import Sidecars
 from .workers.fleet import Fleet
-from .workers.generation import Generation, Services
-from .workers.reload import Reloads
+from .workers.generation import Generation
+from .workers.reload import Reloader
 
-__all__ = ["Ending", "Stage"]
+__all__ = ["Ending", "Stage", "ToEnd"]
 
 _ECHO_S = 0.5
-_KILLED_S = 5.0  # for the killed to be reaped
-_TERM_S = 0.5  # for what was left behind to end by itself, even if drain-timeout is over
+_KILLED_S = 5.0  # for killed processes to be reaped
+_TERM_S = 0.5  # for leftovers to end by themselves, even if drain-timeout is over
 _DOOR_S = 2.5  # after a stop, for workers to take what is queued at the listeners: they look for 1 s
 
 
@@ -35,42 +37,45 @@ class Stage(Enum):
     KILLING = "stopping at once"
 
 
-class Ending:
-    """`stop`, `stop_at_once`, `kill`; then the loop is stopped when every child has gone."""
+@dataclass(frozen=True, slots=True)
+class ToEnd:
+    """The parts of the master that its end is made of."""
 
-    def __init__(
-        self,
-        services: Services,
-        fleet: Fleet,
-        reloads: Reloads,
-        sidecars: Sidecars,
-        resources: Resources,
-        leftovers: Leftovers,
-        generations: Callable[[], Iterable[Generation]],
-    ) -> None:
-        """generations: gives those whose zygotes live."""
+    fleet: Fleet
+    reloader: Reloader
+    sidecars: Sidecars
+    resources: Resources
+    leftovers: Leftovers
+    generations: Callable[[], Iterable[Generation]]
+    """Gives those whose zygotes live."""
+
+
+class Ending:
+    """`stop`, `stop_at_once` or `kill` begins it; the loop is stopped when every child has gone."""
+
+    def __init__(self, services: Services, parts: ToEnd) -> None:
         self.stage = Stage.RUNNING
         self.left_behind = False
         """Whether children could not be killed."""
+        self.leftovers = parts.leftovers
         self._services = services
-        self._fleet = fleet
-        self._reloads = reloads
-        self._sidecars = sidecars
-        self.leftovers = leftovers
-        self._resources = resources
+        self._fleet = parts.fleet
+        self._reloader = parts.reloader
+        self._sidecars = parts.sidecars
+        self._resources = parts.resources
+        self._generations = parts.generations
         self._end_at = 0.0  # when drain-timeout is over
-        self._generations = generations
         self._why = ""
         self._asked_at = 0.0
 
     @property
     def running(self) -> bool:
-        """Whether nobody has asked to stop."""
+        """Whether no stop has been asked for."""
         return self.stage is Stage.RUNNING
 
     def stop(self, why: str, delay_s: float) -> None:
-        """Stop gracefully: accept what is queued, finish what runs; the second time, stop at once. The same within a
-        moment is the first time still: timeout(1) signals its child and then the group, and so do others."""
+        """Stop gracefully: accept what is queued, finish what runs; the second time, stop at once. The same request
+        within half a second counts as the first: timeout(1), and others, signal their child and then its group."""
         if self.stage is not Stage.RUNNING:
             if why != self._why or self._services.loop.time() - self._asked_at > _ECHO_S:
                 self.stop_at_once(why)
@@ -90,7 +95,7 @@ class Ending:
         if self.stage is not Stage.DELAYING:
             return
         self.stage = Stage.STOPPING
-        self._resources.let_nobody_in()
+        self._resources.keep_out()
         self._fleet.end(Event.STOP)
         self._end_generations()
         self._resources.release_listeners()
@@ -106,7 +111,7 @@ class Ending:
             self.kill()
 
     def kill(self) -> None:
-        """Kill every child and end, without a word."""
+        """Kill every child and end, without a line in the log."""
         self.stage = Stage.KILLING
         self._services.scoreboard.master[MasterCell.STOPPING] = 1
         self._fleet.end(Event.KILL)
@@ -120,7 +125,7 @@ class Ending:
         self.advance()
 
     def advance(self) -> None:
-        """Take the next step that can be taken: called when a child has gone."""
+        """Take the next step that can be taken; called when a child has gone."""
         if self.stage not in (Stage.STOPPING, Stage.KILLING):
             return
         if not len(self._fleet):
@@ -132,7 +137,7 @@ class Ending:
             self.leftovers.end(within_s, self._services.loop.stop)
 
     def _end_generations(self) -> None:
-        self._reloads.abandon()
+        self._reloader.abandon()
         for generation in self._generations():
             generation.close()
 

@@ -16,16 +16,15 @@ Every reply is {"ok": bool, "text": str, ...}; this is what else it holds, and w
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
+from ..master import Master
 from ..processes.causes import Cause
 from ..processes.states import ChildState
-from ..workers.fleet import Worker, capacity
+from ..workers.reload import Asker, Verdict
+from ..workers.worker import Worker, capacity
 from .conversation import Answer
 from .status import snapshot
-
-if TYPE_CHECKING:
-    from ..supervisor import Supervisor
 
 __all__ = ["Commands"]
 
@@ -34,19 +33,13 @@ class _Refused(Exception):
     """The command cannot be done; the text says why."""
 
 
-class _Verdict(Protocol):
-    @property
-    def ok(self) -> bool: ...
-
-    @property
-    def text(self) -> str: ...
-
-
 class Commands:
     """Runs commands on `master`."""
 
-    def __init__(self, master: Supervisor) -> None:
+    def __init__(self, master: Master, upgrade: Callable[[Asker | None], str]) -> None:
+        """upgrade: begins an upgrade in place, and returns why not, or ""."""
         self._master = master
+        self._begin_upgrade = upgrade
 
     def run(self, request: dict[str, Any], answer: Answer, who: str = "") -> None:
         """Run {"command": name, ...arguments}; `answer` is called once with the reply, now or later.
@@ -77,7 +70,7 @@ class Commands:
         answer({"ok": True, "text": "", "status": snapshot(self._master)})
 
     def _reload(self, answer: Answer, wait: bool) -> None:
-        def reply(verdict: Any) -> None:
+        def reply(verdict: Verdict) -> None:
             text = verdict.text or f"generation {verdict.generation} serves"
             answer({"ok": verdict.ok, "text": text, "generation": verdict.generation})
 
@@ -153,10 +146,10 @@ class Commands:
         answer({"ok": True, "text": "log files reopened"})
 
     def _upgrade(self, answer: Answer, wait: bool) -> None:
-        def reply(verdict: _Verdict) -> None:
+        def reply(verdict: Verdict) -> None:
             answer({"ok": verdict.ok, "text": verdict.text})
 
-        if why := self._master.upgrade(reply if wait else None):
+        if why := self._begin_upgrade(reply if wait else None):
             raise _Refused(why)
         if not wait:
             answer({"ok": True, "text": "upgrade accepted"})

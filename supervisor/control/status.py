@@ -38,18 +38,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..ending import Stage
+from ..master import Master
 from ..scoreboard.latency import BUCKETS, CLASSES
 from ..scoreboard.layout import LINE_BYTES, Cell, MasterCell
 from ..scoreboard.row import Row
 from ..scoreboard.untrusted import counts, past_time
-from ..workers.fleet import Worker
 from ..workers.reload import Phase
-
-if TYPE_CHECKING:
-    from ..supervisor import Supervisor
+from ..workers.worker import Worker
 
 __all__ = ["snapshot"]
 
@@ -60,7 +58,7 @@ _IDLE, _BUSY, _SLOW = range(3)
 _STARTING = "starting"
 
 
-def snapshot(master: Supervisor) -> dict[str, Any]:
+def snapshot(master: Master) -> dict[str, Any]:
     """Return the status of now (in the master)."""
     now_s = time.monotonic()
     scoreboard, config = master.services.scoreboard, master.current.config
@@ -98,12 +96,12 @@ def snapshot(master: Supervisor) -> dict[str, Any]:
         },
         "latency": {str(kind): _sparse(counts) for kind, counts in enumerate(latency)},
         "log": {
-            "bytes": master.resources.records.bytes,
-            "stalls": master.resources.records.stalls,
+            "bytes": master.resources.logs.records.bytes,
+            "stalls": master.resources.logs.records.stalls,
             "waits": _log_waits(master, rows),
             "dropped": master.drainer.dropped(),
             "pending_bytes": master.drainer.pending_bytes(),
-            "damaged": master.resources.records.damaged,
+            "damaged": master.resources.logs.records.damaged,
         },
         "restarts": dict(master.services.events.counts),
         "workers": [_worker(worker, now_s) for worker in sorted(fleet, key=_position)],
@@ -118,23 +116,23 @@ def _position(worker: Worker) -> tuple[int, int]:
     return worker.slot.index, worker.generation.number
 
 
-def _stage(master: Supervisor, fleet: Iterable[Worker]) -> str:
+def _stage(master: Master, fleet: Iterable[Worker]) -> str:
     stage = master.ending.stage
     if stage is Stage.RUNNING and not master.fleet.ever_ready:
         return _STARTING
     return stage.name.lower()
 
 
-def _reload(master: Supervisor) -> dict[str, Any]:
-    reloads, fleet = master.reloads, master.fleet
-    replacing = reloads.phase in (Phase.ROLLING, Phase.PROVING, Phase.UNDOING)
+def _reload(master: Master) -> dict[str, Any]:
+    reloader, fleet = master.reloader, master.fleet
+    replacing = reloader.phase in (Phase.ROLLING, Phase.PROVING, Phase.UNDOING)
     done = 0
     if replacing:
         done = sum(slot.worker is not None and slot.worker.generation is fleet.target for slot in fleet.slots)
-    last = reloads.last
+    last = reloader.last
     return {
-        "phase": reloads.phase.name.lower(),
-        "number": reloads.number,
+        "phase": reloader.phase.name.lower(),
+        "number": reloader.number,
         "done": done,
         "of": len(fleet.slots) if replacing else 0,
         "last": None
@@ -143,11 +141,11 @@ def _reload(master: Supervisor) -> dict[str, Any]:
     }
 
 
-def _total(master: Supervisor, rows: Iterable[Row], cell: Cell) -> int:
+def _total(master: Master, rows: Iterable[Row], cell: Cell) -> int:
     return master.services.scoreboard.totals[cell] + sum(row.count(cell) for row in rows)
 
 
-def _log_waits(master: Supervisor, rows: Iterable[Row]) -> int:
+def _log_waits(master: Master, rows: Iterable[Row]) -> int:
     return master.services.scoreboard.totals[Cell.LOG_WAITS] + sum(row.lead.waits + row.pool.waits for row in rows)
 
 

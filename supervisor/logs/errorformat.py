@@ -15,9 +15,10 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-__all__ = ["FORMS", "Record", "log_line"]
+__all__ = ["FORMS", "LEVELS", "Record", "log_line"]
 
 FORMS = ("text", "json")
+LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 @dataclass(slots=True)

@@ -13,15 +13,12 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..config import LEVELS
+from ..descriptors import DescriptorHandoff
 from ..eventloop import EventLoop, Timer
 from .destination import Destination
-from .errorformat import Record
-
-if TYPE_CHECKING:
-    from ..upgrade.handoff import Handoff
+from .errorformat import LEVELS, Record
 
 __all__ = ["ErrorLog"]
 
@@ -186,7 +183,7 @@ class ErrorLog:
         self.form = form or self.form
         self._flush()
 
-    def keep(self, handoff: Handoff) -> dict[str, Any]:
+    def keep(self, handoff: DescriptorHandoff) -> dict[str, Any]:
         """Return what is not written yet and the descriptors, as JSON data for the new program (upgrade)."""
         return {
             "unwritten": self._unwritten.decode("latin-1"),

@@ -1,13 +1,14 @@
 """What a worker is given: its place on the scoreboard, the listeners, and its channel to the master.
 
-Owns the worker's end of the channel. Knows nothing of how the worker was made, nor of what it serves. Made in
-the worker by the zygote's fork, used by `Application.run`.
+Owns the worker's end of the channel. Knows nothing of how the worker was made, nor of what it serves. Made in the
+worker after its fork, and handed to `Application.run`.
 """
 
 from __future__ import annotations
 
 import signal
 import socket
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..scoreboard.row import Row
@@ -16,79 +17,79 @@ from .adoption import Adoption
 from .forking import MASTER_SIGNALS, leave_to_master
 from .messages import Message, receive, send
 
-__all__ = ["Application", "Context", "LoadError"]
+__all__ = ["Application", "Context", "LoadError", "Means", "Place"]
 
 
 class LoadError(Exception):
-    """The application cannot be loaded, and the text tells all: raised by `load`, shown without a traceback."""
+    """The application cannot be loaded. Raised by `load`; its text is shown without a traceback, as it says all."""
 
 
 class Application(Protocol):
     """What a supervisor supervises.
 
-    It may have an attribute `alone`: once loaded, why no more than one worker of it can serve; "" if many can.
+    It may have an attribute `alone`: once loaded, why only one worker of it can serve; "" if many can.
     """
 
     def load(self) -> None:
-        """Load everything (in the zygote, once a generation); an exception is a failed boot and its
-        verdict."""
+        """Load everything (in the zygote, once a generation). If it raises, the generation has failed to boot, and the
+        exception is why."""
 
     def run(self, context: Context) -> None:
-        """Work until told to stop (in a worker); returning ends the process with status 0."""
+        """Serve until told to stop (in a worker). Returning ends the process with status 0."""
 
     def lost(self, text: bytes, started: float, row: Row) -> bytes:
-        """Give the log record of what a dead worker was doing (in the master); b"" for none.
+        """Return the log record of work that a dead worker left unfinished, b"" for none (in the master).
 
-        `text` is what the worker's line said, without its padding, `started` its time.monotonic(), `row` the
-        dead worker's row. It is called for whatever bytes stand there and must not raise.
+        `text` is what the worker's line on the scoreboard said, without padding, `started` its time.monotonic(), `row`
+        the dead worker's row. `text` may be any bytes, and this must not raise.
         """
 
 
-class Context:
-    """A worker's means. Not for threads: the channel belongs to the one that leads."""
-
-    __slots__ = ("adoption", "channel", "generation", "listeners", "row", "scoreboard", "slot")
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker stands: its slot among the workers, its generation, and its row of the scoreboard."""
 
     slot: int
     generation: int
     row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a worker works with. A zygote has the same, with its own channel."""
+
     scoreboard: Scoreboard
     listeners: list[socket.socket]
     """Non-blocking, shared by all workers, in the order of the binds."""
     channel: socket.socket
-    """Non-blocking; readable when a message waits, or when the master has died."""
-    adoption: Adoption | None
+    """Readable when a message waits, or when the master has died. A worker's is non-blocking."""
+    adoption: Adoption | None = None
     """Where connections that leave one worker are taken by another; None for a process that is alone."""
 
-    def __init__(
-        self,
-        slot: int,
-        generation: int,
-        row: Row,
-        scoreboard: Scoreboard,
-        listeners: list[socket.socket],
-        channel: socket.socket,
-        adoption: Adoption | None = None,
-        *,
-        waits_for_log: bool = False,
-    ) -> None:
-        """waits_for_log: whether records wait for room in the row's rings, see `Lane.attach`."""
-        self.slot = slot
-        self.generation = generation
-        self.row = row
-        self.scoreboard = scoreboard
-        self.listeners = listeners
-        self.channel = channel
-        self.adoption = adoption
-        row.attach(channel.fileno(), waits=waits_for_log)
+
+class Context:
+    """A worker's place and means. Not for threads: the channel belongs to the thread that leads."""
+
+    __slots__ = ("adoption", "channel", "generation", "listeners", "row", "scoreboard", "slot")
+
+    def __init__(self, place: Place, means: Means, *, waits_for_log: bool = False) -> None:
+        """waits_for_log: whether records wait for room in the row's rings (`Lane.attach`)."""
+        self.slot = place.slot
+        self.generation = place.generation
+        self.row = place.row
+        self.scoreboard = means.scoreboard
+        self.listeners = means.listeners
+        self.channel = means.channel
+        self.adoption = means.adoption
+        place.row.attach(means.channel.fileno(), waits=waits_for_log)
 
     def ready(self) -> None:
         """Tell the master that this worker accepts connections."""
         send(self.channel, Message.READY)
 
     def leave(self) -> None:
-        """Close what belongs to the worker, and have signals do what they do by default (in a process that the
-        application forked: it must not keep addresses and connections open, and it may be ended)."""
+        """Close the worker's descriptors and set signals to their defaults. Called in a process that the application
+        forked: it must not hold addresses and connections open, and signals may end it."""
         for listener in self.listeners:
             listener.close()
         self.channel.close()
@@ -99,7 +100,7 @@ class Context:
                 signal.signal(number, signal.SIG_DFL)
 
     def receive(self) -> Message | None:
-        """Give the next message, or None if there is none now; ORPHANED, for ever, once the master has
-        died."""
+        """Return the next message of the master, None if there is none now. Once the master has died it is always
+        ORPHANED."""
         packet = receive(self.channel)
         return None if packet is None else packet.message

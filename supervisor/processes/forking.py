@@ -1,11 +1,11 @@
-"""How a child of the master is born: the fork, and the first steps that every one of them takes.
+"""Forking a child of the master, and the first steps that every child takes.
 
-Owns what a child must undo of its master: signals, exit handlers, descriptors, rights. Knows nothing of what the
-child goes on to do. `fork` is called by the master, `Birth.settle` in the child.
+Owns what a child must undo of its master: signal handlers, exit handlers, descriptors. Knows nothing of what the child
+goes on to do. `fork` is called in the master, `Birth.set_up` in the child.
 
-Signals: INT, TERM, QUIT, HUP, USR1, USR2, TTIN and TTOU do nothing in a child, whoever sends them (a terminal's
-Ctrl-C or service manager's TERM reaches the whole group): the master hears them too, and commands by the channel.
-They are caught, not ignored, so that programs the application starts have them at their defaults.
+Signals: INT, TERM, QUIT, HUP, USR1, USR2, TTIN and TTOU do nothing in a child. A terminal's Ctrl-C and a service
+manager's TERM reach the whole process group, so the master gets them too, and tells its children by their channels what
+to do. Children catch them and do not ignore them, as programs that the application starts would inherit that.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from typing import NoReturn
 
 import setproctitle
 
+from ..config import Config
 from ..logs.childlog import connect
+from ..logs.errorlog import ErrorLog
 from ..logs.stdio import guard_standard_streams
 from ..system.kernel import die_with_parent
 
-__all__ = ["MASTER_SIGNALS", "Birth", "become_child_of", "fork", "leave_to_master"]
+__all__ = ["MASTER_SIGNALS", "Birth", "Output", "become_child_of", "fork", "leave_to_master"]
 
 MASTER_SIGNALS = (
     signal.SIGINT,
@@ -40,13 +42,13 @@ MASTER_SIGNALS = (
     signal.SIGTTOU,
 )
 
-
 _LOOK_S = 0.0005
 
 
 def fork(live: Callable[[], NoReturn]) -> int:
-    """Fork a child that does nothing but `live` (in the master); give its pid. OSError when it cannot be."""
-    # a signal that reached the child before its own settings would come out of the master's wakeup socket
+    """Fork a child that calls `live` and then ends; return its pid. Called in the master. Raises OSError if the system
+    refuses."""
+    # blocked until the child has set up its own handlers: the master's would write to the master's wakeup socket
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, MASTER_SIGNALS)
     try:
         pid = os.fork()
@@ -63,10 +65,9 @@ def fork(live: Callable[[], NoReturn]) -> int:
 
 
 def become_child_of(master_pid: int, between: int) -> None:
-    """Wait until the master has adopted this process (in a worker, whose parent `between` is ending), and have the
-    kernel kill it when the master dies, whatever Python is stuck in. Ends the process if the master has died
-    already."""
-    while os.getppid() == between:  # else its end would be taken for the master's
+    """Wait until this worker is the master's child, and have the kernel kill it when the master dies. Its parent
+    `between` is ending, and the master is the subreaper. Ends the process if the master has died already."""
+    while os.getppid() == between:  # else the end of `between` would be the one that kills it
         time.sleep(_LOOK_S)
     die_with_parent()
     if os.getppid() != master_pid:
@@ -74,44 +75,60 @@ def become_child_of(master_pid: int, between: int) -> None:
 
 
 def leave_to_master(number: int, frame: FrameType | None) -> None:
-    """The master hears the signal too."""
+    """Do nothing: the handler of MASTER_SIGNALS in a child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a child's words for the error log go."""
+
+    stderr_fd: int
+    """What becomes descriptor 2; -1 to keep the one it has."""
+    records_fd: int
+    """The socket for its records (`childlog`), to be duplicated; -1 for none."""
+    form: str
+    """"text" or "json"."""
+
+    @classmethod
+    def of(cls, errors: ErrorLog, config: Config) -> Output:
+        """Return that of a child with these settings. Called in the master, before the fork."""
+        return cls(errors.child_fd(config.error_log), errors.records_fd(), config.error_format)
 
 
 @dataclass(slots=True)
 class Birth:
-    """What a child is told by its fork."""
+    """What a child inherits through its fork, and must set up first."""
 
     title: str
     master_pid: int
-    stderr_fd: int
-    """What is to be descriptor 2, -1 to keep it."""
+    output: Output
     abandon: Callable[[], None]
-    """Closes what is the master's alone."""
-    records_fd: int = -1
-    """Where its records for the error log go, see `childlog`."""
-    error_format: str = "text"
+    """Closes what belongs to the master alone."""
 
-    def settle(self) -> None:
-        """Take the first steps (in the child; signals are blocked before)."""
+    def set_up(self) -> None:
+        """Set up signals, output, descriptors and the process title (in the child, where `fork` has blocked
+        signals)."""
         signal.set_wakeup_fd(-1)
         for number in MASTER_SIGNALS:
             signal.signal(number, leave_to_master)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         self.stay_with_master()
-        atexit._clear()  # what whoever started the master registered is not for its children
+        atexit._clear()  # exit handlers registered in the master's process are not for its children
         if (logging := sys.modules.get("logging")) is not None:
             atexit.register(logging.shutdown)
-        if self.stderr_fd >= 0:
-            os.dup2(self.stderr_fd, 2)
-        records_fd = os.dup(self.records_fd) if self.records_fd >= 0 else -1
-        connect(records_fd, self.error_format, self.title.partition(": ")[2])
+        output = self.output
+        if output.stderr_fd >= 0:
+            os.dup2(output.stderr_fd, 2)
+        records_fd = os.dup(output.records_fd) if output.records_fd >= 0 else -1
+        connect(records_fd, output.form, self.title.partition(": ")[2])
         guard_standard_streams()
         self.abandon()
         setproctitle.setproctitle(self.title)
 
     def stay_with_master(self) -> None:
-        """Die with the master from here on; to be said again after a change of user, which undoes it."""
+        """Have the kernel kill this child when the master dies; to be called again after a change of user, which undoes
+        it. Ends the process if the master has died already."""
         die_with_parent()
         if os.getppid() != self.master_pid:
             os._exit(0)

@@ -1,9 +1,9 @@
 """What runs in a zygote, and in a worker before and after the application.
 
-Owns loading, forking and ending (the first steps are `forking`'s). A zygote loads the
-application once and then only forks; it has one thread, so a fork of it is safe. A worker is forked twice:
-the process between ends at once, so that the worker becomes the child of the master, which alone reaps and
-replaces it. Knows nothing of the master's side but the messages.
+Owns loading, forking and ending; the first steps of the process are `forking`'s. A zygote loads the application once
+and then only forks; it has one thread, so forking it is safe. A worker is forked twice: the process between ends at
+once, so that the worker becomes a child of the master, which is the one to reap and replace it. Knows nothing of the
+master but the messages.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ import socket
 import sys
 import threading
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import setproctitle
 
 from ..config import Config
 from ..logs.childlog import log_record, set_role
-from ..scoreboard.scoreboard import Scoreboard
 from ..system.identity import Identity
-from .adoption import Adoption
-from .context import Application, Context, LoadError
+from .context import Application, Context, LoadError, Means, Place
 from .forking import Birth, become_child_of
 from .messages import Message, Packet, receive, send
 from .stacks import offer_stacks
@@ -34,25 +32,23 @@ from .stacks import offer_stacks
 __all__ = ["Zygote"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Zygote:
-    """What a zygote is told by the fork."""
+    """What a zygote inherits through its fork."""
 
     generation: int
     application: Application
     identity: Identity
-    scoreboard: Scoreboard
-    listeners: list[socket.socket]
-    adoption: Adoption
-    channel: socket.socket
+    means: Means
+    """Its channel is the zygote's; each worker gets one of its own."""
     adopting_pid: int
-    """The master's, which adopts every worker; 0 where the system cannot have it do that."""
+    """The pid of the master if it is the subreaper, and becomes the parent of every worker; else 0."""
     config: Config
 
     def main(self, birth: Birth) -> NoReturn:
-        """Be the zygote: load, say READY, fork on command, end with the master."""
-        birth.settle()
-        self.channel.setblocking(True)
+        """Be the zygote (in the process just forked): load, say READY, fork when told to, end with the master."""
+        birth.set_up()
+        self.means.channel.setblocking(True)
         self._load(birth)
         self._serve()
 
@@ -66,7 +62,7 @@ class Zygote:
             shown = own_frame.tb_next if own_frame is not None else None
             told = isinstance(error, LoadError)
             text = str(error) if told else "".join(traceback.format_exception(type(error), error, shown))
-            send(self.channel, Message.FAILED, text=text.encode("utf-8", "backslashreplace"))
+            send(self.means.channel, Message.FAILED, text=text.encode("utf-8", "backslashreplace"))
             _flush()
             os._exit(1)
         if threading.active_count() > 1:
@@ -80,9 +76,9 @@ class Zygote:
 
     def _serve(self) -> NoReturn:
         alone: str = getattr(self.application, "alone", "")
-        send(self.channel, Message.READY, text=alone.encode("utf-8", "backslashreplace"))
+        send(self.means.channel, Message.READY, text=alone.encode("utf-8", "backslashreplace"))
         while True:
-            packet = receive(self.channel)
+            packet = receive(self.means.channel)
             if packet is None:
                 continue
             if packet.message is Message.FORK:
@@ -117,7 +113,7 @@ class Zygote:
             os._exit(status)
 
     def _work(self, order: Packet, between: int) -> NoReturn:
-        """Be a worker. `between` is the process that forked it, which ends at once."""
+        """Be a worker; `between` is the pid of the process that forked it, which is ending."""
         status = 1
         try:
             if self.adopting_pid:
@@ -128,14 +124,13 @@ class Zygote:
             send(channel, Message.FORKED, os.getpid(), descriptor=stacks_fd)
             if stacks_fd >= 0:
                 os.close(stacks_fd)
-            self.channel.close()
+            self.means.channel.close()
             row, slot = divmod(order.number, 1 << 32)
             setproctitle.setproctitle(f"{self.config.name}: worker {slot} gen {self.generation}")
             set_role(f"worker {slot} gen {self.generation}")
-            place = self.scoreboard.rows[row]
-            waits = self.config.log_full == "wait"
-            means = (self.scoreboard, self.listeners, channel, self.adoption)
-            context = Context(slot, self.generation, place, *means, waits_for_log=waits)
+            place = Place(slot, self.generation, self.means.scoreboard.rows[row])
+            means = replace(self.means, channel=channel)
+            context = Context(place, means, waits_for_log=self.config.log_full == "wait")
             os.register_at_fork(after_in_child=context.leave)
             self.application.run(context)
             status = 0

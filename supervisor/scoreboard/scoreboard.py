@@ -19,16 +19,14 @@ import fcntl
 import mmap
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ..descriptors import DescriptorHandoff
 from .lane import lane_bytes
 from .latency import BUCKETS, CLASSES
 from .layout import CACHE_LINE, CLOSED, COUNTERS, LINE_STRIDE, MASTER_CELLS, PAGE, QUEUE_LINES, ROW_CELLS, Cell
 from .row import RingSizes, Row
 from .untrusted import counts
-
-if TYPE_CHECKING:
-    from ..upgrade.handoff import Handoff
 
 __all__ = ["Scoreboard"]
 
@@ -95,7 +93,7 @@ class Scoreboard:
             for index in range(rows):
                 self.load[index] = CLOSED
 
-    def keep(self, handoff: Handoff) -> dict[str, Any]:
+    def keep(self, handoff: DescriptorHandoff) -> dict[str, Any]:
         """Return the scoreboard as JSON data for the program that replaces the master's (upgrade); the descriptor of
         the memory is handed over too."""
         doorbell = [handoff.keep(descriptor) for descriptor in (self.doorbell, self.doorbell_reader)]

@@ -15,13 +15,11 @@ import secrets
 import stat
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..config import SettingsError
+from ..descriptors import DescriptorHandoff
 from ..logs.safepath import SafePath, resolve_path
-
-if TYPE_CHECKING:
-    from ..upgrade.handoff import Handoff
 
 __all__ = ["PidFile", "lives"]
 
@@ -129,15 +127,15 @@ class PidFile:
             os.close(self._fd)
             self._fd = -1
 
-    def keep(self, handoff: Handoff) -> dict[str, Any]:
-        """Give it as JSON takes it, for the program that replaces the master's; the lock goes along."""
+    def keep(self, handoff: DescriptorHandoff) -> dict[str, Any]:
+        """Return its part of the upgrade state, as JSON takes it; the lock goes along with the descriptor."""
         return {"path": self._path, "fd": handoff.keep(self._fd)}
 
     @classmethod
-    def adopt(cls, kept: Mapping[str, Any]) -> PidFile:
-        """Take on what `keep` gave."""
-        pidfile = cls(kept["path"])
-        pidfile._fd = kept["fd"]
+    def restore(cls, state: Mapping[str, Any]) -> PidFile:
+        """Return the pidfile that `keep` described (in the program that took over)."""
+        pidfile = cls(state["path"])
+        pidfile._fd = state["fd"]
         return pidfile
 
 

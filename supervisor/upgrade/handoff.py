@@ -8,14 +8,13 @@ may be, since what is inheritable would go on to whatever that program starts.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import signal
-import socket
 from typing import Any
 
+from ..descriptors import DescriptorHandoff
 from ..processes.forking import MASTER_SIGNALS
 from ..processes.messages import Message
 from ..scoreboard.layout import Cell, MasterCell, layout
@@ -38,19 +37,12 @@ def terms() -> str:
     return hashlib.blake2b(agreed.encode(), digest_size=8).hexdigest()
 
 
-class Handoff:
-    """The descriptors that go along."""
+class Handoff(DescriptorHandoff):
+    """The descriptors that go along, and the document."""
 
     def __init__(self) -> None:
-        self.descriptors: list[int] = []
+        super().__init__()
         self._document = -1
-
-    def keep(self, source: socket.socket | int) -> int:
-        """Have `source` stay open through the exec; give its number, for the document. -1 is none."""
-        number = source if isinstance(source, int) else source.fileno()
-        if number >= 0:
-            self.descriptors.append(number)
-        return number
 
     def open(self, document: dict[str, Any]) -> str:
         """Write the document and make everything inheritable; give what STATE_VARIABLE is to say. OSError when that
@@ -60,15 +52,13 @@ class Handoff:
         self._document = os.memfd_create("supervisor-state", os.MFD_CLOEXEC)
         with open(self._document, "wb", closefd=False) as file:
             file.write(text)
-        for number in (*self.descriptors, self._document):
-            os.set_inheritable(number, True)
+        self.open_to_exec()
+        os.set_inheritable(self._document, True)
         return f"{self._document}:{os.getpid()}"
 
     def close(self) -> None:
         """Undo `open`, or as much of it as was done."""
-        for number in self.descriptors:
-            with contextlib.suppress(OSError):
-                os.set_inheritable(number, False)
+        self.close_on_exec()
         if self._document >= 0:
             os.close(self._document)
             self._document = -1

@@ -19,7 +19,8 @@ from typing import NoReturn
 
 from ..config import Config
 from ..processes.causes import describe
-from ..processes.child import Child, Children
+from ..processes.child import Child
+from ..processes.children import Children
 from ..processes.context import LoadError
 from ..processes.forking import MASTER_SIGNALS, fork
 from ..processes.messages import Message, channel_pair, send
@@ -95,7 +96,7 @@ class Preflight:
             theirs.close()
             os.close(output)
         self._loop.watch(self._output, self._read_output)
-        self._child = Child("preflight", ours, children, pid=pid, config=config, changed=self._changed)
+        self._child = children.add("preflight", ours, config, self._changed, pid=pid)
 
     def abandon(self) -> None:
         """Kill the child; `ended` is not called."""

@@ -11,27 +11,25 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..config import Config, SettingsError
-from ..processes.adoption import Adoption
+from ..control.server import Control
+from ..master import Master
 from ..processes.context import Application, Context, LoadError
 from ..resources import Basis
 from ..scoreboard.row import Row
-from ..scoreboard.scoreboard import Scoreboard
+from ..system.binding import BindError
 from ..system.identity import Identity
-from ..system.listeners import BindError
 from ..workers.generation import Generation
 from .handoff import HELD_SIGNALS, Handoff, terms
 
-if TYPE_CHECKING:
-    from ..supervisor import Supervisor
-
-__all__ = ["restore_state", "save_state"]
+__all__ = ["config_in_force", "restore_state", "save_state"]
 
 
-def save_state(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
+def save_state(master: Master, control: Control, keeps: Mapping[str, int], handoff: Handoff) -> dict[str, Any]:
     """Return everything that `master` holds as JSON data, and add its descriptors to `handoff`. Changes nothing.
+    `keeps` are descriptors by name that are handed over besides those of the parts.
 
     Raises OSError when a log could not be opened again.
     """
@@ -43,51 +41,43 @@ def save_state(master: Supervisor, handoff: Handoff) -> dict[str, Any]:
         "scoreboard": services.scoreboard.keep(handoff),
         "adoption": [handoff.keep(end) for end in services.adoption.descriptors],
         "events": services.events.state(),
-        "control": master.control.state(handoff.keep),
+        "control": control.state(handoff.keep),
         "generations": [generation.keep(handoff) for generation in generations],
         "current": master.current.number,
         "fleet": master.fleet.keep(handoff),
         "drainer": master.drainer.keep(),
-        "reloads": master.reloads.keep(),
+        "reloads": master.reloader.keep(),
         "strangers": sorted(master.ending.leftovers.strangers),
-        "keeps": {name: handoff.keep(number) for name, number in master.keeps.items()},
+        "keeps": {name: handoff.keep(number) for name, number in keeps.items()},
     }
 
 
-def restore_state(master: Supervisor, kept: Mapping[str, Any]) -> None:
-    """Continue where the old program stopped: restore `kept`, what its `save_state` returned, in `master`."""
-    if kept["terms"] != terms():
+def config_in_force(state: Mapping[str, Any]) -> Config:
+    """Return the settings in force in a state that `save_state` returned. Raises RuntimeError if this program cannot
+    take over from the one that wrote it."""
+    if state["terms"] != terms():
         raise RuntimeError("this program is not the one whose preflight succeeded: it cannot take over")
-    entries = {entry["number"]: entry for entry in kept["generations"]}
-    in_force = Config.adopt(entries[kept["current"]]["config"])
-    master.resources.adopt(kept["resources"], in_force)
-    strangers = kept.get("strangers", ())
-    master.assemble(in_force, Scoreboard.adopt(kept["scoreboard"]), Adoption(*kept["adoption"]), strangers)
-    master.services.events.restore(kept["events"])
-    now, application = _read_settings(master, in_force)
+    (entry,) = (entry for entry in state["generations"] if entry["number"] == state["current"])
+    return Config.adopt(entry["config"])
 
-    generations = {}
-    for number, entry in entries.items():
-        listeners, beside = master.resources.listeners, master.resources.side_listeners
-        if number != kept["current"]:  # an old generation, which forks no more workers
-            listeners, beside = [], []
-        bound = {listener.bind for listener in beside}
-        sidecars = tuple(sidecar for sidecar in now.sidecars if bound.issuperset(sidecar.binds))
-        config = Config.adopt(entry["config"], sidecars)
-        basis = Basis(config, application, Identity(**entry["identity"]), listeners, beside)
-        generations[number] = Generation(number, basis, master.services, master)
-    master.current = master.fleet.target = generations[kept["current"]]
-    master.fleet.adopt(kept["fleet"], generations)
-    if "drainer" in kept:
-        master.drainer.adopt(kept["drainer"])
-    master.reloads.adopt(kept["reloads"])
-    for number, generation in generations.items():
-        generation.resume(entries[number])
+
+def restore_state(master: Master, control: Control, state: Mapping[str, Any]) -> None:
+    """Continue where the old program stopped: restore in `master` what its `save_state` returned. The parts are made,
+    and resources, scoreboard and adoption socket restored already."""
+    generations = _restore_generations(master, state)
+    master.services.events.restore(state["events"])
+    master.installation.current = generations[state["current"]]
+    master.fleet.restore(state["fleet"], generations, master.current)
+    if "drainer" in state:
+        master.drainer.adopt(state["drainer"])
+    master.reloader.restore(state["reloads"])
+    for entry in state["generations"]:
+        generations[entry["number"]].resume(entry)
 
     text = "upgrade done: the master runs the new program"
     master.services.errors.say("info", text)
     master.services.events.add("upgrade", text, pid=os.getpid())
-    for answer in master.control.resume(kept["control"]):
+    for answer in control.resume(state["control"]):
         answer({"ok": True, "text": text})
     master.sidecars.apply(master.current.basis)
     master.services.children.reap()
@@ -95,12 +85,28 @@ def restore_state(master: Supervisor, kept: Mapping[str, Any]) -> None:
     master.fleet.reconcile()
     if master.fleet.ever_ready:
         master.notify.ready()
-    for number in kept["signals"]:  # of before the exec; those that came since are blocked until the next line
+    for number in state["signals"]:  # of before the exec; those that came since are blocked until the next line
         os.kill(os.getpid(), number)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
 
 
-def _read_settings(master: Supervisor, in_force: Config) -> tuple[Config, Application]:
+def _restore_generations(master: Master, state: Mapping[str, Any]) -> dict[int, Generation]:
+    now, application = _read_settings(master, config_in_force(state))
+    generations = {}
+    for entry in state["generations"]:
+        number = entry["number"]
+        listeners, beside = master.resources.listeners, master.resources.side_listeners
+        if number != state["current"]:  # an old generation, which forks no more workers
+            listeners, beside = [], []
+        bound = {listener.bind for listener in beside}
+        sidecars = tuple(sidecar for sidecar in now.sidecars if bound.issuperset(sidecar.binds))
+        config = Config.adopt(entry["config"], sidecars)
+        basis = Basis(config, application, Identity(**entry["identity"]), listeners, beside)
+        generations[number] = master.reloader.generation(number, basis)
+    return generations
+
+
+def _read_settings(master: Master, in_force: Config) -> tuple[Config, Application]:
     """Return the settings and the application as they are now.
 
     The preflight has read them a moment ago. If they have become unreadable since, the workers that serve must not

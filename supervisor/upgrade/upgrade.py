@@ -13,17 +13,16 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from ..control.server import Control
 from ..logs.accesslog import DrainOutcome
+from ..master import Master
 from ..processes.messages import Message
 from ..workers.reload import Asker, Phase, Verdict
 from .handoff import HELD_SIGNALS, STATE_VARIABLE, Handoff
-from .preflight import Preflight
+from .preflight import Preflight, Program
 from .state import save_state
-
-if TYPE_CHECKING:
-    from ..supervisor import Supervisor
 
 __all__ = ["Upgrade"]
 
@@ -34,8 +33,13 @@ _RETRY_S = 0.02
 class Upgrade:
     """Upgrades of `master`, one at a time; a request during an upgrade gets the verdict of that one."""
 
-    def __init__(self, master: Supervisor) -> None:
+    def __init__(self, master: Master, control: Control, program: Program | None, keeps: Mapping[str, int]) -> None:
+        """program: what this process can be replaced with, None if it cannot; keeps: descriptors by name that outlive
+        the upgrade, besides those of the parts."""
         self._master = master
+        self._control = control
+        self._program = program
+        self._keeps = keeps
         self._preflight: Preflight | None = None
         self._running = False
         self._askers: list[Asker] = []
@@ -76,7 +80,7 @@ class Upgrade:
 
     def _why_never(self) -> str:
         master = self._master
-        if master.program is None:
+        if self._program is None:
             return "this process cannot be run again: its server was started by another program, or from a pipe"
         if not hasattr(os, "memfd_create") or master.services.scoreboard.memory_fd < 0:
             return "this system has no memory that outlives a program"
@@ -89,22 +93,22 @@ class Upgrade:
         if master.fleet.target is None:
             return "starting"
         if self._is_reloading():
-            return f"a reload is under way ({master.reloads.phase.value})"
+            return f"a reload is under way ({master.reloader.phase.value})"
         return ""
 
     def _is_reloading(self) -> bool:
-        return self._master.reloads.phase is not Phase.IDLE
+        return self._master.reloader.phase is not Phase.IDLE
 
     # -- the steps -------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         master = self._master
-        assert master.program is not None
+        assert self._program is not None
         self._running = True
         self._say("info", "upgrade: running the preflight of the new program")
         try:
             children = master.services.children
-            self._preflight = Preflight(master.program, master.current.config, children, self._preflight_ended)
+            self._preflight = Preflight(self._program, master.current.config, children, self._preflight_ended)
         except OSError as error:
             self._fail(f"cannot start the preflight: {error.strerror}")
 
@@ -138,29 +142,29 @@ class Upgrade:
     def _logs_are_written(self) -> bool:
         """Drain the logs; return True if only rings of living workers can still hold records."""
         outcome = self._master.drainer.drain()
-        return outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE) and not self._master.fleet.has_dead
+        return outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE) and not self._master.fleet.has_unreaped
 
     def _replace(self) -> None:
         master = self._master
-        assert master.program is not None
+        assert self._program is not None
         held: list[int] = []
         handoff = Handoff()
         here = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
         try:
             held = master.services.loop.take_signals()
-            os.chdir(master.program.folder)  # relative paths of logs begin there in the new program
+            os.chdir(self._program.folder)  # relative paths of logs begin there in the new program
             for sidecar in master.sidecars:
                 sidecar.tell(Message.STOP)  # the new program starts them again
-            variable = handoff.open({**save_state(master, handoff), "signals": held})
+            variable = handoff.open({**save_state(master, self._control, self._keeps, handoff), "signals": held})
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError, AttributeError):
                     stream.flush()
-            master.program.execute({**os.environ, **master.notify.variables, STATE_VARIABLE: variable})
+            self._program.execute({**os.environ, **master.notify.variables, STATE_VARIABLE: variable})
         except Exception as error:  # undo everything
             handoff.close()
             os.fchdir(here)
-            master.resources.reopen_logs(quietly=True)
+            master.resources.logs.reopen(quietly=True)
             self._fail(f"{type(error).__name__}: {error}")
         finally:
             os.close(here)

@@ -1,44 +1,64 @@
-"""The dead: why a worker died, in words, and the records of what it took with it.
+"""Dead workers: why each died, in words, and the records of the requests that died with it.
 
-Owns those who are not reaped yet: their rows are freed when their rings are empty, and every request that was
-running gets its record then. Knows nothing of slots or of what a record says. Runs in the master; used by `fleet`.
+Owns the workers that are dead and not reaped yet. A row is freed once its rings are empty: then each request that was
+running gets its record. Also logs what a worker does before the master kills it. Knows nothing of slots, nor of what a
+record says. Used by `fleet`, in the master.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Iterator
 
 from ..processes.causes import UNWANTED, Cause, describe, judge
+from ..processes.stacks import Stacks
 from ..scoreboard.layout import CLOSED, LINE_BYTES, MasterCell
+from ..scoreboard.work import describe_work
+from ..services import Services
 from .crashes import Crashes, requests_on
 from .memory import OomWatch
-
-if TYPE_CHECKING:
-    from .generation import Services
-    from .worker import Worker
+from .worker import Worker
 
 __all__ = ["Reaper"]
 
-_MEANT = frozenset({Cause.RECYCLE, Cause.OPERATOR, Cause.RELOAD, Cause.SCALE, Cause.STOP})
+_PLANNED = frozenset({Cause.RECYCLE, Cause.OPERATOR, Cause.RELOAD, Cause.SCALE, Cause.STOP})
 _NO_RESTART = frozenset({Cause.SCALE, Cause.STOP})
+_STACKS_LOGGED_S = 10.0  # stacks that were logged so lately are not logged again as a worker is killed
 
 
 class Reaper:
-    """`take_in` takes in a worker that has died, `reap` lets go of those that can be."""
+    """`note_death` for a worker that has died, then `reap` until its row is free."""
 
-    def __init__(self, services: Services, oom: OomWatch) -> None:
+    def __init__(self, services: Services, stacks: Stacks, oom: OomWatch) -> None:
         self.dead: list[Worker] = []
         self.crashes = Crashes(services.loop, services.errors.say)
+        self._loop = services.loop
         self._scoreboard = services.scoreboard
         self._errors = services.errors
         self._events = services.events
+        self._stacks = stacks
         self._oom = oom
 
-    def take_in(self, worker: Worker) -> str:
-        """Log the death and count it; give its cause in words."""
+    def log_last_words(self, worker: Worker, done: Callable[[], None]) -> None:
+        """Log what a worker does that is about to be killed, with its stacks, then call `done`."""
+        child = worker.child
+        logged_s = self._loop.time() - worker.stacks_logged_at
+
+        def log(stacks: str) -> None:
+            doing = describe_work(worker.row, time.monotonic())
+            text = f"{child.title} [{child.pid}] {child.reason}; it is killed, and with it {doing}\n{stacks}"
+            self._errors.say("error", text)
+            done()
+
+        if logged_s < _STACKS_LOGGED_S:
+            self._loop.after(0.0, lambda: log(f"Its stacks of {logged_s:.1f} s ago are above."))
+        else:
+            self._stacks.take(child, log, force=True)
+
+    def note_death(self, worker: Worker) -> str:
+        """Find out why a worker died, log and count it; return the cause in words."""
         child = worker.child
         self._scoreboard.load[worker.row.index] = CLOSED
         self.dead.append(worker)
@@ -47,7 +67,7 @@ class Reaper:
             child.status, planned=worker.cause, killed_for=child.cause, killed=child.killed, oom=oom
         )
         words = self._words(worker, cause)
-        orderly = cause in _MEANT or (cause is Cause.EXIT and child.status == 0)
+        orderly = cause in _PLANNED or (cause is Cause.EXIT and child.status == 0)
         text = f"{child.title} [{child.pid or '?'}] {words}"
         if orderly or cause not in UNWANTED:
             self._errors.say("info" if orderly else "error", text)
@@ -83,7 +103,8 @@ class Reaper:
         return words
 
     def reap(self) -> tuple[list[bytes], list[Worker]]:
-        """Clear the rows of the dead whose rings are empty; give a record for everything they were doing, and them."""
+        """Free the rows of dead workers whose rings are empty. Return a record for each request that died with them,
+        and these workers."""
         reaped = [worker for worker in self.dead if not worker.row.pending_bytes]
         records: list[bytes] = []
         for worker in reaped:

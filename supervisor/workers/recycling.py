@@ -18,8 +18,9 @@ from ..processes.causes import Cause
 from ..processes.states import ChildState
 from ..scoreboard.layout import Cell
 from ..scoreboard.untrusted import counts
-from .fleet import Fleet, Worker
+from .fleet import Fleet
 from .memory import private_bytes
+from .worker import Worker
 
 __all__ = ["Recycling"]
 

@@ -1,11 +1,30 @@
-"""A reload as a transaction: settings read anew, a new generation booted, slots replaced, or nothing changed.
+"""A reload as a transaction: settings read again, a new generation loaded, workers replaced; or nothing has changed.
 
-Owns the phases, one reload at a time; what is asked for meanwhile becomes one more. Whoever asked gets the
-verdict. Knows nothing of signals or sockets. Runs in the master.
+Owns the phases, one reload at a time; requests during one become one more reload after it. Whoever asked is called with
+the verdict. Knows nothing of signals or sockets. Runs in the master.
 
-    IDLE -> WAITING (workers of the last reload still end) -> BOOTING (the zygote) -> ROLLING (the slots)
-         -> PROVING (a moment in which its workers must not die) -> IDLE, or -> UNDOING (the slots again) ->
-         IDLE
+    IDLE -> WAITING (for workers of the last reload to end) -> BOOTING (the zygote) -> ROLLING (the slots)
+         -> PROVING (for a moment the new workers must not die) -> IDLE, or -> UNDOING (the slots again) -> IDLE
+
+The way of a HUP, from the signal to the verdict:
+
+1. `Supervisor._signalled` (supervisor.py) calls `Master.reload` (master.py), as `webpy ctl reload` does; that calls
+   `Reloader.request` (this file).
+2. `Reloader._begin` has `Installation.prepare` (workers/installation.py) read the settings, and open the listeners,
+   logs and control socket that they name. A mistake in them ends the reload here: go to 8.
+3. `Reloader._begin` makes a `Generation` (workers/generation.py); its `boot` forks a zygote, which loads the
+   application in `Zygote.main` (processes/zygote.py). The master's loop goes on meanwhile.
+4. The zygote's READY makes `Generation` call `Reloader._generation_ready`; its death, `Reloader._generation_failed`: go
+   to 8.
+5. `Reloader._generation_ready` calls `Fleet.set_target` (workers/fleet.py) with the new generation and the number of
+   workers. `Fleet.reconcile` replaces the workers one slot at a time: a new one is forked and becomes READY, then the
+   old one is told to DRAIN.
+6. When every slot is held by a READY worker of the new generation, the fleet calls `Reloader.fleet_settled`. If for
+   `healthy_after_s` none of them dies, go to 8.
+7. If workers of the new generation die young, `Reloader.worker_failed` calls `Fleet.set_target` with the old
+   generation; the slots go back to it, and `Reloader.fleet_settled` is called again.
+8. `Reloader._end` calls `Installation.commit`, or `Installation.undo` with the reason, closes the zygote that is not
+   needed any more, and calls whoever asked with the verdict.
 """
 
 from __future__ import annotations
@@ -14,19 +33,23 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
-from ..eventloop import EventLoop, Timer
-from .fleet import Fleet, Worker
+from ..eventloop import Timer
+from ..resources import Basis
+from ..services import Services
+from .fleet import Fleet
 from .generation import Generation
+from .installation import Installation
+from .worker import Worker
 
-__all__ = ["Phase", "Reload", "Reloads", "Verdict"]
+__all__ = ["Asker", "Phase", "Reloader", "Verdict"]
 
-_STRAY_DEATHS = 1  # one young death may be an operator's kill; the next one is the new generation's own doing
+_STRAY_DEATHS = 1  # one young death may be an operator's kill; with the next one the new generation is to blame
 
 
 class Phase(Enum):
-    """What a reload is at."""
+    """How far a reload is."""
 
     IDLE = "none"
     WAITING = "waiting for workers of the last one to end"
@@ -38,7 +61,7 @@ class Phase(Enum):
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """How a reload ended: `text` says what is wrong if not `ok`."""
+    """How a reload ended: `text` says what is wrong if it is not `ok`, `generation` is the one that serves then."""
 
     ok: bool
     generation: int
@@ -50,31 +73,16 @@ class Verdict:
 Asker = Callable[[Verdict], None]
 
 
-class Reload(Protocol):
-    """What the master does for a reload."""
+class Reloader:
+    """`request` asks for a reload; `fleet_settled`, `worker_failed` and `worker_gone` are called by the fleet."""
 
-    def prepare(self, number: int) -> Generation:
-        """Read the settings and make generation `number`; an exception changes nothing."""
-
-    def commit(self, new: Generation) -> None:
-        """The new one is in force."""
-
-    def undo(self, new: Generation | None, why: str) -> None:
-        """The old one is in force again, or still; None if the settings were wrong already."""
-
-
-class Reloads:
-    """`request` asks for one; the other methods are told what happened."""
-
-    def __init__(
-        self, loop: EventLoop, fleet: Fleet, master: Reload, say: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, services: Services, fleet: Fleet, installation: Installation) -> None:
         self.phase = Phase.IDLE
         self.last: Verdict | None = None
-        self._loop = loop
+        self._services = services
         self._fleet = fleet
-        self._master = master
-        self._say = say
+        self._installation = installation
+        self._say = services.errors.say
         self._asked: list[Asker] = []
         self._askers: list[Asker] = []
         self._wanted = False
@@ -84,28 +92,30 @@ class Reloads:
         self._deaths = 0
         self._failure = ""
         self._wanted_before = 0
-        self._preflight: Timer | None = None
+        self._trial: Timer | None = None
 
     @property
     def number(self) -> int:
-        """Of the generation that came last, whether it serves or not."""
+        """The number of the generation that was made last, whether it serves or not."""
         return self._number
 
     def count_from(self, number: int) -> None:
-        """Number the next generation after `number`, which was loaded without a reload."""
+        """Number the next generation after `number`, which was made without a reload."""
         self._number = number
 
     def keep(self) -> dict[str, Any]:
-        """Give the number and the last verdict as JSON takes it, for the program that replaces the master's."""
+        """Return its part of the upgrade state, as JSON takes it: the number and the last verdict."""
         return {"number": self._number, "last": None if self.last is None else asdict(self.last)}
 
-    def adopt(self, kept: Mapping[str, Any]) -> None:
-        """Take on what `keep` gave."""
-        self._number = kept["number"]
-        self.last = None if kept["last"] is None else Verdict(**kept["last"])
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Set what `keep` returned (in the program that took over)."""
+        self._number = state["number"]
+        self.last = None if state["last"] is None else Verdict(**state["last"])
+
+    # -- the beginning ---------------------------------------------------------------------------------------
 
     def request(self, asker: Asker | None = None) -> None:
-        """Ask for a reload; during one, for one more after it."""
+        """Begin a reload, or note one more to follow the one that is under way; `asker` is called with its verdict."""
         if asker is not None:
             self._asked.append(asker)
         if self._wanted:
@@ -131,50 +141,59 @@ class Reloads:
         self._say("info", f"reload: generation {self._number}")
         self.phase = Phase.BOOTING
         try:
-            self._new = self._master.prepare(self._number)
+            basis = self._installation.prepare(self._number)
         except Exception as error:
             self._failure = f"{type(error).__name__}: {error}"
             self._end()
             return
+        self._new = self.generation(self._number, basis)
         self._new.boot()
+
+    def generation(self, number: int, basis: Basis) -> Generation:
+        """Return a new generation that tells this reloader when it is ready or has failed."""
+        return Generation(number, basis, self._services, self._generation_ready, self._generation_failed)
 
     # -- what happens ----------------------------------------------------------------------------------------
 
-    def zygote_ready(self, generation: Generation) -> None:
-        """A generation's zygote can fork."""
+    def _generation_ready(self, generation: Generation) -> None:
+        """Have the fleet replace its workers, if that is the new generation; otherwise a zygote that died was replaced,
+        and the fleet may fork again."""
         if self.phase is not Phase.BOOTING or generation is not self._new:
+            self._fleet.reconcile()
             return
         assert self._old is not None
-        changed = generation.config.workers != self._old.config.workers  # else what TTIN and TTOU made of it stands
+        changed = generation.config.workers != self._old.config.workers  # else the number that TTIN and TTOU set stays
         wanted = generation.config.workers if changed else self._fleet.wanted
         if generation.alone and wanted > 1:
             self._failure = f"{wanted} workers: {generation.alone}"
             self._end()
+            self._fleet.reconcile()
             return
         self.phase = Phase.ROLLING
-        self._fleet.wanted = wanted
-        self._fleet.target = generation
+        self._fleet.set_target(generation, wanted)
 
-    def zygote_failed(self, verdict: str) -> None:
-        """The new generation's zygote did not become ready."""
+    def _generation_failed(self, generation: Generation, verdict: str) -> None:
+        self._say("debug", verdict)
         if self.phase is Phase.BOOTING:
             self._failure = verdict
             self._end()
+        self._fleet.reconcile()
 
-    def settled(self) -> None:
-        """Every slot is held by a READY worker of the generation wanted."""
+    def fleet_settled(self) -> None:
+        """Go on, as every slot is held by a READY worker of the generation that is wanted."""
         if self.phase is Phase.ROLLING and self._fleet.target is not None:
             self.phase = Phase.PROVING
-            self._preflight = self._loop.after(self._fleet.target.config.healthy_after_s, self._proved)
+            healthy_after_s = self._fleet.target.config.healthy_after_s
+            self._trial = self._services.loop.after(healthy_after_s, self._trial_over)
         elif self.phase is Phase.UNDOING:
             self._end()
 
     def worker_failed(self, worker: Worker, cause: str) -> None:
-        """A worker died before READY or soon after."""
+        """Count a worker that died before READY or soon after; with the second of the new generation, go back."""
         if self.phase not in (Phase.ROLLING, Phase.PROVING) or worker.generation is not self._new:
             return
         self._deaths += 1
-        self._stop_proof()
+        self._stop_trial()
         self.phase = Phase.ROLLING
         if self._deaths <= _STRAY_DEATHS:
             return
@@ -182,21 +201,17 @@ class Reloads:
         self._failure = f"{self._deaths} workers of the new generation died young; {last}"
         self._say("error", f"reload: {self._failure}; going back")
         self.phase = Phase.UNDOING
-        self._fleet.target = self._old
-        self._fleet.wanted = self._wanted_before
-        for slot in self._fleet.slots:  # the old generation is known to be good
-            if slot.again is not None:
-                slot.again.cancel()
-                slot.again = None
+        self._fleet.end_pauses()  # the old generation is known to be good
+        self._fleet.set_target(self._old, self._wanted_before)
 
     def worker_gone(self) -> None:
-        """A worker has ended."""
+        """Go on, as a worker has ended: it may have been the last of the reload before."""
         if self.phase is Phase.WAITING:
             self._begin()
 
     def abandon(self) -> None:
-        """Give up, as everything stops."""
-        self._stop_proof()
+        """Give up, as the master stops: whoever asked is told so."""
+        self._stop_trial()
         if self._new is not None and self._new is not self._fleet.target:
             self._new.close(at_once=True)
         if self._old is not None and self._old is not self._fleet.target:
@@ -209,13 +224,13 @@ class Reloads:
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def _stop_proof(self) -> None:
-        if self._preflight is not None:
-            self._preflight.cancel()
-            self._preflight = None
+    def _stop_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.cancel()
+            self._trial = None
 
-    def _proved(self) -> None:
-        self._preflight = None
+    def _trial_over(self) -> None:
+        self._trial = None
         self._end()
 
     def _end(self) -> None:
@@ -226,12 +241,12 @@ class Reloads:
         if failure:
             if new is not None:
                 new.close()
-            self._master.undo(new, failure)
+            self._installation.undo(None if new is None else new.basis, failure)
             self._say("error", f"reload failed, generation {old.number} serves on: {failure}")
             self._tell(Verdict(False, old.number, failure))
         elif new is not None:
             old.close()
-            self._master.commit(new)
+            self._installation.commit(new)
             self._say("info", f"reload done: generation {new.number} serves")
             self._tell(Verdict(True, new.number, ""))
         if self._wanted:

@@ -19,9 +19,10 @@ from ..processes.stacks import Stacks, is_stopped, stack_of
 from ..processes.states import ChildState, Event
 from ..scoreboard.layout import Cell
 from ..scoreboard.work import Work, WorkState, find_work
-from .fleet import Fleet, Worker
-from .generation import Services
+from ..services import Services
+from .fleet import Fleet
 from .recycling import Recycling
+from .worker import Worker
 
 __all__ = ["Watchdog"]
 

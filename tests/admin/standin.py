@@ -16,9 +16,8 @@ from typing import Any
 from tests.admin.sample import sample
 from webpy.admin import sidecar
 from webpy.settings import resolve
-from webpy.supervisor import Message, Scoreboard
+from webpy.supervisor import Means, Message, Place, Scoreboard, SidecarContext
 from webpy.supervisor.processes.messages import channel_pair, send
-from webpy.supervisor.sidecars import SidecarContext
 
 REPLIES = {"reload": "reload begun", "scale": "workers wanted: {workers}"}
 
@@ -75,7 +74,7 @@ def main() -> None:
     tell({"address": listener.getsockname()})
     scoreboard = Scoreboard(1, 8)
     me.channel.setblocking(False)
-    context = SidecarContext(0, 0, scoreboard.rows[0], scoreboard, [listener], me.channel)
+    context = SidecarContext(Place(0, 0, scoreboard.rows[0]), Means(scoreboard, [listener], me.channel))
     context.control = me.theirs
     for work in (me.answer, me.listen):
         threading.Thread(target=work, daemon=True).start()

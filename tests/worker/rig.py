@@ -17,7 +17,7 @@ from webpy.framework.atomic import ResourceLocks
 from webpy.framework.origin import Origin
 from webpy.framework.routes import compile_routes
 from webpy.settings import resolve
-from webpy.supervisor import Adoption, Context, Message, Row, Scoreboard
+from webpy.supervisor import Adoption, Context, Means, Message, Place, Row, Scoreboard
 from webpy.supervisor.processes.messages import channel_pair, send
 from webpy.worker.accepting import Acceptor
 from webpy.worker.application import limits_of
@@ -64,7 +64,7 @@ class Rig:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.setblocking(False)
         self.address = self.listener.getsockname()
-        context = Context(0, 1, self.row, self.scoreboard, [self.listener], channel, adoption)
+        context = Context(Place(0, 1, self.row), Means(self.scoreboard, [self.listener], channel, adoption))
         table = compile_routes(routes or {})
         access = compile_format(settings.access_format) if settings.access_log != "off" or http_log else None
         limits = limits_of(settings)

@@ -20,7 +20,7 @@ from tests.worker.rig import records
 from webpy import HTTPHandler
 from webpy.framework.atomic import ResourceLocks
 from webpy.settings import resolve
-from webpy.supervisor import CLOSED, Context, LoadError, Message, Scoreboard
+from webpy.supervisor import CLOSED, Context, LoadError, Means, Message, Place, Scoreboard
 from webpy.supervisor.processes.messages import channel_pair, receive, send
 from webpy.worker import Site, WebApplication
 from webpy.worker.application import limits_of
@@ -69,7 +69,7 @@ class Running:
         self.address = listener.getsockname()
         listener.setblocking(False)
         self._sockets = [listener, theirs]
-        context = Context(0, 1, self.row, self.scoreboard, [listener], theirs)
+        context = Context(Place(0, 1, self.row), Means(self.scoreboard, [listener], theirs))
         app.load()
         self.thread = threading.Thread(target=app.run, args=(context,), daemon=True)
         self.thread.start()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ..supervisor.sidecars import Sidecar, SidecarContext
+from ..supervisor import Sidecar, SidecarContext
 
 if TYPE_CHECKING:
     from ..settings import Settings

@@ -26,7 +26,7 @@ from .page import load_page
 
 if TYPE_CHECKING:
     from ..settings import Settings
-    from ..supervisor.sidecars import SidecarContext
+    from ..supervisor import SidecarContext
 
 __all__ = ["run"]
 

@@ -13,7 +13,8 @@ import pytest
 from webpy.supervisor import Config, Message
 from webpy.supervisor.eventloop import EventLoop
 from webpy.supervisor.processes import child
-from webpy.supervisor.processes.child import Child, Children
+from webpy.supervisor.processes.child import Child
+from webpy.supervisor.processes.children import Children
 from webpy.supervisor.processes.messages import channel_pair, receive, send
 from webpy.supervisor.processes.states import ChildState, Event
 
@@ -36,13 +37,8 @@ class Nursery:
             life(theirs)
             os._exit(0)
         theirs.close()
-        return Child(
-            "the child",
-            ours,
-            self.children,
-            pid=pid if known else None,
-            config=config,
-            changed=lambda each: self.states.append(each.state),
+        return self.children.add(
+            "the child", ours, config, lambda each: self.states.append(each.state), pid=pid if known else None
         )
 
     def run(self) -> None:

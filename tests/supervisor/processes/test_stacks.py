@@ -15,7 +15,8 @@ import pytest
 
 from webpy.supervisor import Config, Message
 from webpy.supervisor.eventloop import EventLoop
-from webpy.supervisor.processes.child import Child, Children
+from webpy.supervisor.processes.child import Child
+from webpy.supervisor.processes.children import Children
 from webpy.supervisor.processes.messages import channel_pair, receive, send
 from webpy.supervisor.processes.stacks import (
     ASK_SIGNAL,
@@ -48,7 +49,7 @@ class Nursery:
             send(theirs, Message.FORKED, os.getpid(), descriptor=offer_stacks())
             self.live(theirs, live)
         theirs.close()
-        child = Child("it", ours, self.children, pid=pid, config=Config(), changed=lambda child: self.loop.stop())
+        child = self.children.add("it", ours, Config(), lambda child: self.loop.stop(), pid=pid)
         self.run()
         return child
 
@@ -210,7 +211,7 @@ def test_one_that_dies_meanwhile(nursery: Nursery) -> None:
 
 def test_only_a_pipe_is_read(nursery: Nursery) -> None:
     ours, theirs = channel_pair()
-    child = Child("liar", ours, nursery.children, pid=None, config=Config(), changed=lambda child: None)
+    child = nursery.children.add("liar", ours, Config(), lambda child: None)
     with open("/dev/zero", "rb") as file:
         send(theirs, Message.FORKED, 1, descriptor=file.fileno())
     send(theirs, Message.READY, descriptor=theirs.fileno())
