@@ -212,7 +212,7 @@ def test_a_client_killed_while_it_waits_for_a_reload(master: Make, tmp_path: Pat
 
 
 def served_from() -> Path:
-    return Path(__file__).parents[2]
+    return Path(__file__).parents[3]
 
 
 def test_a_client_that_asks_and_does_not_read(master: Make, tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_nothing_waits_for_a_standard_error_that_nobody_reads(tmp_path: Path) ->
         stderr=writer,
         stdout=writer,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
     os.close(writer)
     try:
