@@ -135,7 +135,7 @@ def test_a_field_beyond_latin_1_is_still_one_ascii_line() -> None:
 @pytest.mark.parametrize("name", ["common", "combined", "json", HEAD_TEMPLATE])
 def test_a_request_that_did_not_parse(name: str, raw: bytes) -> None:
     made = compile_format(name)
-    line = made.bad(b"unix", made.stamp(0.0), raw, 400, 30, 7)
+    line = made.line(b"unix", made.stamp(0.0), made.unparsed(raw), 400, 30, 7)
     assert line.count(b"\n") == 1 and line.isascii()
     if name == "json":
         assert json.loads(line)["request"] == raw.decode("latin-1") and json.loads(line)["status"] == 400
@@ -216,7 +216,7 @@ def test_fields_of_the_answer() -> None:
         rb'GET:Accept, \x22Origin\x22:7f-3 200 "-" - -%' + b"\n"
     )
     assert made.line(b"unix", b"", parts, 200, 1, 2) == b'GET:-:- 200 "-" - -%\n'  # parts serve the next answer too
-    assert made.bad(b"unix", b"", b"x", 400, 1, 2) == b'-:-:- 400 "-" - -%\n'
+    assert made.line(b"unix", b"", made.unparsed(b"x"), 400, 1, 2) == b'-:-:- 400 "-" - -%\n'
     assert made.lost(b"unix GET / HTTP/1.1", 0.0) == b'GET:-:- killed "-" - -%\n'
 
 

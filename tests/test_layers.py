@@ -24,6 +24,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.cli",
             "webpy.objects",
             "webpy.server",
+            "webpy.serving",
             "webpy.stdlib",
             "webpy.target",
             "webpy.watching",

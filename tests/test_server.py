@@ -158,7 +158,7 @@ assert threading.active_count() == 1
 print('done')
 """)
     status, out, err = program.end()
-    assert (status, out) == (0, "the server is started already\n" * 2 + "done\n"), err
+    assert (status, out) == (0, "the server was started already\n" * 2 + "done\n"), err
 
 
 def test_an_address_in_use_is_raised_by_start(programs: Any) -> None:

@@ -74,7 +74,7 @@ def main(
         if predecessor() is None:
             _tell(*places[0], "https" if tls_cert else "http")
 
-        from .server import serve_site
+        from .serving import serve_site
 
         def site() -> Site:
             return _site(directory, cgi, protocol == "HTTP/1.0")

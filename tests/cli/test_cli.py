@@ -117,7 +117,7 @@ class TestHelp:
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30
         )
         heavy = {"ssl", "sqlite3", "http.server", "asyncio", "multiprocessing", "httptools", "psutil", "difflib",
-                 "webpy.server", "webpy.worker", "webpy.supervisor", "webpy.store"}  # fmt: skip
+                 "webpy.server", "webpy.serving", "webpy.worker", "webpy.supervisor", "webpy.store"}  # fmt: skip
         assert not heavy & set(done.stdout.split()), done.stderr
 
 

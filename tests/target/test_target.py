@@ -11,7 +11,8 @@ import pytest
 
 import webpy
 from webpy.framework.routes import compile_routes
-from webpy.target.target import ATTRIBUTES, KINDS, Target, TargetError, load_target, loading
+from webpy.target.errors import TargetError
+from webpy.target.target import ATTRIBUTES, KINDS, Target, load_target, loading
 
 HANDLER = """
 import webpy
@@ -368,7 +369,8 @@ class TestModules:
     def test_a_name_of_the_standard_library(self) -> None:
         write("json.py", HANDLER)
         message = refused("json:routes").message
-        assert message.startswith("json:routes: is /") and message.endswith("; to serve ./json.py name that file")
+        assert message.startswith("json:routes: Python finds /")
+        assert message.endswith("; to serve ./json.py, name that file")
 
     def test_no_name_of_a_module(self) -> None:
         write("my-site.py")
@@ -433,7 +435,7 @@ def test_a_server_that_is_started_already() -> None:
     write("running.py", HANDLER + "class Running(webpy.HTTPServer):\n    def is_running(self): return True\n"
           "server = Running(('127.0.0.1', 0), {'/': Hello})\n")  # fmt: skip
     assert (
-        refused("running.py").message == "running.py:server: the server is started already, wanted one not yet started"
+        refused("running.py").message == "running.py:server: the server was started already, wanted one not yet started"
     )
 
 

@@ -1,7 +1,7 @@
 """The admin process: status page, status.json, metrics, health, and the commands that need a token.
 
 Owns how it is asked for: `sidecar` says what the supervisor is to run beside the workers. What it does is in the
-modules of this package, which are loaded in that process and nowhere else: `webpy.server` calls this in the master,
+modules of this package, which are loaded in that process and nowhere else: `webpy.serving` calls this in the master,
 which is to load no HTTP.
 """
 

@@ -28,7 +28,7 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
     """
     from ..framework.routes import compile_routes
     from ..singleworker import refusal, single_worker_names
-    from ..target.target import TargetError
+    from ..target.errors import TargetError
 
     resolved = Given.of(arguments).resolve()
     warn(resolved.warnings)

@@ -30,7 +30,7 @@ def report_errors() -> Iterator[None]:
             click.echo(f"webpy: {problem}", err=True)
         sys.exit(ABOUT_SETTINGS)
     except Exception as error:
-        from ..target.target import TargetError
+        from ..target.errors import TargetError
 
         if not isinstance(error, TargetError):
             raise

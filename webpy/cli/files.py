@@ -34,11 +34,11 @@ def files(directory: str, **arguments: Any) -> None:
     warn(resolved.warnings)
     problem = _problem(os.path.join(resolved.settings.chdir or "", directory))
     if problem:
-        from ..target.target import TargetError
+        from ..target.errors import TargetError
 
         raise TargetError(problem)
 
-    from ..server import serve_site
+    from ..serving import serve_site
 
     sys.exit(serve_site(lambda: _site(directory), given.resolve, f"files {directory}"))
 

@@ -31,6 +31,6 @@ def serve(target: str, kind: str | None, **arguments: Any) -> None:
     given = Given.of(arguments)
     warn(given.resolve().warnings)  # a mistake ends it here, before anything is started
 
-    from ..server import serve as run
+    from ..serving import serve as run
 
     sys.exit(run(target, given.resolve, kind))

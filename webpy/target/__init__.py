@@ -1,5 +1,4 @@
-"""TARGET: reading its words (`spec`), loading it (`target`), and finding out what it is (`kind`).
-"""
+"""TARGET, the application to serve: `spec` reads its text, `importing` imports it, `kind` and `target` identify it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Finds out what an object is that TARGET names: routes, a handler, a WSGI application, a function that makes one.
+"""Finds out the kind of the object that TARGET names: routes, a handler, a WSGI application, a factory of one.
 
-Called by `target` only, which says it in words. Calls nothing of the application's.
+Calls nothing of the application. Used by `target`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ __all__ = ["described", "detect", "is_factory"]
 
 
 def detect(found: Any) -> str | None:
-    """The kind, or None. The order matters: classes and servers may be callable, and so may objects with methods."""
+    """Return the kind, or None if it is none of them.
+
+    The order matters: classes and servers may be callable, and so may objects with exposed methods.
+    """
     from http.server import BaseHTTPRequestHandler
 
     from ..framework.handler import HTTPHandler
 
-    # No object of it can exist before its module is imported; importing it here would be a circle.
+    # No HTTPServer can exist before its module is imported, and importing it here would be a circle.
     server = sys.modules.get("webpy.server")
     if isinstance(found, type):
         if issubclass(found, HTTPHandler):
@@ -40,7 +43,7 @@ def detect(found: Any) -> str | None:
 
 
 def is_factory(found: Any) -> bool:
-    """Return whether it can be called, but takes other arguments than a WSGI application does (PEP 3333).
+    """Return True if `found` can be called, but takes other arguments than a WSGI application (PEP 3333).
 
     An application gets two: environ and start_response. A factory takes none, other numbers, or two that have defaults.
     """
@@ -53,14 +56,14 @@ def is_factory(found: Any) -> bool:
         signature.bind({}, None)
     except TypeError:
         return True
-    except ValueError:  # something built in, whose arguments nobody knows
+    except ValueError:  # a built-in function without a signature
         return False
     taken = [each for each in signature.parameters.values() if each.kind <= each.POSITIONAL_OR_KEYWORD]
     return len(taken) >= 2 and all(each.default is not each.empty for each in taken)
 
 
 def _exposes(found: Any) -> bool:
-    """Whether it, or something of it, has `exposed` set, as CherryPy marks what may be called from outside."""
+    """Return True if it or one of its attributes has `exposed` set, as CherryPy marks what clients may call."""
     import inspect
 
     for value in (found, *(inspect.getattr_static(found, name, None) for name in dir(found) if name[:2] != "__")):
@@ -71,7 +74,7 @@ def _exposes(found: Any) -> bool:
 
 
 def described(found: Any) -> str:
-    """Return what it is in a few words, for a message."""
+    """Return a short description of the object, for a message."""
     if isinstance(found, type):
         return f"the class {found.__module__}.{found.__qualname__}"
     if isinstance(found, ModuleType):

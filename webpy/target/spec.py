@@ -1,4 +1,4 @@
-"""Reads the words of TARGET: where the module is, which attribute is meant, and how a factory is called.
+"""Reads the text of TARGET: where the module is, which attribute is meant, and how a factory is called.
 
 `package.module:attribute`, `path/to/file.py:attribute`, either without `:attribute`, or with a call such as
 `:create_app()` or `:create_app("production", debug=False)` whose arguments are literals. Imports nothing of the
@@ -15,13 +15,16 @@ __all__ = ["BadSpec", "Spec", "parse_spec"]
 
 
 class BadSpec(ValueError):
-    """The words are not a TARGET; `str()` says what was got and what was wanted."""
+    """The text is not a TARGET; `str()` says what was got and what was wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`place` is a module's name or a file's path; `attribute` a name with dots, or None if none was given; `call`
-    the positional and keyword arguments of a factory, or None if nothing is called."""
+    """The parts of TARGET.
+
+    `place` is a module's name or a file's path; `attribute` a name with dots, None if none was given; `call` the
+    positional and keyword arguments of a factory, None if nothing is called.
+    """
 
     place: str
     attribute: str | None
@@ -29,13 +32,13 @@ class Spec:
 
     @property
     def name(self) -> str:
-        """How messages name what the attribute is."""
+        """How messages name the object."""
         called = "" if self.call is None else "()"
         return f"{self.place}:{self.attribute}{called}"
 
 
 def parse_spec(text: str) -> Spec:
-    """The parts of TARGET. Raises BadSpec."""
+    """Return the parts of TARGET. Raises BadSpec."""
     opening = text.find("(") if text.endswith(")") else -1
     head, arguments = (text, "") if opening < 0 else (text[:opening], text[opening:])
     place, colon, attribute = head.rpartition(":")
@@ -51,7 +54,7 @@ def parse_spec(text: str) -> Spec:
 
 
 def _call(text: str, attribute: str, arguments: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The values between the parentheses."""
+    """Return the values between the parentheses. Raises BadSpec."""
     wanted = f"wanted literal arguments, such as {attribute}() or {attribute}('name', debug=True)"
     try:
         call = ast.parse(f"_{arguments}", mode="eval").body

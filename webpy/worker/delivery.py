@@ -209,9 +209,9 @@ class Delivery:
         answer.close = True
         us = int((_mono() - conn.since_s) * 1e6)
         record = None
-        if core.access is not None:
+        if (access := core.access) is not None:
             first = bytes(seen[:200]).lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
-            record = core.access.bad(conn.peer[0], core.clock.stamp, first, error.status, len(body), us)
+            record = access.line(conn.peer[0], core.clock.stamp, access.unparsed(first), error.status, len(body), us)
         core.count(record, error.status, us, True)
         if conn.intake is not None:
             core.lines.end(conn.intake)

@@ -1,0 +1,151 @@
+"""Where settings, the application and the supervisor meet: `serve` and `serve_site` make this process the master.
+
+Owns the supervisor's configuration, made from the settings. The settings are read again at every reload; the
+application is loaded in the zygote, never in the master. Called by the command line and `HTTPServer`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from . import statedir
+from .framework.atomic import ResourceLocks
+from .settings import Resolved, Settings
+from .supervisor import Config, LoadError, Sidecar, Supervisor
+from .supervisor.system.identity import Identity
+from .supervisor.upgrade.handoff import kept_descriptor
+from .target.target import Target, TargetError, load_target
+from .worker import Site, WebApplication
+
+__all__ = ["config_of", "inherited_locks", "prepare_statedir", "serve", "serve_site", "supervise"]
+
+
+def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None = None) -> int:
+    """Serve TARGET until stopped, with this process as the master; return the exit status (see `Status`).
+
+    `target` and `kind` are those of `target.load_target`; `resolve_again` returns the settings of now and is called at
+    the start and at every reload.
+    """
+
+    def find_site() -> Site:
+        with _target_errors():
+            found = load_target(target, kind)
+        return Site(found.routes, found.error_routes, found.settings, lambda: warm_up(found))
+
+    def warm_up(found: Target) -> None:
+        with _target_errors():
+            found.warm_up()
+
+    return serve_site(find_site, resolve_again, target)
+
+
+def serve_site(find_site: Callable[[], Site], resolve_again: Callable[[], Resolved], target: str | None = None) -> int:
+    """Serve a site that does not come from a TARGET, as `serve` does.
+
+    `find_site` is called in the zygote and may raise LoadError; `target` names the site for lists of running servers.
+    """
+    locks = inherited_locks()
+
+    def configure() -> tuple[Config, WebApplication]:
+        resolved = resolve_again()
+        config = config_of(resolved, target)
+        prepare_statedir(config)
+        return config, WebApplication(resolved, find_site, locks)
+
+    return supervise(configure, locks)
+
+
+_LOCKS = "locks"
+
+
+def inherited_locks() -> ResourceLocks:
+    """Return the locks that running workers use, if this program takes over in an upgrade; else new ones."""
+    return ResourceLocks(fd=kept_descriptor(_LOCKS))
+
+
+def supervise(configure: Callable[[], tuple[Config, WebApplication]], locks: ResourceLocks) -> int:
+    """Run the master of a program that can be upgraded in place; return the exit status."""
+    return Supervisor(configure, program=sys.orig_argv, keeps={_LOCKS: locks.fileno()}).run()
+
+
+@contextlib.contextmanager
+def _target_errors() -> Iterator[None]:
+    """Raise a TargetError as the supervisor's LoadError: its message needs no traceback."""
+    try:
+        yield
+    except TargetError as error:
+        raise LoadError(str(error)) from error
+
+
+_MAX_HEARTBEAT_S = 30.0  # for which a worker's loop may stand still, unless request-timeout is shorter
+_MIN_HEARTBEAT_S = 2.0  # an idle worker's loop sleeps for 1 s
+
+
+def config_of(resolved: Resolved, target: str | None = None) -> Config:
+    """Return the supervisor's configuration. `target` is what is served; `--reload` watches its folder too."""
+    settings = resolved.settings
+    return Config(
+        binds=settings.bind,
+        backlog=settings.backlog,
+        workers=settings.worker_count(),
+        threads=settings.threads,
+        boot_timeout_s=settings.boot_timeout,
+        drain_timeout_s=settings.drain_timeout,
+        shutdown_delay_s=settings.shutdown_delay,
+        access_log=settings.access_log,
+        log_full=settings.log_full,
+        error_log=settings.error_log,
+        error_format=settings.error_format,
+        log_level=settings.log_level,
+        pidfile=settings.pidfile,
+        user=settings.user,
+        group=settings.group,
+        umask=settings.umask,
+        chdir=settings.chdir,
+        name="webpy",
+        scheme=_scheme(settings),
+        request_timeout_s=settings.request_timeout,
+        slow_request_s=settings.slow_request,
+        heartbeat_timeout_s=_heartbeat_s(settings),
+        max_requests=settings.max_requests,
+        max_requests_jitter=settings.max_requests_jitter,
+        max_lifetime_s=settings.max_lifetime,
+        max_memory_bytes=settings.max_memory,
+        control=settings.control or "auto",
+        target=target or os.path.basename(sys.argv[0]),
+        awaits_fix=settings.reload,
+        sidecars=tuple(_sidecars(resolved, target)),
+    )
+
+
+def prepare_statedir(config: Config) -> None:
+    """Make the state directory for workers that run as another user (in the master, while it still runs as root)."""
+    identity = Identity.of(config)
+    if identity.uid is not None and os.geteuid() == 0 and identity.uid != 0:
+        statedir.set_pidfile(config.pidfile)
+        with contextlib.suppress(OSError):  # a store that needs it reports that, with the reasons, when it is loaded
+            statedir.prepare_for_user(identity.uid, identity.gid, config.chdir)
+
+
+def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:
+    settings = resolved.settings
+    if settings.admin != "off":
+        from .admin import sidecar as admin
+
+        yield admin(settings)
+    if settings.reload:
+        from .watching import sidecar as watcher
+
+        yield watcher(resolved, target)
+
+
+def _scheme(settings: Settings) -> str:
+    return "http" if settings.certfile is None else "https"
+
+
+def _heartbeat_s(settings: Settings) -> float:
+    """Return how long a worker's loop may stand still before the worker is replaced."""
+    return max(_MIN_HEARTBEAT_S, min(settings.request_timeout or _MAX_HEARTBEAT_S, _MAX_HEARTBEAT_S))
