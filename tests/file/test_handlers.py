@@ -556,7 +556,7 @@ def test_only_so_many_files_are_remembered(tmp_path: Path, monkeypatch: pytest.M
         gone = False
 
     (tmp_path / "x").write_bytes(b"x")
-    monkeypatch.setattr(handlers, "_MOST_KNOWN", 3)
+    monkeypatch.setattr(handlers, "_MAX_CACHED", 3)
     table = compile_routes(file.new(tmp_path))
     for number in range(10):
         head = parse_head(b"GET /x?%d HTTP/1.1\r\nHost: x\r\n\r\n" % number, Limits())
@@ -566,4 +566,4 @@ def test_only_so_many_files_are_remembered(tmp_path: Path, monkeypatch: pytest.M
             assert (status, body.read()) == (200, b"x")
             body.close()
         assert isinstance(route.handler, type) and issubclass(route.handler, file.PathHandler)
-        assert 1 <= len(route.handler._known) <= 3
+        assert 1 <= len(route.handler._cache) <= 3

@@ -154,7 +154,7 @@ def test_json(server: Server, folder: Path) -> None:
 
 
 def test_a_folder_of_very_many_files_is_listed_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "_MOST_ENTRIES", 3)
+    monkeypatch.setattr(listing, "_MAX_ENTRIES", 3)
     fd = os.open(tmp_path, os.O_RDONLY)
     for number in range(3):
         (tmp_path / str(number)).touch()

@@ -315,11 +315,12 @@ def test_another_handler_is_refused(new: Any, handler: Any) -> None:
 
 def test_files_keep_what_their_handler_says(tmp_path: Path) -> None:
     """What `new` is not asked for is the handler's, or that of a mix-in before it."""
-    mine = type("Mine", (CachingMixIn, PathHandler), {"dir_index": True, "index_files": ("a.html",), "charset": None})
+    own = {"file_dir_index": True, "file_index_files": ("a.html",), "file_charset": None}
+    mine = type("Mine", (CachingMixIn, PathHandler), own)
     (made,) = webpy.file.new(tmp_path, handler=mine).values()
-    assert (made.dir_index, made.index_files, made.charset, made.cache_control) == (True, ("a.html",), None, "no-cache")
+    assert {name: getattr(made, name) for name in own} == own and made.cache_control == "no-cache"
     (made,) = webpy.file.new(tmp_path, handler=mine, cache_control="no-store", index_files="b.html").values()
-    assert (made.cache_control, made.index_files, mine.tree is made.tree) == ("no-store", ("b.html",), False)
+    assert (made.cache_control, made.file_index_files, mine.tree is made.tree) == ("no-store", ("b.html",), False)
 
 
 @pytest.mark.parametrize("remote", ["old", "/old/", "//", "/a?b", 1])

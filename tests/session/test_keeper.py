@@ -17,7 +17,7 @@ from webpy.session.locks import MemoryLocks
 from webpy.session.session import key_of, new_id
 from webpy.store import MemoryStore
 
-TERMS = Terms(idle_s=100.0, life_s=1000.0, wait_s=0.05)
+TERMS = Terms(idle_s=100.0, ttl_s=1000.0, wait_s=0.05)
 
 
 class Sight(MemoryStore):
@@ -190,7 +190,7 @@ def test_it_ends_however_it_is_used(keeper: Keeper, store: Sight, at: Callable[[
 
 def test_regenerate_begins_its_life_anew(keeper: Keeper, at: Callable[[float], None]) -> None:
     at(0)
-    terms = Terms(idle_s=1000.0, life_s=1000.0)
+    terms = Terms(idle_s=1000.0, ttl_s=1000.0)
     id: str | None = begun(keeper, terms, n=1)
     at(900)
     session = keeper.open(id, terms)
@@ -201,7 +201,7 @@ def test_regenerate_begins_its_life_anew(keeper: Keeper, at: Callable[[float], N
 
 
 def test_without_a_bound_to_its_life(keeper: Keeper, store: Sight, at: Callable[[float], None]) -> None:
-    terms = Terms(idle_s=1e9, life_s=None)
+    terms = Terms(idle_s=1e9, ttl_s=None)
     at(0)
     id = begun(keeper, terms, n=1)
     at(9e8)
@@ -322,7 +322,7 @@ def test_a_record_that_is_none(keeper: Keeper, store: Sight, record: bytes, capl
 
 
 @pytest.mark.parametrize(
-    "terms", [{"idle_s": 0}, {"life_s": -1}, {"max_bytes": 0}, {"idle_s": float("nan")}, {"wait_s": -1}]
+    "terms", [{"idle_s": 0}, {"ttl_s": -1}, {"max_bytes": 0}, {"idle_s": float("nan")}, {"wait_s": -1}]
 )
 def test_terms_that_are_none(terms: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"session_{next(iter(terms))}: got .*, wanted "):

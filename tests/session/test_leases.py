@@ -98,7 +98,7 @@ def test_a_store_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     store.broken = True
     with caplog.at_level(logging.WARNING, "webpy.session"):
         free()
-    assert "could not be given back, and ends by itself: the server is down" in caplog.text
+    assert "could not be given back, and will expire: the server is down" in caplog.text
     with pytest.raises(StoreError, match="down"):
         locks.hold("b", 1.0)
     store.broken = False

@@ -126,7 +126,7 @@ from webpy.session import SessionMixIn
 
 class Count(SessionMixIn):
     session_idle_s = 0.5
-    session_life_s = 1.5
+    session_ttl_s = 1.5
     session_cookie = "__Host-session"
 
     def do_post(self):

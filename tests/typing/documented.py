@@ -264,7 +264,7 @@ class Moved(webpy.redirect.RedirectMixIn):
 
 
 class Icon(webpy.file.FileHandler):
-    filename = "favicon.ico"
+    file_path = "favicon.ico"
 
 
 class Docs(webpy.auth.BasicAuthMixIn, webpy.file.PathHandler):

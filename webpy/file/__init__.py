@@ -5,28 +5,35 @@
     routes = {
         **webpy.file.new('/srv/docs', '/docs', dir_index=True),         # GET, HEAD, listings
         **webpy.file.new('/srv/inbox', '/inbox', modify=True),          # and PUT, DELETE: put authentication before it
-        '/favicon.ico': type('Icon', (webpy.file.FileHandler,), {'filename': 'favicon.ico'}),
+        '/favicon.ico': type('Icon', (webpy.file.FileHandler,), {'file_path': 'favicon.ico'}),
     }
 
-Answers carry a strong ETag, Last-Modified and Content-Type; conditions and ranges work as RFC 9110 says, and files
-leave by sendfile, whatever their size.
+Answers have a strong ETag, Last-Modified and Content-Type. Conditions and ranges work as in RFC 9110, and files of any
+size are sent with sendfile.
 
-Options of `new`, and class attributes of the handlers:
+Options of `new`. Each is also a class attribute of the handlers, with `file_` before its name (`file_charset`), except
+for `modify`, `handler`, and `cache_control`, which is called so everywhere:
 
-- `index_files`: sent for a directory, the first that is there; `dir_index`: else a list of it, as HTML, or as JSON for
-  `Accept: application/json`, in the order of `?sort=name|size|time&order=desc`; without it 403.
-- `cache_control`: the Cache-Control field, such as `'public, max-age=3600'`.
-- `precompressed`: send `NAME.br`, `NAME.zst` or `NAME.gz` to clients that take the coding, if it is there and not
-  older than NAME. Costs three lookups a request.
-- `charset`: of text files, `utf-8`; None to say nothing. `types`: endings to Content-Type, `{'.txt': 'text/x-notes'}`.
-- `modify`: PUT and DELETE of regular files, conditional with If-Match and If-None-Match; see `ModifyPathHandler`.
-- `handler`: a subclass of `PathHandler` to start from, with mix-ins in front (a login for instance) or options set.
+- `local`: the directory. (`FileHandler`, for a single file, has `file_path` instead.)
+- `index_files = ("index.html",)`: names of files that are sent for a directory; the first that exists is used.
+- `dir_index = False`: whether a directory without such a file is answered with a list of its files: HTML, or JSON for
+  `Accept: application/json`, in the order of `?sort=name|size|time&order=desc`. If not, the answer is 403.
+- `cache_control = None`: the Cache-Control field, such as `'public, max-age=3600'`.
+- `precompressed = False`: whether to send `NAME.br`, `NAME.zst` or `NAME.gz` to clients that accept the coding, if the
+  file exists and is not older than NAME. Costs three lookups for each request.
+- `charset = "utf-8"`: the charset of text files; None to leave it out.
+- `types = {}`: endings to Content-Type: `{'.txt': 'text/x-notes'}`.
+- `modify = False`: whether PUT and DELETE change files, with If-Match and If-None-Match; see `ModifyPathHandler`.
+- `handler = None`: a subclass of `PathHandler` to use, with mix-ins in front (a login for instance) or options set.
 
-Caveats: names that begin with a dot are answered 404, but for `/.well-known/`; so are `webpy.toml`, and every database
-and directory of a store of this server. Links are followed where they stay
-inside of the directory; who can make hard links or mounts inside can show what they show. Needs /proc on Linux, and
-`modify` a file system with flock, as all local ones have. An uploaded HTML page runs its scripts as a page of this
-site: let only people upload whom you trust, or serve what they upload from another host.
+Caveats: names that begin with a dot are answered with 404, except for `/.well-known/`; so are `webpy.toml`, and the
+files and directories of this server's stores. Symbolic links are followed if they lead to something inside the
+directory. Hard links and mounts inside it are not checked: whoever can make them can have other files sent. Needs /proc
+on Linux, and `modify` a file system with flock, which every local one has. The scripts of an uploaded HTML page run as
+those of this site: allow uploads only to people whom you trust, or serve the uploaded files from another host.
+
+Until the next version the options of handlers are also understood by their old names, with a DeprecationWarning:
+`filename`, `local`, `index_files`, `dir_index`, `charset`, `types`, `precompressed`, and the method `content_type`.
 """
 
 from __future__ import annotations
@@ -43,6 +50,7 @@ from .modifying import ModifyPathHandler
 __all__ = ["FileHandler", "ModifyPathHandler", "PathHandler", "new"]
 
 
+# parameters: the fixed interface of the module, each by its name
 def new(
     local: str | os.PathLike[str],
     remote: str = "",
@@ -56,10 +64,10 @@ def new(
     precompressed: bool = False,
     handler: type[PathHandler] | None = None,
 ) -> dict[str, type[PathHandler]]:
-    """Routes that serve the directory `local`, relative to the current one, below the path `remote`, such as "/docs".
+    """Return routes that serve the directory `local`, relative to the current one, below the path `remote` ("/docs").
 
-    The options are in the module's description. Raises ValueError for a `remote` that is no path, or for `modify` with
-    a handler that cannot.
+    The options are described in `webpy.file`. Raises ValueError if `remote` is not a path, or for `modify` with a
+    handler that is not a `ModifyPathHandler`.
     """
     remote = remote.rstrip("/")
     if remote and (remote[0] != "/" or re.search(r"[^\x21-\x7e]|[?#]|//", remote)):
@@ -67,19 +75,19 @@ def new(
     remote = mount_point(remote)
     base = handler or (ModifyPathHandler if modify else PathHandler)
     if modify and not issubclass(base, ModifyPathHandler):
-        raise ValueError(f"modify: {base.__qualname__} is no ModifyPathHandler")
+        raise ValueError(f"modify: {base.__qualname__} is not a ModifyPathHandler")
     attributes: dict[str, Any] = {
         "__doc__": f"Files of {os.fspath(local)}.",
-        "local": local,
-        "index_files": (index_files,) if isinstance(index_files, str) else tuple(index_files),
-        "dir_index": dir_index,
+        "file_local": local,
+        "file_index_files": (index_files,) if isinstance(index_files, str) else tuple(index_files),
+        "file_dir_index": dir_index,
         "cache_control": cache_control,
-        "charset": charset,
-        "types": {ending.lower(): kind for ending, kind in (types or {}).items()},
-        "precompressed": precompressed,
+        "file_charset": charset,
+        "file_types": {ending.lower(): kind for ending, kind in (types or {}).items()},
+        "file_precompressed": precompressed,
     }
-    # what is not asked for stays as the handler has it, or a mix-in before it
+    # options that are not given stay as the handler, or a mix-in before it, has them
     attributes = {name: value for name, value in attributes.items() if value != getattr(PathHandler, name)}
-    made = type(base.__name__, (base,), {**attributes, "local": local})
+    made = type(base.__name__, (base,), {**attributes, "file_local": local})
     below = "(/[^?]*)" if not remote else f"{re.escape(remote)}(/[^?]*)?"
     return {rf"{below}(?:\?.*)?": made}

@@ -1,8 +1,9 @@
-"""Owns the handlers that send files: one file, or what a directory holds.
+"""Owns the handlers that send files: one file, or the files of a directory.
 
-A file that was sent within the last second and is still the same is sent again without looking anything up (`Known`);
-all else goes the long way, through `Representation`. Up to the answer's head, the short way takes 7.5 µs, where a
-handler that returns `open(path, "rb", buffering=0)` takes 5.5 (CPython 3.11, a shared 2-core VM, November 2026).
+A file that was sent within the last second and has not changed is sent again from a cache of what was found out about
+it (`CachedFile`); otherwise the request goes the long way, through `Representation`. Up to the head of the answer, the
+short way takes 7.5 µs, and a handler that returns `open(path, "rb", buffering=0)` 5.5 (CPython 3.11, a shared 2-core
+VM, November 2026).
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ import os
 import stat
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
+from ..framework.headers import HTTPHeaders
 from ..framework.merging import merge
 from ..framework.order import Rank
+from ..framework.renaming import RenamedOptions
 from ..framework.response import Response
 from .listing import Listing
 from .mediatypes import media_type
 from .names import local_name
 from .opening import Tree, open_again, open_found, refusal
 from .precompressed import choose
-from .representation import Known, Representation, identity_of
+from .representation import CachedFile, Representation, identity_of
 
 if TYPE_CHECKING:
     from ..framework.response import Result
@@ -34,12 +37,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FileHandler", "PathHandler"]
 
-_MOST_KNOWN = 1024
-_KNOWN_S = 1.0  # for which a file that has not changed is taken to be where it was: asking /proc takes 3 µs
+_MAX_CACHED = 1024
+_CACHED_S = 1.0  # for so long the path of an unchanged file is not checked again: asking /proc takes 3 µs
 
 
 def _wants_all(head: Head) -> bool:
-    """Whether the file shall be sent whole, whatever the client has of it."""
+    """Return True if the request has neither conditions nor a range, so that the whole file is sent."""
     get = head.get
     return (
         get("if-none-match") is None
@@ -50,41 +53,50 @@ def _wants_all(head: Head) -> bool:
     )
 
 
-class FileHandler(HTTPHandler):
+class FileHandler(RenamedOptions, HTTPHandler):
     """Sends one file, whatever the path.
 
-    filename: the file, relative to the current directory; cache_control: the Cache-Control field (RFC 9111 section
-    5.2); charset: of text files, None to say nothing; types: endings, such as ".txt", to Content-Type; precompressed:
-    send `NAME.br`, `NAME.zst` or `NAME.gz` to who takes it, where it is there and not older than NAME.
+    file_path: the file, relative to the current directory; cache_control: the Cache-Control field (RFC 9111 section
+    5.2); file_charset: the charset of text files, None to leave it out; file_types: endings, such as ".txt", to
+    Content-Type; file_precompressed: whether to send `NAME.br`, `NAME.zst` or `NAME.gz` to clients that accept it, if
+    it exists and is not older than NAME.
     """
 
     mixin_rank = Rank.HOST
-    filename: ClassVar[str | os.PathLike[str]] = ""
+    renamed_options: ClassVar[Mapping[str, str]] = {
+        "filename": "file_path",
+        "charset": "file_charset",
+        "types": "file_types",
+        "precompressed": "file_precompressed",
+        "content_type": "file_content_type",
+    }
+
+    file_path: ClassVar[str | os.PathLike[str]] = ""
     cache_control: ClassVar[str | None] = None
-    charset: ClassVar[str | None] = "utf-8"
-    types: ClassVar[Mapping[str, str]] = {}
-    precompressed: ClassVar[bool] = False
+    file_charset: ClassVar[str | None] = "utf-8"
+    file_types: ClassVar[Mapping[str, str]] = {}
+    file_precompressed: ClassVar[bool] = False
+    #: whether every client gets the same file for a resource, so that it may be cached for a second
+    file_cached: ClassVar[bool] = True
 
-    _known: ClassVar[dict[tuple[object, str], Known]] = {}
-    #: whether what was found for a resource is what it is for every client, and may be sent again within a second
-    remembers: ClassVar[bool] = True
+    _cache: ClassVar[dict[tuple[object, str], CachedFile]] = {}
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls._known = {}
-        cls.remembers = cls.find is FileHandler.find  # who looks in another way may find another file for each client
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls._cache = {}
+        cls.file_cached = cls.find is FileHandler.find  # a `find` of its own may find another file for each client
 
     def do_get(self) -> Result:
-        """The file: 200, 206 or 304."""
+        """Return the file: 200, 206 or 304. Raises HTTPError: 403, 404, 412, 416."""
         head = self.request.head
-        known = self._known.get((self._origin, head.resource))
-        if known is not None and _wants_all(head):
-            file = self._again(known)
+        cached = self._cache.get((self._origin, head.resource))
+        if cached is not None and _wants_all(head):
+            file = self._open_cached(cached)
             if file is not None:
                 if self._response is None:
-                    self._response = Response(known.headers.copy())
+                    self._response = Response(cached.headers.copy())
                 else:
-                    merge(self._response.headers, known.headers)
+                    merge(self._response.headers, cached.headers)
                 return 200, file
         try:
             return self.find()
@@ -92,66 +104,76 @@ class FileHandler(HTTPHandler):
             raise refusal(error) from None
 
     def find(self) -> Result:
-        """Look for what the request names and answer. Raises HTTPError, or OSError where nothing can be opened."""
-        path = os.path.abspath(os.fsencode(self.filename))
+        """Find the file that the request names, and answer. Raises HTTPError, or OSError if it cannot be opened."""
+        path = os.path.abspath(os.fsencode(self.file_path))
         return self.send(path, *self.open(path))
 
     @property
     def _origin(self) -> object:
-        """Beside the resource, what tells which file it is."""
-        return self.filename
+        """The part of the cache's key beside the resource, for handlers that serve several files or folders."""
+        return self.file_path
 
-    def _again(self, known: Known) -> io.FileIO | None:
-        if time.monotonic() >= known.until_s:
+    def _open_cached(self, cached: CachedFile) -> io.FileIO | None:
+        """Open the file again; return None if its time in the cache is over, or it has changed."""
+        if time.monotonic() >= cached.until_s:
             return None
         try:
-            fd = open_again(known.path)
+            fd = open_again(cached.path)
         except OSError:
             return None
-        if identity_of(os.fstat(fd)) == known.identity:
+        if identity_of(os.fstat(fd)) == cached.identity:
             return io.FileIO(fd, "rb")
         os.close(fd)
         return None
 
-    def content_type(self, path: str) -> str:
-        """The Content-Type of the file at `path`."""
-        return media_type(path, self.charset, self.types)
+    def file_content_type(self, path: str) -> str:
+        """Return the Content-Type of the file at `path`. Override it to decide in another way."""
+        return media_type(path, self.file_charset, self.file_types)
 
     def open(self, path: bytes) -> tuple[int, os.stat_result]:
-        """Descriptor and status of the regular file or directory at `path`; raises OSError."""
+        """Return descriptor and status of the regular file or directory at `path`. Raises OSError."""
         return open_found(path)
 
     def send(self, path: bytes, fd: int, status: os.stat_result) -> Result:
-        """Answer with the file that is open, or a sibling."""
+        """Answer with the open file, or with a precompressed one beside it. Closes `fd`, or its answer does.
+
+        Raises HTTPError: 404, 412, 416.
+        """
         coding, varies = None, False
         if stat.S_ISDIR(status.st_mode):
             os.close(fd)
             raise HTTPError(404)
-        content_type = self.content_type(os.fsdecode(path))
-        if self.precompressed:
+        headers = HTTPHeaders()
+        headers.add("Content-Type", self.file_content_type(os.fsdecode(path)))
+        if self.file_precompressed:
             accepted = ", ".join(self.request.headers.getlist("Accept-Encoding")) or None
             coding, sibling, varies = choose(path, status, accepted)
             if coding is not None:
                 try:
-                    fd, status = self._instead(fd, sibling)
+                    fd, status = self._open_instead(fd, sibling)
                 except OSError:
                     coding = None
-        shape = Representation(fd, status, content_type, coding=coding, varies=varies, cache_control=self.cache_control)
+        file = Representation(fd, status, headers)
+        if coding is not None:
+            headers.add("Content-Encoding", coding)
+        if self.cache_control is not None:
+            headers.add("Cache-Control", self.cache_control)
+        if varies:
+            headers.add("Vary", "Accept-Encoding")
         try:
-            result = shape.answer(self.request, self.response)
+            result = file.answer(self.request, self.response)
         except BaseException:
-            shape.close()
+            file.close()
             raise
-        if self.remembers and not self.precompressed:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            until_s = time.monotonic() + _KNOWN_S
-            known = Known(path, identity_of(status), shape.headers, until_s)
-            self._known[self._origin, self.request.resource] = known
+        if self.file_cached and not self.file_precompressed:
+            if len(self._cache) >= _MAX_CACHED:
+                self._cache.clear()
+            cached = CachedFile(path, identity_of(status), headers, time.monotonic() + _CACHED_S)
+            self._cache[self._origin, self.request.resource] = cached
         return result
 
-    def _instead(self, fd: int, path: bytes) -> tuple[int, os.stat_result]:
-        """Open another regular file in place of one; raises OSError, and the one is still open then."""
+    def _open_instead(self, fd: int, path: bytes) -> tuple[int, os.stat_result]:
+        """Open another regular file and close `fd`. Raises OSError, and leaves `fd` open then."""
         other, status = self.open(path)
         if stat.S_ISDIR(status.st_mode):
             os.close(other)
@@ -161,24 +183,31 @@ class FileHandler(HTTPHandler):
 
 
 class PathHandler(FileHandler):
-    """Sends what a directory holds, and what the directories in it hold.
+    """Sends the files of a directory, and of the directories in it.
 
-    local: the directory, relative to the current one when the class is made; index_files: names of files that are sent
-    for a directory, the first that is there; dir_index: else a list of what is in it, instead of 403. The route's first
-    group is the path below the directory: of the route `/docs(/.*)?` for instance, or see `new`.
+    file_local: the directory, relative to the current one when the class is made; file_index_files: names of files that
+    are sent for a directory, the first that exists; file_dir_index: whether a directory without one is answered with a
+    list, instead of 403. The first group of the route's regex is the path below the directory: write `/docs(/.*)?` for
+    instance, or use `new`.
     """
 
-    local: ClassVar[str | os.PathLike[str]] = "."
-    index_files: ClassVar[Sequence[str]] = ("index.html",)
-    dir_index: ClassVar[bool] = False
+    renamed_options: ClassVar[Mapping[str, str]] = {
+        "local": "file_local",
+        "index_files": "file_index_files",
+        "dir_index": "file_dir_index",
+    }
+
+    file_local: ClassVar[str | os.PathLike[str]] = "."
+    file_index_files: ClassVar[Sequence[str]] = ("index.html",)
+    file_dir_index: ClassVar[bool] = False
 
     decodes_path = True
     tree: ClassVar[Tree] = Tree(".")
 
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        cls.tree = Tree(cls.local)
-        cls.remembers = cls.find is PathHandler.find and cls.below is PathHandler.below
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        cls.tree = Tree(cls.file_local)
+        cls.file_cached = cls.find is PathHandler.find and cls.below is PathHandler.below
 
     @property
     def below(self) -> str:
@@ -187,7 +216,7 @@ class PathHandler(FileHandler):
         return (group or "").partition("?")[0]
 
     def find(self) -> Result:
-        """Look for what the request names and answer. Raises HTTPError, or OSError where nothing can be opened."""
+        """Find the file that the request names, and answer. Raises HTTPError, or OSError if it cannot be opened."""
         below = self.below
         if not below:
             return self.to_the_slash()
@@ -211,15 +240,15 @@ class PathHandler(FileHandler):
         return self.tree.open(path)
 
     def to_the_slash(self) -> Result:
-        """Relative links in a directory's page need it."""
+        """Redirect to the same path with a slash, which the relative links in a directory's page need."""
         path, mark, query = self.request.resource.partition("?")
-        # one slash first, and no raw backslash: what browsers take for a host begins with two of either
+        # one slash first, and no raw backslash: browsers take what begins with two of either for a host
         self.response.headers.set("Location", f"{path}/{mark}{query}".replace("\\", "%5C"))
         return 301, None
 
     def _directory(self, name: bytes) -> Result:
-        """An index file of the directory, or what is in it."""
-        for index in self.index_files:
+        """Answer with an index file of the directory, or with a list of its files. Raises HTTPError, OSError."""
+        for index in self.file_index_files:
             path = self.tree.path(name + os.fsencode(index))
             try:
                 fd, status = self.open(path)
@@ -232,7 +261,7 @@ class PathHandler(FileHandler):
         try:
             if not stat.S_ISDIR(status.st_mode):
                 raise HTTPError(404)
-            if not self.dir_index:
+            if not self.file_dir_index:
                 raise HTTPError(403)
             path = unquote_to_bytes(self.request.path)
             return Listing(self.tree, fd, path, has_parent=bool(name)).answer(self.request, self.response)

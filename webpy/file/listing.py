@@ -1,8 +1,8 @@
-"""Owns the list of what is in a directory: which entries a client sees, in what order, as HTML or as JSON.
+"""Owns the list of a directory's files: which entries a client sees, in what order, as HTML or as JSON.
 
-`?sort=name`, `size` or `time` and `&order=desc` put it in order, directories first. Clients that prefer
-`application/json` get an object of `path`, `entries` (`name`, `href`, `type`, `size` in bytes, `modified` in seconds
-since the epoch) and `complete`. What would not be sent is not listed: hidden files, links that lead outside, devices.
+`?sort=name`, `size` or `time` and `&order=desc` sort it, directories first. Clients that prefer `application/json` get
+an object with `path`, `entries` (`name`, `href`, `type`, `size` in bytes, `modified` in seconds since the epoch) and
+`complete`. Entries that would not be sent are not listed: hidden files, links that lead outside, devices.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Listing"]
 
-_MOST_ENTRIES = 10_000  # looked at; a page of them takes 0.1 s to make and 1.5 MB
+_MAX_ENTRIES = 10_000  # a page of them takes 0.1 s to make, and 1.5 MB
 _QUERY = re.compile(r"(?:^|&)(sort|order)=([a-z]+)(?=&|$)")
 _COLUMNS = {"name": "Name", "size": "Size", "time": "Time (UTC)"}
 _UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
@@ -80,18 +80,21 @@ class Entry(NamedTuple):
 
 
 class Listing:
-    """What is in the directory `fd` of `tree`, which clients know as `path`; has_parent: they may see that as well."""
+    """The list of the directory that is open as `fd`, in `tree`; clients know it as `path`.
+
+    has_parent: whether clients may see its parent directory. Raises OSError if it cannot be read.
+    """
 
     def __init__(self, tree: Tree, fd: int, path: bytes, *, has_parent: bool) -> None:
         self._path = path
         self._has_parent = has_parent
         with os.scandir(fd) as found:
-            names = [os.fsencode(entry.name) for entry in itertools.islice(found, _MOST_ENTRIES + 1)]
-        self._is_complete = len(names) <= _MOST_ENTRIES
-        self._entries = list(_entries(tree, fd, names[:_MOST_ENTRIES]))
+            names = [os.fsencode(entry.name) for entry in itertools.islice(found, _MAX_ENTRIES + 1)]
+        self._is_complete = len(names) <= _MAX_ENTRIES
+        self._entries = list(_entries(tree, fd, names[:_MAX_ENTRIES]))
 
     def answer(self, request: Request, response: Response) -> Result:
-        """200 with the list as the client likes it."""
+        """Return 200 and the list, in the form that the client prefers; sets the fields of the response."""
         asked = dict(_QUERY.findall(request.query))
         key = asked.get("sort", "name")
         is_descending = asked.get("order") == "desc"
@@ -142,7 +145,7 @@ class Listing:
             heads.append(f'<th class="{name}" scope="col"{sorting}>{link}</th>')
         rows = ['<tr><td><a href="../">../</a></td><td></td><td></td></tr>\n'] if self._has_parent else []
         rows += map(_row, self._entries)
-        note = "" if self._is_complete else f"<p>There is more: only {_MOST_ENTRIES:,} entries are shown.</p>\n"
+        note = "" if self._is_complete else f"<p>There is more: only {_MAX_ENTRIES:,} entries are shown.</p>\n"
         return _PAGE.format(title=escape(shown(self._path)), heads="".join(heads), rows="".join(rows), note=note)
 
 
@@ -155,7 +158,7 @@ def _entries(tree: Tree, fd: int, names: Iterable[bytes]) -> Iterable[Entry]:
             status = os.stat(name, dir_fd=fd, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
                 status = _behind_link(tree, fd, name)
-        except OSError:  # gone meanwhile, or not for this process
+        except OSError:  # deleted meanwhile, or this process may not see it
             continue
         if stat.S_ISDIR(status.st_mode):
             yield Entry(name, True, 0, status.st_mtime)
@@ -164,7 +167,7 @@ def _entries(tree: Tree, fd: int, names: Iterable[bytes]) -> Iterable[Entry]:
 
 
 def _behind_link(tree: Tree, fd: int, name: bytes) -> os.stat_result:
-    """The status of what a link leads to. Raises OSError if that is nothing, or outside."""
+    """Return the status of what a link leads to. Raises OSError if that does not exist, or is outside the tree."""
     there = os.open(name, os.O_PATH | os.O_CLOEXEC, dir_fd=fd)
     try:
         if not tree.holds(there):
@@ -183,7 +186,7 @@ def _row(entry: Entry) -> str:
 
 
 def _brief(size: int) -> str:
-    """A number of bytes for people: 999 B, 1.0 kB, 12 MB."""
+    """Return a number of bytes for people to read: 999 B, 1.0 kB, 12 MB."""
     if size < 1000:
         return f"{size} B"
     number, unit = size / 1000, 0
@@ -193,7 +196,7 @@ def _brief(size: int) -> str:
 
 
 def _when(seconds: float) -> str:
-    """The date, and in a span the time, in UTC."""
+    """Return the date and, in a span, the time, in UTC; "" for a time that has no date."""
     try:
         there = time.gmtime(seconds)
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""Owns which media type a file has, by its name. Reads no file, and no table of the system's: every machine agrees."""
+"""Owns which media type a file has, by its name. Reads neither files nor the system's tables: the same everywhere."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _COMPRESSED = {
     "gzip": "application/gzip",
     "xz": "application/x-xz",
 }
-"""By the name that mimetypes has for it: such a file is sent as what it is, and not unpacked by the client."""
+"""The types of compressed files, by the coding's name in mimetypes: they are sent as they are, for clients to keep."""
 
 
 def media_type(name: str, charset: str | None, own: Mapping[str, str]) -> str:
-    """The Content-Type of a file of this name (RFC 9110 section 8.3).
+    """Return the Content-Type of a file with this name (RFC 9110 section 8.3).
 
-    charset: of text/*, None to say nothing; own: ending in lower case, such as ".txt", to the whole field, before all
-    else.
+    charset: the charset of text/*, None to leave it out; own: endings in lower case, such as ".txt", to the whole
+    field; they count first.
     """
     stem, dot, ending = name.rpartition("/")[2].rpartition(".")
     if dot and stem:

@@ -1,4 +1,4 @@
-"""Owns the handler by which clients change files: PUT and DELETE (RFC 9110 sections 9.3.4, 9.3.5)."""
+"""Owns the handler with which clients change files: PUT and DELETE (RFC 9110 sections 9.3.4, 9.3.5)."""
 
 from __future__ import annotations
 
@@ -38,15 +38,16 @@ _STATUSES = {
 class ModifyPathHandler(PathHandler):
     """A `PathHandler` that also takes PUT and DELETE of regular files.
 
-    PUT answers 201 for a new file and 204 for a replaced one, with its ETag; If-Match and If-None-Match (`*` to make
-    new files only) are looked at and acted on as one, across all workers. Readers see the old file or the new one, and
-    an upload that ends early leaves nothing. A directory, a link or anything but a regular file is answered 409, as is
-    PUT into a directory that is not there: directories are not made, nor removed.
-    Bodies are limited by the setting `max_body` (1 MB), and a lock of the directory that others hold for 10 s is 503.
+    PUT answers 201 for a new file and 204 for a replaced one, with its ETag. Checking If-Match and If-None-Match (`*`
+    to make new files only) and changing the file are one atomic step, across all workers. Readers see the old file or
+    the new one, and an upload that breaks off leaves nothing behind. Anything but a regular file (a directory, a link)
+    is answered with 409, and so is a PUT into a directory that does not exist: directories are neither made nor
+    removed. The setting `max_body` (1 MB) limits bodies. If others keep the directory locked for 10 s, the answer is
+    503.
     """
 
     def check_continue(self) -> bool | None:
-        """Refuse what could not be put before its body is sent; who asks was looked at before."""
+        """Refuse a PUT that cannot succeed before its body is sent. Raises HTTPError; a login was asked for before."""
         if super().check_continue() is False:
             return False
         if self.request.method == "PUT":
@@ -56,10 +57,10 @@ class ModifyPathHandler(PathHandler):
         return True
 
     def do_put(self) -> Result:
-        """The body becomes the file: 201 or 204."""
+        """Make the body the file's content: 201 or 204. Raises HTTPError."""
         self._check_put()
         with self._refusals(), self._parent() as (directory, name):
-            self._check(directory, name)  # before the body is copied; nothing is decided by it
+            self._check(directory, name)  # refuses early, before the body is copied; what counts is the check below
             source = self.request.rfile
             with open_new(directory, source) as new, lock(directory, _LOCK_TIMEOUT_S):
                 before = self._check(directory, name)
@@ -68,7 +69,7 @@ class ModifyPathHandler(PathHandler):
         return 201 if before is None else 204, None
 
     def do_delete(self) -> Result:
-        """The file goes: 204."""
+        """Delete the file: 204. Raises HTTPError."""
         with self._refusals(), self._parent() as (directory, name), lock(directory, _LOCK_TIMEOUT_S):
             self._check(directory, name)
             os.unlink(name, dir_fd=directory)
@@ -83,8 +84,10 @@ class ModifyPathHandler(PathHandler):
             raise HTTPError(415, "PUT takes no Content-Encoding\n", {"Accept-Encoding": "identity"})
 
     def _check(self, directory: int, name: bytes) -> os.stat_result | None:
-        """The regular file that is there, None for nothing. Raises HTTPError: 409 for anything else, 412, and 404 if
-        nothing is to be deleted."""
+        """Return the status of the regular file `name`, None if it does not exist.
+
+        Raises HTTPError: 409 if it is anything else, 412 if a condition is false, 404 if there is nothing to delete.
+        """
         try:
             status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
@@ -100,7 +103,7 @@ class ModifyPathHandler(PathHandler):
 
     @contextlib.contextmanager
     def _parent(self) -> Iterator[tuple[int, bytes]]:
-        """The directory of what the request names, open, and the name in it."""
+        """Open the directory of the file that the request names; give its descriptor and the file's name in it."""
         path = local_name(self.below or "/")
         if path is None:
             raise HTTPError(404)
@@ -121,7 +124,7 @@ class ModifyPathHandler(PathHandler):
 
     @contextlib.contextmanager
     def _refusals(self) -> Iterator[None]:
-        """What the file system says, as what the client is told."""
+        """Turn errors of the file system into answers: raises HTTPError instead of them."""
         try:
             yield
         except TimeoutError:

@@ -1,8 +1,8 @@
-"""Owns the opening of what a client asks for: regular files and directories inside a tree, and nothing else.
+"""Opens files for clients: regular files and directories inside a tree, and nothing else.
 
-Links may be followed where they stay inside. That is looked at on the opened descriptor, whose real path the kernel
-tells, so that nobody can change a link between the look and the opening. Needs /proc on Linux. Hard links are files
-like any other, and so is what is mounted inside.
+Symbolic links are followed if they lead to something inside. That is checked on the opened descriptor, whose real path
+the kernel knows, so that no link can be changed between the check and the opening. Needs /proc on Linux. Hard links and
+what is mounted inside are not checked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STATUSES = {
 
 
 def refusal(error: OSError) -> HTTPError:
-    """What to answer when a file cannot be opened; raises the error itself if it is the server's own trouble."""
+    """Return the HTTPError for a file that cannot be opened; raises `error` itself if the server is to blame."""
     status = _STATUSES.get(error.errno or 0)
     if status is None:
         raise error
@@ -42,14 +42,14 @@ def refusal(error: OSError) -> HTTPError:
 
 
 def open_again(path: bytes) -> int:
-    """Open what was a regular file a while ago: a descriptor; the caller looks what it is now. Raises OSError."""
+    """Open what was a regular file a moment ago; return its descriptor, for the caller to check. Raises OSError."""
     return os.open(path, _FLAGS)
 
 
 def open_found(path: bytes) -> tuple[int, os.stat_result]:
-    """Open a regular file or a directory: descriptor and status. Raises OSError, ENOENT for what is neither.
+    """Open a regular file or a directory; return descriptor and status. Raises OSError, ENOENT for anything else.
 
-    What it is is looked at before, as opening a device or a FIFO may do something, and after, as it may have changed.
+    The type is checked before, as opening a device or a FIFO may have effects, and after, as it may have changed.
     """
     _refuse_special(os.stat(path))
     fd = os.open(path, _FLAGS)
@@ -68,21 +68,21 @@ def _refuse_special(status: os.stat_result) -> None:
 
 
 class Tree:
-    """A directory of which anything may be opened that lies inside. May be used by many threads."""
+    """A directory in which files may be opened, but none outside. For any thread."""
 
     __slots__ = ("_prefix", "root")
 
     def __init__(self, root: str | bytes | os.PathLike[str]) -> None:
-        """root: relative to the current directory of now. It need not exist yet, and may be a link."""
+        """root: relative to the directory that is the current one now. It need not exist yet, and may be a link."""
         self.root = os.path.abspath(os.fsencode(root))
         self._prefix = b""
 
     def path(self, name: bytes) -> bytes:
-        """The path of a name relative to the root."""
+        """Return the path of a name relative to the root."""
         return self.root + b"/" + name
 
     def open(self, path: bytes) -> tuple[int, os.stat_result]:
-        """As `open_found`, and ENOENT for what lies outside."""
+        """Do what `open_found` does; raises OSError with ENOENT for files outside, too."""
         fd, status = open_found(path)
         inside = False
         try:
@@ -95,14 +95,16 @@ class Tree:
         return fd, status
 
     def holds(self, fd: int) -> bool:
-        """Whether what is open lies inside, or is the root, and is no file of ours; raises OSError if that cannot be
-        told."""
+        """Return True if what is open as `fd` is inside the root, or the root itself, and not a file of this server.
+
+        Raises OSError if its path is not known.
+        """
         real = real_path(fd)
         if is_private(real):
             return False
         if self._prefix and real.startswith(self._prefix):
             return True
-        # the root may be a link that leads elsewhere by now: deployments switch such links
+        # the root may be a link that leads to another place now: deployments switch such links
         self._prefix = os.path.realpath(self.root).rstrip(b"/") + b"/"
         return (real.rstrip(b"/") + b"/").startswith(self._prefix)
 

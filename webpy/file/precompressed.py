@@ -1,6 +1,6 @@
-"""Owns the choice among a file and its compressed siblings: `NAME.br`, `NAME.zst`, `NAME.gz` beside `NAME`.
+"""Chooses between a file and its compressed siblings: `NAME.br`, `NAME.zst`, `NAME.gz` beside `NAME`.
 
-Opens nothing: it looks at names only, and whoever opens one looks whether it may.
+Opens no file: the caller opens the chosen one, and checks whether it may be sent.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from ..negotiation import best_encoding
 __all__ = ["choose"]
 
 _ENDINGS = {"br": b".br", "zstd": b".zst", "gzip": b".gz"}
-"""How files of a content coding end, the best coding first (RFC 7932, RFC 8878, RFC 1952)."""
+"""The endings of files in a content coding, the best coding first (RFC 7932, RFC 8878, RFC 1952)."""
 
 
 def choose(path: bytes, status: os.stat_result, accepted: str | None) -> tuple[str | None, bytes, bool]:
-    """The coding and the path to send for the file at `path`, and whether there are siblings at all.
+    """Return the coding and path of the file to send for `path`, and whether there are siblings.
 
     accepted: Accept-Encoding, None without one. The coding is None for the file itself. A sibling that is older than
-    the file is what the file was once, and does not count.
+    the file is out of date and is ignored.
     """
     there = [coding for coding, ending in _ENDINGS.items() if _stands_for(path + ending, status)]
     coding = best_encoding(accepted, there) if there else None

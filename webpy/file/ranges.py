@@ -1,6 +1,6 @@
-"""Owns byte ranges: what a Range field asks for, and the body that holds several of them (RFC 9110 section 14).
+"""Owns byte ranges: what a Range field asks for, and the body with several of them (RFC 9110 section 14).
 
-Knows no handler and no condition: If-Range has been judged before.
+Knows no handlers and no conditions: the callers evaluate If-Range before.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ __all__ = ["ByteRange", "ByteRanges", "content_range", "parse_range"]
 ByteRange = tuple[int, int]
 """Offset and count, both of bytes; the count is never 0."""
 
-_MOST_RANGES = 32
+_MAX_RANGES = 32
 _PIECE_BYTES = 1 << 16
 _FIELD = re.compile(r"bytes[ \t]*=(.*)", re.IGNORECASE | re.DOTALL)
 _SPEC = re.compile(r"[ \t]*(?:([0-9]{1,19})-([0-9]{0,19})|-([0-9]{1,19}))[ \t]*")
 
 
 def parse_range(value: str, size: int) -> list[ByteRange] | None:
-    """The ranges that a Range field asks for, of a representation of `size` bytes.
+    """Return the ranges that a Range field asks for, of a representation of `size` bytes.
 
-    None if the field is to be ignored: another unit, malformed, or more ranges than anybody needs; an empty list if
-    none of them can be satisfied (416). Ranges that overlap come back joined and in order, so that together they are
-    never longer than the representation (RFC 9110 section 14.2).
+    Returns None if the field is to be ignored, as its unit is not bytes, it is malformed, or has more than 32 ranges;
+    an empty list if no range can be satisfied (416). Overlapping ranges are joined and put in order, so that together
+    they are never longer than the representation (RFC 9110 section 14.2).
     """
     found = _FIELD.fullmatch(value.strip())
     if found is None:
         return None
-    specs = [spec for spec in found[1].split(",", _MOST_RANGES + 1) if spec.strip()]
-    if not specs or len(specs) > _MOST_RANGES:
+    specs = [spec for spec in found[1].split(",", _MAX_RANGES + 1) if spec.strip()]
+    if not specs or len(specs) > _MAX_RANGES:
         return None
     ranges = []
     for spec in specs:
@@ -53,7 +53,7 @@ def parse_range(value: str, size: int) -> list[ByteRange] | None:
         if start < end:
             ranges.append((start, end - start))
         elif suffix is not None and int(suffix):
-            return None  # the last bytes of nothing: the whole of it, which no Content-Range can say
+            return None  # the last bytes of an empty file: all of it, which no Content-Range can express
     return _joined(ranges) if _overlap(ranges) else ranges
 
 
@@ -74,14 +74,14 @@ def _joined(ranges: list[ByteRange]) -> list[ByteRange]:
 
 
 def content_range(part: ByteRange, size: int) -> str:
-    """The Content-Range of a part (RFC 9110 section 14.4)."""
+    """Return the Content-Range of a part (RFC 9110 section 14.4)."""
     return f"bytes {part[0]}-{sum(part) - 1}/{size}"
 
 
 class ByteRanges:
     """The body of several ranges of a file, of type multipart/byteranges (RFC 9110 section 14.6).
 
-    Iterating reads the file piece by piece; `close` closes it, as the framework does at the end of the answer.
+    Iterating over it reads the file piece by piece; the framework calls `close`, which closes it, after the answer.
     """
 
     def __init__(self, file: io.FileIO, ranges: list[ByteRange], size: int, media_type: str) -> None:
@@ -106,7 +106,7 @@ class ByteRanges:
             while offset < end:
                 piece = os.pread(fd, min(_PIECE_BYTES, end - offset), offset)
                 if not piece:
-                    return  # the file became shorter: the message ends short of its length, and is broken off
+                    return  # the file became shorter: the body is shorter than its Content-Length, and is broken off
                 offset += len(piece)
                 yield piece
         yield self._end

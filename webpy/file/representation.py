@@ -1,6 +1,6 @@
-"""Owns a file as it is sent: its fields, its validators, and what of it a request gets (RFC 9110 sections 8, 13, 14).
+"""Owns a file as it is sent: its fields, its validators, and which part a request gets (RFC 9110 sections 8, 13, 14).
 
-Called by the handlers once they have opened a file; knows no URL.
+The handlers call it once they have opened a file. Knows no URLs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..framework.request import Request
     from ..framework.response import Response, Result
 
-__all__ = ["Identity", "Known", "Representation", "etag_of", "identity_of", "validators_of"]
+__all__ = ["CachedFile", "Identity", "Representation", "etag_of", "identity_of", "validators_of"]
 
 Identity = tuple[int, int, int, int, int]
 
@@ -30,22 +30,22 @@ _NOT_IN_304 = ("Content-Type", "Content-Encoding", "Accept-Ranges", "X-Content-T
 
 
 def identity_of(status: os.stat_result) -> Identity:
-    """What tells a file from one that stands in its place later, and from itself once it has changed."""
+    """Return values that differ if another file has taken its place, or if the file has changed."""
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def etag_of(status: os.stat_result) -> str:
-    """The strong entity tag of a file (RFC 9110 section 8.8.3): of its time in nanoseconds, its size and its inode."""
+    """Return the strong entity tag of a file (RFC 9110 section 8.8.3), made of its time in ns, size and inode."""
     return f'"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"'
 
 
 def validators_of(status: os.stat_result) -> Validators:
-    """The validators of a file. A time that is yet to come is none (RFC 9110 section 8.8.2.1)."""
+    """Return the validators of a file. A time in the future is left out (RFC 9110 section 8.8.2.1)."""
     return Validators(etag_of(status), status.st_mtime if status.st_mtime <= time.time() else None)
 
 
-class Known(NamedTuple):
-    """What was found out about a file that was sent: it holds until a monotonic time, while this is its identity."""
+class CachedFile(NamedTuple):
+    """What was found out about a file that was sent: valid until a monotonic time, while it has this identity."""
 
     path: bytes
     identity: Identity
@@ -56,47 +56,34 @@ class Known(NamedTuple):
 class Representation:
     """An open file as it may be sent: whole, in parts, or not at all.
 
-    file: closed by `close`, or by the framework once it is the answer's body; headers: those of the whole.
+    file: closed by `close`, or by the framework once it is the answer's body; headers: those of the whole file.
     """
 
     __slots__ = ("_size", "_validators", "file", "headers")
 
-    def __init__(
-        self,
-        fd: int,
-        status: os.stat_result,
-        content_type: str,
-        *,
-        coding: str | None = None,
-        varies: bool = False,
-        cache_control: str | None = None,
-    ) -> None:
-        """fd: of a regular file, owned by this object from now on; coding: of the file's content (RFC 9110 section
-        8.4); varies: the same resource has other codings."""
+    def __init__(self, fd: int, status: os.stat_result, headers: HTTPHeaders) -> None:
+        """fd: a regular file, owned by this object from now on; status: its status; headers: those that the handler
+        decides on, with a Content-Type; the file's own are added to them."""
         self.file = io.FileIO(fd, "rb")
         self._size = status.st_size
         self._validators = validators = validators_of(status)
-        self.headers = headers = HTTPHeaders()
-        headers.add("Content-Type", content_type)
+        self.headers = headers
         headers.add("X-Content-Type-Options", "nosniff")
         headers.add("Accept-Ranges", "bytes")
         headers.add("ETag", etag_of(status))
         if validators.modified_s is not None:
-            with contextlib.suppress(ValueError, OverflowError, OSError):  # a year that no HTTP-date can say
+            with contextlib.suppress(ValueError, OverflowError, OSError):  # a year that no HTTP-date can express
                 headers.add("Last-Modified", http_date(validators.modified_s))
-        if coding is not None:
-            headers.add("Content-Encoding", coding)
-        if cache_control is not None:
-            headers.add("Cache-Control", cache_control)
-        if varies:
-            headers.add("Vary", "Accept-Encoding")
 
     def close(self) -> None:
-        """Close the file, if it is not sent."""
+        """Close the file; for one that is not sent."""
         self.file.close()
 
     def answer(self, request: Request, response: Response) -> Result:
-        """What a GET or HEAD gets, with the fields set on `response`: 200, 206 or 304. Raises HTTPError: 412, 416."""
+        """Return the answer to a GET or HEAD, 200, 206 or 304, and set the fields of `response`.
+
+        Raises HTTPError: 412, 416.
+        """
         asked = request.headers
         status = evaluate(request.method, asked, self._validators)
         if status == 412:

@@ -1,13 +1,13 @@
-"""Owns the changing of files so that nobody ever sees half of one: written apart, then renamed over what was there.
+"""Changes files so that no reader ever sees half of one: the new content is written apart, then renamed into place.
 
-A new content is an unnamed file of the same directory until it is whole (O_TMPFILE), so one that is given up, by an
-error or by the end of the process, leaves nothing. One that replaces another is called `.webpy-put` for the moment
-before it is renamed, and where the file system has no unnamed files while it is written; whoever comes next removes
-what a killed process left under that name.
+New content is a file without a name in the same directory (O_TMPFILE) until it is complete, so that an error or the end
+of the process leaves nothing behind. A file that replaces another is called `.webpy-put` for the moment before it is
+renamed, and on file systems without such unnamed files also while it is written; the next change removes what a killed
+process left under that name.
 
-The directory is locked (flock) while conditions are looked at and acted on, so that of two conditional changes one sees
-the other's. The lock holds across threads, workers, generations and other programs that take it, and ends with its
-holder. Knows no HTTP.
+The directory is locked (flock) while conditions are checked and the file is changed, so that of two conditional changes
+one sees the other's. The lock works between threads, workers, generations and other programs that use it, and ends with
+its holder. Knows no HTTP; called on the threads of requests.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from typing import IO
 __all__ = ["lock", "open_new", "put_in_place"]
 
 _TEMPORARY = b".webpy-put"
-_NAPS_S = (0.001, 0.02)  # between two tries, and the longest: a nap doubles until then
+_NAPS_S = (0.001, 0.02)  # the first nap between two tries, and the longest: each is twice as long as the one before
 _PIECE_BYTES = 1 << 20
 
-_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}  # what open(2) gives for O_TMPFILE then
+#: errors of open(2) with O_TMPFILE on file systems that do not have it
+_NO_UNNAMED = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
 
 
 @contextlib.contextmanager
 def lock(directory: int, timeout_s: float) -> Iterator[None]:
-    """Have the directory (a descriptor of one's own) for oneself. Raises TimeoutError."""
+    """Hold the lock of the directory, a descriptor that no other thread uses. Raises TimeoutError after `timeout_s`."""
     deadline_s = time.monotonic() + timeout_s
     nap_s, longest_s = _NAPS_S
     while True:
@@ -53,7 +54,10 @@ def lock(directory: int, timeout_s: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_new(directory: int, source: IO[bytes]) -> Iterator[int | None]:
-    """A new unnamed file of the directory with all that `source` gives, on the disk; None where there are none."""
+    """Give the descriptor of a new unnamed file in the directory, with the content of `source` written to the disk.
+
+    It is None if the file system has no unnamed files. Raises OSError.
+    """
     flags = getattr(os, "O_TMPFILE", 0)
     fd = None
     try:
@@ -72,7 +76,7 @@ def open_new(directory: int, source: IO[bytes]) -> Iterator[int | None]:
 
 
 def _fill(fd: int, source: IO[bytes]) -> None:
-    with open(fd, "wb", closefd=False) as file:  # buffered: it goes on after a write that took a part only
+    with open(fd, "wb", closefd=False) as file:  # buffered: it continues after a write that wrote only a part
         shutil.copyfileobj(source, file, _PIECE_BYTES)
     os.fsync(fd)
 
@@ -80,13 +84,14 @@ def _fill(fd: int, source: IO[bytes]) -> None:
 def put_in_place(
     directory: int, name: bytes, new: int | None, source: IO[bytes], before: os.stat_result | None
 ) -> os.stat_result:
-    """Make the new file what is called `name` (with the directory locked): its status.
+    """Give the new file its name, with the directory locked; return its status.
 
-    new: of `open_new`; source: the content, if that is None; before: the file that is replaced, whose permissions are
-    kept. Survives a power loss once it has returned.
+    new: from `open_new`; source: the content, used if `new` is None; before: the status of the file that is replaced,
+    whose permissions are kept, None for a new one. Once it has returned, the change survives a power loss. Raises
+    OSError, and FileExistsError if a program without the lock has made a file of that name.
     """
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(_TEMPORARY, dir_fd=directory)  # of a process that was killed: the lock is ours
+        os.unlink(_TEMPORARY, dir_fd=directory)  # left by a process that was killed, as we have the lock
     named = None
     try:
         if new is None:
@@ -95,7 +100,7 @@ def put_in_place(
             _fill(new, source)
         if before is not None:
             os.fchmod(new, stat.S_IMODE(before.st_mode) & 0o777)
-        if named is None:  # who makes one of that name now, without the lock, is not overwritten
+        if named is None:  # link() does not overwrite a file that another program makes now, without the lock
             place = name if before is None else _TEMPORARY
             os.link(b"/proc/self/fd/%d" % new, place, dst_dir_fd=directory, follow_symlinks=True)
         if named is not None or before is not None:

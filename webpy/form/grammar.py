@@ -1,6 +1,6 @@
-"""Owns what a form's headers and text may look like: media types, boundaries, charsets, file names. No streams.
+"""Owns the syntax of a form's headers and text: media types, boundaries, charsets, file names. No streams.
 
-Called by `handler` and `reading`; what it refuses is an `HTTPError` 400 or 415 that names the value.
+Called by `handler` and `reading`; raises HTTPError 400 or 415, which names the bad value.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _CODECS = {name for name in {*aliases.values(), "cp874", "koi8_u"} if _CHARSET.f
 
 
 def is_form(content_type: str) -> bool:
-    """Whether a Content-Type is one of the two that forms have."""
+    """Return True if a Content-Type is one of the two that forms have."""
     return media_type(content_type) in (URLENCODED, MULTIPART)
 
 
@@ -55,7 +55,7 @@ def not_a_form(content_type: str) -> HTTPError:
 
 
 def read_boundary(content_type: str) -> bytes:
-    """The boundary that a Content-Type names (RFC 2046 section 5.1.1); it is case-sensitive, its name is not."""
+    """Return the boundary of a Content-Type (RFC 2046 section 5.1.1). Raises HTTPError 400 for a bad one."""
     # Not only tokens are taken without quotes: Java's mail library and others send `boundary=----=_Part_1`.
     try:
         found = [unquoted(value) for name, value in parameters(content_type) if name == "boundary"]
@@ -69,22 +69,22 @@ def read_boundary(content_type: str) -> bytes:
 
 
 def parameter_names(value: str) -> set[str]:
-    """The names of a field's parameters, in lower case; what stands in quotes is none (RFC 9110 section 5.6.6)."""
+    """Return the names of a field's parameters, in lower case; text in quotes is skipped (RFC 9110 section 5.6.6)."""
     return {name for name, _ in parameters(value)}
 
 
 def part_type(stated: str | None) -> str:
-    """The media type of a file (RFC 7578 section 4.4); text/plain for nonsense too (RFC 2045 section 5.2)."""
+    """Return the media type of a file (RFC 7578 section 4.4); text/plain for a bad one too (RFC 2045 section 5.2)."""
     return stated if stated and _MEDIA_TYPE.fullmatch(stated) else "text/plain"
 
 
 def part_charset(stated: str | None) -> str:
-    """The charset of a file, known or not; utf-8 if none was sent, or nonsense."""
+    """Return the charset of a file, known or not; utf-8 if none was sent, or something that is not a token."""
     return stated if stated and TOKEN.fullmatch(stated) else "utf-8"
 
 
 def known_charset(charset: str) -> str:
-    """The codec of a charset that text of a form may be in."""
+    """Return the name of Python's codec for the charset of a form's text. Raises HTTPError 400 for other charsets."""
     name = re.sub(r"[^a-z0-9]+", "_", charset.lower()).strip("_")
     name = re.sub(r"^iso_8859_", "iso8859_", aliases.get(name, name))
     name = aliases.get(name, name)
@@ -94,7 +94,7 @@ def known_charset(charset: str) -> str:
 
 
 def text(value: bytes | bytearray, charset: str, what: str) -> str:
-    """`value` decoded; what: its name in the refusal."""
+    """Return `value` decoded. what: its name in the message. Raises HTTPError 400 if it is not in the charset."""
     try:
         return value.decode(charset)
     except UnicodeError:
@@ -102,11 +102,11 @@ def text(value: bytes | bytearray, charset: str, what: str) -> str:
 
 
 def file_name(filename: str) -> str:
-    """The last component of a path of either kind, printable; empty for those that name a folder."""
+    """Return the last component of a path with slashes or backslashes, without control characters; "" for a folder."""
     name = _CONTROLS.sub("", re.split(r"[/\\]", filename)[-1]).strip()
     return "" if name in (".", "..") else name
 
 
 def brief(value: str) -> str:
-    """The client's text, fit for a message: ASCII, escaped, short."""
+    """Return the client's text fit for a message: ASCII, escaped, short."""
     return ascii(value if len(value) <= 60 else value[:60] + "...")

@@ -1,4 +1,4 @@
-"""Owns the handlers that read forms and close their files; the reading itself is in `reading`."""
+"""Owns the handlers that read forms and close their files; `reading` does the reading itself."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _log = logging.getLogger("webpy")
 
 @functools.cache
 def _warn_without_parser() -> None:
-    """Tell once, while the application is loaded, rather than with the first form that brings a file."""
+    """Warn once, while the application is loaded, and not only with the first form that has a file."""
     if importlib.util.find_spec("multipart") is None:
         _log.warning("forms with files are answered with 500, as they need a parser: pip install 'webpy[form]'")
 
 
 class FormMixIn(HTTPHandler):
-    """Makes a form of the body before `do_<method>` runs; stands before other handlers in a list of bases."""
+    """Put in front of a handler: it makes a form of the body before `do_<method>` runs."""
 
     mixin_rank = Rank.FORM
 
-    #: what a form may weigh
+    #: the upper bounds of a form
     form_limits = FormLimits()
-    #: what names and values are in, where the form does not say so
+    #: the charset of names and values, if the form does not say it
     form_charset = "utf-8"
-    #: whether other content types are answered with 415; if not, the body is what it is without this class
+    #: whether other content types are answered with 415; if not, they are handled as without this class
     form_only = True
 
     _form: Form | None = None
@@ -49,23 +49,23 @@ class FormMixIn(HTTPHandler):
         _warn_without_parser()
 
     def check_continue(self) -> bool | None:
-        """As of `HTTPHandler`; raises HTTPError 400, 413 or 415 for what the head says already."""
+        """Do what `HTTPHandler` does; raises HTTPError 400, 413 or 415 for what the head shows already."""
         goes_on = super().check_continue()  # first, as it may ask for a login
         if goes_on is not False:
             self._reader()
         return goes_on
 
     def get_body(self) -> bool | None:
-        """Read the form into `request.body`, and close `request.rfile`; raises HTTPError 400, 413 or 415."""
+        """Read the form into `request.body`, and close `request.rfile`. Raises HTTPError 400, 413, 415 or 503."""
         reader = self._reader()
         if reader is None:
             return super().get_body()
-        with self.request.rfile as stream:  # a body in a file need not fill the disk any longer
+        with self.request.rfile as stream:  # closed, as a body in a file would go on filling the disk
             self._form = self.request.body = reader.read(stream)
         return False
 
     def _reader(self) -> FormReader | None:
-        """What reads this body; None for one that is no form and need not be."""
+        """Return the reader of this body; None if it is not a form and `form_only` is not set."""
         content_type = self.request.headers.get("Content-Type") or ""
         if not is_form(content_type):
             if not self.form_only:
@@ -80,7 +80,7 @@ class FormMixIn(HTTPHandler):
         return FormReader(content_type, length, limits=self.form_limits, charset=self.form_charset)
 
     def respond(self) -> Result:
-        """As of `HTTPHandler`; the form's files are closed after it, or with the answer's body if that reads them."""
+        """Do what `HTTPHandler` does, then close the form's files; if the body may read them, after it is sent."""
         request = self.request
         head = request.head
         if not head.content_length and not head.chunked:
@@ -102,7 +102,7 @@ class FormHandler(FormMixIn):
 
 
 class _Closing:
-    """An iterable body that reads a form's files, which are closed after it."""
+    """An iterable body that may read a form's files, which are closed when it is closed."""
 
     def __init__(self, body: Iterable[bytes], form: Form) -> None:
         self._body = body

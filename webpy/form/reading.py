@@ -1,7 +1,7 @@
-"""Owns the way from a body's bytes to a `Form`, and what it may weigh; knows no handler and no connection.
+"""Owns the way from a body's bytes to a `Form`, and its limits. Knows no handlers and no connections.
 
-Bodies are taken apart by `parts`; here are the limits, the charsets and the files. Called by `handler`, with a stream
-that may be the body as it arrives.
+`parts` splits the body; the limits, charsets and files are handled here. Called by `handler`, on the thread of the
+request, with a stream that may wait for the client.
 """
 
 from __future__ import annotations
@@ -36,31 +36,31 @@ __all__ = ["FormLimits", "FormReader"]
 _log = logging.getLogger("webpy")
 
 _PIECE_BYTES = 65536
-_MOST_HEADERS = 16  # of a part; RFC 7578 section 4 knows three
+_MAX_HEADERS = 16  # of a part; RFC 7578 section 4 knows three
 
 
 @dataclass(frozen=True, slots=True)
 class FormLimits:
-    """Upper bounds, each inclusive; what goes over is answered with 413, a part's headers with 400.
+    """Upper bounds, each inclusive. Larger forms are answered with 413, larger headers of a part with 400.
 
-    None leaves it to the server's `--max-body`, which bounds the whole body first. Memory used is at most
-    `fields_bytes` and, for files, `parts` times `memory_bytes`.
+    With None there is no limit but the server's `--max-body`, which limits the whole body first. A form uses at most
+    `fields_bytes` of memory and, for files, `parts` times `memory_bytes`.
     """
 
     parts: int = 256
-    """Fields and files, empty ones too."""
+    """Number of fields and files, empty ones too."""
     field_bytes: int = 1 << 20
-    """The value of one field."""
+    """Length of the value of one field."""
     fields_bytes: int = 4 << 20
-    """Names and values of all fields together; also the whole of an urlencoded body."""
+    """Length of names and values of all fields together; also of a whole urlencoded body."""
     file_bytes: int | None = None
-    """One file."""
+    """Length of one file."""
     total_bytes: int | None = None
-    """The whole body."""
+    """Length of the whole body."""
     header_bytes: int = 4096
-    """One header line of a part; there may be 16."""
+    """Length of one header line of a part; a part may have 16."""
     memory_bytes: int = 1 << 16
-    """Of a file, before it goes to the disk."""
+    """How much of a file is kept in memory before it is written to the disk."""
 
 
 _LIMITS = FormLimits()
@@ -68,7 +68,7 @@ _LIMITS = FormLimits()
 
 @dataclass(slots=True)
 class _Part:
-    """A field or file whose text has not been decoded; file: what was written, for a file."""
+    """A field, or a file, whose text has not been decoded yet. file: the content of a file, None for a field."""
 
     name: bytes
     value: bytearray
@@ -82,8 +82,8 @@ class _Part:
 class FormReader:
     """Reads one form.
 
-    content_type: of the body; length: of the body in bytes, if known; charset: of text that does not say what it is in.
-    Raises HTTPError 413 and 400 for what these say already.
+    content_type: of the body; length: of the body in bytes, None if it is not known; charset: of text without a charset
+    of its own. Raises HTTPError 400 for a bad boundary, and 413 for a length over the limit.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class FormReader:
         self._bound(length or 0, limits.total_bytes, "a form")
 
     def read(self, stream: IO[bytes]) -> Form:
-        """The form in `stream`.
+        """Return the form in `stream`.
 
-        Raises HTTPError 400, 413 and, without room for its files, 503; what the stream raises; ImportError without the
-        parser. All files are closed then.
+        Raises HTTPError 400, 413 and, if the disk has no room for its files, 503; what the stream raises; and
+        ImportError without the parser. In each case all files are closed.
         """
         try:
             if self._boundary is None:
@@ -113,20 +113,21 @@ class FormReader:
             raise
         return self._form
 
-    def _pieces(self, stream: IO[bytes], most: int | None = None) -> Iterator[bytes]:
+    def _pieces(self, stream: IO[bytes], max_bytes: int | None = None) -> Iterator[bytes]:
         total = 0
         while piece := stream.read(_PIECE_BYTES):
             total += len(piece)
             self._bound(total, self._limits.total_bytes, "a form")
-            self._bound(total, most, "a form's fields")
+            self._bound(total, max_bytes, "a form's fields")
             yield piece
 
-    def _bound(self, count: int, most: int | None, what: str, unit: str = "bytes") -> None:
-        if most is not None and count > most:
-            raise HTTPError(413, f"{what} may have {most} {unit}, got more\n")
+    def _bound(self, count: int, max_count: int | None, what: str, unit: str = "bytes") -> None:
+        """Raise HTTPError 413 if there are more than `max_count`."""
+        if max_count is not None and count > max_count:
+            raise HTTPError(413, f"{what} may have {max_count} {unit}, got more\n")
 
     def _urlencoded(self, body: bytes) -> list[_Part]:
-        """WHATWG URL, section 5.1: pairs between "&"."""
+        """Split a body into pairs at each "&" (WHATWG URL, section 5.1)."""
         parts = []
         self._bound(body.count(b"&") + 1, self._limits.parts, "a form", "parts")
         for name, value in urlencoded_pairs(body):
@@ -137,7 +138,7 @@ class FormReader:
     def _multipart(self, stream: IO[bytes], boundary: bytes) -> list[_Part]:
         parts: list[_Part] = []
         for event in multipart_events(
-            self._pieces(stream), boundary, max_headers=_MOST_HEADERS, max_header_bytes=self._limits.header_bytes
+            self._pieces(stream), boundary, max_headers=_MAX_HEADERS, max_header_bytes=self._limits.header_bytes
         ):
             if isinstance(event, (bytes, bytearray)):
                 self._write(parts[-1], event)
@@ -153,7 +154,7 @@ class FormReader:
             raise HTTPError(400, f"{MULTIPART}: a part without a name, or with several\n")
         part = _Part(segment.name.encode("latin-1"), bytearray(), charset=segment.charset or "")
         self._count(len(part.name))
-        # Older clients send `filename*` alone: a file, though its name is not taken.
+        # Older clients send `filename*` alone: it is a file, although its name is not used.
         if segment.filename is not None or "filename*" in names:
             part.filename = (segment.filename or "").encode("latin-1")
             part.type = part_type(segment.content_type)
@@ -178,7 +179,7 @@ class FormReader:
         self._bound(self._fields_bytes, self._limits.fields_bytes, "a form's fields")
 
     def _decode(self, parts: list[_Part]) -> None:
-        """Put what was read into the form. A field `_charset_` names what the others are in (RFC 7578 section 4.6)."""
+        """Decode the parts into the form. A field `_charset_` says the charset of the others (RFC 7578 4.6)."""
         charset = self._charset
         for part in parts:
             if part.name == b"_charset_" and part.file is None and part.value:
@@ -191,7 +192,7 @@ class FormReader:
                 self._form.add(name, text(part.value, own, f"the value of field {brief(name)}"))
                 continue
             with _room_wanted():
-                part.file.seek(0)  # writes what is left of it
+                part.file.seek(0)  # writes the rest of its buffer
             self._form.add(
                 name,
                 File(
@@ -206,7 +207,7 @@ class FormReader:
 
 @contextlib.contextmanager
 def _room_wanted() -> Iterator[None]:
-    """A full disk is no fault of the client's, nor of the handler's."""
+    """Turn an OSError (a full disk) into HTTPError 503, and log it: neither the client nor the handler is to blame."""
     try:
         yield
     except OSError as error:

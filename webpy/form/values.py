@@ -1,4 +1,4 @@
-"""Owns `Form`, the mapping that `request.body` is, and `File`; knows neither how they are read nor who asks."""
+"""Owns `Form`, the mapping that `request.body` is, and `File`. Knows neither how they are read nor any handler."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ class File(TypedDict):
     """A file of a form."""
 
     filename: str
-    """The client's name for it without folders and control characters; may be empty."""
+    """The client's name for it, without folders and control characters; may be empty."""
     type: str
     """Its media type in lower case, without parameters; "text/plain" if none was sent (RFC 7578 section 4.4)."""
     charset: str
-    """The charset its type named, or "utf-8"."""
+    """The charset of its type, "utf-8" if it names none."""
     length: int
-    """In bytes."""
+    """Its length in bytes."""
     file: IO[bytes]
-    """Its content, at the beginning."""
+    """Its content, positioned at the beginning."""
 
 
 class Form(dict[str, Any]):
-    """Name to value: a str, or a `File`. Of a name that came several times, the last value, as in the original.
+    """Name to value: a str, or a `File`; of a name that was sent several times the last value, as in web.py.
 
-    `form[name]` of a field that did not come raises a KeyError that is answered with 400 and names the field.
-    Changing the mapping does not change what `getlist` gives.
+    `form[name]` of a missing field raises a KeyError that is answered with 400, which names the field. Changing the
+    mapping does not change what `getlist` returns.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Form(dict[str, Any]):
         raise MissingField("form", name)
 
     def pop(self, name: str, default: Any = ABSENT) -> Any:
-        """As of dict; without a default a missing field raises as `form[name]` does."""
+        """Do what dict.pop does; without a default a missing field raises as `form[name]` does."""
         return super().pop(name, default) if default is not ABSENT or name in self else self.__missing__(name)
 
     @overload
@@ -60,10 +60,10 @@ class Form(dict[str, Any]):
     @overload
     def field(self, name: str, kind: Callable[[str], T], default: D) -> T | D: ...
     def field(self, name: str, kind: Callable[[str], Any] = str, default: Any = ABSENT) -> Any:
-        """The text of a field, as `kind` reads it: int, float, bool, or any callable of the text.
+        """Return the text of a field as `kind` reads it: int, float, bool, or any callable that takes the text.
 
-        Raises HTTPError 400 that names the field where it is a file or `kind` refuses its text, and where it is
-        missing and no `default` is given.
+        Raises HTTPError 400, which names the field, if it is a file, if `kind` refuses its text, or if it is missing
+        and there is no `default`.
         """
         if default is not ABSENT and name not in self:
             return default
@@ -73,7 +73,7 @@ class Form(dict[str, Any]):
         return text_as("form", name, value, kind)
 
     def file(self, name: str) -> File:
-        """The file `name`. Raises HTTPError 400 that names it where it is missing or no file."""
+        """Return the file `name`. Raises HTTPError 400, which names it, if it is missing or not a file."""
         value = self[name]
         if isinstance(value, str):
             raise wrong_type("form", name, value, "a file (multipart/form-data)")
@@ -81,27 +81,27 @@ class Form(dict[str, Any]):
         return file
 
     def getlist(self, name: str) -> list[Any]:
-        """All values of `name` in the order they came; an empty list when there is none."""
+        """Return all values of `name` in the order they were sent, an empty list if there are none."""
         return list(self._lists.get(name, ()))
 
     def own(self, file: IO[bytes]) -> IO[bytes]:
-        """Remember `file` as one to close; gives it back."""
+        """Add `file` to those that `close` closes; return it."""
         self._files.append(file)
         return file
 
     @property
     def has_files(self) -> bool:
-        """Whether there is anything to close."""
+        """True if there are files to close."""
         return bool(self._files)
 
     def owns(self, file: object) -> bool:
-        """Whether `file` is one of this form's."""
+        """Return True if `file` is one of those that `close` closes."""
         return any(own is file for own in self._files)
 
     def close(self, *, but: object = None) -> None:
-        """Close all files, except `but`: that one is somebody else's from now on."""
+        """Close all files except `but`, which its new owner closes."""
         files, self._files = self._files, []
         for file in files:
             if file is not but:
-                with contextlib.suppress(OSError):  # a full disk has no room for the end of what nobody wants
+                with contextlib.suppress(OSError):  # a full disk: the rest of the buffer is not needed any more
                     file.close()

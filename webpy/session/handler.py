@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ..caching import private
 from ..cookies import CookieMixIn, format_cookie, put
 from ..framework.errors import HTTPError
 from ..framework.headers import HTTPHeaders
 from ..framework.order import Rank
+from ..framework.renaming import RenamedOptions
 from ..logthrottle import log_throttled
 from ..protocol.grammar import token_list
 from ..store import Store, StoreError
@@ -30,17 +32,18 @@ _BEFORE, _WITHIN, _AFTER = range(3)  # of `respond`
 _log = logging.getLogger("webpy.session")
 
 
-class SessionMixIn(CookieMixIn):
-    """A handler, or put in front of another, with `self.session`. See `webpy.session`, which has the options.
+class SessionMixIn(RenamedOptions, CookieMixIn):
+    """Put in front of a handler: it has `self.session`. The options are explained in `webpy.session`.
 
-    Raises, when the class is made: ValueError for a cookie that browsers would not take, or as `webpy.store.open`.
+    Raises, when the class is made: ValueError for a cookie that browsers would refuse, and as `webpy.store.open`.
     """
 
     mixin_rank = Rank.SESSION
+    renamed_options: ClassVar[Mapping[str, str]] = {"session_life_s": "session_ttl_s"}
 
     session_store: str | Store | None = None
     session_idle_s: float = 1800.0
-    session_life_s: float | None = 43200.0
+    session_ttl_s: float | None = 43200.0
     session_wait_s: float = 10.0
     session_max_bytes = 65536
     session_read_only = False
@@ -55,18 +58,22 @@ class SessionMixIn(CookieMixIn):
     _stage = _BEFORE
     _session: Session | None = None
     _session_touched = False
-    _session_id: str | None = None  # that was given to the client by this answer
-    _session_field: str | None = None  # the Set-Cookie that does
+    _session_id: str | None = None  # the id that this answer gives to the client, and
+    _session_field: str | None = None  # the Set-Cookie with it
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        cls._terms = Terms(cls.session_idle_s, cls.session_life_s, cls.session_wait_s, cls.session_max_bytes)
-        cls._format_session_cookie("x" * 43, True)
-        find_keeper(cls.session_store)  # before the fork: workers share what it holds
+        cls._terms = Terms(cls.session_idle_s, cls.session_ttl_s, cls.session_wait_s, cls.session_max_bytes)
+        cls._format_session_cookie("x" * 43, True)  # raises for a bad one
+        find_keeper(cls.session_store)  # before the fork: workers share its locks
 
     @property
     def session(self) -> Session:
-        """The client's session. Raises HTTPError 503 if it is not to be had now; RuntimeError if it is too late."""
+        """The client's session, loaded at the first use.
+
+        Raises HTTPError 503 if other requests keep it for too long or the store fails, and RuntimeError if it is used
+        for the first time when the answer has begun.
+        """
         session = self._session
         if session is None:
             if self._stage == _AFTER:
@@ -83,9 +90,9 @@ class SessionMixIn(CookieMixIn):
         return session
 
     def save_session(self) -> None:
-        """Save now, and let the next request of this session in; touched again, it is loaded again.
+        """Save now, and let the next request of this session in. If it is touched again, it is loaded again.
 
-        Raises HTTPError 503 if the session was changed by others, or the store cannot be used.
+        Raises HTTPError 503 if another request has changed the session, or the store cannot be used.
         """
         session = self._session
         if session is None or self._stage != _WITHIN or self.session_read_only:
@@ -93,7 +100,7 @@ class SessionMixIn(CookieMixIn):
         self._session = None
         keeper = find_keeper(self.session_store)
         id = self._try(lambda: keeper.save(session, self._terms))
-        # Not again and again the same: an answer that overtakes that of `regenerate` would bring the old id back.
+        # The same id is not sent again: an answer that overtakes that of `regenerate` would restore the old id.
         if id is not None and (id != self._sent_id or self.session_persistent):
             self._session_id = id
             self._session_field = self._format_session_cookie(id, self.request.scheme == "https")
@@ -104,7 +111,7 @@ class SessionMixIn(CookieMixIn):
 
     def respond(self) -> Result:
         self._stage = _WITHIN
-        self._session = None  # what was read before is old
+        self._session = None  # what was loaded before may have changed
         try:
             result = super().respond()
             session = self._session
@@ -152,7 +159,7 @@ class SessionMixIn(CookieMixIn):
             put(headers, self._session_field)
 
     def _with_fields(self, error: HTTPError) -> HTTPError:
-        """The error as it is to be raised for this client: another one, as many requests may raise the same object."""
+        """Return the error to raise for this client: a copy, as many requests may raise the same object."""
         if not self._session_touched:
             return error
         own = type(error).__new__(type(error), *error.args)
@@ -163,7 +170,7 @@ class SessionMixIn(CookieMixIn):
 
     @classmethod
     def _format_session_cookie(cls, id: str, tls: bool) -> str:
-        """The Set-Cookie for an id; for "", one that has the client forget it."""
+        """Return the Set-Cookie for an id; for "", one that deletes the client's cookie."""
         name = cls.session_cookie
         wanted = cls.session_same_site == "None" or name.lower().startswith(("__secure-", "__host-"))
         secure = wanted or (tls if cls.session_secure is None else cls.session_secure)

@@ -1,10 +1,10 @@
-"""Loads sessions from a store and saves them: who may have one, for how long, and that no change is lost.
+"""Loads sessions from a store and saves them, so that one request at a time has a session and no change is lost.
 
-Owns the record, JSON with two times, and its expiry. Knows no request and no cookie: `handler` calls it, and whatever
-else wants sessions may.
+Owns the record (JSON with two times) and its expiry. Knows no requests and no cookies; `handler` and `webpy.objects`
+call it, on the threads of requests.
 
-A record is loaded under a lock and saved by comparing: even if the lock has been lost (a lease that ran out, a lock
-file that was deleted) nobody overwrites what he has not read.
+A record is loaded under a lock, and saved only if it is still the one that was loaded: even if the lock was lost (a
+lease expired, a lock file was deleted), no request overwrites what it has not read.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from .session import Loaded, Session, is_id, key_of, new_id
 __all__ = ["Keeper", "SessionBusy", "SessionLost", "Terms"]
 
 _RETIRED = b'{"retired": true}'
-_RETIRED_S = 30.0  # for which requests that were under way when a session got a new id are told from forgers
-_MOST_WAITING = 16  # of one session, in one process: more are refused at once, lest one client takes all its threads
-_TOUCH = 0.1  # part of the idle time that goes by before an unchanged session is written again
+_RETIRED_S = 30.0  # for so long an id that was replaced is known: its requests were under way, and are not forged
+_MAX_WAITING = 16  # requests of one session in one process; more are refused, so that no client takes all threads
+_REWRITE_AFTER = 0.1  # part of the idle time after which an unchanged session is written again
 
 _log = logging.getLogger("webpy.session")
 
 
 class SessionBusy(Exception):
-    """Other requests kept the session for longer than `wait_s`."""
+    """Other requests had the session for longer than `wait_s`."""
 
 
 class SessionLost(Exception):
-    """What was loaded is not what the store holds any more: another request changed or ended the session."""
+    """The store does not contain any more what was loaded: another request has changed or ended the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What holds for a session: see the options in `webpy.session`."""
+    """The limits of a session: see the options in `webpy.session`. Raises ValueError for values that make no sense."""
 
     idle_s: float = 1800.0
-    life_s: float | None = 43200.0
+    ttl_s: float | None = 43200.0
     wait_s: float = 10.0
     max_bytes: int = 65536
 
     def __post_init__(self) -> None:
-        for name in ("idle_s", "life_s", "max_bytes"):
+        for name in ("idle_s", "ttl_s", "max_bytes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"session_{name}: got {value!r}, wanted more than 0")
@@ -60,7 +60,7 @@ class Terms:
 
 
 class Keeper(AtFork):
-    """The sessions of one store, whose requests `locks` keeps apart. `find_keeper` makes it."""
+    """The sessions of one store, of which `locks` gives each to one request at a time. Made by `find_keeper`."""
 
     def __init__(self, store: Store, locks: Locks) -> None:
         self._store = store
@@ -70,9 +70,9 @@ class Keeper(AtFork):
         super().__init__()
 
     def open(self, id: str | None, terms: Terms) -> Session:
-        """The session `id`, which is then the caller's alone until `save` or `drop`; a new one if there is none.
+        """Return the session `id`, which no other request gets until `save` or `drop`; a new one if there is none.
 
-        Raises SessionBusy, StoreError.
+        Waits, at most `terms.wait_s`, for other requests. Raises SessionBusy, StoreError.
         """
         if id is None or not is_id(id):
             return Session(new_id(), {}, None)
@@ -90,22 +90,25 @@ class Keeper(AtFork):
         return session
 
     def peek(self, id: str | None, terms: Terms) -> Session:
-        """The session as it is, to be read only, without waiting; an empty one if there is none. Raises StoreError."""
+        """Return the session, an empty one if there is none, without waiting. The caller must not change it.
+
+        Raises StoreError.
+        """
         if id is None or not is_id(id):
             return Session(new_id(), {}, None)
         key = key_of(id)
         session = self._load(id, key, terms)
         if session.loaded is not None and _is_due(session.loaded, terms):
-            with contextlib.suppress(SessionBusy, SessionLost):  # whoever has it keeps it alive
+            with contextlib.suppress(SessionBusy, SessionLost):  # then another request keeps it alive
                 self.save(self.open(id, replace(terms, wait_s=0.0)), terms)
         return session
 
     def save(self, session: Session, terms: Terms) -> str | None:
-        """Keep what has changed, and let the next request in.
+        """Save what has changed, and let the next request in.
 
-        Gives the id that the client is to have from now on, "" if it is to forget the one it has, and None if nothing
-        changes for it. Raises SessionLost, StoreError; ValueError, TypeError for what JSON cannot hold or is too
-        large: nothing is kept then, and the next request is let in all the same.
+        Returns the id that the client's cookie is to have, "" if the cookie is to be deleted, None if it stays. Raises
+        SessionLost, StoreError, and ValueError or TypeError for values that JSON cannot hold or that are too large:
+        then nothing is saved, and the next request is let in all the same.
         """
         try:
             return self._save(session, terms)
@@ -113,7 +116,7 @@ class Keeper(AtFork):
             self.drop(session)
 
     def drop(self, session: Session) -> None:
-        """Let the next request in, without saving. Can be called again."""
+        """Let the next request in without saving. May be called again."""
         session.freeze("it has been saved, or the request is over")
         free, session.free = session.free, None
         if free is not None:
@@ -122,7 +125,7 @@ class Keeper(AtFork):
     def _hold(self, key: str, wait_s: float) -> Callable[[], None]:
         with self._guard:
             waiting = self._waiting.get(key, 0)
-            if waiting >= _MOST_WAITING:
+            if waiting >= _MAX_WAITING:
                 raise SessionBusy(f"waited for by {waiting} others")
             self._waiting[key] = waiting + 1
         try:
@@ -159,7 +162,7 @@ class Keeper(AtFork):
             _log.warning("a session in the store cannot be read, and is left out: %s", type(error).__name__)
             return Session(new_id(), {}, None)
         now_s = time.time()
-        if now_s - used_s > terms.idle_s or (terms.life_s is not None and now_s - created_s > terms.life_s):
+        if now_s - used_s > terms.idle_s or (terms.ttl_s is not None and now_s - created_s > terms.ttl_s):
             self._store.cas(key, record, None)
             return Session(new_id(), {}, None)
         return Session(id, data, Loaded(key, record, _dumps(data), created_s, used_s))
@@ -206,10 +209,10 @@ def _record(data: str, created_s: float, used_s: float) -> bytes:
 
 
 def _is_due(loaded: Loaded, terms: Terms) -> bool:
-    """Whether the record must say that the session is in use."""
-    return time.time() - loaded.used_s >= terms.idle_s * _TOUCH
+    """Return True if the record has to be written again, as the time of its last use in it is old."""
+    return time.time() - loaded.used_s >= terms.idle_s * _REWRITE_AFTER
 
 
 def _left_s(terms: Terms, age_s: float) -> float:
-    """For how long the store is to keep a session that was used just now."""
-    return terms.idle_s if terms.life_s is None else max(0.001, min(terms.idle_s, terms.life_s - age_s))
+    """Return for how long the store is to keep a session that was used just now."""
+    return terms.idle_s if terms.ttl_s is None else max(0.001, min(terms.idle_s, terms.ttl_s - age_s))

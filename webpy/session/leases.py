@@ -1,10 +1,10 @@
-"""Keeps the requests of one session apart where the store is a server: a lease, which is a key that expires.
+"""Lets one request at a time have a session if the store is a server, by leases: keys of the store that expire.
 
-Owns taking, renewing and giving back. Knows no session; the store's `cas` and expiry are all it asks of it.
+Owns taking, renewing and giving back leases. Knows no sessions, and uses only `cas` and the expiry of the store.
 
-Processes of other machines wait by asking again in short steps. Those of this one, and threads, queue before a lock in
-memory first, so that one of them asks. A worker that is killed leaves its lease to expire. One that is stopped for
-longer than a lease lives loses it to another, and does not know: who saves must compare what it overwrites.
+Processes of several machines wait by asking the store again and again. The threads and processes of one machine wait
+for a lock in memory first, so that only one of them asks. The lease of a killed worker expires. A process paused for
+longer than its lease loses it without noticing: so before saving, what is overwritten must be compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .locks import MemoryLocks
 __all__ = ["Leases"]
 
 _LEASE_S = 5.0
-_RENEW_S = 1.5  # three tries before it ends
+_RENEW_S = 1.5  # three attempts before a lease ends
 _FIRST_NAP_S = 0.001
 _LONGEST_NAP_S = 0.05
 
@@ -32,7 +32,7 @@ _log = logging.getLogger("webpy.session")
 
 
 class Leases(AtFork):
-    """For all processes that use the same store."""
+    """Locks for all processes that use the same store; see `locks.Locks`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class Leases(AtFork):
         super().__init__()
 
     def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
-        """See `locks.Locks.hold`."""
+        """Do what `locks.Locks.hold` does."""
         deadline_s = time.monotonic() + timeout_s
         free_near = self._near.hold(name, timeout_s)
         try:
@@ -74,12 +74,12 @@ class Leases(AtFork):
         try:
             self._store.cas(key, token, None)
         except StoreError as error:
-            _log.warning("a session's lease could not be given back, and ends by itself: %s", error)
+            _log.warning("a session's lease could not be given back, and will expire: %s", error)
         finally:
             free_near()
 
     def _renew(self) -> None:
-        """On a thread of its own, which ends when there has been nothing to do."""
+        """Renew the leases of this process. Runs on a thread of its own, which ends once there are none."""
         while True:
             time.sleep(_RENEW_S)
             with self._guard:

@@ -1,7 +1,7 @@
-"""Keeps the requests of one session apart on one machine: a lock file beside the store, or a lock in memory.
+"""Lets one request at a time have a session on one machine, by a lock file beside the store, or by locks in memory.
 
-Owns the file. Knows no session and no store: a name is a str. What it gives is `hold`, as `leases` does for stores
-that are elsewhere. POSIX locks are the kernel's: a killed worker's are free at once (see `webpy.framework.atomic`).
+Owns the file. Knows no sessions and no stores: a name is a str. Offers `hold`, as `leases` does for stores on servers.
+The kernel frees the POSIX locks of a killed worker at once (see `webpy.framework.atomic`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["FileLocks", "Locks", "MemoryLocks"]
 
 
 class Locks(Protocol):
-    """One at a time for each name."""
+    """A lock for each name, which one thread of all processes holds at a time."""
 
     def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
-        """Wait for `name`; what it gives frees it. Raises TimeoutError, StoreError."""
+        """Wait for the lock of `name`; return the function that frees it. Raises TimeoutError, StoreError."""
         ...
 
 
 class MemoryLocks:
-    """For the threads of this process, and those of processes forked from it."""
+    """Locks for the threads of this process, and of processes forked from it."""
 
     def __init__(self) -> None:
         self._locks = ResourceLocks()
@@ -38,7 +38,7 @@ class MemoryLocks:
 
 
 class FileLocks:
-    """For all processes that name the same file; it is made at the first use, with mode 600, and stays."""
+    """Locks for all processes that use the same file, which is made at the first use, with mode 600, and stays."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -51,8 +51,8 @@ class FileLocks:
         return partial(locks.release, locks.acquire(name, True, timeout_s))
 
 
-# One for each file, whatever its name: closing a descriptor would free all locks of the process on its file, and two
-# ResourceLocks on one file would not keep this process's threads apart. So none is ever closed.
+# One for each file, by its inode: closing a descriptor would free all locks of the process on its file, and with two
+# ResourceLocks on one file two threads could hold the same lock. So none is ever closed.
 _OPEN: dict[tuple[int, int], ResourceLocks] = {}
 _opening = ForkSafeLock()
 

@@ -1,6 +1,6 @@
-"""Which keeper has the sessions of a store: one in each process, so that its threads wait for each other.
+"""Finds the keeper of a store's sessions: there is one in each process, so that its threads wait for each other.
 
-Owns the default store and the choice of locks: a file beside a store of this machine, leases in one that is elsewhere.
+Owns the default store and the choice of locks: a file beside a store on this machine, leases in a store on a server.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .locks import FileLocks, Locks, MemoryLocks
 __all__ = ["find_keeper"]
 
 _of_urls: dict[str, Keeper] = {}
-_of_stores: list[tuple[Store, Keeper]] = []  # a mapping is no key of a dict
+_of_stores: list[tuple[Store, Keeper]] = []  # a store is a mapping, and cannot be the key of a dict
 
 
 def find_keeper(store: str | Store | None) -> Keeper:
-    """The keeper of a store or its URL; None: the environment's WEBPY_SESSION or the default. Call it before a fork.
+    """Return the keeper of a store or URL; None stands for the environment's WEBPY_SESSION or the default store.
 
-    Raises as `webpy.store.open`.
+    Call it before a fork first, so that the workers share its locks. Raises as `webpy.store.open`.
     """
     if isinstance(store, Store):
         if not any(other is store for other, _ in _of_stores):
@@ -41,7 +41,7 @@ def find_keeper(store: str | Store | None) -> Keeper:
 
 @functools.cache
 def _default_url(*_environment: str | None) -> str:
-    """Looked for once, as each request asks."""
+    """Return the URL of the default store; cached, as each request asks for it."""
     return stores.default_url("sessions", "WEBPY_SESSION")
 
 

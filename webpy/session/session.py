@@ -1,4 +1,4 @@
-"""Owns `Session`, the mapping a handler sees, and what its id is; knows neither the store nor the cookie."""
+"""Owns `Session`, the mapping that a handler uses, and the form of its id. Knows neither the store nor the cookie."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _ID = re.compile(r"[0-9A-Za-z_-]{43}")  # 32 bytes in base64url
 
 
 def new_id() -> str:
-    """256 random bits, as text that a cookie can hold."""
+    """Return 256 random bits as text that a cookie can hold."""
     return secrets.token_urlsafe(_ID_BYTES)
 
 
 def is_id(text: str) -> bool:
-    """Whether `new_id` could have made it."""
+    """Return True if `new_id` could have made the text."""
     return _ID.fullmatch(text) is not None
 
 
 def key_of(id: str) -> str:
-    """Where the store keeps the session: it cannot be used to ask for it."""
+    """Return the session's key in the store, from which the id cannot be found."""
     return "session:" + hashlib.sha256(id.encode("ascii")).hexdigest()
 
 
 class Loaded:
-    """What the store held of a session: its key, the record as it was, and the times in it."""
+    """What was loaded of a session: its key in the store, the record, and the times in it."""
 
     __slots__ = ("created_s", "data", "key", "record", "used_s")
 
@@ -38,14 +38,14 @@ class Loaded:
         self.key = key
         self.record = record
         self.data = data  # JSON
-        self.created_s = created_s  # since the epoch, as is
+        self.created_s = created_s  # seconds since the epoch, as is
         self.used_s = used_s
 
 
 class Session(MutableMapping[str, Any]):
-    """The session of one request: str to whatever JSON has. Made by a `Keeper`; changes are kept when it saves.
+    """The session of one request, a mapping of str to values of JSON. Made by a `Keeper`, which saves its changes.
 
-    For one thread. Once saved, and where `session_read_only` is set, it can only be read: RuntimeError.
+    Use it on one thread at a time. Once it is saved, and if `session_read_only` is set, changes raise RuntimeError.
     """
 
     __slots__ = ("_data", "_id", "_why_frozen", "free", "loaded", "retired")
@@ -55,11 +55,11 @@ class Session(MutableMapping[str, Any]):
         self._data = data
         self._why_frozen = ""
         self.loaded = loaded
-        """What the store holds; None for a new session."""
+        """What was loaded from the store; None for a new session."""
         self.retired = False
-        """The client sent an id that another request has just replaced: there is nothing to save this under."""
+        """True if another request has just replaced the id that the client sent: then nothing can be saved."""
         self.free: Callable[[], None] | None = None
-        """Lets the next request of this session in."""
+        """Frees the session's lock, so that the next request gets it; None if there is none."""
 
     @property
     def id(self) -> str:
@@ -68,21 +68,21 @@ class Session(MutableMapping[str, Any]):
 
     @property
     def new(self) -> bool:
-        """Whether nothing is stored under its id so far."""
+        """True if nothing is stored under its id yet."""
         return self.loaded is None or self.loaded.key != key_of(self._id)
 
     def regenerate(self) -> None:
-        """Go on under a new id; the old one is of no use any more once this is saved. Its life begins anew."""
+        """Give it a new id, and let its time to live begin again. The old id ends when it is saved."""
         self._check()
         self._id = new_id()
 
     def invalidate(self) -> None:
-        """Forget everything: the session ends when this is saved. What is set after it begins a new one."""
+        """Delete all values and, when it is saved, the session. Values that are set after it begin a new one."""
         self.regenerate()
         self._data.clear()
 
     def freeze(self, why: str) -> None:
-        """From now on it can only be read."""
+        """Make it read-only from now on; `why` is for the message of the RuntimeError."""
         self._why_frozen = why
 
     def _check(self) -> None:
@@ -109,4 +109,4 @@ class Session(MutableMapping[str, Any]):
         return len(self._data)
 
     def __repr__(self) -> str:
-        return f"<Session of {len(self._data)} values>"  # neither id nor values: it may come into a log
+        return f"<Session of {len(self._data)} values>"  # neither id nor values: it may be logged

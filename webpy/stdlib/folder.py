@@ -28,21 +28,21 @@ def folder(directory: str, *, cgi: bool = False, closes: bool = False) -> Site:
     """Return the routes that serve a directory. cgi: run the scripts in its cgi-bin and htbin; closes: close each
     connection after one answer, as in HTTP/1.0."""
     directory = os.path.abspath(directory)
-    members = {"__doc__": f"Files of {directory}.", "local": directory, "cgi": cgi, "closes": closes}
+    members = {"__doc__": f"Files of {directory}.", "file_local": directory, "cgi": cgi, "closes": closes}
     handler = type("FolderHandler", (FolderHandler,), members)
     return Site({"/.*|\\*": handler}, {".*": type("ErrorPage", (ErrorPage,), {"closes": closes})})
 
 
 class FolderHandler(PathHandler):
-    """Sends the files of `local`, hidden ones and targets of links too, but not webpy's own settings and databases."""
+    """Sends the files of `file_local`, hidden ones and targets of links too, but not webpy's settings and databases."""
 
-    index_files = ("index.html", "index.htm")
+    file_index_files = ("index.html", "index.htm")
     cgi: ClassVar[bool] = False
     closes: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.remembers = cls.find is FolderHandler.find  # which depends on the resource only
+        cls.file_cached = cls.find is FolderHandler.find  # which depends on the resource only
 
     def respond(self) -> Result:
         """Answer GET and HEAD, and POST for a script; raises HTTPError 501 for others."""
@@ -52,7 +52,7 @@ class FolderHandler(PathHandler):
         if self.cgi and method in ("GET", "HEAD", "POST"):
             found = self._script()
             if found is not None:
-                script = script_handler(self.request, os.fspath(self.local) + found[0], *found)
+                script = script_handler(self.request, os.fspath(self.file_local) + found[0], *found)
                 script.response = self.response
                 return script.respond()
             if method == "POST":
@@ -64,13 +64,13 @@ class FolderHandler(PathHandler):
     def find(self) -> Result:
         """Answer with the file, the page of a directory, or a redirect to it. Raises HTTPError 404."""
         resource = self.request.resource
-        standard = _Standard(os.fspath(self.local), resource)
+        standard = _Standard(os.fspath(self.file_local), resource)
         path = standard.translate_path(resource)
         try:
             if os.path.isdir(path):
                 if not urllib.parse.urlsplit(resource).path.endswith("/"):
                     return self.to_the_slash()
-                index = standard.index(path, self.index_files)
+                index = standard.index(path, self.file_index_files)
                 if index is None:
                     return self._list(standard, path)
                 path = index
@@ -97,9 +97,9 @@ class FolderHandler(PathHandler):
             raise FileNotFoundError(errno.ENOENT, "is the server's own")
         return FileHandler.open(self, path)
 
-    def content_type(self, path: str) -> str:
+    def file_content_type(self, path: str) -> str:
         """Return the type that the standard library's handler sends."""
-        return str(_Standard(os.fspath(self.local), "/").guess_type(path))
+        return str(_Standard(os.fspath(self.file_local), "/").guess_type(path))
 
     def _list(self, standard: _Standard, path: str) -> Result:
         page = standard.list_directory(path)

@@ -11,7 +11,7 @@
 |---|---|---|---|
 | `sqlite:///PATH` | a file of mode 600 | all processes of this machine | yes |
 | `redis://HOST`, `rediss://`, `unix://` | a Redis server; `webpy[redis]` | all machines | yes |
-| `memcached://HOST` | a memcached server, which may forget; `webpy[memcached]` | all machines | no |
+| `memcached://HOST` | a memcached server, which may drop keys; `webpy[memcached]` | all machines | no |
 | `file:///DIR` | a directory of mode 700, a file a key | all processes of this machine | yes |
 | `memory:` | a dict in this process | one worker: `--workers 2` is refused at the start | yes |
 | none | the environment's `WEBPY_STORE` if set, else `webpy-store.sqlite3` in the state directory | | |
@@ -20,14 +20,14 @@ As in SQLAlchemy, PATH and DIR are relative to the current directory, and an abs
 `sqlite:////var/lib/a.sqlite3`. More about each is in the docstring of its class, which `RedisStore` and
 `MemcachedStore` have in `webpy.store.redis` and `webpy.store.memcached`.
 
-The state directory is $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/webpy/NAME or ~/.local/state/webpy/NAME, NAME
-being of the current folder, else `webpy-state` beside the pidfile. A file that an earlier version left in the current
-folder is used on, and the log asks to move it. No handler of `webpy.file` sends the file of a store, wherever it is.
+The state directory is $STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/webpy/NAME or ~/.local/state/webpy/NAME, where
+NAME is that of the current folder, else `webpy-state` beside the pidfile. A file that an earlier version left in the
+current folder is still used, and the log asks to move it. No handler of `webpy.file` sends the file of a store.
 
-What a store cannot do (server down, disk full) raises StoreError, what others keep it from `StoreTimeout`, at
-most `timeout_s` later: bounded, so that a handler can answer 503 instead of waiting.
+A store that cannot do its work (server down, disk full) raises StoreError; one that is kept busy by other processes
+raises StoreTimeout, at most `timeout_s` later, so that a handler can answer 503 instead of waiting.
 
-Owns the choice by URL; each kind of store is a module of this package, what they promise is in `base`. The
+Owns the choice by URL. Each kind of store is a module of this package; `base` has the interface that they share. The
 framework does not use it; handlers and features do.
 """
 
@@ -50,16 +50,15 @@ _WANTED = "sqlite:///PATH, redis://HOST, rediss://HOST, unix:///PATH, memcached:
 
 
 def open(url: str | None = None, *, timeout_s: float = 5.0, durable: bool = False) -> Store:
-    """The store at `url` (see above). Nothing is opened or connected to before the first use: call it before a
-    fork, at module level.
+    """Return the store at `url` (see above). Call it at module level, before a fork: it is opened at the first use.
 
-    `timeout_s` bounds every operation's wait, for other writers or for a server's answer; then `StoreTimeout`
-    is raised. `durable` lets a write that has returned survive a power loss also, at the price of an fsync
-    each; with a server that is the server's setting.
+    timeout_s: how long an operation may wait for other writers or for a server's answer; then it raises StoreTimeout.
+    durable: whether a write that has returned survives a power loss too, which takes an fsync each; for a store on a
+    server, the server's settings decide that.
 
-    Raises ValueError for a URL it does not know, saying what was wanted; ImportError where the server's extra
-    is not installed, naming it; FileNotFoundError where there is no directory for the file; StoreError where
-    something else is in its place."""
+    Raises ValueError for an unknown URL, ImportError if the package for the server is not installed, FileNotFoundError
+    if there is no directory for the file, StoreError if something else is in its place.
+    """
     if url is None:
         url = default_url("store", "WEBPY_STORE")
     if url == "memory:":
@@ -83,8 +82,8 @@ def open(url: str | None = None, *, timeout_s: float = 5.0, durable: bool = Fals
 
 
 def default_url(name: str, variable: str) -> str:
-    """The URL of a store that nobody has named: what the environment's `variable` says, else `webpy-NAME.sqlite3` in
-    the state directory. Raises StoreError where there is no such directory."""
+    """Return the URL of a store whose URL is not given: that in the environment's `variable`, else that of
+    `webpy-NAME.sqlite3` in the state directory. Raises StoreError if there is no such directory."""
     given = os.environ.get(variable)
     if given:
         return given
@@ -98,6 +97,6 @@ def default_url(name: str, variable: str) -> str:
 
 
 def _shown(url: str) -> str:
-    """Without what may be a password."""
+    """Return the URL for a message, without what may be a password."""
     head, at, tail = url.rpartition("@")
     return repr(f"{head.partition('://')[0]}://…@{tail}" if at else url)

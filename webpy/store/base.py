@@ -1,7 +1,7 @@
-"""What every store promises, whatever keeps it.
+"""What every store offers, wherever it keeps its values.
 
-Owns the interface, the checks of keys, values and counters, and when a lifetime ends. Knows no file, no server
-and no process. The modules beside it implement it; handlers see only this.
+Owns the interface, the checks of keys, values and counters, and when a lifetime ends. Knows no files, no servers and
+no processes. The modules beside it implement it; handlers see only this.
 """
 
 from __future__ import annotations
@@ -20,67 +20,74 @@ __all__ = ["Store", "StoreError", "StoreTimeout"]
 
 
 class StoreError(Unavailable):
-    """The store cannot do what was asked (disk full, server down, no permission); the message names it.
+    """The store cannot do what was asked (disk full, server down, no permission); the message names the store.
 
-    A handler that lets it through answers 503. A write that a server has not confirmed may have been done."""
+    A handler that does not catch it answers 503. A write that a server has not confirmed may have been done.
+    """
 
 
 class StoreTimeout(StoreError, TimeoutError):
-    """The store was busy or silent for longer than its `timeout_s`. Nothing was changed, unless it is a server
-    that did not answer."""
+    """The store was busy or silent for longer than its `timeout_s`.
+
+    Nothing has changed, except perhaps in a server that did not answer.
+    """
 
 
 class Store(MutableMapping[str, bytes]):
-    """A mapping of str to bytes. Safe for threads and processes: each method is atomic by itself, and a
-    change is seen by all once the method has returned. Values may be any bytes-like object and come back as
-    bytes.
+    """A mapping of str to bytes, for any thread and process: each method is atomic, and once it has returned, all
+    see the change. Values may be any bytes-like object, and are returned as bytes. Every method raises StoreError.
 
-    A key may be given a lifetime, `expires_s` in seconds (more than 0; milliseconds count): from its end on
-    the key is absent to every method. A write without `expires_s` makes it last; only `incr` keeps what the
-    key had. Where a lifetime is kept as the time of its end, a clock that is set moves that as well.
+    A key may have a lifetime, `expires_s` in seconds (more than 0, with a precision of milliseconds), after which it is
+    absent for every method. A write without `expires_s` makes it last forever; only `incr` keeps the key's lifetime.
+    Stores that keep the time of a lifetime's end move it when the system's clock is set.
 
-    Iteration is in the order of the keys' code points and without a lock: what changes meanwhile may show or
-    not."""
+    Iteration is in the order of the keys' code points and takes no lock: it may show a change that is made meanwhile,
+    or not.
+    """
 
     path: str | None = None
-    """Where on this machine it is kept, absolute: a file or a directory. None: in memory, or elsewhere."""
+    """The absolute path of the file or directory on this machine that keeps it. None: in memory, or on a server."""
 
     @abstractmethod
     def set(self, key: str, value: bytes, *, expires_s: float | None = None) -> None:
-        """As `store[key] = value`, for `expires_s` seconds if given."""
+        """Do `store[key] = value`, for `expires_s` seconds if given."""
 
     @abstractmethod
     def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
-        """Adds `by` to the decimal number at `key` (absent: 0); returns the sum, which is kept as ASCII
-        digits. A number that was there keeps its lifetime; `expires_s` is for one that this call makes.
+        """Add `by` to the decimal number at `key` (0 if absent); return the sum, which is kept as ASCII digits.
 
-        Raises ValueError if the value is no number, OverflowError if the sum does not fit 64 bits; then
-        nothing has changed."""
+        A number that exists keeps its lifetime; `expires_s` is for one that this call makes. Raises ValueError if the
+        value is not a number, OverflowError if the sum does not fit 64 bits; then nothing has changed.
+        """
 
     @abstractmethod
     def cas(self, key: str, expected: bytes | None, new: bytes | None, *, expires_s: float | None = None) -> bool:
-        """Compare and set: if the value is `expected` (None: absent), makes it `new` (None: deletes it), for
-        `expires_s` seconds if given. Says whether it was."""
+        """Compare and set: if the value is `expected` (None: absent), make it `new` (None: delete it) and return True.
+
+        expires_s: the lifetime of the new value in seconds. Returns False, and changes nothing, if the value differs.
+        """
 
     @abstractmethod
     def expires_s(self, key: str) -> float | None:
-        """The seconds that `key` has left, None if it lasts. Raises KeyError if it is absent."""
+        """Return the seconds that `key` has left, None if it lasts forever. Raises KeyError if it is absent."""
 
     @abstractmethod
     def purge(self) -> int:
-        """Frees what expired keys still occupy; returns how many there were. Writes do it on the way, some
-        each, so no one has to call this; Redis and memcached do it themselves, and this returns 0."""
+        """Delete expired keys; return how many there were.
+
+        Calling it is optional, as each write deletes a few. Redis and memcached delete them themselves: returns 0.
+        """
 
     def __setitem__(self, key: str, value: bytes) -> None:
         self.set(key, value)
 
     @abstractmethod
     def close(self) -> None:
-        """Frees this process's connections. Use after it raises ValueError; another close does nothing."""
+        """Close this process's connections. Any later use raises ValueError; another close does nothing."""
 
     @abstractmethod
     def _scan(self) -> Iterator[tuple[str, bytes]]:
-        """All pairs in the keys' order."""
+        """Yield all pairs in the order of the keys."""
 
     def items(self) -> ItemsView[str, bytes]:
         return _Items(self)
@@ -113,16 +120,18 @@ class _Values(ValuesView[bytes]):
 
 # As Redis has them: no sign but "-", no leading zeros.
 _COUNTER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
-_LONGEST_S = 1e10  # three centuries: nobody means more, and milliseconds of it fit everywhere
+_MAX_LIFETIME_S = 1e10  # three centuries: more is a mistake, and milliseconds of it fit everywhere
 
 
 def check_key(key: object) -> str:
+    """Return the key. Raises TypeError if it is not a str."""
     if not isinstance(key, str):
         raise TypeError(f"store keys are str, got {type(key).__name__}: {key!r:.60}")
     return key
 
 
 def check_value(value: Any) -> bytes:
+    """Return the value as bytes. Raises TypeError if it is not a bytes-like object."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, bytearray | memoryview):
@@ -132,34 +141,36 @@ def check_value(value: Any) -> bytes:
 
 
 def check_lifetime(expires_s: float | None) -> int | None:
-    """A lifetime in whole milliseconds, at least 1; None for a key that lasts."""
+    """Return a lifetime in whole milliseconds, at least 1, None for a key that lasts forever. Raises TypeError,
+    ValueError.
+    """
     if expires_s is None:
         return None
     if isinstance(expires_s, bool) or not isinstance(expires_s, int | float):
         raise TypeError(f"expires_s: got {type(expires_s).__name__}: {expires_s!r:.60}; wanted seconds or None")
-    if not 0 < expires_s <= _LONGEST_S:
-        raise ValueError(f"expires_s: got {expires_s!r}; wanted seconds, more than 0 and at most {_LONGEST_S:g}")
+    if not 0 < expires_s <= _MAX_LIFETIME_S:
+        raise ValueError(f"expires_s: got {expires_s!r}; wanted seconds, more than 0 and at most {_MAX_LIFETIME_S:g}")
     return math.ceil(expires_s * 1000)
 
 
 def now_ms() -> int:
-    """Since 1970, for lifetimes of which processes or machines have to know the end."""
+    """Return the time in ms since 1970, for lifetimes whose end several processes or machines have to know."""
     return time.time_ns() // 1_000_000
 
 
 def end_ms(expires_s: float | None) -> int | None:
-    """The `now_ms()` at which a lifetime that begins now is over: never early. None for a key that lasts."""
+    """Return the `now_ms()` at which a lifetime that begins now is over, never too early; None if it lasts forever."""
     life_ms = check_lifetime(expires_s)
     return None if life_ms is None else now_ms() + 1 + life_ms
 
 
 def left_s(end_ms: int) -> float:
-    """How long until then."""
+    """Return the seconds until `end_ms`, 0 if it is past."""
     return max(end_ms / 1000 - time.time(), 0.0)
 
 
 def add(key: str, value: bytes | None, by: int) -> int:
-    """The sum that `Store.incr` is to store."""
+    """Return the sum that `Store.incr` is to store. Raises ValueError, OverflowError as that does."""
     if value is not None and not _COUNTER.fullmatch(value):
         raise ValueError(f"store key {key!r:.60}: wanted a decimal number to add {by} to, got {value!r:.60}")
     total = int(value or 0) + by

@@ -1,7 +1,7 @@
 """This process's connections to a memcached server: lent to one command at a time, closed in a forked child.
 
-Owns who has which connection. Knows no command and no protocol: that is the `pymemcache` package's. `memcached`
-calls it.
+Owns which connection is in use. Knows no commands; the package `pymemcache` speaks the protocol. `memcached` calls it,
+from any thread.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ T = TypeVar("T")
 
 
 class Clients(AtFork):
-    """Lends connections to `address`, a host and port or the path of a socket. `timeout_s` bounds the wait for
-    each connection and each answer; `name` is for messages."""
+    """Lends connections to `address`, a host and port or the path of a socket.
+
+    timeout_s: the limit for making a connection, and for each answer; name: what messages call the store.
+    """
 
     def __init__(self, name: str, address: tuple[str, int] | str, *, timeout_s: float) -> None:
         self._name = name
@@ -38,7 +40,10 @@ class Clients(AtFork):
         super().__init__()
 
     def run(self, command: Callable[[Client], T]) -> T:
-        """`command` on a connection of its own, once. Raises ValueError when closed, MemcacheError, OSError."""
+        """Run `command` once, on a connection that it has alone; return its result.
+
+        Raises ValueError after `close`, MemcacheError, OSError.
+        """
         client = self._borrow()
         try:
             result = command(client)
@@ -102,7 +107,7 @@ class Clients(AtFork):
 
 
 def _has_ended(client: Client) -> bool:
-    """The server has closed it (or said what nobody asked for)."""
+    """Return True if the server has closed the connection (or sent something that was not asked for)."""
     if client.sock is None:
         return True
     poll = select.poll()

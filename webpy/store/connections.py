@@ -1,13 +1,12 @@
 """This process's connections to an SQLite store: lent to one operation at a time, closed before a fork.
 
-Owns waiting, errors and forks. Knows no statement and nothing of the file: that is `sqlitefile`'s. `sqlite` calls
-it.
+Owns waiting, errors and forks. Knows no statements, and leaves the file to `sqlitefile`. `sqlite` calls it, from any
+thread.
 
-An operation borrows an idle connection or opens one, so there are as many as operations ever ran at once,
-threads come and go without a trace, and readers wait for nobody. Writers of one process queue for a lock;
-those of different processes try again in short steps, because SQLite's own waiting starts at 1 ms and grows
-to 100 ms, where a write holds the file for 20 µs. No connection crosses a fork, as SQLite demands: idle ones
-are closed before it, and the child opens its own.
+An operation borrows an idle connection or opens one, so there are as many as operations ever ran at once, none belongs
+to a thread, and readers do not wait. Writers of one process queue for a lock; those of different processes try again in
+short steps, because SQLite's own waiting starts at 1 ms and grows to 100 ms, while a write locks the file for 20 µs. No
+connection crosses a fork, as SQLite demands: idle ones are closed before it, and the child opens its own.
 """
 
 from __future__ import annotations
@@ -30,12 +29,15 @@ T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 _FIRST_NAP_S = 0.00005
-_LONGEST_NAP_S = 0.002
+_MAX_NAP_S = 0.002
 
 
 class Connections(AtFork):
-    """Lends connections to `path`, an absolute path. Raises, when made and when used: FileNotFoundError where
-    the directory does not exist, StoreError where the file is a link or no store."""
+    """Lends connections to `path`, an absolute path.
+
+    Raises, when made and when used: FileNotFoundError if the directory does not exist, StoreError if the file is a link
+    or not a store.
+    """
 
     def __init__(self, path: str, *, timeout_s: float, durable: bool) -> None:
         self.path = path
@@ -54,11 +56,14 @@ class Connections(AtFork):
         super().__init__()
 
     def run(self, work: Work[T]) -> T:
-        """`work` on a connection of its own; again, in short steps, while the file is busy."""
+        """Run `work` on a connection that it has alone, again and again while the file is busy; return its result.
+
+        Raises StoreTimeout after `timeout_s`, StoreError, and ValueError after `close`.
+        """
         return self._run(work, time.monotonic() + self.timeout_s)
 
     def run_alone(self, work: Work[T]) -> T:
-        """As `run`, and alone among the writers of this process."""
+        """Do what `run` does, while no other thread of this process writes."""
         deadline = time.monotonic() + self.timeout_s
         lock = self._writing
         if not lock.acquire(timeout=max(self.timeout_s, 0.0)):
@@ -84,7 +89,7 @@ class Connections(AtFork):
                 if time.monotonic() >= deadline:
                     raise self._timeout() from error
             time.sleep(nap_s * random.uniform(0.5, 1.5))
-            nap_s = min(nap_s * 2, _LONGEST_NAP_S)
+            nap_s = min(nap_s * 2, _MAX_NAP_S)
 
     def _once(self, work: Work[T]) -> T:
         connection = self._borrow()
@@ -159,7 +164,7 @@ class Connections(AtFork):
         return StoreTimeout(f"store {self.path!r}: kept busy by others for {self.timeout_s} s")
 
 
-# PROTOCOL: too many processes raced for the WAL's locks
+# PROTOCOL: too many processes tried to get the WAL's locks at once
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 

@@ -1,13 +1,14 @@
 """The directory of a store of files: its layout, its locks, what is in a file.
 
-Owns everything on the disk, and turns its errors into StoreError. Knows no method of a mapping; `file` calls it.
+Owns everything on the disk, and turns its errors into StoreError. Knows no methods of a mapping; `file` calls it, from
+any thread.
 
-    DIR/webpy-store        says whose directory it is
+    DIR/webpy-store        marks the directory as a store
     DIR/3f/3f79bb7b…       the key with this SHA-256: a line, the key, the value
-    DIR/3f/new             what is being written; a rename makes it count
+    DIR/3f/new             a file that is being written; then it is renamed
 
-A writer holds `flock` on the folder of two digits, which the kernel frees when he is killed. Readers take no
-lock: they see the file before the rename, or that after it.
+A writer holds `flock` on the folder of two digits; the kernel frees it if the writer is killed. Readers take no lock:
+they see the file as it was before the rename, or after it.
 """
 
 from __future__ import annotations
@@ -34,31 +35,36 @@ _NEW = "new"
 _FOLDERS = [f"{number:02x}" for number in range(256)]
 _NAME = re.compile(r"[0-9a-f]{64}")
 _HEAD = re.compile(rb"(\d{1,16}) (\d{1,16})\n")  # the end, 0 for none; the length of the key in bytes
-_LONGEST_HEAD = 34
-_LOOKED_AT_PER_WRITE = 2
+_MAX_HEAD_BYTES = 34
+_CHECKED_PER_WRITE = 2
 _FIRST_NAP_S = 0.00005
-_LONGEST_NAP_S = 0.002
+_MAX_NAP_S = 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is in a file: a key, its value, and the end of its lifetime in ms since 1970 (None: lasts)."""
+    """The content of a file: a key, its value, and the end of its lifetime in ms since 1970, None if it has none."""
 
     name: bytes
     value: bytes
     end_ms: int | None
 
     def is_over(self) -> bool:
+        """Return True if its lifetime has ended."""
         return self.end_ms is not None and self.end_ms <= now_ms()
 
 
 def digest_of(name: bytes) -> str:
+    """Return the SHA-256 of a key, which is the name of its file."""
     return hashlib.sha256(name).hexdigest()
 
 
 class Directory(AtFork):
-    """Reads and changes the files in `path`, an absolute path. Raises, when made and when used:
-    FileNotFoundError where there is no directory to make it in, StoreError where something else is there."""
+    """Reads and changes the files in `path`, an absolute path.
+
+    Raises, when made and when used: FileNotFoundError if there is no directory to make it in, StoreError if something
+    else is in its place.
+    """
 
     def __init__(self, path: str, *, timeout_s: float, durable: bool) -> None:
         self.path = path
@@ -87,13 +93,13 @@ class Directory(AtFork):
     # Reading
 
     def read(self, digest: str, *, value: bool = True) -> Entry | None:
-        """What is in the file, if it is there and its time is not over; without its value, if not wanted."""
+        """Return the entry in the file, None if there is none or its lifetime has ended. value: read that too."""
         self._prepare()
         entry = self._read(digest, value)
         return None if entry is None or entry.is_over() else entry
 
     def digests(self) -> Iterator[str]:
-        """Of all files, in no order."""
+        """Yield the digests of all files, in no order."""
         self._prepare()
         with self._errors():
             there = set(os.listdir(self.path))
@@ -105,9 +111,9 @@ class Directory(AtFork):
         path = f"{self.path}/{digest[:2]}/{digest}"
         try:
             with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-                head = _HEAD.fullmatch(file.readline(_LONGEST_HEAD))
+                head = _HEAD.fullmatch(file.readline(_MAX_HEAD_BYTES))
                 if head is None:
-                    raise StoreError(f"store {self.path!r}: {path!r} is none of its files")
+                    raise StoreError(f"store {self.path!r}: {path!r} is not one of its files")
                 return Entry(file.read(int(head[2])), file.read() if value else b"", int(head[1]) or None)
         except FileNotFoundError:
             return None
@@ -123,7 +129,7 @@ class Directory(AtFork):
 
     @contextmanager
     def locked(self, digest: str) -> Iterator[int]:
-        """Gives the folder of `digest`, for this writer alone, to put and remove in."""
+        """Lock the folder of `digest`; give its descriptor for `put` and `remove`. Raises StoreTimeout, StoreError."""
         self._prepare()
         with suppress(FileExistsError), self._errors():
             os.mkdir(f"{self.path}/{digest[:2]}", 0o700)
@@ -132,15 +138,17 @@ class Directory(AtFork):
         self._purge_some()
 
     def put(self, folder: int, digest: str, entry: Entry) -> None:
+        """Write the entry into the locked folder, in place of an earlier one. Raises OSError."""
         self._write(folder, digest, b"%d %d\n%b%b" % (entry.end_ms or 0, len(entry.name), entry.name, entry.value))
 
     def remove(self, folder: int, digest: str) -> None:
+        """Delete the file from the locked folder. Raises OSError."""
         os.unlink(digest, dir_fd=folder)
         if self.durable:
             os.fsync(folder)
 
     def _write(self, folder: int, file_name: str, content: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW  # one who was killed left it there
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW  # a killed process may have left one
         try:
             with open(os.open(_NEW, flags, 0o600, dir_fd=folder), "wb") as file:
                 file.write(content)
@@ -158,7 +166,7 @@ class Directory(AtFork):
     # What has expired
 
     def drop_if_over(self, digest: str) -> bool:
-        """Removes the file if its time is over; says whether it did."""
+        """Delete the file if its lifetime has ended; return True if it did."""
         entry = self._read(digest, False)
         if entry is None or not entry.is_over():
             return False
@@ -170,12 +178,12 @@ class Directory(AtFork):
             return True
 
     def _purge_some(self) -> None:
-        """Looks at a few files, the next time at others."""
-        with suppress(StoreError, IndexError):  # the write before it is done; another thread took the last
+        """Check a few files, the next time others, and delete those whose lifetime has ended."""
+        with suppress(StoreError, IndexError):  # the write itself is done; IndexError: another thread took the last one
             if not self._unlooked:
                 self._turn = (self._turn + 1) % len(_FOLDERS)
                 self._unlooked = self._digests_in(_FOLDERS[self._turn])
-            for _ in range(_LOOKED_AT_PER_WRITE):
+            for _ in range(_CHECKED_PER_WRITE):
                 self.drop_if_over(self._unlooked.pop())
 
     # The directory and its locks
@@ -200,14 +208,14 @@ class Directory(AtFork):
 
     @contextmanager
     def _held(self, folder_name: str) -> Iterator[int]:
-        """The descriptor of a folder, locked."""
+        """Open a folder and lock it; give its descriptor."""
         with self._errors():
             folder = os.open(f"{self.path}/{folder_name}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             self._locked.add(folder)
             try:
                 self._lock(folder)
                 yield folder
-                fcntl.flock(folder, fcntl.LOCK_UN)  # a child forked meanwhile may have it open too
+                fcntl.flock(folder, fcntl.LOCK_UN)  # closing is not enough: a child forked meanwhile may have it open
             finally:
                 self._locked.discard(folder)
                 os.close(folder)
@@ -221,7 +229,7 @@ class Directory(AtFork):
             if time.monotonic() >= deadline:
                 raise StoreTimeout(f"store {self.path!r}: kept busy by others for {self.timeout_s} s")
             time.sleep(nap_s * random.uniform(0.5, 1.5))
-            nap_s = min(nap_s * 2, _LONGEST_NAP_S)
+            nap_s = min(nap_s * 2, _MAX_NAP_S)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -1,7 +1,6 @@
-"""A store of files in a directory, one a key, for all processes of one machine.
+"""A store of files in a directory, one for each key, for all processes of one machine.
 
-Owns the methods of the mapping. Files and locks are the work of `directory`; what each method promises is in
-`base`.
+Owns the methods of the mapping, which are described in `base`. `directory` has the files and locks.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ _ABSENT: Any = object()
 
 
 class FileStore(Store):
-    """`file:///DIR`: made at the first use, with mode 700, in a directory that must be there. Each value is the
-    end of a file.
+    """`file:///DIR`: made at the first use, with mode 700, in a directory that must exist. Each value is the end of a
+    file.
 
-    A write that has returned survives `kill -9` of any process and of all. A power loss may take the last
-    writes with it, unless `durable=True`: then every write waits for an fsync of the file and of its folder.
+    A write that has returned survives `kill -9` of any or all processes. A power loss may undo the last writes, unless
+    `durable=True`: then every write waits for an fsync of the file and of its folder.
 
-    Iteration, `len` and `purge` look into every file, and all keys are in memory; `update` and `clear` are not
-    atomic as a whole. For more than some 100,000 keys SQLite is better. The directory must be on a file system
-    of this machine, for the sake of `flock`.
+    Iteration, `len` and `purge` open every file, and iteration has all keys in memory; `update` and `clear` are not
+    atomic as a whole. For more than some 100,000 keys SQLite is better. The directory must be on a file system of this
+    machine, as `flock` needs it.
 
     Measured as in `SQLiteStore`: 63,000 to 170,000 reads/s and 1,400 to 5,500 writes/s, as ext4 begins to write a
     file to the disk when it is renamed over another; 8,500 writes/s on tmpfs.
@@ -112,7 +111,7 @@ class FileStore(Store):
         for name in self._names():
             self.pop(_decode(name), None)
 
-    # What a mapping has not
+    # What a mapping does not have
 
     def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
         digest, new = _new(key, b"", expires_s)

@@ -1,10 +1,10 @@
-"""A store in a memcached server: a cache, which may forget.
+"""A store in a memcached server: a cache, which may drop keys.
 
-Owns the commands, and the names and ends of keys. Connections are the work of `clients`; what each method
-promises is in `base`.
+Owns the commands, and the names and lifetimes of keys. `clients` has the connections; the methods are described in
+`base`.
 
-A value is kept with the end of its lifetime before it, in milliseconds: memcached counts whole seconds, tells
-nobody how many are left, and its own counters know no sign.
+A value is kept with the end of its lifetime before it, in milliseconds: memcached counts whole seconds, does not tell
+how many are left, and its own counters have no sign.
 """
 
 from __future__ import annotations
@@ -27,29 +27,28 @@ T = TypeVar("T")
 
 _PREFIX = "webpy:"
 _DEFAULT_PORT = 11211
-_LONGEST_NAME = 250
+_MAX_NAME_LENGTH = 250
 _PLAIN = re.compile(r"[!-~]*")
-_END = struct.Struct(">q")  # ms since 1970; _LASTS does
+_END = struct.Struct(">q")  # ms since 1970; _LASTS for a key that lasts forever
 _LASTS = 2**63 - 1
-_LARGEST_EXPIRY = 2**31 - 1  # s since 1970; what ends later is left to `_END`
-_NOW = -1  # an expiry that is over at once: there is no command to delete only what has not changed
-_LONGEST_NAP_S = 0.005
+_MAX_EXPIRY = 2**31 - 1  # s since 1970; keys that end later have their end in `_END` only
+_NOW = -1  # an expiry that is over at once: there is no command to delete a key only if it has not changed
+_MAX_NAP_S = 0.005
 _ABSENT: Any = object()
 
 
 class MemcachedStore(Store):
     """`memcached://HOST[:PORT]`, or `memcached:///PATH/OF/SOCKET`.
 
-    The names of its keys begin with `webpy:`, or with what `?prefix=` says; a key that memcached cannot have
-    as a name (long, or not of printable ASCII) is there by its SHA-256. Nothing can be listed: iteration,
-    `len`, `popitem` and `clear` raise StoreError. It is a cache: what was written goes when memory runs out
-    or the server restarts. A value of more than its limit (`-I`, 1 MB) is StoreError, and what was there is
-    gone. The clocks of several machines have to agree on when a lifetime ends.
+    The names of its keys begin with `webpy:`, or with the value of `?prefix=`; a key that memcached cannot have as a
+    name (too long, or not printable ASCII) is kept under its SHA-256. Keys cannot be listed: iteration, `len`,
+    `popitem` and `clear` raise StoreError. It is a cache: values are lost if memory runs out or the server restarts. A
+    value over the server's limit (`-I`, 1 MB) raises StoreError, and the old value is lost. The clocks of several
+    machines have to agree, as lifetimes end by them.
 
-    Each process has connections of its own, as many as its threads ever used at once, made at the first use;
-    after a restart of the server they are made anew. `timeout_s` bounds the wait for each answer, and how long
-    `incr` and `cas` try against others. Nothing is sent twice: where an answer does not come, the write may
-    have been done.
+    Each process has connections of its own, as many as its threads ever used at once, made at the first use, and again
+    after the server was restarted. `timeout_s` limits the wait for each answer, and how long `incr` and `cas` try again
+    while others change the key. Nothing is sent twice: without an answer, the write may have been done.
 
     Measured as in `SQLiteStore`, with memcached 1.6 on the same 2 cores: 35,000 to 60,000 reads/s, as many
     writes/s, 12,000 to 20,000 incr/s.
@@ -62,7 +61,7 @@ class MemcachedStore(Store):
         self._name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         if unknown := sorted(options):
             raise ValueError(f"store {self._name}: unknown option {unknown[0]!r}; wanted prefix")
-        if not _PLAIN.fullmatch(self._prefix) or len(self._prefix) > _LONGEST_NAME // 2:
+        if not _PLAIN.fullmatch(self._prefix) or len(self._prefix) > _MAX_NAME_LENGTH // 2:
             raise ValueError(f"store {self._name}: got prefix {self._prefix!r}; wanted printable ASCII, at most 125")
         try:
             address = (parts.hostname or "", parts.port or _DEFAULT_PORT) if parts.netloc else parts.path
@@ -134,7 +133,7 @@ class MemcachedStore(Store):
             raise KeyError(key)
         return default
 
-    # What a mapping has not
+    # What a mapping does not have
 
     def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
         new_end = _end_ms(expires_s)
@@ -168,11 +167,14 @@ class MemcachedStore(Store):
     def close(self) -> None:
         self._clients.close()
 
-    # A change of what is there
+    # Changing a value that others may change too
 
     def _change(self, key: str, change: Callable[[bytes | None, int], tuple[bytes | None, int, T]]) -> T:
-        """`change` takes the value (None: absent) and its end, and gives what they shall be, and what this gives.
-        Called again where others were faster."""
+        """Change the value of a key; return the result of `change`.
+
+        change: takes the value (None: absent) and its end, and returns the new value, its end, and the result. It is
+        called again if another process has changed the key meanwhile. Raises StoreTimeout after `timeout_s`.
+        """
         name = self._encode(key)
         deadline = time.monotonic() + self.timeout_s
         nap_s = 0.0001
@@ -187,7 +189,7 @@ class MemcachedStore(Store):
             if time.monotonic() >= deadline:
                 raise StoreTimeout(f"store {self._name}: kept busy by others for {self.timeout_s} s")
             time.sleep(nap_s * random.uniform(0.5, 1.5))
-            nap_s = min(nap_s * 2, _LONGEST_NAP_S)
+            nap_s = min(nap_s * 2, _MAX_NAP_S)
 
     def _swap(self, name: str, token: bytes | None, value: bytes | None, end: int) -> bool:
         packed, expiry = (b"", _NOW) if value is None else _pack(value, end)
@@ -210,8 +212,8 @@ class MemcachedStore(Store):
 
     def _encode(self, key: object) -> str:
         name = check_key(key)
-        # "=" and "#" keep the two sorts apart.
-        if _PLAIN.fullmatch(name) and len(self._prefix) + len(name) < _LONGEST_NAME:
+        # "=" and "#" distinguish plain names from digests.
+        if _PLAIN.fullmatch(name) and len(self._prefix) + len(name) < _MAX_NAME_LENGTH:
             return f"{self._prefix}={name}"
         return f"{self._prefix}#{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
@@ -222,13 +224,13 @@ def _end_ms(expires_s: float | None) -> int:
 
 
 def _pack(value: bytes, end: int) -> tuple[bytes, int]:
-    """What memcached keeps, and until when in its own terms: rounded up, and one more as its clock ticks."""
+    """Return the bytes that memcached keeps and their expiry in whole seconds, rounded up, plus one for its clock."""
     expiry = end // 1000 + 2
-    return _END.pack(end) + value, expiry if expiry <= _LARGEST_EXPIRY else 0
+    return _END.pack(end) + value, expiry if expiry <= _MAX_EXPIRY else 0
 
 
 def _live(packed: bytes | None) -> tuple[bytes | None, int]:
-    """The value and its end; None if there is none or its time is over."""
+    """Return the value and its end; the value is None if there is none or its lifetime has ended."""
     if packed is None or len(packed) < _END.size:
         return None, _LASTS
     (end,) = _END.unpack_from(packed)

@@ -1,7 +1,7 @@
 """A store in this process's memory, for one worker and for tests.
 
-Owns a dict, its lock and the order in which keys expire. What a fork inherits is a copy: processes do not see
-each other's changes.
+Owns a dict, its lock and the order in which keys expire. A forked process has a copy: processes do not see each other's
+changes.
 """
 
 from __future__ import annotations
@@ -25,16 +25,15 @@ _SPARE_ENDS = 64
 
 
 class MemoryStore(AtFork, Store):
-    """`memory:`: for one worker only; everything is gone when that ends.
+    """`memory:`: for one worker only; all values are lost when it ends.
 
-    A server with several workers is refused as it starts, as each would have a store of its own. `per_worker=True` says
-    that this is meant, as it may be for a cache. Raises SingleWorkerError (a ValueError) in one of several
-    workers.
+    A server with several workers refuses to start, as each would have a store of its own; `per_worker=True` allows
+    that, for a cache for example. Raises SingleWorkerError (a ValueError) when it is made in one of several workers.
     """
 
     def __init__(self, *, per_worker: bool = False) -> None:
         self._data: dict[str, tuple[bytes, float]] | None = {}  # value, and its end on the monotonic clock
-        self._ends: list[tuple[float, str]] = []  # a heap; holds more than is true, never less
+        self._ends: list[tuple[float, str]] = []  # a heap; may contain old ends of keys, beside the present ones
         self._lock = threading.Lock()
         super().__init__()
         if not per_worker:
@@ -117,7 +116,7 @@ class MemoryStore(AtFork, Store):
             self._open().clear()
             self._ends.clear()
 
-    # What a mapping has not
+    # What a mapping does not have
 
     def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
         life_ms = check_lifetime(expires_s)
@@ -165,7 +164,7 @@ class MemoryStore(AtFork, Store):
         """No thread of the child holds the lock."""
         self._lock = threading.Lock()
 
-    # Under the lock, but for `_live` of a key that is only read
+    # Called with the lock held, except for `_live` of a key that is only read
 
     def _open(self) -> dict[str, tuple[bytes, float]]:
         if self._data is None:
@@ -184,15 +183,15 @@ class MemoryStore(AtFork, Store):
             self._purge(_PURGED_PER_WRITE)
         if life_ms is not None:
             heapq.heappush(self._ends, (end, key))
-            if len(self._ends) > 2 * len(data) + _SPARE_ENDS:  # keys set again and again: a heap of what is true
+            if len(self._ends) > 2 * len(data) + _SPARE_ENDS:  # keys were set again and again: drop old ends
                 self._ends = [(end, key) for key, (_, end) in data.items() if end != _NEVER]
                 heapq.heapify(self._ends)
 
-    def _purge(self, most: int) -> int:
-        """Looks at the `most` first ends at most."""
+    def _purge(self, max_count: int) -> int:
+        """Delete keys whose lifetime has ended, checking at most `max_count`; return how many were deleted."""
         data, now, gone = self._open(), time.monotonic(), 0
-        while most > 0 and self._ends and self._ends[0][0] <= now:
-            most -= 1
+        while max_count > 0 and self._ends and self._ends[0][0] <= now:
+            max_count -= 1
             end, key = heapq.heappop(self._ends)
             if key in data and data[key][1] == end:
                 del data[key]

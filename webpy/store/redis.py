@@ -1,7 +1,7 @@
 """A store in a Redis server (or Valkey), for workers on several machines too.
 
-Owns the commands and the names of keys. Knows no socket and no pool: those are the `redis` package's. What each
-method promises is in `base`.
+Owns the commands and the names of keys. The package `redis` has the sockets and their pool; the methods are described
+in `base`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ except ImportError as error:
 
 __all__ = ["RedisStore"]
 
-# What a URL may say beside the prefix; what bounds the waiting is `timeout_s`.
+# Options of a URL beside the prefix; timeouts are set by `timeout_s` only.
 _OPTIONS = {"db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 _PREFIX = "webpy:"
 _BATCH = 500
@@ -37,7 +37,7 @@ elseif ARGV[4] == '0' then redis.call('SET', KEYS[1], ARGV[3])
 else redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4]) end
 return 1
 """
-# A string: numbers of Lua are exact to 53 bits only.
+# Returns a string: numbers of Lua are exact to 53 bits only.
 _INCR_FOR_A_TIME = """
 local there = redis.call('EXISTS', KEYS[1])
 redis.call('INCRBY', KEYS[1], ARGV[1])
@@ -49,17 +49,17 @@ return redis.call('GET', KEYS[1])
 class RedisStore(Store):
     """`redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`, `rediss://…` (TLS), `unix:///PATH/OF/SOCKET[?db=DB]`.
 
-    The names of its keys begin with `webpy:`, or with what `?prefix=` says, so that others may use the same
-    database; values are there as they are. Other options: `ssl_ca_certs`, `ssl_cert_reqs`, `ssl_certfile`,
+    The names of its keys begin with `webpy:`, or with the value of `?prefix=`, so that other programs may use the same
+    database; values are kept unchanged. Other options: `ssl_ca_certs`, `ssl_cert_reqs`, `ssl_certfile`,
     `ssl_check_hostname`, `ssl_keyfile`. Redis 6.2 or newer, one server or a primary; no cluster.
 
-    Each process has connections of its own, as many as its threads ever used at once, made at the first use;
-    after a restart of the server they are made anew. `timeout_s` bounds the wait for each answer. Nothing is
-    sent twice: where an answer does not come, the write may have been done.
+    Each process has connections of its own, as many as its threads ever used at once, made at the first use, and again
+    after the server was restarted. `timeout_s` limits the wait for each answer. Nothing is sent twice: without an
+    answer, the write may have been done.
 
-    A write that has returned is as safe as the server's settings make it (`appendonly`, `appendfsync`); with a
-    `maxmemory-policy` other than `noeviction` keys may go at any time. Iteration, `len` and `clear` walk over
-    all names of the database, not at one instant, and hold those with the prefix in memory.
+    The server's settings (`appendonly`, `appendfsync`) decide how safe a write is; with a `maxmemory-policy` other than
+    `noeviction`, keys may be dropped at any time. Iteration, `len` and `clear` go over all names of the database, not
+    at one instant, and have those with the prefix in memory.
 
     Measured as in `SQLiteStore`, with Redis 7.0 on the same 2 cores: 22,000 to 34,000 reads/s, as many writes/s
     and incr/s.
@@ -151,7 +151,7 @@ class RedisStore(Store):
         raise KeyError("popitem(): the store is empty")
 
     def update(self, other: Any = (), /, **more: bytes) -> None:
-        """All of it in one command: others see either none or all of the change."""
+        """Set all pairs in one command: others see none or all of the changes."""
         pairs = [part for k, v in dict(other, **more).items() for part in (self._encode(k), check_value(v))]
         if pairs:
             self._ask("MSET", *pairs)
@@ -161,7 +161,7 @@ class RedisStore(Store):
             if names:
                 self._ask("UNLINK", *names)
 
-    # What a mapping has not
+    # What a mapping does not have
 
     def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
         name = self._encode(key)
@@ -172,7 +172,7 @@ class RedisStore(Store):
             return int(self._ask("EVAL", _INCR_FOR_A_TIME, 1, name, by, life_ms))
         except StoreError as error:
             if isinstance(error.__cause__, redis.ResponseError):
-                add(key, self.get(key), by)  # raises what is wrong with the number, if that is it
+                add(key, self.get(key), by)  # raises if the number is the reason
             raise
 
     def cas(self, key: str, expected: bytes | None, new: bytes | None, *, expires_s: float | None = None) -> bool:
@@ -213,7 +213,7 @@ class RedisStore(Store):
             raise StoreError(f"store {self._name}: {error}") from error
 
     def _batches(self) -> Iterator[list[bytes]]:
-        """All names, some of them twice."""
+        """Yield all names, some of them twice."""
         pattern = b"".join(b"\\" + bytes((c,)) if c in b"*?[]\\" else bytes((c,)) for c in self._prefix) + b"*"
         cursor = 0
         while True:

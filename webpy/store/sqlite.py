@@ -1,7 +1,6 @@
 """A store in an SQLite file in WAL mode, for all processes of one machine.
 
-Owns the statements. Connections, waiting and forks are the work of `connections`; what each method promises
-is in `base`.
+Owns the statements. `connections` handles connections, waiting and forks; the methods are described in `base`.
 """
 
 from __future__ import annotations
@@ -48,14 +47,14 @@ _ABSENT: Any = object()
 class SQLiteStore(Store):
     """`sqlite:///PATH`: made at the first use, with mode 600, its `-wal` and `-shm` files beside it.
 
-    A write that has returned survives `kill -9` of any process and of all. A power loss never damages the
-    file but may take the last writes with it (those after the last checkpoint, of one about every 1,000
-    pages), unless `durable=True`: then every write waits for an fsync (`PRAGMA synchronous=FULL`).
+    A write that has returned survives `kill -9` of any or all processes. A power loss never damages the file, but may
+    undo the last writes (those after the last checkpoint, which happens about every 1,000 pages), unless
+    `durable=True`: then every write waits for an fsync (`PRAGMA synchronous=FULL`).
 
     Measured by 4 processes at once on 1,000 keys of 100 bytes (November 2026, CPython 3.11, a virtual machine of
     2 cores that others kept busy): 120,000 to 190,000 reads/s, 90,000 to 105,000 writes/s, 23,000 to 33,000 of
     keys that expire, 35,000 to 39,000 incr/s. Over HTTP, examples/notes.py on 4 workers: 30,000 GET/s and 6,000
-    to 9,000 PUT/s. An fsync for each write cost from nothing to 2 ms, the disk's mood deciding.
+    to 9,000 PUT/s. An fsync for each write took up to 2 ms, depending on the disk.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, timeout_s: float = 5.0, durable: bool = False) -> None:
@@ -137,14 +136,14 @@ class SQLiteStore(Store):
         return _decode(row[0]), row[1]
 
     def update(self, other: Any = (), /, **more: bytes) -> None:
-        """All of it in one transaction: others see either none or all of the change."""
+        """Set all pairs in one transaction: others see none or all of the changes."""
         rows = [(_encode(k), check_value(v), None) for k, v in dict(other, **more).items()]
         self._transaction(lambda connection: connection.executemany(_SET, rows))
 
     def clear(self) -> None:
         self._write("DELETE FROM webpy_store")
 
-    # What a mapping has not
+    # What a mapping does not have
 
     def incr(self, key: str, by: int = 1, *, expires_s: float | None = None) -> int:
         name = _encode(key)
@@ -197,13 +196,13 @@ class SQLiteStore(Store):
         return self._connections.run(lambda connection: connection.execute(sql, values).fetchone())
 
     def _write(self, sql: str, *values: bytes | int | None) -> int:
-        """Runs one statement; returns how many rows it changed."""
+        """Run one statement; return how many rows it changed."""
         changed = self._connections.run_alone(lambda connection: connection.execute(sql, values).rowcount)
         self._purge_at_times()
         return changed
 
     def _transaction(self, work: Work[T]) -> T:
-        """Runs `work` alone among all writers; all it changed is kept, or nothing if it raises."""
+        """Run `work` in a transaction, while no other process writes. If it raises, nothing has changed."""
 
         def whole(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN IMMEDIATE")
@@ -216,9 +215,9 @@ class SQLiteStore(Store):
         return result
 
     def _purge_at_times(self) -> None:
-        self._writes += 1  # a count that another thread gets wrong is no harm
+        self._writes += 1  # without a lock: it need not be exact
         if self._writes % _WRITES_PER_PURGE == 0:
-            with suppress(StoreError):  # the write before it is done
+            with suppress(StoreError):  # the write itself is done
                 self._purge()
 
     def _purge(self) -> int:
@@ -226,7 +225,7 @@ class SQLiteStore(Store):
         return self._connections.run_alone(lambda connection: connection.execute(_PURGE, (now,)).rowcount)
 
     def _pages(self, sql: str) -> Iterator[Any]:
-        # No cursor stays open between pages: it would keep the WAL from being folded back for as long.
+        # No cursor stays open between pages: it would delay the checkpoint of the WAL.
         after: str | bytes = ""  # in SQLite's order any text comes before every blob, the empty one included
         while rows := self._page(sql, after):
             yield from rows
@@ -238,7 +237,7 @@ class SQLiteStore(Store):
 
 
 def _live(row: Any) -> bytes | None:
-    """The value of a row of `_GET`, None if there is none or its time is over."""
+    """Return the value of a row of `_GET`, None if there is none or its lifetime has ended."""
     if row is None or (row[1] is not None and row[1] <= now_ms()):
         return None
     value: bytes = row[0]

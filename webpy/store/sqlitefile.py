@@ -1,7 +1,6 @@
-"""The file of an SQLite store: whether a path may be one, how it is made, and a connection to it.
+"""The file of an SQLite store: checks its path, makes it, and connects to it.
 
-Owns its mode, its mark, its table and its pragmas. Knows no thread but the one that makes it; `connections`
-calls it.
+Owns its mode, its mark, its table and its pragmas. `connections` calls it, from any thread.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from .base import StoreError
 
 __all__ = ["check", "connect"]
 
-_APPLICATION_ID = 0x77627079  # "wbpy": the file says whose it is
+_APPLICATION_ID = 0x77627079  # "wbpy": marks the file as a store
 _LAYOUT = 2  # user_version: the layout of the table below
-# expires: the end of a key's lifetime in ms since 1970; NULL lasts
+# expires: the end of a key's lifetime in ms since 1970; NULL if it lasts forever
 _TABLE = "CREATE TABLE webpy_store (key BLOB PRIMARY KEY, value BLOB NOT NULL, expires INTEGER)"
 _FROM_LAYOUT_1 = "ALTER TABLE webpy_store ADD COLUMN expires INTEGER"
 _INDEX = "CREATE INDEX webpy_store_expires ON webpy_store (expires) WHERE expires IS NOT NULL"
@@ -28,9 +27,10 @@ _creating = ForkSafeLock()
 
 
 def check(path: str) -> None:
-    """Raises FileNotFoundError where the directory does not exist, StoreError where this user may not look, or where
-    something else than a regular file is at `path`. Never opens it: closing it would drop the locks of SQLite in this
-    process."""
+    """Raise FileNotFoundError if the directory does not exist, and StoreError if this user cannot reach it, or if
+    `path` is something other than a regular file. Never opens the file: closing it would free SQLite's locks in this
+    process.
+    """
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"store {path!r}: there is no directory {folder!r}")
@@ -47,8 +47,10 @@ def check(path: str) -> None:
 
 
 def connect(path: str, *, durable: bool) -> sqlite3.Connection:
-    """A connection in autocommit mode that waits for nobody, for any thread; makes the file if there is none.
-    Raises as `check`, StoreError where the file is no store, sqlite3.Error (SQLITE_BUSY: try again)."""
+    """Return a connection in autocommit mode that does not wait for locks, for any thread; make the file if needed.
+
+    Raises as `check`, StoreError if the file is not a store, and sqlite3.Error (SQLITE_BUSY: try again).
+    """
     with _creating:
         check(path)
         try:  # SQLite gives the -wal and -shm files the same mode

@@ -5,16 +5,16 @@ from webpy.file.opening import Tree
 
 
 class Icon(webpy.file.FileHandler):
-    filename = "site/one.svg"
+    file_path = "site/one.svg"
     cache_control = "max-age=60"
 
 
 class Lost(webpy.file.FileHandler):
-    filename = "site/none"
+    file_path = "site/none"
 
 
 class Folder(webpy.file.FileHandler):
-    filename = "site"
+    file_path = "site"
 
 
 class Marked(webpy.file.PathHandler):
@@ -28,14 +28,14 @@ class OfEach(webpy.file.FileHandler):
     """Another file for another client."""
 
     def find(self):
-        self.filename = f"site/{self.request.headers['X-Name']}"
+        self.file_path = f"site/{self.request.headers['X-Name']}"
         return super().find()
 
 
 class OfHost(webpy.file.PathHandler):
     """Another folder for another client."""
 
-    local = "site"
+    file_local = "site"
 
     def do_get(self):
         if self.request.headers["X-Name"] == "sub":
