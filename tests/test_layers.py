@@ -166,7 +166,7 @@ FILES_IN_CIRCLES: list[set[str]] = [
         "webpy.worker.streams",
     },
 ]
-ROOMS_IN_CIRCLES: list[set[str]] = [{"webpy.objects", "webpy.server", "webpy.stdlib", "webpy.target"}]
+ROOMS_IN_CIRCLES: list[set[str]] = [{"webpy.objects", "webpy.server", "webpy.serving", "webpy.stdlib", "webpy.target"}]
 """The hosts of others' code start servers, whose target may be such a host."""
 
 
