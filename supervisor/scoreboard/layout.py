@@ -62,17 +62,13 @@ class Cell(IntEnum):
     HEARTBEAT_NS = 8  # time.monotonic_ns(), written by the worker's loop as it goes round
     CONNECTIONS = 9
     THREADS = 10
-    BUSY_THREADS = 11
     QUEUED = 12
     MEMORY_BYTES = 13  # private memory, 0 if it was not measured yet
     ACCEPTED = 16  # this and all after it are counters: Scoreboard.retire adds them to the totals
     CLOSED_IDLE = 17
     BYTES_SENT = 18
-    BYTES_RECEIVED = 19
-    REQUESTS = 20
     TIMEOUTS = 21
     HANDED_OVER = 22
-    FAILURES = 23
     LOG_WAITS = 24
     LOG_DROPPED = 25
     CLOSED_FOR_NEW = 30  # idle connections closed to make room for new ones

@@ -75,9 +75,8 @@ def converse(pieces: Iterable[bytes], limits: Limits, end: bool = False) -> tupl
                 buffer = reader.excess + buffer
                 reader = None
                 seen = 0
-        if end and reader is not None:
-            where = "end"
-            reader.end()
+        if end and reader is not None and not reader.complete:
+            return requests, Refused(400, "end", "the connection ended inside the body")
     except ProtocolError as error:
         return requests, Refused(error.status, where, str(error))
     return requests, None

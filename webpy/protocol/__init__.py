@@ -13,18 +13,15 @@ from .fields import Fields, parse_fields
 from .head import Head, find_head, parse_head
 from .limits import Limits
 from .response import (
-    CONTINUE,
     LAST_CHUNK,
     Framing,
     body_allowed,
     encode_chunk,
     encode_head,
-    encode_last_chunk,
     frame,
 )
 
 __all__ = [
-    "CONTINUE",
     "LAST_CHUNK",
     "REASONS",
     "BodyReader",
@@ -36,7 +33,6 @@ __all__ = [
     "body_allowed",
     "encode_chunk",
     "encode_head",
-    "encode_last_chunk",
     "find_head",
     "frame",
     "parse_fields",

@@ -169,12 +169,6 @@ class BodyReader:
             seen = 0
         return payload[0] if len(payload) == 1 else b"".join(payload)
 
-    def end(self) -> None:
-        """The peer will send no more. Raises ProtocolError 400 if the body is not complete (RFC 9112 section
-        8)."""
-        if not self.complete:
-            raise ProtocolError(400, "the connection ended inside the body")
-
     # Each step reads one thing of `data` from `at` on and gives where it ends, or keeps the rest and gives
     # _MORE. `seen`: how much of it, from `at`, an earlier call has looked at.
 

@@ -16,17 +16,14 @@ from .errors import REASONS
 from .grammar import CONTROL, TOKEN
 
 __all__ = [
-    "CONTINUE",
     "LAST_CHUNK",
     "Framing",
     "body_allowed",
     "encode_chunk",
     "encode_head",
-    "encode_last_chunk",
     "frame",
 ]
 
-CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {reason}\r\n" for status, reason in REASONS.items()}
@@ -64,11 +61,6 @@ def encode_head(status: int, reason: str | None, fields: Iterable[tuple[str, str
 def encode_chunk(data: bytes) -> bytes:
     """One chunk (RFC 9112 section 7.1); b'' for no data, since an empty chunk would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-
-
-def encode_last_chunk(trailers: Iterable[tuple[str, str]]) -> bytes:
-    """The end of a chunked body with these trailers. Raises ValueError as encode_head does."""
-    return b"0\r\n" + encode_head(200, None, trailers).partition(b"\r\n")[2]
 
 
 def body_allowed(status: int, method: str) -> bool:

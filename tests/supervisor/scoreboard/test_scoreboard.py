@@ -55,17 +55,17 @@ def test_retiring_carries_the_counts_over_and_clears_the_row() -> None:
     row = scoreboard.rows[0]
     for _ in range(2):
         row.cells[Cell.PID] = 99
-        row.cells[Cell.REQUESTS] = 5
+        row.cells[Cell.TIMEOUTS] = 5
         row.lead.latency[2 * BUCKETS + 3] = 4
         row.pool.latency[2 * BUCKETS + 3] = 1
         row.lines[0].start[0] = 1.0
         scoreboard.load[0] = 12
         scoreboard.retire(row)
-        assert row.cells[Cell.PID] == row.cells[Cell.REQUESTS] == 0
+        assert row.cells[Cell.PID] == row.cells[Cell.TIMEOUTS] == 0
         assert row.lines[0].start[0] == 0.0
         assert not any(row.lead.latency)
         assert scoreboard.load[0] == CLOSED
-    assert scoreboard.totals[Cell.REQUESTS] == 10
+    assert scoreboard.totals[Cell.TIMEOUTS] == 10
     assert scoreboard.totals[Cell.PID] == 0
     assert scoreboard.totals_latency[2 * BUCKETS + 3] == 10
 
