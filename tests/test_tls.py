@@ -181,7 +181,7 @@ def test_a_key_with_a_password_is_refused_not_asked_for(files: Files, tmp_path: 
     locked = tmp_path / "locked.pem"
     command = ["openssl", "pkey", "-in", files.key, "-aes256", "-passout", "pass:secret", "-out", os.fspath(locked)]
     subprocess.run(command, check=True, capture_output=True, timeout=20)
-    with pytest.raises(ValueError, match=f"keyfile '{locked}' wants a password, wanted a key without one"):
+    with pytest.raises(ValueError, match=f"keyfile '{locked}' has a password, wanted a key without one"):
         make_context(forced(files.cert, keyfile=str(locked)))
 
 

@@ -1,8 +1,8 @@
-"""`python -m webpy`: `python -m http.server` on every core, and `python -m webpy serve …`: the command `webpy`. The
-folder is `webpy.stdlib.folder`; here are words and addresses.
+"""`python -m webpy`: `python -m http.server` on every core. `python -m webpy serve …` is the command `webpy`.
 
-As it does, this serves everything there is in the folder, hidden files too, and what links lead to. `webpy files` is
-for the world. Neither sends `webpy.toml` or a database of webpy's own.
+Owns the command line and the choice of addresses; `webpy.stdlib.folder` serves the folder. Like `http.server`, this
+serves everything in the folder, hidden files and what links lead to included; for the public there is `webpy files`.
+Neither sends `webpy.toml` or webpy's own databases.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FILE = click.Path(dir_okay=False, exists=True)
     type=click.Path(exists=True, file_okay=False),
     help="Serve this directory.  [default: the current one]",
 )
-@click.option("--cgi", is_flag=True, help="Run what is in its cgi-bin and htbin.")
+@click.option("--cgi", is_flag=True, help="Run scripts in its folders cgi-bin and htbin.")
 @click.option(
     "-p",
     "--protocol",
@@ -47,15 +47,17 @@ _FILE = click.Path(dir_okay=False, exists=True)
     help="HTTP/1.0 closes each connection after one answer.  [default: HTTP/1.1]",
 )
 @click.option("--tls-cert", metavar="PATH", type=_FILE, help="Certificate chain (PEM); turns TLS on.")
-@click.option("--tls-key", metavar="PATH", type=_FILE, help="Private key (PEM), if the chain's file does not hold it.")
+@click.option("--tls-key", metavar="PATH", type=_FILE, help="Private key (PEM), if --tls-cert does not hold it.")
+# parameters: click passes one for each option
 def main(
     port: int, bind: str | None, directory: str, cgi: bool, protocol: str, tls_cert: str | None, tls_key: str | None
 ) -> None:
-    """Serve a directory on PORT (8000, 0 for any), as `python -m http.server` does, on every core.
+    """Serve a directory on PORT like `python -m http.server`, but on every core.
 
-    With the name of a command of `webpy` in place of PORT, such as serve, it is that command.
+    PORT is 8000 by default; 0 picks a free port.
+    If PORT is the name of a webpy command, such as serve, that command is run.
 
-    Settings come from the environment, such as WEBPY_WORKERS=2, and from a file that WEBPY_CONFIG names.
+    Settings come from environment variables, such as WEBPY_WORKERS=2, and from a file that WEBPY_CONFIG names.
     """
     if tls_key is not None and tls_cert is None:
         raise click.UsageError("--tls-key needs --tls-cert")
@@ -66,13 +68,13 @@ def main(
         given["bind"] = tuple(f"[{host}]:{number}" if ":" in host else f"{host}:{number}" for host, number in places)
 
         def settings() -> Resolved:
-            # not of a webpy.toml that lies here: the folder may be anybody's
+            # never from a webpy.toml in the folder, which may be another user's
             file = find_config(None, os.environ, folder) if os.environ.get("WEBPY_CONFIG") else None
             return resolve(given, os.environ, file, base=folder)
 
         warn(settings().warnings)
         if predecessor() is None:
-            _tell(*places[0], "https" if tls_cert else "http")
+            _announce(*places[0], "https" if tls_cert else "http")
 
         from .serving import serve_site
 
@@ -83,14 +85,17 @@ def main(
 
 
 def _site(directory: str, cgi: bool, closes: bool) -> Site:
-    """The folder (in the zygote)."""
+    """Return the site that serves the folder (called in the zygote)."""
     from .stdlib.folder import folder
 
     return folder(directory, cgi=cgi, closes=closes)
 
 
 def _places(bind: str | None, port: int) -> list[tuple[str, int]]:
-    """The addresses to listen at, with a port that is free. Ends the process if there is none."""
+    """Return the addresses to listen at, (host, port) each, after checking that the port is free.
+
+    Exits with status 4 if it is not.
+    """
     hosts = ["::", "0.0.0.0"] if bind is None else [bind]
     if bind is None and not _has_ipv6():
         del hosts[0]
@@ -98,7 +103,7 @@ def _places(bind: str | None, port: int) -> list[tuple[str, int]]:
         if bind is not None:
             _, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             hosts = [str(address[0])]
-        if predecessor() is not None:  # it has what it listens at, and is being upgraded
+        if predecessor() is not None:  # an upgrade: the server holds its sockets already
             return [(host, port) for host in hosts]
         with contextlib.ExitStack() as taken:
             places = []
@@ -121,7 +126,7 @@ def _has_ipv6() -> bool:
 
 @contextlib.contextmanager
 def _bound(host: str, port: int) -> Iterator[int]:
-    """Have an address for a while, as a look whether it can be had; gives the port."""
+    """Bind an address for the duration of the context, to check that it is free; yields the port."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if sock.family == socket.AF_INET6:
@@ -130,7 +135,8 @@ def _bound(host: str, port: int) -> Iterator[int]:
         yield sock.getsockname()[1]
 
 
-def _tell(host: str, port: int, scheme: str) -> None:
+def _announce(host: str, port: int, scheme: str) -> None:
+    """Print the address in the words of http.server."""
     url = f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
     print(f"Serving {scheme.upper()} on {host} port {port} ({url}) ...", flush=True)
 

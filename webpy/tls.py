@@ -1,7 +1,7 @@
-"""Owns the TLS settings: one context for all workers of a generation, made before they fork.
+"""TLS contexts: one for all workers of a generation, made in the zygote before they are forked.
 
-The files are read once (`PemFiles`), when the settings are, in the master. So a context can be made again, in a process
-that takes the place of one that died, whatever has become of the files since.
+Owns ciphers, versions and certificates. The certificate files are read once (`PemFiles`), in the master, together with
+the settings. So a context can be made again, in a zygote that replaces one that died, even if the files have changed.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ _CIPHERS = ":".join(
     for exchange in ("ECDHE-ECDSA", "ECDHE-RSA")
 )
 _CIPHERS += ":DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:DHE-RSA-CHACHA20-POLY1305"
-_MOST_BYTES = 1 << 22  # all authorities of a system are 250 KB
+_MAX_BYTES = 1 << 22  # all authorities of a system take 250 KB
 _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
 class PemFiles:
-    """What the files of `settings` held when this was made; those that cannot be read are left out."""
+    """The contents of the certificate files of `settings` at this moment; unreadable files are left out."""
 
     def __init__(self, settings: Settings) -> None:
         self._contents: dict[str, bytes] = {}
         for path in (settings.certfile, settings.keyfile, settings.client_ca):
             if settings.certfile is not None and path is not None:
                 with contextlib.suppress(OSError), open(path, "rb") as file:
-                    self._contents[path] = file.read(_MOST_BYTES)
+                    self._contents[path] = file.read(_MAX_BYTES)
 
     @contextlib.contextmanager
     def opened(self, path: str) -> Iterator[str]:
-        """Give a path at which a file is as it was (OpenSSL takes certificates by no other way); else `path`."""
+        """Yield a path that has the kept content of the file `path` (OpenSSL reads paths only); else `path` itself."""
         content = self._contents.get(path)
-        if content is None or len(content) == _MOST_BYTES or not hasattr(os, "memfd_create"):
+        if content is None or len(content) == _MAX_BYTES or not hasattr(os, "memfd_create"):
             yield path
             return
         with open(os.memfd_create("pem", os.MFD_CLOEXEC), "wb", buffering=0) as file:
@@ -51,16 +51,15 @@ class PemFiles:
             yield copy if os.path.exists(copy) else path
 
     def check(self, name: str, path: str) -> None:
-        """Raise ValueError for a file that cannot be read: what OpenSSL says then names no file."""
+        """Raise ValueError for a file that cannot be read, as OpenSSL's own message would not name it."""
         if path not in self._contents:
             _readable(name, path)
 
 
 def make_context(settings: Settings, files: PemFiles | None = None) -> ssl.SSLContext | None:
-    """The context of `certfile`, `keyfile`, `client_ca` and `client_cert`; None without a certfile.
+    """Return the context for `certfile`, `keyfile`, `client_ca` and `client_cert`; None without a certfile.
 
-    files: what they held when they were read; they are read now if it is None. Raises ValueError that names the file
-    which does not load.
+    `files` holds their contents; None reads them now. Raises ValueError that names the file which does not load.
     """
     if settings.certfile is None:
         return None
@@ -72,7 +71,7 @@ def make_context(settings: Settings, files: PemFiles | None = None) -> ssl.SSLCo
 
     def refuse_password() -> str:
         path = settings.keyfile or settings.certfile
-        raise ValueError(f"keyfile {path!r} wants a password, wanted a key without one")
+        raise ValueError(f"keyfile {path!r} has a password, wanted a key without one")
 
     files = files or PemFiles(settings)
     for name, path in (("certfile", settings.certfile), ("keyfile", settings.keyfile)):
@@ -97,7 +96,7 @@ def make_context(settings: Settings, files: PemFiles | None = None) -> ssl.SSLCo
 
 
 def _readable(name: str, path: str) -> None:
-    """Raise ValueError for a file that cannot be read: what OpenSSL says then names no file."""
+    """Raise ValueError for a file that cannot be read, as OpenSSL's own message would not name it."""
     try:
         with open(path, "rb"):
             pass

@@ -1,8 +1,8 @@
-"""`--reload`: a sidecar that watches the sources and asks the master to reload when one changes. For development.
+"""`--reload`: a sidecar that watches the source files and asks the master to reload when one changes. For development.
 
-Owns what is watched: every folder of Python sources below the current one and beside TARGET, and the settings file.
-The file system tells (watchfiles, the extra `reload`); nothing is polled. `sidecar` is called in the master, the
-rest runs in the sidecar's process, on a thread of its own beside the one that obeys the master.
+Owns what is watched: Python files below the current folder and below TARGET's, and the settings file. The file system
+reports changes (watchfiles, the extra `reload`); nothing is polled. `sidecar` is called in the master; the rest runs in
+the sidecar's process, where one thread watches and the main thread listens to the master.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["sidecar"]
 
-_SETTLED_MS = 100  # an editor or a checkout writes several files: when for so long none came, they are all there
-_LOOK_MS = 250  # between two looks at whether all is over
-_SHOWN = 3
+_SETTLED_MS = 100  # an editor or a checkout writes several files: reload when none changed for so long
+_STOP_CHECK_MS = 250  # between two checks whether to stop
+_SHOWN_NAMES = 3
 
 
 def sidecar(resolved: Resolved, target: str | None) -> Sidecar:
-    """The sidecar that watches. Raises SettingsError when watchfiles is not installed."""
+    """Return the sidecar that watches. Raises SettingsError when watchfiles is not installed."""
     if not _installed():
         raise SettingsError([f"{resolved.labels['reload']}: watchfiles is not installed: pip install 'webpy[reload]'"])
     folders = sorted(_folders(resolved, target))
@@ -46,7 +46,7 @@ def sidecar(resolved: Resolved, target: str | None) -> Sidecar:
 def _installed() -> bool:
     try:
         return find_spec("watchfiles") is not None
-    except ValueError:  # it is hidden: sys.modules has None for it
+    except ValueError:  # sys.modules has None for it: it is hidden
         return False
 
 
@@ -61,7 +61,7 @@ def _folders(resolved: Resolved, target: str | None) -> Iterator[str]:
 
 
 class _Watcher:
-    """Asks for a reload at every change."""
+    """Watches `folders` and `settings_file`, and asks for a reload at every change."""
 
     def __init__(self, context: SidecarContext, folders: list[str], settings_file: Path | None) -> None:
         self._context = context
@@ -70,8 +70,8 @@ class _Watcher:
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Watch until the master says otherwise (the main thread)."""
-        # watchfiles says at level info what it sees: the error log is the master's, and it says that it reloads
+        """Watch until the master stops this process (the main thread)."""
+        # watchfiles logs every change at level info; the error log names the changed files below
         logging.getLogger("watchfiles").setLevel(logging.WARNING)
         watching = threading.Thread(target=self._watch, daemon=True)
         watching.start()
@@ -103,17 +103,17 @@ class _Watcher:
             *folders,
             watch_filter=matters,
             step=_SETTLED_MS,
-            rust_timeout=_LOOK_MS,
+            rust_timeout=_STOP_CHECK_MS,
             yield_on_timeout=True,
             stop_event=self._over,
             raise_interrupt=False,
         ):
-            if not ready:  # now that it has looked once, no change is missed any more
+            if not ready:  # it has scanned the folders once, so no change is missed from now on
                 ready = True
                 self._context.ready()
             if not changes:
                 continue
             names = sorted({os.path.relpath(path) for _, path in changes})
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            log_record("info", f"changed: {', '.join(names[:_SHOWN])}{more}")
-            client.ask("reload", wait=True)  # changes meanwhile are one more reload after it
+            more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+            log_record("info", f"changed: {', '.join(names[:_SHOWN_NAMES])}{more}")
+            client.ask("reload", wait=True)  # changes meanwhile lead to one more reload

@@ -125,7 +125,7 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 def test_no_server(run: Run, runtime: Path, tmp_path: Path) -> None:
-    wanted = "webpy: no server of yours is running here; of another user's, --control PATH names the socket\n"
+    wanted = "webpy: you have no server running here; name another user's socket with --control PATH\n"
     assert run("ctl", "status") == Result(2, "", wanted)
     runtime.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as sock:
@@ -142,7 +142,7 @@ def test_two_servers(start: Start, run: Run, runtime: Path) -> None:
     result = run("ctl", "stop")
     assert result.status == 2 and not result.out
     head, *paths = result.err.splitlines()
-    assert head == "webpy: 2 servers are running, say which:"
+    assert head == "webpy: 2 servers are running, choose one:"
     wanted = [
         f"  --control {runtime}/{pid}.sock  pid {pid}, {host}:{port}, echo.py"
         for pid, (host, port) in ((served.process.pid, served.address) for served in (first, second))
@@ -212,7 +212,7 @@ def test_what_is_no_master(run: Run, tmp_path: Path) -> None:
 def test_top_wants_a_terminal_and_rich(run: Run, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     start()
     result = run("ctl", "top")
-    assert result == Result(2, "", "webpy: top wants a terminal; `webpy ctl status` does without\n")
+    assert result == Result(2, "", "webpy: top needs a terminal; `webpy ctl status` does not\n")
     for name in [name for name in sys.modules if name.partition(".")[0] == "rich" or name.startswith("webpy.cli.top")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rich", None)

@@ -53,7 +53,7 @@ def drawn(
     height: int = 24,
     note: str = "",
 ) -> list[str]:
-    lines = screen(now, Rates(before, now), order or Order(), width, height, note)
+    lines = screen(now, Rates(before, now), order or Order(), (width, height), note)
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     console.print(Screen(*lines), end="")
     assert isinstance(console.file, io.StringIO)
@@ -136,7 +136,7 @@ def test_sorted_by_every_key_and_back() -> None:
     assert set(wanted) == set(SORTS)
     for key, order in wanted.items():
         assert slots(drawn(now, before, Order(key))) == order, key
-        assert slots(drawn(now, before, Order(key, turned=True))) == order[::-1], key
+        assert slots(drawn(now, before, Order(key, reverse=True))) == order[::-1], key
         footer = drawn(now, before, Order(key))[-1]
         assert f"{key} {SORTS[key][0]}↓" in footer
 

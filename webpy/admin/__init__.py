@@ -1,8 +1,8 @@
-"""The admin process: status page, status.json, metrics, health, and the commands that need a token.
+"""The admin process: status page, status.json, metrics, health checks, and the commands that need a token.
 
-Owns how it is asked for: `sidecar` says what the supervisor is to run beside the workers. What it does is in the
-modules of this package, which are loaded in that process and nowhere else: `webpy.serving` calls this in the master,
-which is to load no HTTP.
+`sidecar` describes the process that the supervisor runs beside the workers. Its work is done by the modules of this
+package, which are imported in that process only: `webpy.serving` calls `sidecar` in the master, which must not load
+HTTP.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["sidecar"]
 
 
 def sidecar(settings: Settings) -> Sidecar:
-    """The process that serves `settings.admin`; a reload starts it anew when the address or the token has changed."""
+    """Return the sidecar that serves `settings.admin`. A reload restarts it if the address or the token has changed."""
 
     def run(context: SidecarContext) -> None:
         from .process import run

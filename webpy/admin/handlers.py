@@ -1,7 +1,7 @@
-"""What the admin address answers.
+"""The handlers of the admin address.
 
-Owns the routes, the strict headers, and who may change things. Knows nothing of sockets or processes: the master is
-behind the link. Called by the threads of the admin process.
+Owns the routes, the strict headers, and the check of the token. Knows nothing of sockets or processes: it reaches the
+master through `link`. Called by the threads of the admin process.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from .metrics import Missing, expose
 from .page import Page
 from .readiness import unready
 
-__all__ = ["Desk", "error_routes", "is_local", "routes"]
+__all__ = ["AdminContext", "error_routes", "is_local", "routes"]
 
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
-_NOTHING = "default-src 'none'; frame-ancestors 'none'"  # the policy of everything that is no page
-_MOST_DIGITS = 6
+_NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'"  # the policy of all answers but the page
+_MAX_DIGITS = 6
 _NO_TOKEN_TO_CHANGE = "changes are not allowed here: the server was started without --admin-token"
 _NO_TOKEN_TO_READ = (
-    "this address is not of this machine only, so reading wants a token, and the server was started without: "
-    "give it --admin-token TOKEN, or --admin 127.0.0.1:PORT"
+    "other machines can reach this address, so reading needs a token, and the server was started without one: "
+    "start it with --admin-token TOKEN, or with --admin 127.0.0.1:PORT"
 )
 _STRICT = {
     "Cache-Control": "no-store",
@@ -47,9 +47,12 @@ _STRICT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """What the handlers work with. token: "" forbids all changes; local: the address is for this machine only; open:
-    whoever can reach it may read without a token."""
+class AdminContext:
+    """What the handlers work with.
+
+    `token` is the admin token, "" forbids all changes; `local`: only this machine can reach the address; `open`:
+    reading needs no token.
+    """
 
     link: Link
     history: History
@@ -59,8 +62,8 @@ class Desk:
     open: bool = True
 
 
-def routes(desk: Desk) -> dict[str, type[HTTPHandler]]:
-    """The routes of the admin address, for `desk`."""
+def routes(context: AdminContext) -> dict[str, type[HTTPHandler]]:
+    """Return the routes of the admin address."""
     handlers = {
         r"/": _PageHandler,
         r"/status\.json": _Status,
@@ -70,14 +73,13 @@ def routes(desk: Desk) -> dict[str, type[HTTPHandler]]:
         r"/reload": _Reload,
         r"/scale": _Scale,
     }
-    # a class of its own for every desk: handlers are made by the framework, one a request
-    return {
-        path + r"(?:\?.*)?": type(handler.__name__, (handler,), {"desk": desk}) for path, handler in handlers.items()
-    }
+    # subclasses that hold the context, as the framework makes the handler objects
+    attributes = {"admin": context}
+    return {path + r"(?:\?.*)?": type(handler.__name__, (handler,), attributes) for path, handler in handlers.items()}
 
 
 def is_local(authority: str) -> bool:
-    """Whether HOST or HOST:PORT is this machine's own name or a loopback address; nothing at all is (HTTP/1.0)."""
+    """Return True if HOST or HOST:PORT is localhost, a loopback address, or empty (HTTP/1.0)."""
     host = authority[1:].partition("]")[0] if authority.startswith("[") else authority.partition(":")[0]
     if host.lower() in ("", "localhost"):
         return True
@@ -91,7 +93,7 @@ def error_routes() -> dict[str, type[HTTPErrorHandler]]:
     return {".*": _Error}
 
 
-def _harden(headers: HTTPHeaders, policy: str = _NOTHING) -> None:
+def _harden(headers: HTTPHeaders, policy: str = _NO_CONTENT_POLICY) -> None:
     for name, value in _STRICT.items():
         headers.set(name, value)
     headers.set("Content-Security-Policy", policy)
@@ -107,18 +109,18 @@ class _Error(HTTPErrorHandler):
 
 
 class _Handler(HTTPHandler):
-    desk: Desk
-    public = False  # whether anybody may read it
+    admin: AdminContext
+    public = False  # whether it can be read without the token
 
     def respond(self) -> Result:
         _harden(self.response.headers)
-        if not (self.desk.open or self.public or self.request.method == "POST"):
+        if not (self.admin.open or self.public or self.request.method == "POST"):
             refusal = self.refusal("Bearer", "Basic")
             if refusal is not None:
                 return refusal
-        # A page of another site can have its own name mean this machine, and read what is answered to it (DNS
-        # rebinding); it cannot have its browser send another name.
-        if self.desk.local and not is_local(self.request.host):
+        # DNS rebinding: a page of another site could make its own name resolve to this machine and read the answers.
+        # It cannot make the browser send another name.
+        if self.admin.local and not is_local(self.request.host):
             return self.say(421, False, "this address answers to localhost and the loopback addresses only")
         try:
             return super().respond()
@@ -127,7 +129,7 @@ class _Handler(HTTPHandler):
             return self.say(503, False, str(error), since=error.since)
 
     def say(self, status: int, ok: bool, text: str, **more: Any) -> Result:
-        """An answer in JSON, to whoever asked for data or a change."""
+        """Return an answer in JSON with `ok` and a text."""
         return self.data(status, {"ok": ok, "text": text, **more})
 
     def data(self, status: int, value: dict[str, Any]) -> Result:
@@ -135,15 +137,15 @@ class _Handler(HTTPHandler):
         return status, json.dumps(value, separators=(",", ":")).encode()
 
     def refusal(self, *schemes: str) -> Result | None:
-        """Why this request, without the token or with a wrong one, gets nothing; None if it is right.
+        """Return the answer to a request without the right token; None if the token is right.
 
-        schemes: how the token may come: Bearer (RFC 6750), or Basic with the token as password, which browsers ask for.
+        `schemes` may be Bearer (RFC 6750), and Basic with the token as password, which browsers can ask the user for.
         """
-        if not self.desk.token:
+        if not self.admin.token:
             return self.say(403, False, _NO_TOKEN_TO_CHANGE if schemes == ("Bearer",) else _NO_TOKEN_TO_READ)
         given = self.request.headers.get("authorization")
         if given is None:
-            return self.challenge("this wants the admin token: Authorization: Bearer TOKEN", "", schemes)
+            return self.challenge("this needs the admin token: Authorization: Bearer TOKEN", "", schemes)
         scheme, _, text = given.partition(" ")
         token = text.strip(" ").encode("latin-1", "replace")
         if scheme.lower() == "basic" and "Basic" in schemes:
@@ -153,8 +155,8 @@ class _Handler(HTTPHandler):
                 token = b""
         elif scheme.lower() != "bearer":
             token = b""
-        # compared in constant time, so that how long it takes tells nothing of the token
-        if not hmac.compare_digest(token, self.desk.token.encode("utf-8", "surrogateescape")):
+        # in constant time, so that the time taken reveals nothing about the token
+        if not hmac.compare_digest(token, self.admin.token.encode("utf-8", "surrogateescape")):
             return self.challenge("this is not the admin token", ', error="invalid_token"', schemes)
         return None
 
@@ -165,7 +167,7 @@ class _Handler(HTTPHandler):
         return self.say(401, False, text)
 
     def argument(self, name: str) -> str | None:
-        """The one value of an argument in the query; None when it is not there or there more than once."""
+        """Return the value of an argument in the query; None if it is missing or given twice."""
         pairs = urlencoded_pairs(self.request.query.encode())
         values = [value for given, value in pairs if given == name.encode()]
         return values[0].decode("utf-8", "replace") if len(values) == 1 else None
@@ -175,25 +177,25 @@ class _PageHandler(_Handler):
     def do_get(self) -> Result:
         headers = self.response.headers
         headers.set("Content-Type", "text/html; charset=utf-8")
-        headers.set("Content-Security-Policy", self.desk.page.policy)
-        return 200, self.desk.page.body
+        headers.set("Content-Security-Policy", self.admin.page.policy)
+        return 200, self.admin.page.body
 
 
 class _Status(_Handler):
-    """The master's status; with ?since=UNIXTIME also the samples of the charts later than that."""
+    """The status; with ?since=UNIXTIME also the samples of the charts after that time."""
 
     def do_get(self) -> Result:
-        snapshot = self.desk.link.snapshot()
+        snapshot = self.admin.link.snapshot()
         admin: dict[str, Any] = {
             "version": __version__,
             "at": round(snapshot.at, 3),
             "ready": not unready(snapshot.status),
-            "changes": bool(self.desk.token),
+            "changes": bool(self.admin.token),
         }
         since = self.argument("since")
         if since is not None:
             try:
-                admin["history"] = self.desk.history.since(float(since))
+                admin["history"] = self.admin.history.since(float(since))
             except ValueError:
                 return self.say(400, False, f"since: got {since[:40]!r}, wanted a unix time")
         return self.data(200, {**snapshot.status, "admin": admin})
@@ -203,7 +205,7 @@ class _Metrics(_Handler):
     def do_get(self) -> Result:
         headers = self.response.headers
         try:
-            content_type, text = expose(self.desk.link.snapshot().status, self.request.headers.get("accept") or "")
+            content_type, text = expose(self.admin.link.snapshot().status, self.request.headers.get("accept") or "")
         except Missing as error:
             headers.set("Content-Type", _TEXT)
             return 501, f"{error}\n"
@@ -213,35 +215,35 @@ class _Metrics(_Handler):
 
 
 class _Health(_Handler):
-    """Whether the master lives: it answers. Probes have no token, and it tells nothing else."""
+    """Whether the master answers. Needs no token, as probes have none and it reveals nothing else."""
 
     public = True
 
     def do_get(self) -> Result:
         self.response.headers.set("Content-Type", _TEXT)
         try:
-            self.desk.link.snapshot()
+            self.admin.link.snapshot()
         except NoAnswer as error:
             return 503, f"{error}\n"
         return 200, "ok\n"
 
 
 class _Ready(_Handler):
-    """Whether traffic should be sent here; for everybody, as `_Health`."""
+    """Whether traffic should be sent here. Needs no token, like `_Health`."""
 
     public = True
 
     def do_get(self) -> Result:
         self.response.headers.set("Content-Type", _TEXT)
         try:
-            why_not = unready(self.desk.link.snapshot().status)
+            why_not = unready(self.admin.link.snapshot().status)
         except NoAnswer as error:
             why_not = str(error)
         return (503, f"not ready: {why_not}\n") if why_not else (200, "ready\n")
 
 
 class _Change(_Handler):
-    """A command. The token travels in a field that no page of another site can send, so there is nothing to forge."""
+    """A command. The token comes in a field that pages of other sites cannot send, so requests cannot be forged."""
 
     def do_post(self) -> Result:
         refusal = self.refusal("Bearer")
@@ -250,27 +252,26 @@ class _Change(_Handler):
     def change(self) -> Result:
         raise NotImplementedError
 
-    def told(self, answer: dict[str, Any], status: int) -> Result:
-        """The master's answer to the command; `status` if it agreed, 409 if not."""
+    def reply(self, answer: dict[str, Any], status: int) -> Result:
+        """Return the master's reply to the command, with `status` if it was accepted and 409 if not."""
         ok = bool(answer.get("ok"))
         return self.say(status if ok else 409, ok, str(answer.get("text", "")))
 
 
 class _Reload(_Change):
-    """Begins a reload and returns; /status.json tells how it goes and ends."""
+    """Begins a reload and returns; /status.json shows its progress and verdict."""
 
     def change(self) -> Result:
-        return self.told(self.desk.link.command("reload", wait=False), 202)
+        return self.reply(self.admin.link.command("reload", wait=False), 202)
 
 
 class _Scale(_Change):
-    """Sets how many workers there shall be."""
+    """Sets the number of workers."""
 
     def change(self) -> Result:
         given = self.argument("workers")
-        number = int(given) if given and given.isascii() and given.isdigit() and len(given) <= _MOST_DIGITS else 0
+        number = int(given) if given and given.isascii() and given.isdigit() and len(given) <= _MAX_DIGITS else 0
         if number < 1:
             got = "nothing" if given is None else repr(given[:40])
             return self.say(400, False, f"workers: got {got}, wanted one number of workers, 1 or more")
-        return self.told(self.desk.link.command("scale", workers=number), 200)
-
+        return self.reply(self.admin.link.command("scale", workers=number), 200)

@@ -1,7 +1,7 @@
-"""The last ten minutes in figures: requests a second by class of status, and how long they took.
+"""The history of the last ten minutes: requests a second by class of status, and their latencies.
 
-Owns the samples and the thread that takes them. Knows nothing of HTTP or of pages; what it is given are the master's
-snapshots, whose counters only rise.
+Owns the samples and the thread that takes them. Knows nothing of HTTP or of pages: it compares snapshots of the
+master's status, whose counters only rise.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .link import Link, NoAnswer, Snapshot
 __all__ = ["History", "Sampler", "percentile_ms"]
 
 _STEP_S = 2.0
-_KEPT = 300  # samples, so ten minutes
+_MAX_SAMPLES = 300  # ten minutes
 _BOUNDS_US = bucket_bounds()
 
 Counts = dict[int, int]
 
 
 def percentile_ms(counts: Counts, share: float) -> float | None:
-    """The time in ms that `share` (0 to 1) of the requests did not exceed, by counts of latency buckets.
+    """Return the time in ms that `share` (0 to 1) of the requests did not exceed; None without requests.
 
-    Between the bounds of a bucket, an eighth apart at most, it is interpolated. None for no requests.
+    `counts` maps latency buckets to requests. Within a bucket, an eighth wide at most, the time is interpolated.
     """
     wanted = sum(counts.values()) * share
     if wanted <= 0:
@@ -44,12 +44,12 @@ class History:
     """Samples of the last ten minutes: {"at", "rates": {class: requests/s}, "p50_ms", "p99_ms"}; for any thread."""
 
     def __init__(self) -> None:
-        self._samples: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._samples: deque[dict[str, Any]] = deque(maxlen=_MAX_SAMPLES)
         self._last: Snapshot | None = None
         self._lock = threading.Lock()
 
     def add(self, snapshot: Snapshot) -> None:
-        """Sample what has happened since the snapshot before."""
+        """Add a sample of what has happened since the last snapshot."""
         last, self._last = self._last, snapshot
         if last is None or snapshot.taken_s <= last.taken_s:
             return
@@ -68,13 +68,13 @@ class History:
             self._samples.append(sample)
 
     def since(self, at: float) -> list[dict[str, Any]]:
-        """The samples later than the unix time `at`, oldest first."""
+        """Return the samples after the unix time `at`, the oldest first."""
         with self._lock:
             return [sample for sample in self._samples if sample["at"] > at]
 
 
 def _buckets(status: dict[str, Any]) -> Counts:
-    """Counts of the latency buckets of a status, all classes together."""
+    """Return the counts of a status's latency buckets, summed over all classes."""
     sums: Counts = {}
     for counts in status["latency"].values():
         for bucket, count in counts.items():
@@ -83,7 +83,7 @@ def _buckets(status: dict[str, Any]) -> Counts:
 
 
 class Sampler:
-    """A thread that adds to the history every two seconds; a moment without an answer leaves a gap."""
+    """A thread that adds a sample every two seconds; while the master does not answer there is a gap."""
 
     def __init__(self, link: Link, history: History) -> None:
         self._link = link
@@ -95,7 +95,7 @@ class Sampler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and wait for it."""
+        """Stop the thread and wait until it has ended."""
         self._over.set()
         self._thread.join()
 

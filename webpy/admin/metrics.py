@@ -1,8 +1,8 @@
 """The status as metrics, in the exposition formats of Prometheus and OpenMetrics.
 
-Owns the names, which dashboards rely on: they start with "webpy_", seconds and bytes are the only units. Knows nothing
-of HTTP but the Accept field. The formats are prometheus_client's (the extra `webpy[metrics]`); a scrape has a registry
-of its own, as all it holds comes from one status. Called by the threads that answer /metrics.
+Owns the metrics' names, on which dashboards rely: they start with "webpy_", and the only units are seconds and bytes.
+Knows nothing of HTTP but the Accept field. prometheus_client (the extra `webpy[metrics]`) writes the formats; each
+scrape uses a new registry, filled from one status. Called by the threads that answer /metrics.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 __all__ = ["MISSING", "Missing", "expose"]
 
-MISSING = "metrics want prometheus_client: pip install 'webpy[metrics]', then reload"
+MISSING = "metrics need prometheus_client: pip install 'webpy[metrics]', then reload"
 
-# One bound to an octave, 128 µs to 134 s. The worker's buckets end exactly there, so nothing is guessed.
+# One bound to an octave, 128 µs to 134 s. The worker's buckets end exactly at these, so counts are exact.
 _BOUNDS_US = [1 << exponent for exponent in range(7, 28)]
 _BUCKETS_US = bucket_bounds()
 
-# The counters that are one number of the status' "totals": metric, key, help.
+# Counters that are one number of the status's "totals": metric, key, help.
 _TOTALS = (
-    ("webpy_requests_killed", "killed_requests", "Requests that ended with their worker."),
+    ("webpy_requests_killed", "killed_requests", "Requests that died with their worker."),
     ("webpy_timeouts", "timeouts", "Connections ended because the client was too slow."),
     ("webpy_connections_accepted", "accepted", "Connections accepted."),
     ("webpy_connections_closed_idle", "closed_idle", "Connections closed because no request came on them."),
     ("webpy_connections_closed_for_new", "closed_for_new", "Idle connections closed to make room for new ones."),
-    ("webpy_connections_refused", "refused", "Connections refused because their client had as many as it may."),
-    ("webpy_connections_handed_over", "handed_over", "Connections passed from a worker to its successor."),
+    ("webpy_connections_refused", "refused", "Connections refused because of the limit per client."),
+    ("webpy_connections_handed_over", "handed_over", "Connections handed from a worker to its replacement."),
     ("webpy_sent_bytes", "bytes_sent", "Bytes of answers sent."),
-    ("webpy_worker_deaths", "deaths", "Workers that died without having been told to."),
+    ("webpy_worker_deaths", "deaths", "Workers that died without being told to end."),
 )
-# The gauges that add up what the workers of a slot say: metric, key, help. By slot, not by process: a process would be
-# a new series after every reload. While one worker replaces another, both are in the sum.
+# Gauges that sum a figure over the workers of a slot: metric, key, help. By slot, not by process, as every reload
+# would begin new series. While one worker replaces another, both are in the sum.
 _WORKERS = (
     ("webpy_worker_connections", "connections", "Open connections of the workers of a slot."),
     ("webpy_worker_threads", "threads", "Handlers that may run at once (--threads), of the workers of a slot."),
-    ("webpy_worker_busy_threads", "busy_threads", "Handlers that run on the workers of a slot."),
+    ("webpy_worker_busy_threads", "busy_threads", "Handlers that are running on the workers of a slot."),
     ("webpy_worker_queued_requests", "queued", "Requests that wait for a thread of the workers of a slot."),
     ("webpy_worker_memory_bytes", "memory_bytes", "Private memory of the workers of a slot."),
 )
@@ -54,7 +54,7 @@ class Missing(Exception):
 
 
 def expose(status: dict[str, Any], accept: str) -> tuple[str, bytes]:
-    """Content type and text of all metrics, in the format that `accept` (the field's value) asks for.
+    """Return content type and text of all metrics, in the format that `accept` (the field's value) asks for.
 
     Raises Missing.
     """
@@ -92,14 +92,14 @@ class _Collector:
         latency = HistogramMetricFamily(
             "webpy_request_duration_seconds",
             "Time from a request's arrival to its answer, by class of status. "
-            "The sum is added up from fine buckets, right to 6 %.",
+            "The sum is computed from fine buckets and accurate to 6 %.",
             labels=["class"],
         )
         for number, counts in sorted(status["latency"].items()):
             latency.add_metric([_class(number)], *_histogram(counts))
         yield latency
         busy = sum(worker["busy_threads"] + worker["queued"] for worker in workers)
-        yield GaugeMetricFamily("webpy_requests_in_flight", "Requests that run or wait for a thread.", busy)
+        yield GaugeMetricFamily("webpy_requests_in_flight", "Requests that are running or waiting for a thread.", busy)
         open_now = sum(worker["connections"] for worker in workers)
         yield GaugeMetricFamily("webpy_connections", "Open connections.", open_now)
         for metric, key, text in _TOTALS:
@@ -109,7 +109,7 @@ class _Collector:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
         status, workers = self._status, self._status["workers"]
-        yield GaugeMetricFamily("webpy_workers_wanted", "Workers there shall be.", status["wanted"])
+        yield GaugeMetricFamily("webpy_workers_wanted", "Number of workers that is wanted.", status["wanted"])
         ready = sum(worker["state"] == "ready" for worker in workers)
         yield GaugeMetricFamily("webpy_workers_ready", "Workers that accept connections.", ready)
         slots = sorted({worker["slot"] for worker in workers})
@@ -128,7 +128,7 @@ class _Collector:
 
         status = self._status
         build = {"version": __version__, "python": platform.python_version()}
-        yield InfoMetricFamily("webpy_build", "What is running.", {**build, "name": str(status["name"])})
+        yield InfoMetricFamily("webpy_build", "Versions that are running.", {**build, "name": str(status["name"])})
         yield GaugeMetricFamily("webpy_ready", "1 while /readyz says so.", 0 if unready(status) else 1)
         yield GaugeMetricFamily("webpy_generation", "Number of the generation that serves.", status["generation"])
         reloads = CounterMetricFamily("webpy_reloads", "Reloads, by their verdict.", labels=["result"])
@@ -145,19 +145,23 @@ class _Collector:
 
         log = self._status["log"]
         yield CounterMetricFamily("webpy_log_bytes", "Bytes written to the access log.", log["bytes"])
-        yield CounterMetricFamily("webpy_log_stalls", "Writes to the access log that failed for now.", log["stalls"])
+        yield CounterMetricFamily(
+            "webpy_log_stalls", "Writes to the access log that failed and were retried.", log["stalls"]
+        )
         yield CounterMetricFamily("webpy_log_waits", "Times a worker waited for room in its log ring.", log["waits"])
-        yield CounterMetricFamily("webpy_log_dropped", "Lines that found no room in a log ring.", log["dropped"])
+        yield CounterMetricFamily(
+            "webpy_log_dropped", "Lines dropped as they found no room in a log ring.", log["dropped"]
+        )
         yield GaugeMetricFamily("webpy_log_pending_bytes", "Bytes in log rings, not written yet.", log["pending_bytes"])
 
 
 def _class(number: str) -> str:
-    """How "requests by class" calls a class of the latency histograms."""
+    """Return the label of a class of the latency histograms."""
     return "other" if number == "0" else f"{number}xx"
 
 
 def _histogram(counts: dict[str, int]) -> tuple[list[tuple[str, float]], float]:
-    """Cumulative buckets, as (le in seconds, count), and the sum in seconds, of a class's fine buckets."""
+    """Return the cumulative buckets, (le in seconds, count) each, and the sum in seconds, of a class's fine buckets."""
     rising = sorted((int(bucket), count) for bucket, count in counts.items())
     sum_us = 0.0
     for bucket, count in rising:

@@ -1,7 +1,6 @@
-"""The status page's bytes, and the policy that lets a browser run what is in them and nothing else.
+"""The status page, and its Content-Security-Policy, which lets a browser run the page's own script and nothing else.
 
-Owns no state but the file beside it, page.html, which refers to nothing outside itself. Called once, as the admin
-process starts.
+Owns page.html beside it, which refers to nothing outside itself. Called once, at the start of the admin process.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ class Page(NamedTuple):
 
 
 def load_page() -> Page:
-    """Read the page and work out its policy: its one script and its one style are allowed by their hashes.
+    """Read the page and make its policy, which allows its one script and its one style by their hashes.
 
-    https://www.w3.org/TR/CSP3/: default-src 'none' forbids all else, so even a text that got into the page as markup
-    could load and run nothing; trusted types forbid making markup of text to begin with.
+    https://www.w3.org/TR/CSP3/: default-src 'none' forbids everything else, so even a text that got into the page as
+    markup could load and run nothing; trusted types forbid making markup from text in the first place.
     """
     body = files(__package__).joinpath("page.html").read_bytes()
     policy = {

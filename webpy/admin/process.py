@@ -1,7 +1,7 @@
-"""The life of the admin process: from its sidecar's context to the last answer.
+"""The main function of the admin process.
 
-Owns what it is made of: the link to the master, the sampler, and a web application of our own with the settings it is
-served with. Runs in the admin process, nowhere else.
+Puts its parts together: the link to the master, the sampler, and a web application of webpy's own, with its own
+settings. Runs in the admin process only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..framework.atomic import ResourceLocks
 from ..settings import Resolved
 from ..supervisor.control.client import ControlClient
 from ..worker import Site, WebApplication
-from .handlers import Desk, error_routes, is_local, routes
+from .handlers import AdminContext, error_routes, is_local, routes
 from .history import History, Sampler
 from .link import Link
 from .page import load_page
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_DRAIN_S = 1.0  # its workers have ended then, and a scraper's idle connection is nothing for the master to wait for
+_DRAIN_S = 1.0  # when the workers have ended, the master must not wait for a scraper's idle connection
 
 
 def run(context: SidecarContext, settings: Settings) -> None:
-    """Serve the admin address until the master says otherwise."""
+    """Serve the admin address until the master stops this process."""
     link = Link(ControlClient(context.control))
     history = History()
     local = not settings.admin.startswith(("unix:", "fd:")) and is_local(settings.admin)
     open_to_all = all(is_private(each) for each in context.listeners)
-    desk = Desk(link, history, load_page(), settings.admin_token or "", local, open_to_all)
-    site = Site(routes(desk), error_routes(), own=True)
-    own = Resolved(_own(settings), {}, {}, (), None, Path())
+    admin = AdminContext(link, history, load_page(), settings.admin_token or "", local, open_to_all)
+    site = Site(routes(admin), error_routes(), own=True)
+    own = Resolved(_admin_settings(settings), {}, {}, (), None, Path())
     application = WebApplication(own, lambda: site, ResourceLocks())
     application.load()
     if not open_to_all:
-        _say_who_may_read(settings)
+        _log_who_may_read(settings)
     sampler = Sampler(link, history)
     sampler.start()
     try:
@@ -55,7 +55,7 @@ def run(context: SidecarContext, settings: Settings) -> None:
 
 
 def is_private(listener: socket.socket) -> bool:
-    """Whether only this machine can connect: a loopback address, or a unix socket that not everybody may write to."""
+    """Return True if only this machine can connect: a loopback address, or a unix socket that not all users may use."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         try:
@@ -70,16 +70,16 @@ def is_private(listener: socket.socket) -> bool:
     return (mapped or address).is_loopback
 
 
-def _say_who_may_read(settings: Settings) -> None:
+def _log_who_may_read(settings: Settings) -> None:
     log, where = logging.getLogger("webpy"), f"admin at {settings.admin} can be reached from other machines"
     if settings.admin_token:
-        log.info("%s: reading wants --admin-token too; /healthz and /readyz are for everybody", where)
+        log.info("%s: reading needs --admin-token too, except for /healthz and /readyz", where)
     else:
-        log.warning("%s and has no --admin-token: only /healthz and /readyz answer, all else is 403", where)
+        log.warning("%s and has no --admin-token: all but /healthz and /readyz answers 403", where)
 
 
-def _own(settings: Settings) -> Settings:
-    """The settings of this process: a few short requests in plain text, whatever the application's are."""
+def _admin_settings(settings: Settings) -> Settings:
+    """Return the settings of this process, for a few short requests without TLS, whatever the application's are."""
     return dataclasses.replace(
         settings,
         bind=(settings.admin,),

@@ -1,4 +1,4 @@
-"""Whether the server is ready for traffic, by its status. Pure; for /readyz and the metrics."""
+"""Decides by the status whether the server is ready for traffic. Pure; used by /readyz and the metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ __all__ = ["unready"]
 
 
 def unready(status: dict[str, Any]) -> str:
-    """Why no traffic should be sent here, "" if it should: a worker accepts, and nothing is booting or stopping."""
+    """Return why no traffic should be sent here, "" if it should.
+
+    A server is ready while at least one worker accepts connections and it is neither starting nor stopping.
+    """
     if status["stage"] != "running":
         return f"the server is {status['stage']}"
     if not any(worker["state"] == "ready" for worker in status["workers"]):

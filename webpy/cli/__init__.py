@@ -1,7 +1,7 @@
-"""The command line: `webpy serve`, `files`, `check`, `config`, `ctl`.
+"""The command line: `webpy serve`, `files`, `check`, `config`, `ctl`; a module for each.
 
-Owns words, exit statuses and messages. A command imports what it runs only when it runs, so that `--help` is quick and
-the master of `serve` stays small. Called by the console script `webpy`.
+Owns the commands' arguments, messages and exit statuses. A command imports what it needs only when it runs, so that
+`--help` is quick and the master of `serve` stays small. Called by the console script `webpy`.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def _version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> No
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def main() -> None:
-    """Serve Python on every core.
+    """A web server that runs Python handlers and applications on every core.
 
-    TARGET is package.module:attribute or path/to/file.py:attribute; without :attribute the first of routes, app,
-    application, handler, server, root that exists.
+    TARGET is package.module:attribute or path/to/file.py:attribute. Without :attribute, the first that exists of
+    routes, app, application, handler, server, root is served.
 
     Every option is also a key of webpy.toml (with _ for -), an environment variable WEBPY_... and a keyword of
-    HTTPServer; the command line wins over the environment, that over the file, and the file over the default.
+    HTTPServer. The command line overrides the environment, the environment the file, and the file the default.
     """
 
 

@@ -1,4 +1,4 @@
-"""`webpy check`: loads everything in this process, binds nothing, and says what it found or what is wrong."""
+"""`webpy check`: loads everything in this process without binding, and prints what it found or what is wrong."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["check", "load"]
 
 
-@click.command(short_help="Load everything, bind nothing, say what is wrong.")
+@click.command(short_help="Load the application and check the settings, without serving.")
 @click.argument("target")
 @kind_option
 @settings_options
 def check(target: str, kind: str | None, **arguments: Any) -> None:
-    """Load everything, bind nothing, exit 0 or say what is wrong.
+    """Load the application and check the settings, without serving; print what is wrong.
 
-    Exit status: 2 wrong usage or settings, 3 the application does not load.
+    Exit status: 0 all is well, 2 wrong usage or settings, 3 the application does not load.
     """
     from ..framework.routes import compile_routes
     from ..singleworker import refusal, single_worker_names
@@ -52,7 +52,7 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
 
 
 def load(target: str, kind: str | None, resolved: Resolved) -> Target:
-    """Loads TARGET from the folder that the settings say. Raises TargetError."""
+    """Return the loaded TARGET, imported from --chdir if that is set. Raises TargetError."""
     from ..target.target import load_target
 
     if resolved.settings.chdir is not None:

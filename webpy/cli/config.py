@@ -1,4 +1,4 @@
-"""`webpy config`: the effective settings as TOML, each with where it came from."""
+"""`webpy config`: prints the effective settings as TOML, each with where it came from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["config"]
 def config(target: str | None, kind: str | None, **arguments: Any) -> None:
     """Print the effective settings as TOML, each with where it came from.
 
-    What it prints can be used as webpy.toml. With a TARGET that is an HTTPServer, its keywords count too; the
+    The output can be used as webpy.toml. If TARGET is given and is an HTTPServer, its keywords count too; the
     application is loaded for that.
     """
     from ..settings import to_toml

@@ -1,7 +1,7 @@
-"""`webpy ctl`: commands to a running server, over its control socket.
+"""`webpy ctl`: sends commands to a running server over its control socket.
 
-Owns the words, what is printed, and the exit statuses: 0 done, 1 refused or failed (why is on stderr), 2 wrong usage
-or no server. Knows nothing of how the server does it.
+Owns the arguments, what is printed, and the exit statuses: 0 done, 1 refused or failed (with the reason on stderr), 2
+wrong usage or no server. Knows nothing of how the server does it.
 """
 
 from __future__ import annotations
@@ -23,40 +23,39 @@ __all__ = ["ctl"]
 
 _FAILED = 1
 _NO_SERVER = 2
-_LIST_S = 2.0  # for each of several servers to say what it is
-_ANSWER_S = 10.0  # for what the master answers at once, and a busy machine
+_LIST_S = 2.0  # for each of several servers to describe itself
+_ANSWER_S = 10.0  # for replies that the master sends at once; the machine may be busy
 
 
 @click.group(short_help="Command a running server.")
-@click.option("--control", metavar="PATH", help="Its control socket.  [default: the one in the runtime folder]")
+@click.option("--control", metavar="PATH", help="Path of the control socket.  [default: in the runtime directory]")
 @click.pass_context
 def ctl(context: click.Context, control: str | None) -> None:
     """Command a running server.
 
-    Without --control it is the socket that WEBPY_CONTROL or webpy.toml names, else the one live socket in the runtime
-    folder.
+    Without --control, the server is the one that WEBPY_CONTROL or webpy.toml names, else the only one that runs.
 
     Exit status: 0 done, 1 refused or failed, 2 wrong usage or no server.
     """
     context.obj = control
 
 
-@ctl.command(short_help="Print how the server is doing.")
-@click.option("--json", "as_json", is_flag=True, help="Everything there is, as one JSON object.")
+@ctl.command(short_help="Print the status of the server.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as one JSON object.")
 @click.pass_obj
 def status(control: str | None, as_json: bool) -> None:
-    """Print how the server is doing."""
+    """Print the status of the server and its workers."""
     told = _ask(control, "status")["status"]
     click.echo(json.dumps(told, indent=2) if as_json else _summary(told))
 
 
-@ctl.command(short_help="Show it live: workers, rates, longest requests.")
+@ctl.command(short_help="Show the status live: workers, rates, longest requests.")
 @click.pass_obj
 def top(control: str | None) -> None:
-    """Show live how the server is doing: its workers, rates, and what runs longest. Needs `webpy[top]`.
+    """Show the status live: workers, rates, and the longest running requests. Needs `webpy[top]`.
 
-    Keys: q quits; c, r, m, l sort the workers by connections, requests a second, memory, longest request; the same key
-    again turns the order round; s is the order of the slots.
+    Keys: q quits; c, r, m, l sort the workers by connections, requests a second, memory, longest request, and s by
+    slot; the same key again reverses the order.
     """
     try:
         from .top import run
@@ -65,7 +64,7 @@ def top(control: str | None) -> None:
             raise
         _end("top needs rich: pip install 'webpy[top]'", _NO_SERVER)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        _end("top wants a terminal; `webpy ctl status` does without", _NO_SERVER)
+        _end("top needs a terminal; `webpy ctl status` does not", _NO_SERVER)
     from ..supervisor.control.client import ControlError
 
     path = _find(control)
@@ -75,13 +74,13 @@ def top(control: str | None) -> None:
         click.echo(f"webpy: {error.strerror or error}", err=True)
 
 
-@ctl.command(short_help="Replace code, settings and certificates.")
-@click.option("--wait", is_flag=True, help="Wait for the verdict: a traceback and status 1 if it failed.")
+@ctl.command(short_help="Reload code, settings and certificates.")
+@click.option("--wait", is_flag=True, help="Wait until it has ended; if it fails, print why and exit with status 1.")
 @click.pass_obj
 def reload(control: str | None, wait: bool) -> None:
-    """Load code, settings and certificates anew, and replace the workers one by one.
+    """Reload code, settings and certificates, and replace the workers one by one.
 
-    If the new ones do not become ready, nothing has changed.
+    If the new ones do not become ready, the old ones keep serving.
     """
     _do(control, "reload", patient=wait, wait=wait)
 
@@ -90,14 +89,14 @@ def reload(control: str | None, wait: bool) -> None:
 @click.argument("workers", metavar="N", type=int)
 @click.pass_obj
 def scale(control: str | None, workers: int) -> None:
-    """Have N workers, until a restart, or a reload that changes the setting."""
+    """Set the number of workers to N, until a restart or a reload that changes the setting."""
     _do(control, "scale", workers=workers)
 
 
 @ctl.command(short_help="Stop gracefully.")
 @click.pass_obj
 def stop(control: str | None) -> None:
-    """Stop gracefully, as TERM does; returns when the server has begun to."""
+    """Stop the server gracefully, as TERM does. Returns when the stop has begun."""
     _do(control, "stop")
 
 
@@ -105,7 +104,7 @@ def stop(control: str | None) -> None:
 @click.argument("slot", type=int)
 @click.pass_obj
 def drain(control: str | None, slot: int) -> None:
-    """Replace the worker of SLOT: when its replacement serves, it finishes what it has and ends."""
+    """Replace the worker of SLOT: when its replacement serves, it finishes its requests and ends."""
     _do(control, "drain", slot=slot)
 
 
@@ -113,23 +112,23 @@ def drain(control: str | None, slot: int) -> None:
 @click.argument("slot", type=int, required=False)
 @click.pass_obj
 def stacks(control: str | None, slot: int | None) -> None:
-    """Print the stacks of all threads of the worker of SLOT, or of every worker."""
+    """Print the stacks of all threads of the worker of SLOT, or of all workers."""
     reply = _ask(control, "stacks", slot=slot)
     for each in reply["stacks"]:
         click.echo(f"== {each['title']} [{each['pid']}]\n{printable(each['text']).rstrip()}\n")
 
 
-@ctl.command("logs-reopen", short_help="Open the log files anew.")
+@ctl.command("logs-reopen", short_help="Reopen the log files.")
 @click.pass_obj
 def logs_reopen(control: str | None) -> None:
-    """Open both log files anew, after they were renamed; as USR1 does."""
+    """Reopen both log files, as USR1 does, after they were renamed."""
     _do(control, "logs-reopen")
 
 
 @ctl.command(short_help="Replace the server's own program in place.")
 @click.pass_obj
 def upgrade(control: str | None) -> None:
-    """Replace the server's own program in place, keeping its pid, sockets and workers; waits for the verdict."""
+    """Replace the server's own program, keeping its pid, sockets and workers. Waits until it has ended."""
     _do(control, "upgrade", patient=True, wait=True)
 
 
@@ -141,7 +140,7 @@ def _do(control: str | None, command: str, *, patient: bool = False, **arguments
 
 
 def _ask(control: str | None, command: str, *, patient: bool = False, **arguments: Any) -> dict[str, Any]:
-    """The master's reply, if it is a good one; patient: for as long as it takes."""
+    """Return the master's reply; end the process if it is a refusal. `patient`: wait without a limit."""
     from ..supervisor.control.client import ControlError
 
     with _connect(_find(control)) as client:
@@ -164,7 +163,7 @@ def _connect(path: str) -> ControlClient:
 
 
 def _find(control: str | None) -> str:
-    """The path of the control socket."""
+    """Return the path of the control socket; end the process if it is not clear which."""
     from ..supervisor.control.client import find_sockets
 
     named = control or _setting()
@@ -172,15 +171,15 @@ def _find(control: str | None) -> str:
         return named
     found = find_sockets()
     if not found:
-        _end("no server of yours is running here; of another user's, --control PATH names the socket", _NO_SERVER)
+        _end("you have no server running here; name another user's socket with --control PATH", _NO_SERVER)
     if len(found) > 1:
         several = "".join(f"\n  --control {path}  {_described(path)}".rstrip() for path in found)
-        _end(f"{len(found)} servers are running, say which:{several}", _NO_SERVER)
+        _end(f"{len(found)} servers are running, choose one:{several}", _NO_SERVER)
     return found[0]
 
 
 def _described(path: str) -> str:
-    """The pid, addresses and TARGET of the server behind a control socket, if it says so soon."""
+    """Return pid, addresses and TARGET of the server behind a control socket, if it answers within 2 s."""
     from ..supervisor.control.client import ControlClient, ControlError
 
     try:
@@ -192,13 +191,13 @@ def _described(path: str) -> str:
 
 
 def _setting() -> str | None:
-    """The path that the environment or webpy.toml gives, as the server would read them here."""
+    """Return the path that the environment or webpy.toml names, as a server started here would read them."""
     from ..settings import SettingsError, find_config, resolve
 
     try:
         control = resolve({}, os.environ, find_config(None, os.environ, Path.cwd())).settings.control
     except SettingsError:
-        return None  # what is wrong with other settings matters to a server, not here
+        return None  # mistakes in other settings do not matter here
     return None if control == "off" else control
 
 
@@ -207,7 +206,7 @@ def _end(text: str, exit_status: int) -> NoReturn:
     sys.exit(exit_status)
 
 
-# -- the status in words --------------------------------------------------------------------------------------
+# -- the status as text --------------------------------------------------------------------------------------
 
 
 def _summary(told: dict[str, Any]) -> str:
@@ -216,7 +215,7 @@ def _summary(told: dict[str, Any]) -> str:
     lines = [
         f"{told['name']} [{told['pid']}] {told['stage']}, generation {told['generation']}, up {age(told['uptime_s'])}, "
         f"{ready} of {told['wanted']} workers ready",
-        f"listening on {', '.join(told['listeners']) or 'nothing any more'}",
+        f"listening on {', '.join(told['listeners']) or 'no address'}",
         f"requests {totals['requests']}: "
         + ", ".join(f"{kind} {number}" for kind, number in totals["by_class"].items() if number or kind == "5xx"),
         f"deaths {totals['deaths']}, requests killed {totals['killed_requests']}, timeouts {totals['timeouts']}, "
@@ -236,7 +235,7 @@ def _summary(told: dict[str, Any]) -> str:
 
 
 def _gist(verdict: str) -> str:
-    """Of a traceback: where it comes from, and its last line, which says most."""
+    """Return a verdict on one line; of a traceback the first and the last line."""
     first, *rest = verdict.splitlines() or [""]
     return one_line(f"{first} … {rest[-1]}" if rest else first)[:300]
 

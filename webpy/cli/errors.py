@@ -1,4 +1,4 @@
-"""Users' mistakes become messages and exit statuses here, at the edge: no traceback of webpy's own.
+"""Turns mistakes of users into messages and exit statuses, without a traceback of webpy.
 
 Used by the command line only.
 """
@@ -22,7 +22,7 @@ ABOUT_TARGET = 3
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Ends the process with the status and the words for a mistake in settings or TARGET raised inside."""
+    """End the process with a message and the exit status if the block raises an error of settings or TARGET."""
     try:
         yield
     except SettingsError as error:
@@ -39,6 +39,6 @@ def report_errors() -> Iterator[None]:
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """Warnings on stderr, a line each."""
+    """Print warnings on stderr, a line each."""
     for sentence in sentences:
         click.echo(f"webpy: warning: {sentence}", err=True)

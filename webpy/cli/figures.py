@@ -1,6 +1,6 @@
-"""Numbers and other people's text as they are printed: durations, sizes, counts, lines without control characters.
+"""Formats figures and untrusted text for a terminal: durations, sizes, counts, lines without control characters.
 
-Pure. Used by `webpy ctl` and its live view.
+Pure functions. Used by `webpy ctl` and its live view.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 
 def age(duration_s: float | None) -> str:
-    """A duration in two parts at most: 0.4 s, 12 s, 3m 20s, 5h 02m, 12d 3h; - for None."""
+    """Return a duration in at most two units: 0.4s, 12s, 3m 20s, 5h 02m, 12d 3h; - for None."""
     if duration_s is None:
         return "-"
     whole_s = int(duration_s)
@@ -27,7 +27,7 @@ def age(duration_s: float | None) -> str:
 
 
 def seconds(duration_s: float | None) -> str:
-    """A latency: 85 µs, 4.2 ms, 1.3 s; - for None."""
+    """Return a latency: 85 µs, 4.2 ms, 1.3 s; - for None."""
     if duration_s is None:
         return "-"
     if duration_s < 0.001:
@@ -38,12 +38,12 @@ def seconds(duration_s: float | None) -> str:
 
 
 def size(number_bytes: float) -> str:
-    """Bytes: 812, 3.4K, 120M, 1.2G, in powers of 1024."""
+    """Return a number of bytes: 812, 3.4K, 120M, 1.2G, in powers of 1024."""
     return _scaled(number_bytes, 1024.0)
 
 
 def count(number: float) -> str:
-    """A number: 812, 3.4k, 120M."""
+    """Return a number: 812, 3.4k, 120M."""
     return _scaled(number, 1000.0).replace("K", "k")
 
 
@@ -59,10 +59,10 @@ def _scaled(number: float, step: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Text of somebody else's, of several lines, without what a terminal would obey."""
+    """Return text of several lines without control characters, which a terminal would obey."""
     return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)
 
 
 def one_line(text: str) -> str:
-    """The same on one line."""
+    """Return `printable(text)` on one line."""
     return " ".join(printable(text).split())

@@ -1,4 +1,4 @@
-"""`webpy files`: serves a directory, with lists of what is in it. All of it is `webpy.file`; here are words only."""
+"""`webpy files`: serves a directory with listings. The work is done by `webpy.file`."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["files"]
 @click.argument("directory", metavar="[DIR]", default=".")
 @settings_options
 def files(directory: str, **arguments: Any) -> None:
-    """Serve a directory on every core: static files, index.html, lists of what is in a folder.
+    """Serve a directory on every core: static files, index.html, listings of folders.
 
-    DIR is the current folder if not given; a relative one is looked for in the current folder or the one of --chdir.
-    Names that begin with a dot are not served, nor are webpy.toml, databases of webpy's own, and links that lead out
-    of DIR.
+    DIR is the current folder by default; a relative DIR is taken from the current folder or --chdir. Not served are
+    names that begin with a dot, webpy.toml, webpy's own databases, and links that lead out of DIR.
 
-    Exit status: 0 stopped as asked, 2 wrong usage or settings, 3 DIR is no directory, 4 cannot bind, 1 anything else.
+    Exit status: 0 stopped as asked, 2 wrong usage or settings, 3 DIR is not a directory, 4 cannot bind,
+    1 anything else.
     """
     given = Given.of(arguments)
     resolved = given.resolve()
@@ -44,7 +44,7 @@ def files(directory: str, **arguments: Any) -> None:
 
 
 def _problem(directory: str) -> str | None:
-    """Why the directory cannot be served, in words; None if it can."""
+    """Return why the directory cannot be served, None if it can."""
     if not os.path.exists(directory):
         return f"files: no such directory: {os.path.abspath(directory)!r}"
     if not os.path.isdir(directory):
@@ -55,7 +55,7 @@ def _problem(directory: str) -> str | None:
 
 
 def _site(directory: str) -> Site:
-    """Routes for the directory (in the zygote, in the folder of --chdir)."""
+    """Return the site for the directory (called in the zygote, in the folder of --chdir). Raises LoadError."""
     from ..file import new
     from ..supervisor import LoadError
     from ..worker import Site

@@ -1,5 +1,8 @@
-"""The options of a command, made from the dataclass of settings. Values go through as the strings that were typed:
-`resolve` reads them, so that a mistake has the same words from any source."""
+"""The command line options, made from the dataclass of settings.
+
+Values are passed on as the strings that were typed: `settings.resolve` reads them, so that a mistake gets the same
+message from any source.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the command line said of settings. `resolve` may be called again and again: it reads the file and the
-    environment anew, from the folder the command was started in."""
+    """The settings that were given on the command line.
+
+    `resolve` may be called repeatedly, for reloads: it reads the file and the environment again, from the folder in
+    which the command was started.
+    """
 
     cli: Mapping[str, object]
     config: str | None
@@ -31,7 +37,7 @@ class Given:
 
     @classmethod
     def of(cls, arguments: dict[str, Any]) -> Given:
-        """Takes the settings' values out of a click command's arguments.
+        """Return the settings in a click command's arguments.
 
         Raises SettingsError when --host or --port contradict --bind.
         """
@@ -45,26 +51,27 @@ class Given:
         return cls(values, config, Path.cwd())
 
     def resolve(self) -> Resolved:
-        """The settings of now. Raises SettingsError."""
+        """Return the settings of now. Raises SettingsError."""
         file = find_config(self.config, os.environ, self.base)
         return resolve(self.cli, os.environ, file, base=self.base)
 
 
 def settings_options(command: _F) -> _F:
-    """Adds `--config`, an option for each setting, and `--host` and `--port`, which are another way to say `--bind`."""
+    """Add `--config`, an option for each setting, and `--host` and `--port`, another way to write `--bind`."""
     for option in reversed(OPTIONS.values()):
         command = _option(option)(command)
-    command = click.option("--port", metavar="N", help="The same as --bind HOST:N.")(command)
-    command = click.option("--host", metavar="HOST", help="The same as --bind HOST:N.")(command)
+    command = click.option("--port", metavar="N", help="Listen on port N of --host, or of 127.0.0.1.")(command)
+    command = click.option("--host", metavar="HOST", help="Listen on HOST, with --port or on 8000.")(command)
     default = "[default: webpy.toml, else [tool.webpy] of pyproject.toml]"
     return click.option("--config", metavar="FILE", help=f"Settings file.  {default}")(command)
 
 
 def kind_option(command: _F) -> _F:
-    """Adds `--kind`: how to serve TARGET."""
+    """Add `--kind`."""
     from ..target.target import KINDS
 
-    return click.option("--kind", type=click.Choice(list(KINDS)), help="What TARGET is.  [default: found out]")(command)
+    text = "How to serve TARGET.  [default: detected]"
+    return click.option("--kind", type=click.Choice(list(KINDS)), help=text)(command)
 
 
 def _option(option: Option) -> Callable[[_F], _F]:

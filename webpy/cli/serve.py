@@ -1,6 +1,6 @@
-"""`webpy serve`: hands TARGET and the settings to the server.
+"""`webpy serve`: runs TARGET with the settings of the command line, the environment and the file.
 
-Imports nothing of the application: that is for the zygote, so that nothing in it can take the master down.
+Imports nothing of the application: the zygote does, so that no fault in it can end the master.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["serve"]
 def serve(target: str, kind: str | None, **arguments: Any) -> None:
     """Run an application on every core.
 
-    TARGET is package.module:attribute or path/to/file.py:attribute, in the current folder or the one of --chdir.
+    TARGET is package.module:attribute or path/to/file.py:attribute, relative to the current folder or --chdir.
 
     Exit status: 0 stopped as asked, 2 wrong usage or settings, 3 the application did not load, 4 cannot bind,
     1 anything else.
     """
     given = Given.of(arguments)
-    warn(given.resolve().warnings)  # a mistake ends it here, before anything is started
+    warn(given.resolve().warnings)  # a mistake in the settings ends the command here, before anything is started
 
     from ..serving import serve as run
 

@@ -1,7 +1,7 @@
-"""`webpy ctl top`: the terminal, the keys, and a status a second.
+"""`webpy ctl top`: the terminal, the keys, and one status a second.
 
-Owns the terminal while it runs, and gives it back as it was, however it ends: q, Ctrl-C, Ctrl-Z for a while, TERM, or
-the server's end. What is shown is made in `topview`. Needs rich.
+Owns the terminal while it runs, and restores it however it ends: by q, Ctrl-C, Ctrl-Z (until it is continued), TERM, or
+the end of the server. `topview` makes what is shown. Needs rich.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from .topview import SORTS, Order, Rates, screen
 __all__ = ["run"]
 
 _REFRESH_S = 1.0
-_LATE_S = 2.0  # no answer for so long is shown
-_LOOK_S = 0.25  # how soon a change of the window's size, or a Ctrl-Z, is seen
-_ESCAPED = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?")  # an arrow or its like: its letters were not typed
+_LATE_S = 2.0  # a server that does not answer for so long is reported
+_CHECK_S = 0.25  # between checks of the window's size and of Ctrl-Z
+_ESCAPED = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?")  # an arrow key or the like sends letters that were not typed
 
 
 class _Stopped(Exception):
-    """Ctrl-Z: to be put into the background."""
+    """Ctrl-Z: the process has to stop."""
 
 
 def run(path: str) -> None:
-    """Show the server whose control socket is at `path` until a key ends it. ControlError when the server has gone."""
+    """Show the server whose control socket is at `path` until a key ends it. Raises ControlError when it has ended."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     top = _Top(path)
@@ -79,7 +79,7 @@ class _Keys:
         return self._fd
 
     def read(self) -> str:
-        """What was typed; q at the end of input."""
+        """Return what was typed; q at the end of input."""
         typed = os.read(self._fd, 256)
         return _ESCAPED.sub(b"", typed).decode("ascii", "ignore").lower() if typed else "q"
 
@@ -101,7 +101,7 @@ class _Top:
         self._client.close()
 
     def show(self) -> None:
-        """Take the screen until q, Ctrl-C or Ctrl-Z."""
+        """Use the screen until q, Ctrl-C or Ctrl-Z."""
         self._stopped = False
         signal.signal(signal.SIGTSTP, self._stop)
         self._size = (0, 0)
@@ -126,26 +126,26 @@ class _Top:
         self._stopped = True
 
     def _press(self, typed: str) -> bool:
-        """Do what the keys say; True to end."""
+        """Handle typed keys; return True for q."""
         for key in typed:
             if key == "q":
                 return True
             if key in SORTS:
-                self._order = Order(key, turned=key == self._order.by and not self._order.turned)
+                self._order = Order(key, reverse=key == self._order.by and not self._order.reverse)
                 self._size = (0, 0)
         return False
 
     # -- the server --------------------------------------------------------------------------------------------
 
     def _sample(self) -> bool:
-        """Ask when it is time, take the answer when it has come; True when there is something new to be shown."""
+        """Ask for a status when it is time, and read the reply when it has come; return True if the screen changes."""
         now_s = time.monotonic()
         try:
             if self._asked_at is None or (self._answered_at >= self._asked_at and now_s >= self._next_s()):
                 self._asked_at = now_s
                 self._client.begin("status", now_s + _LATE_S)
             reply = self._client.poll() if self._answered_at < self._asked_at else None
-        except TimeoutError:  # it does not even read: there is nothing to wait for on this connection
+        except TimeoutError:  # the server does not read, so no reply can come on this connection
             reply = None
         except ControlError:
             self._connect_again()
@@ -160,7 +160,7 @@ class _Top:
         return True
 
     def _connect_again(self) -> None:
-        """An upgrade closes connections; ControlError when the server has gone."""
+        """Connect again, as an upgrade closes connections. Raises ControlError when the server has ended."""
         self._client.close()
         self._client = ControlClient(self._path)
         self._asked_at = None
@@ -173,11 +173,11 @@ class _Top:
         return late_s if self._asked_at is not None and self._asked_at > self._answered_at and late_s > _LATE_S else 0.0
 
     def _wait_s(self) -> float:
-        return max(0.0, min(_LOOK_S, self._next_s() - time.monotonic())) or _LOOK_S
+        return max(0.0, min(_CHECK_S, self._next_s() - time.monotonic())) or _CHECK_S
 
     def _screen(self) -> Group | Text:
         late_s = self._late_s()
         note = f"no answer for {late_s:.0f} s" if late_s else ""
         if self._now is None or self._rates is None:
             return Text(note or "asking …")
-        return Group(*screen(self._now, self._rates, self._order, *self._size, note))
+        return Group(*screen(self._now, self._rates, self._order, self._size, note))

@@ -1,6 +1,6 @@
-"""What `webpy ctl top` shows: one screen out of two statuses, made to fit.
+"""The screen of `webpy ctl top`, made from two statuses and fitted to the window.
 
-Owns the layout and its arithmetic. Pure: knows nothing of terminals, keys or sockets.
+Owns the layout and its arithmetic. Pure functions: knows nothing of terminals, keys or sockets.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ __all__ = ["SORTS", "Order", "screen"]
 Status = dict[str, Any]
 
 _STATE_STYLES = {"boot": "cyan", "ready": "green", "stuck": "bold red", "draining": "yellow", "killed": "red"}
-_LEAST_RUNNING = 4
-_ROOMY = 8  # lines for the tables from which on both are shown
+_MIN_RUNNING = 4
+_MIN_FOR_BOTH = 8  # lines that are needed to show both tables
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How the workers are sorted: by a key of SORTS, the greatest first, or the other way round."""
+    """How the workers are sorted: by a key of SORTS, the greatest first unless `reverse`."""
 
     by: str = "s"
-    turned: bool = False
+    reverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
     title: str
     width: int
-    rank: int  # the highest goes first where there is no room
+    rank: int  # without room, the column with the highest rank is left out first
     cell: Callable[[Status, Rates], str]
     left: bool = False
 
@@ -52,11 +52,11 @@ class Rates:
         self.counts = _between(before["latency"] if before else None, now["latency"])
 
     def worker(self, worker: Status) -> float | None:
-        """Its requests a second."""
+        """Return the requests a second of one worker, None if they are not known."""
         return self._rate(worker["requests"], self._before.get(worker["pid"]))
 
     def quantile(self, part: float) -> float | None:
-        """The latency in seconds that this part of the requests did not exceed."""
+        """Return the latency in seconds that the share `part` of the requests did not exceed, None without requests."""
         wanted = part * sum(self.counts)
         if not wanted:
             return None
@@ -108,19 +108,22 @@ _COLUMNS = (
 )
 
 
-def screen(now: Status, rates: Rates, order: Order, width: int, height: int, note: str = "") -> list[Text]:
-    """The `height` lines of the screen, each of at most `width` characters; `note` is what is wrong with the
-    connection."""
+def screen(now: Status, rates: Rates, order: Order, window: tuple[int, int], note: str = "") -> list[Text]:
+    """Return the lines of the screen; `window` is its width and height in characters.
+
+    `note` says what is wrong with the connection to the server.
+    """
+    width, height = window
     header = _header(now, rates)
     if note:
         header.append(Text(note, style="bold red"))
     room = height - len(header) - 1
-    body: list[Text] = [Text("")] if room >= _ROOMY else []
+    body: list[Text] = [Text("")] if room >= _MIN_FOR_BOTH else []
     room -= len(body)
     running = _running(now)
     for_running = 2 + max(1, len(running))  # a blank line and the head
     for_workers = 1 + len(now["workers"])
-    for_running = min(for_running, max(2 + _LEAST_RUNNING, room - for_workers)) if room >= _ROOMY else 0
+    for_running = min(for_running, max(2 + _MIN_RUNNING, room - for_workers)) if room >= _MIN_FOR_BOTH else 0
     if room > 1:
         body += _workers(now, rates, order, width, min(for_workers, room - for_running) - 1)
     if for_running:
@@ -174,12 +177,12 @@ def _last_line(text: str) -> str:
     return one_line(text.rstrip().rpartition("\n")[2])
 
 
-def _workers(now: Status, rates: Rates, order: Order, width: int, most: int) -> list[Text]:
-    """The table's head, and at most so many lines."""
-    columns = _that_fit(width)
+def _workers(now: Status, rates: Rates, order: Order, width: int, max_lines: int) -> list[Text]:
+    """Return the table's head and at most `max_lines` lines."""
+    columns = _columns_for(width)
     key = SORTS[order.by][1]
-    rows = sorted(now["workers"], key=lambda worker: key(worker, rates), reverse=not order.turned)
-    shown = rows if len(rows) <= most else rows[: most - 1]
+    rows = sorted(now["workers"], key=lambda worker: key(worker, rates), reverse=not order.reverse)
+    shown = rows if len(rows) <= max_lines else rows[: max_lines - 1]
     lines = [_head(" ".join(_cell(column, column.title) for column in columns), width)]
     for worker in shown:
         line = Text()
@@ -201,7 +204,7 @@ def _head(text: str, width: int) -> Text:
     return Text(text[:width].ljust(width), style="reverse")
 
 
-def _that_fit(width: int) -> list[_Column]:
+def _columns_for(width: int) -> list[_Column]:
     columns = list(_COLUMNS)
     while len(columns) > 2 and sum(column.width + 1 for column in columns) - 1 > width:
         columns.remove(max(columns, key=lambda column: column.rank))
@@ -213,10 +216,11 @@ def _running(now: Status) -> list[tuple[float, Status, Status]]:
     return sorted(found, key=lambda each: -each[0])
 
 
-def _longest(running: list[tuple[float, Status, Status]], width: int, most: int) -> list[Text]:
-    peer_width = min(24, max([4, *(len(one_line(each["peer"])) for _, _, each in running[:most])]), max(4, width // 4))
+def _longest(running: list[tuple[float, Status, Status]], width: int, max_lines: int) -> list[Text]:
+    longest_peer = max([4, *(len(one_line(each["peer"])) for _, _, each in running[:max_lines])])
+    peer_width = min(24, longest_peer, max(4, width // 4))
     lines = [_head(f"{'TIME':>7} SLOT {'PEER':{peer_width}} RUNNING LONGEST", width)]
-    for duration_s, worker, each in running[:most]:
+    for duration_s, worker, each in running[:max_lines]:
         peer = Text(one_line(each["peer"]))
         peer.truncate(peer_width, overflow="ellipsis", pad=True)
         request = one_line(each["request"]) + ("" if each["thread"] else "  (no thread)")
@@ -227,7 +231,7 @@ def _longest(running: list[tuple[float, Status, Status]], width: int, most: int)
 def _footer(order: Order) -> Text:
     footer = Text("q quit", style="dim")
     for key, (name, _) in SORTS.items():
-        arrow = "↑" if order.turned else "↓"
+        arrow = "↑" if order.reverse else "↓"
         footer.append(f"  {key} {name}{arrow if key == order.by else ''}", "bold" if key == order.by else "dim")
     return footer
 

@@ -90,8 +90,8 @@ class Settings:
         types.count(1, 4096),
         32,
         _PROCESSES,
-        "Maximum number of requests whose handlers run at once in a worker; with 1 the application need not be"
-        " thread-safe.",
+        "Maximum number of handlers and other code of the application that run at once in a worker; with 1 it need not"
+        " be thread-safe.",
     )
     keepalive: float = _option(types.seconds(), 75.0, _TIMES, "Close a connection that has been idle for so long.")
     header_timeout: float = _option(
