@@ -34,7 +34,7 @@ routes = {
     **webpy.cgi.new(SCRIPTS, "/brief", timeout_s=0.3),
     **webpy.cgi.new(SCRIPTS, "/checked", check=True),
     **webpy.cgi.new(SCRIPTS, "/indexed", indexed=True, document_root="/srv"),
-    **webpy.cgi.new(SCRIPTS, "/few", most=1),
+    **webpy.cgi.new(SCRIPTS, "/few", max_scripts=1),
     **webpy.cgi.new(SCRIPTS, "/private", handler=Private),
     **webpy.cgi.new(SCRIPTS, "/streaming", handler=Streaming),
     **webpy.cgi.new(SCRIPTS, "/root", user=None),

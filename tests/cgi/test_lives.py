@@ -81,7 +81,7 @@ def test_only_so_many_run_at_once(server: Server) -> None:
 
 def test_silence_ends_the_whole_group(server: Server) -> None:
     assert server.get("/brief/silent").status == 504
-    server.wait_for(r"silent gave nothing for 0\.3 s, and was ended$")
+    server.wait_for(r"silent wrote nothing for 0\.3 s and was ended$")
     await_end(pids_in_log(server, "silent"))
 
 

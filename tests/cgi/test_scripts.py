@@ -239,11 +239,11 @@ def test_an_old_client_gets_what_ends_with_the_connection(server: Server) -> Non
 @pytest.mark.parametrize(
     ("name", "status", "why"),
     [
-        ("nothing", 500, "failed: it ended with status 0 before its header block was whole"),
-        ("fails", 500, "failed: it ended with status 3 before its header block was whole"),
-        ("nonsense", 500, "failed: it ended with status 0 before its header block was whole"),
-        ("long", 502, "gave a header block that is none: it is longer than 32768 bytes"),
-        ("endless", 502, "gave a header block that is none: it is longer than 32768 bytes"),
+        ("nothing", 500, "failed: it ended with status 0 before its header block was complete"),
+        ("fails", 500, "failed: it ended with status 3 before its header block was complete"),
+        ("nonsense", 500, "failed: it ended with status 0 before its header block was complete"),
+        ("long", 502, "wrote a malformed header block: it is longer than 32768 bytes"),
+        ("endless", 502, "wrote a malformed header block: it is longer than 32768 bytes"),
     ],
 )
 def test_a_script_without_a_header_block(server: Server, name: str, status: int, why: str) -> None:
@@ -254,14 +254,14 @@ def test_a_script_without_a_header_block(server: Server, name: str, status: int,
 
 def test_a_script_that_closes_its_output_and_stays(server: Server) -> None:
     assert server.get("/brief/mute").status == 500
-    server.wait_for("mute failed: it closed its output before its header block was whole$")
+    server.wait_for("mute failed: it closed its output before its header block was complete$")
 
 
 def test_its_errors_are_logged(server: Server) -> None:
     server.get("/cgi-bin/fails")
     server.wait_for(r"\[error\] .*/cgi-bin/fails: complaint$")
     assert server.get("/cgi-bin/noisy").body == b"ok"
-    server.wait_for(r"/noisy: \.\.\. and 51 lines more$")
+    server.wait_for(r"/noisy: \.\.\. and 51 more lines$")
     assert sum("/noisy: line " in line for line in server.errors) == 100
 
 

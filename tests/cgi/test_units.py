@@ -1,4 +1,4 @@
-"""The parts that need no process: header blocks, meta-variables, which script a path names, complaints, jobs."""
+"""The parts that need no process: header blocks, meta-variables, which script a path names, standard error, jobs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 from tests.heads import FakePeer, request_of
 from webpy.cgi import CGIHandler, new
-from webpy.cgi.complaints import Complaints
 from webpy.cgi.environment import arguments, meta_variables
 from webpy.cgi.finding import Found, find
 from webpy.cgi.head import BadHead, find_body, parse_head
 from webpy.cgi.identity import identity_of
 from webpy.cgi.spawner import Job
+from webpy.cgi.stderr import StderrLog
 from webpy.framework.errors import HTTPError
 
 FOUND = Found(b"/srv/cgi-bin/a/x.py", b"/a/x.py", b"")
@@ -113,7 +113,7 @@ class Peer(FakePeer):
 def test_the_server_s_name_and_port(target: str, server: tuple[str, int], tls: object, name: str, port: str) -> None:
     request = request_of("GET", target)
     request._peer = Peer(server, tls)
-    told = meta_variables(request, FOUND, "/cgi-bin", b"/srv", None, None)
+    told = meta_variables(request, FOUND, "/cgi-bin", b"/srv", None)
     assert (told["SERVER_NAME"], told["SERVER_PORT"]) == (name, port)
     assert told.get("HTTPS") == (None if tls is None else "on")
 
@@ -121,17 +121,17 @@ def test_the_server_s_name_and_port(target: str, server: tuple[str, int], tls: o
 def test_a_client_that_names_no_host() -> None:
     request = request_of()
     request.head.host = ""  # HTTP/1.0
-    told = meta_variables(request, FOUND, "", b"/srv", None, None)
+    told = meta_variables(request, FOUND, "", b"/srv", None)
     assert told["SERVER_NAME"] == "192.0.2.1"
     request._peer = Peer(("2001:db8::1", 80))
-    assert meta_variables(request, FOUND, "", b"/srv", None, None)["SERVER_NAME"] == "[2001:db8::1]"
+    assert meta_variables(request, FOUND, "", b"/srv", None)["SERVER_NAME"] == "[2001:db8::1]"
 
 
 def test_fields_become_variables() -> None:
     fields = ["X-One: 1", "x-one: 2", "Cookie: a=1", "Cookie: b=2", "Content-Type: a/b", "Proxy: evil", "X_Two: 1"]
     fields += ["Authorization: Basic x", "Transfer-Encoding: chunked", "Connection: close", "X-B\xe9: 1", "X-\xe9: 2"]
     request = request_of("POST", "/", *(field for field in fields if field.isascii()), "X-Latin: \xe9")
-    told = meta_variables(request, FOUND, "", b"/srv", 0, None)
+    told = meta_variables(request, FOUND, "", b"/srv", 0)
     variables = {name: value for name, value in told.items() if name.startswith(("HTTP_", "CONTENT_"))}
     assert variables == {
         "HTTP_HOST": "a",
@@ -219,21 +219,21 @@ def test_a_directory_that_has_gone(tmp_path: Path) -> None:
         find(os.fsencode(tmp_path / "gone"), "/x")
 
 
-# -- complaints and jobs ---------------------------------------------------------------------------------------------
+# -- standard error and jobs ------------------------------------------------------------------------------------------
 
 
-def test_complaints_are_whole_lines_within_bounds() -> None:
+def test_stderr_are_whole_lines_within_bounds() -> None:
     lines: list[str] = []
-    complaints = Complaints(lines.append)
+    log = StderrLog(lines.append)
     for piece in (b"one\ntw", b"o\r\n\n  \nth\x1bree \xff\n", b"a" * 700, b"b" * 700 + b"\n", b"last"):
-        complaints.feed(piece)
-    assert lines == ["one", "two", "th\\x1bree \\xff", "a" * 700 + "b" * 300 + "... (400 bytes more)"]
-    complaints.close()
+        log.feed(piece)
+    assert lines == ["one", "two", "th\\x1bree \\xff", "a" * 700 + "b" * 300 + "... (400 more bytes)"]
+    log.close()
     assert lines[4:] == ["last"]
-    complaints.feed(b"\n".join(b"%d" % number for number in range(200)))
-    complaints.close()
-    complaints.close()
-    assert lines[5:] == [*(str(number) for number in range(95)), "... and 105 lines more"]
+    log.feed(b"\n".join(b"%d" % number for number in range(200)))
+    log.close()
+    log.close()
+    assert lines[5:] == [*(str(number) for number in range(95)), "... and 105 more lines"]
 
 
 @pytest.mark.parametrize("identity", [None, (1, 2), (1, 2, 2, 3)])
@@ -267,6 +267,13 @@ def test_bad_settings_are_named(tmp_path: Path) -> None:
 
 
 def test_settings_are_of_one_set_of_routes(tmp_path: Path) -> None:
-    (regex, one), (_, other) = *new(tmp_path, "/a.b", most=3).items(), *new(tmp_path, "").items()
-    assert (regex, one.most, other.most, CGIHandler.most) == (r"/a\.b(/[^?]*)?(?:\?.*)?", 3, 64, 64)
+    (regex, one), (_, other) = *new(tmp_path, "/a.b", max_scripts=3).items(), *new(tmp_path, "").items()
+    assert (one.max_scripts, other.max_scripts, CGIHandler.max_scripts) == (3, 64, 64)
+    assert regex == r"/a\.b(/[^?]*)?(?:\?.*)?"
     assert issubclass(one, CGIHandler) and one.directory == str(tmp_path)
+
+
+def test_the_old_name_of_a_setting_counts_with_a_warning(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="most is deprecated: max_scripts is its name now"):
+        ((_, made),) = new(tmp_path, most=3).items()
+    assert made.max_scripts == 3

@@ -1,61 +1,62 @@
-"""CGI scripts (RFC 3875): programs of any language that answer requests, one process a request.
+"""CGI scripts (RFC 3875): programs in any language that answer requests, with one process for each request.
 
     import webpy.cgi
 
     routes = {**webpy.cgi.new("cgi-bin"), "/": Home}
 
-Then `/cgi-bin/report.py/2026?month=5` runs `cgi-bin/report.py`, if that is a regular file that may be executed, with
-PATH_INFO `/2026` and QUERY_STRING `month=5`. Every method goes to the script; no shell is ever between.
+Then `/cgi-bin/report.py/2026?month=5` runs `cgi-bin/report.py`, if that is an executable regular file, with PATH_INFO
+`/2026` and QUERY_STRING `month=5`. Requests of every method go to the script. No shell is involved.
 
-`new(directory, remote='/cgi-bin', *, handler=CGIHandler, ...)` gives the routes. Its settings are attributes of
+`new(directory, remote='/cgi-bin', *, handler=CGIHandler, ...)` returns the routes. Its settings are attributes of
 `CGIHandler`:
 
-- `timeout_s` (60): the longest silence, until the header block is whole and then between two pieces of output. A script
-  that takes longer is ended, with its process group: SIGTERM, and 1 s later SIGKILL; the client gets 504. Keep it below
-  `--request-timeout`, or the worker is replaced.
-- `most` (64): scripts that may run at once in one worker; one more gets 503. Each also needs one of the worker's
-  `--threads` while it makes the client wait.
-- `user` ("nobody"): who runs the scripts when the worker is root; None is root. All other workers' scripts run as the
-  worker does.
-- `environment` ({}): variables for every script. Of the server's own it gets PATH, LANG, LC_*, TZ and LD_LIBRARY_PATH.
-- `document_root`: what PATH_TRANSLATED begins with, by default the directory around `directory`.
-- `indexed` (False): a query without "=" becomes the script's arguments (section 4.4). Off, as what a client wrote would
-  become options of the script's interpreter; words that begin with "-" are never passed.
-- `check` (False): an exit status other than 0 is a failure even of a script that has answered: then the connection is
-  broken off. Shell scripts often end so by accident.
+- `timeout_s` (60): the longest time without output, until the header block is complete and then between two pieces of
+  output. After that, the script's process group is ended (SIGTERM, and SIGKILL 1 s later), and the client gets 504.
+  Keep it below `--request-timeout`, or the worker is replaced.
+- `max_scripts` (64): how many scripts may run at the same time in one worker; further requests get 503. Each also needs
+  one of the worker's `--threads` while the client waits for it.
+- `user` ("nobody"): the user who runs the scripts if the worker runs as root; None for root. Workers that do not run as
+  root run scripts as their own user.
+- `environment` ({}): variables for every script. Of the server's own variables, scripts get PATH, LANG, LC_*, TZ and
+  LD_LIBRARY_PATH.
+- `document_root`: what PATH_TRANSLATED begins with; by default the directory that `directory` is in.
+- `indexed` (False): a query without "=" becomes the script's arguments (section 4.4). It is off because the client's
+  text would become options of the script's interpreter; words that begin with "-" are never passed.
+- `check` (False): an exit status other than 0 is a failure even after the script has answered: the connection is
+  aborted. Shell scripts often end with such a status by accident.
+
+To put mix-ins in front of the scripts, pass a subclass of `CGIHandler`:
 
     class Private(webpy.auth.BasicAuthMixIn, webpy.cgi.CGIHandler): ...
     routes = webpy.cgi.new("cgi-bin", handler=Private, timeout_s=300)
 
-With a mix-in of `webpy.auth` scripts find REMOTE_USER and AUTH_TYPE (if `auth` is a str); the Authorization field
-itself is not passed, nor is `Proxy`, nor are fields whose names hold an underscore. `environ` may be overridden to add
-more.
+Behind a mix-in of `webpy.auth`, scripts find REMOTE_USER and AUTH_TYPE (if `auth` is a str). The fields Authorization
+and Proxy are not passed, nor are fields with an underscore in their names. Override `environ` to add variables.
 
 What the client gets:
 
-- The script's Status, fields and body, as the body comes: chunked, unless the script gave Content-Length, of which no
-  more is sent. Location without Status is 302; one that begins with "/" too: the client is sent there, the server does
-  not follow it itself (section 6.2.2). Fields about the connection are the server's and are dropped.
-- 404 for what is not there, and for names that lead astray: encoded slashes, hidden files, symbolic links. 403
-  for what is no script: a directory, a device, a file that is not executable.
-- 500 for a script that cannot be run, as its interpreter is missing, and for one that ends before its header block is
-  whole; 503 when there are no processes or descriptors left. One that is killed by a signal later has its connection
-  broken off.
-- 502 for a header block that is none, or is longer than 32 KB: scripts that write the status line themselves (`nph-`)
-  are not supported.
+- The script's Status, fields and body. The body is sent while it is produced: chunked, or up to the script's own
+  Content-Length. Location without Status means 302, also if it begins with "/": the client is redirected, and the
+  server does not follow the redirect itself (section 6.2.2). Fields about the connection are dropped.
+- 404 if there is no such file, and for encoded slashes, hidden files and symbolic links; 403 for a directory, a device,
+  or a file that is not executable.
+- 500 for a script that cannot be run, for example because its interpreter is missing, and for one that ends before its
+  header block is complete; 503 if there are no processes or descriptors left. If a script is killed by a signal after
+  that, its connection is aborted.
+- 502 for a malformed header block, or one longer than 32 KB. Scripts that write the status line themselves (`nph-`) are
+  not supported.
 
-Standard input is the request's body, whole, as a file: the worker gathers it first (`--max-body`, 413), chunked or not,
-so CONTENT_LENGTH is always known, and neither a slow client nor a script that does not read holds anybody up. Standard
-error goes to the error log: at most 100 lines a run, 1000 bytes of each.
+Standard input is the request's body as a file. The worker receives it completely before (413 above `--max-body`),
+chunked or not, so CONTENT_LENGTH is always set, and neither a slow client nor a script that does not read blocks the
+other. Standard error goes to the error log: at most 100 lines for each run, and 1000 bytes of each line.
 
-A client that goes away ends the script, within a second or two; one that closes its sending half only (`nc -N`) counts
-as gone when the script is silent for a second. HEAD, 204 and 304 have no body: the script then has 3 s to end.
-Processes that a script leaves in the background with their output redirected live on; one that keeps its standard
-output holds the answer open.
+If the client goes away, the script is ended within a second or two. A client that only closes its sending half
+(`nc -N`) counts as gone if the script writes nothing for a second. Answers to HEAD, 204 and 304 have no body: the
+script then has 3 s to end. Processes that a script leaves in the background with their output redirected continue to
+run; one that keeps the script's standard output keeps the answer open.
 
-Each worker starts its scripts through a small process of its own (`spawner`, started with the first script), so that a
-worker that is killed leaves no script behind. Works on any number of workers; scripts that run when a worker drains go
-on. Linux only.
+Each worker starts its scripts through a small process of its own (`spawner`, started with the first script), so that no
+script outlives a worker that is killed. Scripts that run when a worker drains continue. Linux only.
 """
 
 from __future__ import annotations

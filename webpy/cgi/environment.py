@@ -1,9 +1,8 @@
-"""What a script is told of its request: the meta-variables (RFC 3875 section 4.1) and those that all servers add.
+"""Owns a script's environment and arguments: the meta-variables (RFC 3875 section 4.1) and those that all servers add.
 
-Owns their names and how fields become variables. Reads the request only; no processes.
-
-Values are str as `os.environ` has them: bytes beyond the locale's encoding as surrogates. What has no value is left
-out, but for PATH_INFO and QUERY_STRING, which scripts look for and which are empty then.
+Reads the request only, and knows nothing of processes. Values are str as in `os.environ`: bytes that the locale's
+encoding does not have are surrogates. Variables without a value are left out, except for PATH_INFO and QUERY_STRING,
+which are then empty because scripts expect them.
 """
 
 from __future__ import annotations
@@ -14,13 +13,13 @@ from urllib.parse import unquote_to_bytes
 from ..framework.request import Request
 from .finding import Found
 
-__all__ = ["INHERITED", "arguments", "meta_variables"]
+__all__ = ["INHERITED", "arguments", "auth_variables", "meta_variables"]
 
 INHERITED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ")
-"""What scripts get of the server's own environment: nothing that may be a secret."""
+"""The variables of the server's own environment that scripts get: none that may hold a secret."""
 
-#: Fields that no HTTP_ variable is made of. Proxy would become HTTP_PROXY, which clients take for their proxy
-#: (CVE-2016-5385); credentials are the server's (section 4.1.18), and so is the connection.
+#: Fields that do not become HTTP_ variables. Proxy would become HTTP_PROXY, which clients use as their proxy
+#: (CVE-2016-5385); credentials and the connection are handled by the server (section 4.1.18).
 _KEPT_BACK = frozenset(
     {
         "authorization",
@@ -40,13 +39,11 @@ _KEPT_BACK = frozenset(
 )
 
 
-def meta_variables(
-    request: Request, found: Found, remote: str, root: bytes, length: int | None, user: str | None
-) -> dict[str, str]:
-    """The variables for a script.
+def meta_variables(request: Request, found: Found, remote: str, root: bytes, length: int | None) -> dict[str, str]:
+    """Return the variables for a script, except for those of `auth_variables`.
 
-    remote: the URL's path of its directory; root: the directory that PATH_TRANSLATED begins with; length: of the body
-    in bytes, None when the request has none; user: who was authenticated, if somebody was.
+    remote: the path of its directory's URL; root: the directory that PATH_TRANSLATED begins with; length: of the body
+    in bytes, None if the request has none.
     """
     host, port = request.server_address
     variables = {
@@ -75,12 +72,14 @@ def meta_variables(
         variables["CONTENT_LENGTH"] = str(length)
     if request.scheme == "https":
         variables["HTTPS"] = "on"
-    if user is not None:
-        variables["REMOTE_USER"] = user
-        scheme = (request.head.get("authorization") or "").partition(" ")[0]
-        variables["AUTH_TYPE"] = scheme.capitalize()
     _add_fields(variables, request)
     return variables
+
+
+def auth_variables(request: Request, user: str) -> dict[str, str]:
+    """Return the variables about a user who has logged in (RFC 3875 sections 4.1.1 and 4.1.11)."""
+    scheme = (request.head.get("authorization") or "").partition(" ")[0]
+    return {"REMOTE_USER": user, "AUTH_TYPE": scheme.capitalize()}
 
 
 def _add_fields(variables: dict[str, str], request: Request) -> None:
@@ -89,7 +88,7 @@ def _add_fields(variables: dict[str, str], request: Request) -> None:
         text = os.fsdecode(value.encode("latin-1"))
         if low == "content-type":
             variables.setdefault("CONTENT_TYPE", text)
-        # A name with anything else, as an underscore, could pass for another one.
+        # With other characters, such as an underscore, a name could be mistaken for another one.
         elif low not in _KEPT_BACK and low.replace("-", "").isalnum():
             key = "HTTP_" + low.upper().replace("-", "_")
             joint = "; " if low == "cookie" else ", "
@@ -97,7 +96,7 @@ def _add_fields(variables: dict[str, str], request: Request) -> None:
 
 
 def arguments(request: Request) -> list[bytes]:
-    """The words of an "indexed" query, one without "=" (RFC 3875 section 4.4); none that begins with "-"."""
+    """Return the words of a query without "=" (RFC 3875 section 4.4); none of them if one begins with "-"."""
     if request.method not in ("GET", "HEAD") or not request.query or "=" in request.query:
         return []
     words = [unquote_to_bytes(word) for word in request.query.split("+")]
@@ -105,7 +104,7 @@ def arguments(request: Request) -> list[bytes]:
 
 
 def _host(authority: str) -> str:
-    """The host of an authority, without its port; an IPv6 address keeps its brackets (section 4.1.14)."""
+    """Return the host of an authority, without its port; an IPv6 address keeps its brackets (section 4.1.14)."""
     if authority.startswith("["):
         return authority.partition("]")[0] + "]"
     return authority.partition(":")[0]

@@ -1,7 +1,7 @@
-"""Which script a path names: the first regular file on the way through the directory; what follows is its PATH_INFO.
+"""Owns the search for the script that a path names: the first regular file along it; the rest is its PATH_INFO.
 
-Owns the walk, on open directories, so that no name leads outside: no `..`, no encoded slash, no symbolic link, and
-nothing hidden. Knows nothing of processes.
+The search goes from one open directory to the next, so that no name can lead outside: `..`, encoded slashes, symbolic
+links and hidden files are refused. Knows nothing of processes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _RUNS = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A script: its file, what of the URL's path names it, and what follows; both percent-decoded."""
+    """A script. path: of its file; name: the part of the URL's path that names it; info: the rest of the URL's path.
+
+    Both parts are percent-decoded.
+    """
 
     path: bytes
     name: bytes
@@ -29,10 +32,10 @@ class Found:
 
 
 def find(directory: bytes, rest: str) -> Found:
-    """The script that `rest` names, a URL's path from the "/" behind the directory's own on.
+    """Return the script that `rest` names: the URL's path behind that of the directory, from the "/" on.
 
-    Raises HTTPError: 404 for what is not there or may not be named, 403 for what is there and is no script: a
-    directory, a device, a file that nobody may execute.
+    Raises HTTPError: 404 if there is no such file, or for a name that is refused; 403 for a directory, a device, or a
+    file that is not executable.
     """
     names = [unquote_to_bytes(part) for part in rest.split("/")[1:]]
     if any(name == b".." or b"/" in name or b"\0" in name for name in names):

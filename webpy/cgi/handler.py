@@ -1,6 +1,6 @@
-"""The handler that answers with what a script gives, and the routes of a directory of scripts.
+"""Owns `CGIHandler`, which answers requests with scripts, and `new`, the routes of a directory of scripts.
 
-Owns the way of one request: find the script, start it, read its header block, hand its output on; and what of that
+The handler finds the script, starts it, reads its header block and passes its output on; it also decides which failure
 becomes which status.
 """
 
@@ -17,14 +17,15 @@ from typing import Any, ClassVar, NoReturn
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.hosting import HostHandler, host_class
+from ..framework.renaming import RenamedOptions
 from ..framework.response import Result
 from ..framework.routes import mount_point
 from ..protocol import body_allowed
-from .environment import INHERITED, arguments, meta_variables
+from .environment import INHERITED, arguments, auth_variables, meta_variables
 from .finding import Found, find
 from .head import HEAD_BYTES, BadHead, ScriptHead, find_body, parse_head
 from .identity import Identity, identity_of
-from .output import Body, ClientGone, Output, ScriptDied, Silent
+from .output import Body, ClientGone, Output, ScriptDied, ScriptTimeout
 from .spawning import Busy, Job, TooLong, start
 from .stdin import open_body
 
@@ -32,7 +33,7 @@ __all__ = ["CGIHandler", "new"]
 
 _log = logging.getLogger("webpy.cgi")
 
-#: statuses for a script that cannot be started, where it is not 500
+#: statuses for system errors that keep a script from being started; 500 for others
 _FAILURES = {errno.EACCES: 403, errno.E2BIG: 431, errno.EAGAIN: 503, errno.ENOMEM: 503}
 
 
@@ -43,14 +44,17 @@ def new(
     handler: type[CGIHandler] | None = None,
     **settings: Any,
 ) -> dict[str, type[HTTPHandler]]:
-    """Routes for the scripts of `directory`, at the URL's path `remote`.
+    """Return routes that answer every path below `remote` with the scripts of `directory`.
 
-    handler: a subclass of CGIHandler, for example with a mix-in in front; settings: the attributes of CGIHandler that
-    are to differ, such as `timeout_s=300`. Raises ValueError for a directory that is none, a remote that does not begin
-    with "/" or ends with it, an unknown setting or user, no time; TypeError for another handler.
+    remote: a path without a slash at its end, percent-encoded, such as "/cgi-bin"; empty for all paths.
+    handler: a subclass of `CGIHandler`, for example with mix-ins in front.
+    settings: attributes of `CGIHandler` to set, such as `timeout_s=300`.
+
+    Raises TypeError for any other `handler`, ValueError for an invalid `directory` or `remote`, an unknown setting or
+    user, or a `timeout_s` that is not above 0.
     """
     base = host_class(handler, CGIHandler, "webpy.cgi.new")
-    unknown = sorted(set(settings) - set(CGIHandler.SETTINGS))
+    unknown = sorted(set(settings) - set(CGIHandler.SETTINGS) - set(CGIHandler.renamed_options))
     if unknown:
         raise ValueError(f"cgi: got {unknown[0]!r}, wanted one of {', '.join(CGIHandler.SETTINGS)}")
     if remote and (not remote.startswith("/") or remote.endswith("/")):
@@ -65,10 +69,10 @@ def new(
     return {re.escape(remote) + r"(/[^?]*)?(?:\?.*)?" if remote else r"(/[^?]*)(?:\?.*)?": made}
 
 
-class CGIHandler(HostHandler):
-    """Answers every method with the script that the path names; `self.groups[0]` is the path behind `remote`.
+class CGIHandler(RenamedOptions, HostHandler):
+    """Answers every method with the script that the path names. `new` makes a subclass for each directory.
 
-    A subclass may override `environ`. The settings are attributes; `new` makes a subclass with those it is given.
+    The settings are attributes. A subclass may override `environ`. `self.groups[0]` is the path behind `remote`.
     """
 
     SETTINGS: ClassVar[tuple[str, ...]] = (
@@ -76,32 +80,33 @@ class CGIHandler(HostHandler):
         "document_root",
         "environment",
         "indexed",
-        "most",
+        "max_scripts",
         "timeout_s",
         "user",
     )
 
+    renamed_options: ClassVar[Mapping[str, str]] = {"most": "max_scripts"}
     decodes_path = True
     any_method = True
 
     directory: str = "."
-    """Where the scripts are: an absolute path."""
+    """The directory of the scripts: an absolute path."""
     remote: str = ""
-    """The path of their URLs, up to the "/" before a script's name."""
+    """The path of the scripts' URLs, up to the "/" before a script's name."""
     document_root: str | None = None
     """What PATH_TRANSLATED begins with; None is the directory that `directory` is in."""
     environment: ClassVar[Mapping[str, str]] = {}
-    """Variables for every script, beside those that CGI has."""
+    """Variables for every script, beside CGI's own."""
     timeout_s: float = 60.0
-    """The longest silence: until the header block is whole, then between two pieces of output; `math.inf` is off."""
-    most: int = 64
-    """How many scripts may run at once in one worker."""
+    """The longest time without output: until the header block is complete, then between pieces; `math.inf` is off."""
+    max_scripts: int = 64
+    """How many scripts may run at the same time in one worker."""
     user: str | None = "nobody"
-    """Who runs the scripts when the worker is root: a user's name; None is root."""
+    """The name of the user who runs the scripts if the worker runs as root; None for root."""
     indexed: bool = False
     """Whether a query without "=" becomes the script's arguments (RFC 3875 section 4.4)."""
     check: bool = False
-    """Whether an exit status other than 0 is a failure even if the script has answered."""
+    """Whether an exit status other than 0 is a failure even after the script has answered."""
 
     _identity: ClassVar[Identity | None] = None
     _found: Found | None = None
@@ -123,7 +128,7 @@ class CGIHandler(HostHandler):
             head, first = self._read_head(output)
             if not body_allowed(head.status, self.request.method):
                 output.end(check=self.check)
-        except (Silent, ClientGone, ScriptDied, BadHead) as error:
+        except (ScriptTimeout, ClientGone, ScriptDied, BadHead) as error:
             output.close()
             raise self._failure(error) from None
         except BaseException:
@@ -135,34 +140,34 @@ class CGIHandler(HostHandler):
         return head.status, head.reason, Body(output, first, head.length, self._failure, check=self.check)
 
     def find(self) -> Found:
-        """The script that the path names. Raises HTTPError: 403, 404."""
+        """Return the script that the path names. Raises HTTPError: 403, 404."""
         if self._found is None:
             self._found = find(os.fsencode(self.directory), self.groups[0] or "")
         return self._found
 
     def environ(self, found: Found, length: int | None) -> dict[str, str]:
-        """The script's environment; length: of the body in bytes, None when the request has none."""
+        """Return the script's environment. length: of the body in bytes, None if the request has none."""
         root = os.fsencode(self.document_root or os.path.dirname(self.directory))
-        who = getattr(self, "auth", None)
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        told = meta_variables(
-            self.request, found, self.remote, root.rstrip(b"/"), length, who if isinstance(who, str) else None
-        )
-        return {"PATH": os.defpath, **inherited, **self.environment, **told}
+        variables = meta_variables(self.request, found, self.remote, root.rstrip(b"/"), length)
+        user = getattr(self, "auth", None)
+        if isinstance(user, str):
+            variables |= auth_variables(self.request, user)
+        return {"PATH": os.defpath, **inherited, **self.environment, **variables}
 
     # -- to the script -----------------------------------------------------------------------------------------------
 
     def _start(self, found: Found) -> Output:
         request = self.request
-        identity = self._identity if os.geteuid() == 0 else None  # it may have been loaded by root, and not run by it
+        identity = self._identity if os.geteuid() == 0 else None  # loaded as root, the worker may run as another user
         owner = None if identity is None else (identity[0], identity[1])
         try:
             with open_body(request, owner) as (stdin, length):
                 words = arguments(request) if self.indexed else []
                 variables = [os.fsencode(f"{name}={value}") for name, value in self.environ(found, length).items()]
                 job = Job(found.path, [found.path, *words], variables, os.path.dirname(found.path), identity)
-                process = start(job, stdin, self.most)
-        except HTTPError:  # the body broke off
+                process = start(job, stdin, self.max_scripts)
+        except HTTPError:  # the body is incomplete
             raise
         except Busy as error:
             self._say(" was not started: %s", error, logging.WARNING)
@@ -178,7 +183,7 @@ class CGIHandler(HostHandler):
     # -- from the script ---------------------------------------------------------------------------------------------
 
     def _read_head(self, output: Output) -> tuple[ScriptHead, bytes]:
-        """The script's header block, and what came of its body with it."""
+        """Return the script's header block, and the bytes of its body that were read with it."""
         data = b""
         give_up = time.monotonic() + self.timeout_s
         while (at := find_body(data)) < 0 and len(data) <= HEAD_BYTES:
@@ -191,10 +196,10 @@ class CGIHandler(HostHandler):
         return parse_head(data[:at]), data[at:]
 
     def _refuse_end(self, output: Output) -> NoReturn:
-        """The output ended before its header block did."""
-        failure = output.settle().failure
+        """Raise for a script whose output ended before its header block was complete. Raises HTTPError, ScriptDied."""
+        failure = output.wait_for_end().failure
         if failure is None:
-            raise ScriptDied(f"{output.describe()} before its header block was whole")
+            raise ScriptDied(f"{output.describe()} before its header block was complete")
         at = {"run": "", "user": f" as {self.user}", "directory": " in its directory"}.get(failure.stage, "")
         hint = ""
         if failure.errno == errno.ENOENT:
@@ -205,15 +210,15 @@ class CGIHandler(HostHandler):
         raise HTTPError(_FAILURES.get(failure.errno, 500))
 
     def _failure(self, error: Exception) -> HTTPError:
-        """What is to be raised for a script that failed; said in the log."""
+        """Log the failure of a script and return the exception to raise for it."""
         match error:
             case ClientGone():
                 return HTTPError(499, status_message="Client Closed Request")
-            case Silent():
-                self._say(" gave nothing for %g s, and was ended", self.timeout_s)
+            case ScriptTimeout():
+                self._say(" wrote nothing for %g s and was ended", self.timeout_s)
                 return HTTPError(504)
             case BadHead():
-                self._say(" gave a header block that is none: %s", error)
+                self._say(" wrote a malformed header block: %s", error)
                 return HTTPError(502)
             case _:
                 self._say(" failed: %s", error)

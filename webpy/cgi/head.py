@@ -1,6 +1,6 @@
-"""What a script answers with: its header block, and what the server makes of it (RFC 3875 section 6).
+"""Owns the header block of a script's answer and what it means (RFC 3875 section 6).
 
-Owns the grammar of the block as far as it is CGI's own; that of fields is the protocol's. No processes, no pipes.
+The grammar of fields is the protocol's; what CGI adds to it is here. Knows no processes and no pipes.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ..protocol.fields import split_fields
 __all__ = ["HEAD_BYTES", "BadHead", "ScriptHead", "find_body", "parse_head"]
 
 HEAD_BYTES = 32768
-"""The longest header block that a script may give."""
+"""The longest header block of a script."""
 
 _LIMITS = Limits(line_bytes=HEAD_BYTES, head_bytes=2 * HEAD_BYTES, fields=100, body_bytes=0)
 _LENGTH_DIGITS = 18
 _END = re.compile(rb"(?:\A|\n)\r?\n")
 _STATUS = re.compile(r"([2-5][0-9]{2})(?: +(.*))?")
-#: they speak of the connection, which is the server's (section 6.3.4)
+#: fields about the connection, which the server manages (section 6.3.4)
 _NOT_THE_SCRIPTS = frozenset(
     {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 )
@@ -28,31 +28,31 @@ _ONCE = ("content-length", "content-type", "location", "status")
 
 
 class BadHead(ValueError):
-    """What a script gave is no answer; the text says why, and shows its bytes only escaped and shortened."""
+    """A script's header block is malformed. The message says why, and shows its bytes escaped and shortened."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptHead:
-    """A script's header block: status, reason phrase (None for the registered one), and the fields to be sent."""
+    """A script's header block: status, reason phrase (None for the registered one), and the fields to send."""
 
     status: int
     reason: str | None
     fields: tuple[tuple[str, str], ...]
     length: int | None
-    """Of the body as the script says, which is among the fields too."""
+    """The script's Content-Length, which is among the fields too; None without."""
 
 
 def find_body(data: bytes | bytearray) -> int:
-    """Where the body begins, behind the empty line; -1 if that has not come yet. Lines end in CRLF or LF."""
+    """Return where the body begins, behind the empty line; -1 if that is not there yet. Lines end in CRLF or LF."""
     found = _END.search(data)
     return found.end() if found else -1
 
 
 def parse_head(block: bytes) -> ScriptHead:
-    """What a header block says, its empty line included. Raises BadHead.
+    """Parse a header block with its empty line. Raises BadHead.
 
-    Without Status it is 200, or 302 with a Location: one that begins with "/" too, which section 6.2.2 would have the
-    server follow by itself.
+    Without a Status, the status is 200, or 302 with a Location. That includes a Location which begins with "/", which
+    the server should follow by itself according to section 6.2.2.
     """
     if block.startswith(b"HTTP/"):
         raise BadHead("it begins with a status line, and scripts that parse no headers (nph-) are not supported")

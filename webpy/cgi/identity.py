@@ -1,7 +1,4 @@
-"""Whom a script runs as when the worker is root.
-
-Owns the look-up. The spawner takes the numbers on, in the script's process.
-"""
+"""Owns the look-up of the user who runs scripts if the worker runs as root. The spawner switches to it."""
 
 from __future__ import annotations
 
@@ -11,11 +8,11 @@ import pwd
 __all__ = ["Identity", "identity_of"]
 
 Identity = tuple[int, ...]
-"""User, group, and all groups that the user is in."""
+"""Numbers of a user, its group, and all groups that the user is in."""
 
 
 def identity_of(user: str) -> Identity:
-    """The numbers of a user's name. Raises ValueError for one that this system does not have."""
+    """Return the numbers for a user's name. Raises ValueError for an unknown user."""
     try:
         entry = pwd.getpwnam(user)
     except KeyError:

@@ -1,18 +1,19 @@
 """The spawner: a small program that starts the scripts of one worker, and ends those that the worker leaves behind.
 
-Owns the scripts' processes and what is said between worker and spawner. Knows nothing of HTTP. `spawning` starts it, as
-a process of its own with one thread, and imports the words from here; it imports nothing of webpy.
+Owns the scripts' processes and the messages between worker and spawner. Knows nothing of HTTP. `spawning` starts it, as
+a process of its own with one thread, and imports the messages from here. It imports nothing of webpy and is one file,
+because it runs alone, without the package around it: `python -I -S spawner.py`.
 
-Why it is not the worker that forks: a worker has threads and many pages, and what it forked would outlive it. The
-kernel's "die with your parent" (prctl(2), PR_SET_PDEATHSIG) follows the *thread* that forked, and a worker's threads
-come and go. Here every script hangs on a socket, its control: when the worker's end closes, because the request is over
-or the worker was killed, by whatever signal, the script's process group is ended: SIGTERM, and 1 s later SIGKILL. When
-the spawner itself is killed, the kernel kills the scripts, as its one thread forked them.
+Why the worker does not fork scripts itself: it has threads and many pages, and scripts would outlive it. The kernel's
+"die with your parent" (prctl(2), PR_SET_PDEATHSIG) is tied to the *thread* that forked, and a worker's threads come and
+go. Here every script has a socket, its control. When the worker's end of it closes, because the request is over or the
+worker was killed by any signal, the script's process group is ended: SIGTERM, and SIGKILL 1 s later. When the spawner
+itself is killed, the kernel kills the scripts, as its only thread forked them.
 
 A job is one datagram (`Job`) with four descriptors: the control, and the script's standard input, output and error.
-On a control the spawner says `failed STAGE ERRNO` (setsid, user, directory, run) if the script could not be started,
-and `ended STATUS` (as `subprocess` has it: -9 for SIGKILL). The worker says `done` when it needs nothing more of a
-script that has ended: what the script leaves running in the background lives on. Any other end ends the group.
+On a control, the spawner sends `failed STAGE ERRNO` (setsid, user, directory, run) if the script could not be started,
+and `ended STATUS` (as in `subprocess`: -9 for SIGKILL). The worker sends `done` when a script has ended as it should:
+then processes that it left in the background continue. If the control closes without that, the group is ended.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from collections.abc import Callable
 __all__ = ["DONE", "HELD_SIGNALS", "Job", "main"]
 
 DONE = b"done"
-"""What the worker says on a control."""
+"""What the worker sends on a control."""
 
-#: what a terminal or a service manager sends to everybody; the spawner ends with its worker, and by nothing else
+#: signals that a terminal or a service manager sends to all processes; the spawner ends only with its worker
 HELD_SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -52,9 +53,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Job:
-    """What is to be run: the program's path and arguments, its environment ("NAME=value" each), directory and user.
+    """A program to run: its path and arguments, its environment (each "NAME=value"), directory and user.
 
-    identity: user, group and further groups to take on, None to stay who one is.
+    identity: user, group and further groups to switch to, None for the spawner's own.
     """
 
     __slots__ = ("arguments", "directory", "environment", "identity", "path")
@@ -74,25 +75,25 @@ class Job:
         self.identity = identity
 
     def pack(self) -> bytes:
-        """As a datagram. Raises ValueError if something holds a NUL, as it would be read as something else."""
+        """Return the job as a datagram. Raises ValueError if one of its strings holds a NUL, which separates them."""
         identity = b" ".join(b"%d" % number for number in self.identity or ())
         head = (self.path, self.directory, identity, b"%d" % len(self.arguments))
         parts = (*head, *self.arguments, *self.environment)
         for part in parts:
             if b"\0" in part:
-                raise ValueError(f"{part!r} holds a NUL, and no program can be given that")
+                raise ValueError(f"{part!r} holds a NUL, which cannot be passed to a program")
         return b"\0".join(parts)
 
     @classmethod
     def unpack(cls, data: bytes) -> Job:
-        """What `pack` gave."""
+        """Return the job that `pack` was called on."""
         path, directory, identity, count, *rest = data.split(b"\0")
         numbers = tuple(int(number) for number in identity.split())
         return cls(path, rest[: int(count)], rest[int(count) :], directory, numbers or None)
 
 
 class _Script:
-    """One that was started: it runs, or has ended and is kept unreaped, so that its group's number stays its own."""
+    """A script that was started. After its end it is not reaped at once, so that its group's number is not reused."""
 
     __slots__ = ("control", "ending", "kill_s", "pid", "status")
 
@@ -107,11 +108,11 @@ class _Script:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             try:
                 os.killpg(self.pid, number)
-            except ProcessLookupError:  # it has not come to its setsid yet
+            except ProcessLookupError:  # it has not called setsid yet
                 os.kill(self.pid, number)
 
-    def look(self) -> bool:
-        """Whether it has ended since the last look."""
+    def poll(self) -> bool:
+        """Return whether the script has ended since the last call."""
         if self.status is not None:
             return False
         end = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -122,7 +123,7 @@ class _Script:
 
 
 class _Spawner:
-    """Starts scripts on command, tells of their ends, and ends those that nobody holds any more."""
+    """Starts scripts on command, reports their ends, and ends those whose control is closed."""
 
     def __init__(self, commands: socket.socket, worker_pid: int) -> None:
         self._commands = commands
@@ -135,17 +136,17 @@ class _Spawner:
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        self._watch(self._wake, self._look_at_children)
+        self._watch(self._wake, self._check_children)
         self._watch(commands.fileno(), self._take_jobs)
         if hasattr(os, "pidfd_open"):
-            # The socket alone would do, did the application never fork processes that keep the worker's end of it.
+            # The socket alone is not enough: processes that the application forks may keep the worker's end of it open.
             with contextlib.suppress(OSError):
-                self._watch(os.pidfd_open(worker_pid), self._be_orphaned)
+                self._watch(os.pidfd_open(worker_pid), self._end_all)
         if os.getppid() != worker_pid:
-            self._be_orphaned()
+            self._end_all()
 
     def run(self) -> None:
-        """Until the worker has gone, and the last of its scripts."""
+        """Serve until the worker and all its scripts have ended."""
         while self._scripts or not self._orphaned:
             now_s = time.monotonic()
             for script in self._scripts.values():
@@ -155,7 +156,7 @@ class _Spawner:
             due_s = min((script.kill_s for script in self._scripts.values()), default=float("inf"))
             wait_ms = None if due_s == float("inf") else max(1.0, (due_s - now_s) * 1000)
             for fd, _ in self._poll.poll(wait_ms):
-                if fd in self._calls:  # what came before it in the list may have closed it
+                if fd in self._calls:  # an earlier one of the list may have closed it
                     self._calls[fd]()
 
     def _watch(self, fd: int, call: Callable[[], None]) -> None:
@@ -181,7 +182,7 @@ class _Spawner:
         for _, _, part in ancillary:
             received.frombytes(part[: len(part) - len(part) % received.itemsize])
         if not data:
-            self._be_orphaned()
+            self._end_all()
         elif len(received) == _DESCRIPTORS:
             control = socket.socket(fileno=received[0])
             control.setblocking(False)
@@ -194,11 +195,11 @@ class _Spawner:
         try:
             pid = os.fork()
         except OSError as error:
-            _send(control, b"failed fork %d" % (error.errno or 0))
+            _tell(control, b"failed fork %d" % (error.errno or 0))
             control.close()
             return
         if pid == 0:
-            _become(job, control, streams, own_pid)
+            _run_script(job, control, streams, own_pid)
         script = self._scripts[control.fileno()] = _Script(pid, control)
         if self._orphaned:
             self._end(script)
@@ -214,11 +215,11 @@ class _Spawner:
             said = b""
         self._forget(script.control.fileno())
         if said == DONE and script.status is not None:
-            self._bury(script)
+            self._reap(script)
         else:
             self._end(script)
 
-    def _be_orphaned(self) -> None:
+    def _end_all(self) -> None:
         self._orphaned = True
         for fd in [fd for fd in self._calls if fd != self._wake]:
             self._forget(fd)
@@ -227,34 +228,34 @@ class _Spawner:
 
     # -- the scripts -------------------------------------------------------------------------------------------------
 
-    def _look_at_children(self) -> None:
+    def _check_children(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake, 4096)
         for script in list(self._scripts.values()):
-            if script.look():
+            if script.poll():
                 if script.ending:
                     self._end(script)
                 else:
-                    _send(script.control, b"ended %d" % (script.status or 0))
+                    _tell(script.control, b"ended %d" % (script.status or 0))
 
     def _end(self, script: _Script) -> None:
-        """End what is left of its group: gently while the script itself runs."""
+        """End what is left of the script's process group: with SIGTERM first if the script itself still runs."""
         if script.status is not None:
             script.signal_group(signal.SIGKILL)
-            self._bury(script)
+            self._reap(script)
         elif not script.ending:
             script.ending = True
             script.signal_group(signal.SIGTERM)
             script.kill_s = time.monotonic() + _GRACE_S
 
-    def _bury(self, script: _Script) -> None:
+    def _reap(self, script: _Script) -> None:
         os.waitpid(script.pid, 0)
         del self._scripts[script.control.fileno()]
         script.control.close()
 
 
-def _become(job: Job, control: socket.socket, streams: array.array[int], spawner_pid: int) -> None:
-    """Be the script (in the child; never returns). Every other descriptor closes as the program is run."""
+def _run_script(job: Job, control: socket.socket, streams: array.array[int], spawner_pid: int) -> None:
+    """Turn this process, the spawner's child, into the script; never returns. All other descriptors close on exec."""
     stage = b"setsid"
     try:
         os.setsid()
@@ -268,7 +269,7 @@ def _become(job: Job, control: socket.socket, streams: array.array[int], spawner
             os.setgroups(more)
             os.setgid(group)
             os.setuid(user)
-        _die_with(spawner_pid)  # a change of user undoes it
+        _die_with(spawner_pid)  # after the change of user, which would undo it
         stage = b"directory"
         os.chdir(job.directory)
         for target, fd in enumerate(streams):
@@ -277,12 +278,12 @@ def _become(job: Job, control: socket.socket, streams: array.array[int], spawner
         pairs = (pair.partition(b"=") for pair in job.environment)
         os.execve(job.path, job.arguments, {name: value for name, _, value in pairs})
     except OSError as error:
-        _send(control, b"failed %s %d" % (stage, error.errno or 0))
+        _tell(control, b"failed %s %d" % (stage, error.errno or 0))
     finally:
         os._exit(127)
 
 
-_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # looked up once, as every script needs it
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # looked up once, as it is called for every script
 _KILL = (ctypes.c_int(_PR_SET_PDEATHSIG), *(ctypes.c_ulong(word) for word in (signal.SIGKILL, 0, 0, 0)))
 
 
@@ -293,13 +294,13 @@ def _die_with(parent_pid: int) -> None:
         os._exit(127)
 
 
-def _send(control: socket.socket, message: bytes) -> None:
+def _tell(control: socket.socket, message: bytes) -> None:
     with contextlib.suppress(OSError):
         control.send(message)
 
 
 def main() -> None:
-    """Be the spawner: `python -I -S spawner.py DESCRIPTOR WORKER`, a socket to take jobs from and the worker's pid."""
+    """Run the spawner: `python -I -S spawner.py DESCRIPTOR WORKER`, a socket to take jobs from and the worker's pid."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     commands = socket.socket(fileno=int(sys.argv[1]))
     commands.set_inheritable(False)

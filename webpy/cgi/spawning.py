@@ -1,7 +1,7 @@
-"""How a worker has scripts started: by a spawner, which it starts when it needs the first, and again if it has died.
+"""Owns the worker's side of the spawner: starting it, sending it jobs, and the worker's end of each script's control.
 
-Owns the spawner's life and the worker's end of every script's control; what is said there is `spawner`'s to define.
-Knows nothing of requests. `start` is called by any thread of a worker.
+The spawner is started with the first script, and again if it has died. `spawner` defines the messages. `start` may be
+called in any thread of a worker. Knows nothing of requests.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from .spawner import HELD_SIGNALS, Job
 __all__ = ["Busy", "Failure", "Job", "Process", "TooLong", "start"]
 
 _JOB_BYTES = 1 << 17  # the kernel takes a datagram of 200 KB, and no single argument longer than this (execve(2))
-_SEND_S = 10.0  # for a spawner that does not take its jobs
+_SEND_S = 10.0  # for the spawner to take a job
 _ENDED_BYTES = 64
 
 
 class Busy(Exception):
-    """As many scripts run as may."""
+    """As many scripts run in this worker as are allowed."""
 
 
 class TooLong(Exception):
-    """The environment is larger than a program may be given."""
+    """Arguments and environment are longer than a program may be given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a script could not be started: at which stage (`spawner`), and the system's error number."""
+    """Why a script could not be started. stage: one of those in `spawner`; errno: the system's error number."""
 
     stage: str
     errno: int
 
 
 class Process:
-    """A script that was told to start: its output, its errors, and its end. For one thread at a time.
+    """A script that the spawner was told to start. Used by one thread at a time.
 
-    stdout, stderr: pipes to read from, without buffers; control: readable when `listen` has something to tell.
+    stdout, stderr: unbuffered pipes to read from; control: readable when `listen` has something to read.
     """
 
     __slots__ = ("__weakref__", "control", "failure", "lost", "status", "stderr", "stdout")
@@ -56,18 +56,18 @@ class Process:
         self.stdout = stdout
         self.stderr = stderr
         self.status: int | None = None
-        """What it ended with: a negative one is the signal that killed it; None while it runs."""
+        """The exit status; negative for the signal that killed it; None while it runs."""
         self.failure: Failure | None = None
         self.lost = False
-        """Whether the spawner has died, and so the script."""
+        """Whether the spawner has died, and the script with it."""
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will be told."""
+        """Whether the script has ended, could not be started, or is lost."""
         return self.lost or self.failure is not None or self.status is not None
 
     def listen(self) -> None:
-        """Take what the control tells; waits if there is nothing."""
+        """Read one message of the spawner and set `status`, `failure` or `lost`; waits for it."""
         try:
             said = self.control.recv(_ENDED_BYTES)
         except OSError:
@@ -81,26 +81,26 @@ class Process:
                 self.lost = True
 
     def release(self) -> None:
-        """Let go of a script that has ended as it should: what it left in the background lives on."""
+        """Release a script that has ended as it should: processes that it left in the background continue."""
         with contextlib.suppress(OSError):
             self.control.send(spawner.DONE)
         self.end()
 
     def end(self) -> None:
-        """Close everything; unless it was released, its process group is ended."""
+        """Close control and pipes. Unless the script was released, its process group is ended."""
         _running.discard(self)
-        with contextlib.suppress(OSError):  # closing alone would not do, if a process that was forked has it too
+        with contextlib.suppress(OSError):  # closing is not enough if a forked process has the socket too
             self.control.shutdown(socket.SHUT_RDWR)
         self.control.close()
         self.stdout.close()
         self.stderr.close()
 
 
-def start(job: Job, stdin: int, most: int) -> Process:
-    """Have `job` started; the caller still has to close its descriptor `stdin`.
+def start(job: Job, stdin: int, max_scripts: int) -> Process:
+    """Have the spawner start `job` and return its process. The caller still has to close its descriptor `stdin`.
 
-    Raises Busy when `most` scripts run in this worker, TooLong, and OSError when there are no descriptors or processes
-    left. That the program itself cannot be run is told by the process.
+    Raises Busy if `max_scripts` scripts run in this worker, TooLong, and OSError if there are no descriptors or
+    processes left. If the program cannot be run, `failure` of the process says so.
     """
     data = job.pack()
     if len(data) > _JOB_BYTES:
@@ -119,8 +119,8 @@ def start(job: Job, stdin: int, most: int) -> Process:
         (stdout, stdout_end), (stderr, stderr_end) = pipes
         process = Process(control, stdout, stderr)
         with _lock:
-            if len(_running) >= most:
-                raise Busy(f"{most} scripts run in this worker")
+            if len(_running) >= max_scripts:
+                raise Busy(f"{max_scripts} scripts run in this worker")
             _running.add(process)
         try:
             _tell_spawner(data, [end.fileno(), stdin, stdout_end, stderr_end])
@@ -137,7 +137,7 @@ _lock = threading.Lock()
 _running: weakref.WeakSet[Process] = weakref.WeakSet()
 _commands: socket.socket | None = None
 _spawner: subprocess.Popen[bytes] | None = None
-_owner = 0  # the process that started it: a fork has its variables, and no spawner
+_owner = 0  # the process that started the spawner: a forked one has copies of these variables, but no spawner
 
 
 def _tell_spawner(data: bytes, descriptors: list[int]) -> None:
@@ -163,7 +163,7 @@ def _ensure_spawner() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(_SEND_S)
     program = [sys.executable, "-I", "-S", spawner.__file__, str(theirs.fileno()), str(_owner)]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)  # it inherits them: none comes before it is ready
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)  # the spawner inherits the mask
     try:
         _spawner = subprocess.Popen(
             program,
@@ -183,7 +183,7 @@ def _ensure_spawner() -> socket.socket:
 
 
 def _drop_spawner() -> None:
-    """It has died, or will at once, as its socket is closed."""
+    """Forget a spawner that has died, or will, as its socket is closed."""
     global _commands, _spawner
     if _commands is not None:
         _commands.close()

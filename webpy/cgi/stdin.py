@@ -1,7 +1,7 @@
-"""A request's body as a file that a script has as its standard input.
+"""Owns the file that a script has as its standard input: the request's body.
 
-Owns the choice of file. A file, never a pipe: the script reads at its own pace, whatever it writes meanwhile, and
-nobody has to feed it. The worker has gathered the body, in memory or in a temporary file, before the handler runs.
+It is a file, not a pipe, so that the script can read at its own pace and nobody has to feed it. The worker has received
+the body, in memory or in a temporary file, before the handler runs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _COPY_BYTES = 1 << 16
 
 @contextlib.contextmanager
 def open_body(request: Request, owner: tuple[int, int] | None) -> Iterator[tuple[int, int | None]]:
-    """Give a descriptor to read the body from, and its length in bytes, None when the request has no body.
+    """A context manager: a descriptor to read the body from, and its length in bytes, None if the request has no body.
 
-    owner: the user and group that may open it anew, as `/dev/stdin`. Raises OSError when it cannot be stored, and
-    whatever reading the body raises.
+    owner: the user and group that may open it again, as `/dev/stdin`. Raises OSError if the body cannot be stored, and
+    what reading it raises.
     """
     head = request.head
     with contextlib.ExitStack() as files:
@@ -40,14 +40,14 @@ def open_body(request: Request, owner: tuple[int, int] | None) -> Iterator[tuple
             file.seek(0)
         place = file.tell()
         fd = file.fileno()
-        os.lseek(fd, place, os.SEEK_SET)  # a buffer may have read ahead
+        os.lseek(fd, place, os.SEEK_SET)  # the file object's buffer may have read ahead
         if owner is not None:
             os.fchown(fd, *owner)
         yield fd, os.fstat(fd).st_size - place
 
 
 def _own_file(request: Request) -> IO[bytes] | None:
-    """The file that the body is in already, if it is a long one."""
+    """Return the file that a long body is in already; None for a short one."""
     try:
         request.rfile.fileno()
     except io.UnsupportedOperation:

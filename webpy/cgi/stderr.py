@@ -1,20 +1,20 @@
-"""What a script writes to its standard error, as lines of the error log: whole, escaped, and within bounds.
+"""Owns `StderrLog`: it makes lines of the error log of what a script writes to its standard error, and limits them.
 
-Owns the bounds. Knows nothing of pipes. Called by whoever reads a script's pipe.
+Called by `output`, which reads the pipe. Knows nothing of pipes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Complaints"]
+__all__ = ["StderrLog"]
 
-_LINE_BYTES = 1000  # of a line that are shown
-_LINES = 100  # of one run
+_MAX_LINE_BYTES = 1000  # the rest of a line is only counted
+_MAX_LINES = 100  # further lines of a run are only counted
 
 
-class Complaints:
-    """`feed` takes the bytes as they come, `log` gets a text of one line each."""
+class StderrLog:
+    """Passes each line of what it is fed to `log`, with control characters escaped."""
 
     __slots__ = ("_log", "_part", "_shown", "_surplus", "_surplus_lines")
 
@@ -22,11 +22,11 @@ class Complaints:
         self._log = log
         self._part = b""
         self._shown = 0
-        self._surplus = 0  # bytes of the line that is coming, beyond what is shown of it
+        self._surplus = 0  # bytes of the current line beyond the limit
         self._surplus_lines = 0
 
     def feed(self, data: bytes) -> None:
-        """Take some more."""
+        """Take bytes of standard error."""
         *lines, rest = data.split(b"\n")
         for line in lines:
             self._keep(line)
@@ -34,15 +34,15 @@ class Complaints:
         self._keep(rest)
 
     def close(self) -> None:
-        """There is no more."""
+        """Log the last line, and how many lines were left out. Later calls do nothing."""
         if self._part:
             self._end_line()
         if self._surplus_lines:
-            self._log(f"... and {self._surplus_lines} lines more")
+            self._log(f"... and {self._surplus_lines} more lines")
             self._surplus_lines = 0
 
     def _keep(self, data: bytes) -> None:
-        room = _LINE_BYTES - len(self._part)
+        room = _MAX_LINE_BYTES - len(self._part)
         self._part += data[:room]
         self._surplus += max(0, len(data) - room)
 
@@ -52,9 +52,9 @@ class Complaints:
         if not line.strip():
             return
         self._shown += 1
-        if self._shown > _LINES:
+        if self._shown > _MAX_LINES:
             self._surplus_lines += 1
             return
         text = line.rstrip().decode("utf-8", "backslashreplace")
         shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
-        self._log(f"{shown}... ({surplus} bytes more)" if surplus else shown)
+        self._log(f"{shown}... ({surplus} more bytes)" if surplus else shown)
