@@ -17,7 +17,6 @@ from typing import Any, ClassVar, NoReturn
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.hosting import HostHandler, host_class
-from ..framework.renaming import RenamedOptions
 from ..framework.response import Result
 from ..framework.routes import mount_point
 from ..protocol import body_allowed
@@ -69,7 +68,7 @@ def new(
     return {re.escape(remote) + r"(/[^?]*)?(?:\?.*)?" if remote else r"(/[^?]*)(?:\?.*)?": made}
 
 
-class CGIHandler(RenamedOptions, HostHandler):
+class CGIHandler(HostHandler):
     """Answers every method with the script that the path names. `new` makes a subclass for each directory.
 
     The settings are attributes. A subclass may override `environ`. `self.groups[0]` is the path behind `remote`.

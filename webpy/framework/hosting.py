@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .handler import HTTPHandler
 from .merging import merge
 from .order import Rank
+from .renaming import RenamedOptions
 from .response import NO_TYPE, Response
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["HostHandler", "host_class"]
 _Host = TypeVar("_Host", bound=HTTPHandler)
 
 
-class HostHandler(HTTPHandler):
+class HostHandler(RenamedOptions, HTTPHandler):
     """Answers any method by what a program gives; stands behind all mix-ins."""
 
     mixin_rank = Rank.HOST
