@@ -1,11 +1,11 @@
-"""Accounts in plain files, changed by one request at a time and read by many, across all workers.
+"""Accounts in plain files, each changed by one request at a time and read by many, across all workers.
 
 webpy serve examples/atomic.py
 curl -X POST -d 5 http://127.0.0.1:8000/accounts/ann
 seq 100 | xargs -P 20 -I{} curl -s -X POST -d 1 http://127.0.0.1:8000/accounts/ann > /dev/null
-curl http://127.0.0.1:8000/accounts/ann         # 105: nothing got lost
+curl http://127.0.0.1:8000/accounts/ann         # 105: no payment was lost
 
-Without `atomic = True`, two requests would now and then read the same sum, and one payment would be lost.
+Without `atomic = True`, two requests would sometimes read the same sum, and one payment would be lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ folder.mkdir(exist_ok=True)
 
 
 class Account(HTTPHandler):
-    atomic = True  # a lock for each path: GET waits for no other GET, and POST for all
+    atomic = True  # a lock for each path: several GETs share it, a POST has it alone
 
     def file(self):
         return folder / self.groups["name"]
@@ -35,10 +35,10 @@ class Account(HTTPHandler):
         try:
             paid = int(self.request.body)
         except ValueError:
-            raise HTTPError(400, "a whole number, please\n") from None
+            raise HTTPError(400, "wanted a whole number\n") from None
         file = self.file()
         sum_now = (int(file.read_text()) if file.exists() else 0) + paid
-        new = file.with_suffix(".new")  # renamed when it is whole: a worker that is killed leaves the old one
+        new = file.with_suffix(".new")  # renamed when it is complete: a killed worker leaves the old file
         new.write_text(str(sum_now))
         os.replace(new, file)
         return 200, f"{sum_now}\n"

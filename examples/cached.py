@@ -1,10 +1,10 @@
-"""A page that caches keep for a while, a document that clients ask about, and a path that has moved.
+"""A page that caches keep for a minute, a document with conditional requests, and a path that has moved.
 
 webpy serve examples/cached.py
 curl -i http://127.0.0.1:8000/page
 curl -i -X PUT -d 'first' http://127.0.0.1:8000/document
 curl -i http://127.0.0.1:8000/document                                      # see its ETag
-curl -i -H 'If-None-Match: "…"' http://127.0.0.1:8000/document              # 304, if you put it there
+curl -i -H 'If-None-Match: "…"' http://127.0.0.1:8000/document              # 304, with that ETag
 curl -i -X PUT -d 'mine' -H 'If-Match: "old"' http://127.0.0.1:8000/document    # 412: it has changed since
 curl -iL 'http://127.0.0.1:8000/old-page?x=1'
 """
@@ -21,7 +21,7 @@ documents = store.open("sqlite:///documents.sqlite3")
 
 
 class Page(CachingMixIn):
-    """Fresh for a minute; after it, clients are told whether what they have still holds."""
+    """Fresh for a minute; after that, clients ask whether their copy is still valid."""
 
     cache_control = directives("public", max_age=60)
 
@@ -30,9 +30,9 @@ class Page(CachingMixIn):
 
 
 class Document(CachingMixIn):
-    """Nobody overwrites what he has not seen, if he says what he has seen (If-Match)."""
+    """A client that says which state it has seen (If-Match) overwrites no other."""
 
-    atomic = True  # what is looked at and what is written belong together
+    atomic = True  # no other request changes it between the check and the write
 
     def cache_validators(self):
         text = documents.get("document")

@@ -1,4 +1,4 @@
-"""A list that the scripts of other sites may read and add to; which, stands in `cors_origins`.
+"""A list that scripts of other sites may read and change; `cors_origins` says of which sites.
 
 webpy serve examples/cors.py
 curl -i -H 'Origin: http://localhost:3000' http://127.0.0.1:8000/colours
@@ -36,8 +36,8 @@ class Colour(Shared):
         try:
             colour = colours[self.groups["name"]]
         except KeyError:
-            raise HTTPError(404) from None  # other sites' scripts can read that, too
-        self.response.headers.set("Content-Type", "text/plain; charset=utf-8")  # whatever somebody stored
+            raise HTTPError(404) from None  # scripts of other sites can read this answer, too
+        self.response.headers.set("Content-Type", "text/plain; charset=utf-8")  # never a page, whatever was stored
         return 200, colour
 
     def do_put(self):

@@ -6,7 +6,7 @@ curl -X POST http://127.0.0.1:8000/
 curl http://127.0.0.1:8000/
 for i in $(seq 12); do curl -s -o /dev/null -w '%{http_code} ' -X POST http://127.0.0.1:8000/; done
 
-It counts in webpy-store.sqlite3 in the state directory; in Redis, for workers on several machines, with
+The counts are in webpy-store.sqlite3 in the state directory; to have them in Redis, for workers on several machines:
 WEBPY_STORE=redis://127.0.0.1 webpy serve examples/counter.py
 """
 
@@ -25,7 +25,7 @@ store = webpy.store.open()
 
 @contextmanager
 def answered():
-    """503 instead of 500 while the store is away."""
+    """Answer 503 if the store cannot be used."""
     try:
         yield
     except webpy.store.StoreError as error:
@@ -38,7 +38,7 @@ class Counter(web.HTTPHandler):
             return 200, f"{store.get('count', b'0').decode()}\n"
 
     def do_post(self):
-        """429 from the client's eleventh request on, until a minute after its first."""
+        """Count one more; answer 429 from the client's eleventh request on, until a minute after its first."""
         with answered():
             if store.incr(f"requests of {self.request.client_address[0]}", expires_s=PERIOD_S) > LIMIT:
                 raise web.HTTPError(429, headers={"Retry-After": str(PERIOD_S)})

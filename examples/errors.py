@@ -4,7 +4,7 @@ webpy serve examples/errors.py
 
 curl -i http://127.0.0.1:8000/nowhere   404 from the routes, as JSON
 curl -i http://127.0.0.1:8000/teapot    418 raised by a handler, with a header and a reason phrase of its own
-curl -i http://127.0.0.1:8000/broken    500: the client gets the number, the error log the traceback
+curl -i http://127.0.0.1:8000/broken    500: the client gets the status, the error log the traceback
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""An image service: POST to /images keeps an image under a number of its own; GET, PUT and DELETE it there.
+"""An image service: POST to /images stores an image under a number of its own; GET, PUT and DELETE it there.
 
 webpy serve examples/images.py --max-body 8M
 
 curl -i --data-binary @photo.jpg http://127.0.0.1:8000/images       201, Location: /images/001
 curl -O http://127.0.0.1:8000/images/001                            or open it in a browser
-curl http://127.0.0.1:8000/images                                   all of them, a line each
+curl http://127.0.0.1:8000/images                                   the paths of all images
 curl -T other.png http://127.0.0.1:8000/images/001
 curl -X DELETE http://127.0.0.1:8000/images/001
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import webpy as web
 import webpy.store
 
-# In webpy-store.sqlite3 in the state directory, or where the environment's WEBPY_STORE says.
+# In webpy-store.sqlite3 in the state directory, or at the URL in the environment's WEBPY_STORE.
 store = webpy.store.open()
 PREFIX = "images/"
 KINDS = {
@@ -26,7 +26,7 @@ KINDS = {
 
 
 def kind(image):
-    """What the bytes themselves say, whatever the client called them: nobody's page is served as an image."""
+    """Return the media type that the bytes show, whatever the client calls them; None if they are not an image."""
     return next((kind for magic, kind in KINDS.items() if image.startswith(magic)), None)
 
 
@@ -45,7 +45,7 @@ class Images(ImageHandler):
 
     def do_post(self):
         image = self.image()
-        number = f"{store.incr('images'):03}"  # no two workers get the same, nor does a deleted one come back
+        number = f"{store.incr('images'):03}"  # no two workers get the same number, and none is used again
         store[PREFIX + number] = image
         self.response.headers.set("Location", f"/images/{number}")
         return 201, f"/images/{number}\n"
@@ -66,7 +66,7 @@ class Image(ImageHandler):
 
     def do_put(self):
         image, old = self.image(), store.get(self.key)
-        # Only over an image that is there: one that another client has just deleted does not come back.
+        # Replace only an image that exists: one that another client has just deleted stays deleted.
         while old is not None and not store.cas(self.key, old, image):
             old = store.get(self.key)
         if old is None:

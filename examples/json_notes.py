@@ -16,14 +16,14 @@ import webpy as web
 import webpy.store
 from webpy import json
 
-# In webpy-store.sqlite3 in the state directory, or where the environment's WEBPY_STORE says.
+# In webpy-store.sqlite3 in the state directory, or at the URL in the environment's WEBPY_STORE.
 store = webpy.store.open()
 PREFIX = "json_notes/"
 
 
 class JSONNotes(json.JSONHandler):
     def text(self):
-        """The text of the note that was sent; the body may be any JSON, so it is looked at before it is used."""
+        """Return the text of the note that was sent; the body may be any JSON, so it is checked first."""
         note = self.request.body
         if not isinstance(note, dict) or not isinstance(note.get("text"), str) or set(note) != {"text"}:
             raise web.HTTPError(400, 'wanted {"text": "..."}')
@@ -37,7 +37,7 @@ class Notes(JSONNotes):
 
     def do_post(self):
         text = self.text()
-        number = store.incr("json_notes")  # no two workers get the same
+        number = store.incr("json_notes")  # no two workers get the same number
         store[f"{PREFIX}{number}"] = text
         self.response.headers.set("Location", f"/notes/{number}")
         return 201, {"text": text.decode()}
@@ -56,7 +56,7 @@ class Note(JSONNotes):
 
     def do_put(self):
         text, old = self.text(), store.get(self.key)
-        # Only over a note that is there: one that another client has just deleted does not come back.
+        # Replace only a note that exists: one that another client has just deleted stays deleted.
         while old is not None and not store.cas(self.key, old, text):
             old = store.get(self.key)
         if old is None:

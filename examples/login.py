@@ -1,4 +1,4 @@
-"""A login with a form and a session: every worker knows who has logged in, until logout or half an hour of rest.
+"""A login with a form and a session, which all workers share and which ends at logout or after half an hour unused.
 
 webpy serve examples/login.py
 
@@ -8,8 +8,8 @@ curl -c jar -d user=ann -d password=sesame http://127.0.0.1:8000/login
 curl -b jar http://127.0.0.1:8000/              hello, ann
 curl -b jar -X POST http://127.0.0.1:8000/logout
 
-Sessions are in webpy-sessions.sqlite3 in the state directory, or where the environment's WEBPY_SESSION says, and the
-tries of passwords in webpy-store.sqlite3. Under TLS (--certfile) the cookie is Secure; do not go without it.
+Sessions are in webpy-sessions.sqlite3 in the state directory, or at the URL in the environment's WEBPY_SESSION, and the
+counts of login attempts in webpy-store.sqlite3. Use TLS (--certfile): the cookie is then Secure.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ def hash_of(password: str, salt: bytes) -> bytes:
 
 
 salt = os.urandom(16)
-users = {"ann": hash_of("sesame", salt)}  # a real site keeps these, each with a salt of its own, and no password
-nobody = hash_of("", os.urandom(16))  # that a name is unknown takes as long to say
-tries = webpy.store.open()
+users = {"ann": hash_of("sesame", salt)}  # a real site stores only the hashes, each with a salt of its own
+unknown = hash_of("", os.urandom(16))  # so that an unknown name takes as long as a wrong password
+attempts = webpy.store.open()
 
 
 class Site(SessionMixIn, FormMixIn):
     def respond(self):
         headers = self.response.headers
         headers.set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-        # No page of another site may send this site's forms, that of the login included.
+        # No page of another site may send this site's forms, not even the login.
         origin = self.request.headers.get("Origin")
         if self.request.method == "POST" and origin and urlsplit(origin).netloc != self.request.host:
             raise web.HTTPError(403, "this form is of another site\n")
@@ -100,13 +100,13 @@ class Login(Site):
 
     def do_post(self):
         user, password = (str(self.request.body.get(name, "")) for name in ("user", "password"))
-        # Behind a proxy all clients have its address: count by what it says of them.
-        if tries.incr(f"tries of {self.request.client_address[0]}", expires_s=60) > 10:
-            return self.page(429, FORM, user=user, problem="Too many tries, wait a minute.")
-        right = hmac.compare_digest(hash_of(password, salt), users.get(user, nobody))
+        # Behind a proxy all clients have its address: count by the address that the proxy passes on.
+        if attempts.incr(f"attempts of {self.request.client_address[0]}", expires_s=60) > 10:
+            return self.page(429, FORM, user=user, problem="Too many attempts, wait a minute.")
+        right = hmac.compare_digest(hash_of(password, salt), users.get(user, unknown))
         if not right:
             return self.page(403, FORM, user=user, problem="Name or password is wrong.")
-        self.session.regenerate()  # a session that was planted before is of no use
+        self.session.regenerate()  # a new id, so that one that an attacker has planted is useless
         self.session.update(user=user, visits=0)
         return self.see("/")
 

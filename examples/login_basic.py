@@ -3,13 +3,13 @@
 htpasswd -cbs users.htpasswd ann sesame      (-B instead of -s, and `pip install 'webpy[auth]'`, for bcrypt)
 webpy serve examples/login_basic.py
 
-curl -i http://127.0.0.1:8000/                 401, and how to log in
+curl -i http://127.0.0.1:8000/                 401, with the challenge
 curl -u ann:sesame http://127.0.0.1:8000/      hello, ann
-curl -u ann:sesame http://127.0.0.1:8000/ops   403: ann is known, but may not
-curl -u me:secret http://127.0.0.1:8000/ops    me, whom the handler knows by itself
+curl -u ann:sesame http://127.0.0.1:8000/ops   403: ann is known, but not allowed here
+curl -u me:secret http://127.0.0.1:8000/ops    hello, me: the handler itself knows this user
 
-A line added to users.htpasswd, or taken away, holds at once. Basic shows the password to whoever reads along: use it
-under TLS (`--certfile`), or see login_digest.py.
+A change of users.htpasswd counts at once. Basic sends the password readably: use it under TLS (`--certfile`), or see
+login_digest.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Operations(Hello):
 
 class Health(web.HTTPHandler):
     def do_get(self):
-        return 200, "well\n"  # for everybody
+        return 200, "well\n"  # for every client
 
 
 routes = {"/": Hello, "/ops": Operations, "/health": Health}

@@ -1,4 +1,4 @@
-"""Digest: the client proves that it knows the password, and sends neither it nor the same proof twice.
+"""Digest: the client proves that it knows the password without sending it, and no proof is accepted twice.
 
 webpy serve examples/login_digest.py
 
@@ -6,7 +6,7 @@ curl -i http://127.0.0.1:8000/                        401: a challenge for SHA-2
 curl --digest -u ann:sesame http://127.0.0.1:8000/    hello, ann
 curl --digest -u ann:wrong http://127.0.0.1:8000/     401
 
-The counts of the proofs are in webpy-auth.sqlite3 in the state directory, for all workers.
+The counts of the nonces are in webpy-auth.sqlite3 in the state directory, for all workers.
 """
 
 from __future__ import annotations

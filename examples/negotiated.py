@@ -1,10 +1,10 @@
-"""One resource as JSON, HTML or text: what the client likes best (its Accept field).
+"""One resource as JSON, HTML or text, as the client prefers (its Accept field).
 
 webpy serve examples/negotiated.py
 curl http://127.0.0.1:8000/weather
 curl -H 'Accept: text/html' http://127.0.0.1:8000/weather
 curl -H 'Accept: text/*;q=0.5, text/plain' http://127.0.0.1:8000/weather
-curl -i -H 'Accept: image/png' http://127.0.0.1:8000/weather        # 406, with what there is
+curl -i -H 'Accept: image/png' http://127.0.0.1:8000/weather        # 406, with a list of the types
 """
 
 from __future__ import annotations

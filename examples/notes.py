@@ -1,4 +1,4 @@
-"""Notes: PUT, GET and DELETE of any path, the same from every worker, and still there after a restart.
+"""Notes: PUT, GET and DELETE any path; all workers share the notes, which survive a restart.
 
 webpy serve examples/notes.py
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import webpy as web
 import webpy.store
 
-# In webpy-store.sqlite3 in the state directory, or where the environment's WEBPY_STORE says.
+# In webpy-store.sqlite3 in the state directory, or at the URL in the environment's WEBPY_STORE.
 notes = webpy.store.open()
 
 
@@ -21,7 +21,7 @@ class Note(web.HTTPHandler):
         note = notes.get(self.request.path)
         if note is None:
             raise web.HTTPError(404)
-        # What one client wrote is never a page with scripts to another.
+        # Sent as text: a note with HTML in it is not a page with scripts for other clients.
         self.response.headers.set("Content-Type", "text/plain; charset=utf-8")
         self.response.headers.set("X-Content-Type-Options", "nosniff")
         return 200, note

@@ -1,4 +1,4 @@
-"""Pages from templates: what a client sends is text in them, never markup; and errors as pages.
+"""Pages from templates, in which what a client sends is text and never markup; and errors as pages.
 
 webpy serve examples/page.py
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import webpy as web
 from webpy import page, query
 
-# In a site of more than a page these are files, named by `page_directory` and `page_file`.
+# A site with more than one page has these in files, named by `page_directory` and `page_file`.
 FRAME = """<!DOCTYPE html>
 <html lang="en">
 <head>

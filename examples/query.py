@@ -1,4 +1,4 @@
-"""A search: the query as a mapping, names that stand several times, and what is said of a bad one.
+"""A search: the query as a mapping, names with several values, and the answer to a bad query.
 
 webpy serve examples/query.py
 

@@ -1,4 +1,4 @@
-"""Each request has an id: the client's or a new one, in the answer, the access log, the error log and one's own log.
+"""Each request has an id, its own or a new one, in the answer, the access log, the error log and the application's log.
 
 webpy serve examples/request_id.py --access-format '%(h)s "%(r)s" %(s)s %(D)s %({x-request-id}o)s'
 curl -i http://127.0.0.1:8000/work

@@ -4,11 +4,11 @@ webpy serve examples/tokens.py
 
 curl -u ann:sesame -X POST http://127.0.0.1:8000/tokens              201 and a token that may read; shown only now
 curl -u ann:sesame -X POST -d write http://127.0.0.1:8000/tokens     one that may write as well
-curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8000/note    what the note says
+curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8000/note    the note's text
 curl -H "Authorization: Bearer $TOKEN" -X PUT -d hi http://127.0.0.1:8000/note     403 with a token that may only read
-curl -H "Authorization: Bearer $TOKEN" -X DELETE http://127.0.0.1:8000/tokens      and it is good no more
+curl -H "Authorization: Bearer $TOKEN" -X DELETE http://127.0.0.1:8000/tokens      makes the token invalid
 
-The store has a token's SHA-256, not the token: whoever reads the store has nothing to show.
+The store has only the SHA-256 of a token: a reader of the store cannot use it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def key_of(token):
 
 
 class TokenHandler(webpy.auth.TokenAuthHandler):
-    """`self.auth`: for whom the token was made, and what it may do."""
+    """`self.auth` is a list: the user for whom the token was made, and what it may do."""
 
     auth_realm = "note"
 
@@ -55,7 +55,7 @@ class Tokens(webpy.auth.BasicAuthMixIn, TokenHandler):
         return [user, "login"] if webpy.auth.same(PASSWORDS.get(user, secrets.token_hex()), password) else None
 
     def forbidden(self):
-        return self.request.method == "POST" and self.auth[1] != "login"  # no token makes tokens
+        return self.request.method == "POST" and self.auth[1] != "login"  # a token cannot make tokens
 
     def do_post(self):
         scope = self.request.body.decode("latin-1") or "read"
@@ -67,7 +67,7 @@ class Tokens(webpy.auth.BasicAuthMixIn, TokenHandler):
         return 201, token + "\n"
 
     def do_delete(self):
-        """The token that is shown."""
+        """Delete the token of this request."""
         token = self.request.headers["Authorization"].partition(" ")[2]
         if store.pop(key_of(token.strip()), None) is None:
             raise web.HTTPError(404)

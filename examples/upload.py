@@ -1,4 +1,4 @@
-"""An upload form as a page: the files are kept in the folder `uploads`, or where the environment's UPLOADS says.
+"""An upload form as a page: the files are stored in the folder `uploads`, or in that of UPLOADS in the environment.
 
 webpy serve examples/upload.py --max-body 64M
 
@@ -45,7 +45,7 @@ PAGE = """<!DOCTYPE html>
 
 
 def keep(upload, title):
-    """Store a file under a name that no other worker can have; it appears when it is whole."""
+    """Store a file under a name that no other worker uses, and return that; it appears when it is complete."""
     key = secrets.token_hex(8)
     about = {"name": upload["filename"], "title": title}
     (folder / f"{key}.json").write_text(json.dumps(about), encoding="utf-8")

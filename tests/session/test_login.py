@@ -71,7 +71,7 @@ def test_bad_input(server: Server) -> None:
         for _ in range(12):
             answer = log_in(client, server)
             client.cookies.clear()
-        assert answer.status_code == 429 and "Too many tries" in answer.text
+        assert answer.status_code == 429 and "Too many attempts" in answer.text
 
 
 def says(text: str) -> str:

@@ -45,7 +45,7 @@ class Nonces:
     `webpy-auth.sqlite3` in the state directory (see `webpy.store`). Its keys begin with "webpy.auth/": a program that
     can read them can make nonces (but learns no passwords), and one that clears them makes used proofs valid again
     until their nonces end. lifetime_s: after so many seconds a client has to use a new nonce, which costs it a request
-    but asks nobody for a password. Raises ValueError for a lifetime that is not more than 0.
+    but no user a password. Raises ValueError for a lifetime that is not more than 0.
     """
 
     def __init__(self, store: Store | None = None, *, lifetime_s: float = 300.0) -> None:

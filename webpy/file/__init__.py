@@ -28,7 +28,7 @@ for `modify`, `handler`, and `cache_control`, which is called so everywhere:
 
 Caveats: names that begin with a dot are answered with 404, except for `/.well-known/`; so are `webpy.toml`, and the
 files and directories of this server's stores. Symbolic links are followed if they lead to something inside the
-directory. Hard links and mounts inside it are not checked: whoever can make them can have other files sent. Needs /proc
+directory. Hard links and mounts inside it are not checked: with them other files can be sent. Needs /proc
 on Linux, and `modify` a file system with flock, which every local one has. The scripts of an uploaded HTML page run as
 those of this site: allow uploads only to people whom you trust, or serve the uploaded files from another host.
 

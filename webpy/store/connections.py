@@ -52,7 +52,7 @@ class Connections(AtFork):
         self._changed = threading.Condition(self._guard)
         self._writing = threading.Lock()
         check(path)
-        weakref.finalize(self, _close_each, self._idle)  # for a store that nobody closes
+        weakref.finalize(self, _close_each, self._idle)  # for a store that is never closed
         super().__init__()
 
     def run(self, work: Work[T]) -> T:
