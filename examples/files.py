@@ -12,7 +12,7 @@ curl -T notes.txt http://127.0.0.1:8000/inbox/                        201, or 20
 curl -T notes.txt -H 'If-None-Match: *' http://127.0.0.1:8000/inbox/  412, as the file exists already
 curl -X DELETE http://127.0.0.1:8000/inbox/notes.txt
 
-Every client that reaches this server may change the inbox: before you open it to others, put `webpy.auth` in front of it
+Every client that reaches this server may change the inbox: before you open it to others, put `webpy.auth` before it
 (see examples/login_basic.py, and the argument `handler` of `webpy.file.new`).
 """
 
