@@ -42,7 +42,7 @@ def whole(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[b
 
 
 class Closing:
-    """As Flask answers: one piece, its length told before, and something to close."""
+    """Answers as Flask does: one piece, with a Content-Length, and a body that has to be closed."""
 
     def __init__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> None:
         start_response("200 OK", [*OWN, ("Content-Length", str(len(TEXT)))])
@@ -85,7 +85,7 @@ class Page:
 
 
 def _grafted(place: str, handler: Any) -> dict[str, Any]:
-    """A WSGI application in a tree of pages."""
+    """Make a WSGI application part of a tree of pages."""
     tree = webpy.objects.Tree()
     tree.mount(Page(), "")
     tree.graft(whole, place)
@@ -93,7 +93,7 @@ def _grafted(place: str, handler: Any) -> dict[str, Any]:
     return {regex: made for regex, made in found.items() if regex != "/.*"}
 
 
-#: name to: what the mix-ins stand before, and how routes at a path come of the class
+#: name to the class that mix-ins stand before, and the function that makes routes at a path of a class
 HOSTS: dict[str, tuple[type[webpy.HTTPHandler], Callable[[str, Any], dict[str, Any]]]] = {
     "native": (Native, lambda place, handler: {f"{place}/a.txt": handler}),
     "wsgi": (webpy.wsgi.WSGIHandler, lambda place, handler: webpy.wsgi.new(whole, place, handler=handler)),
@@ -115,7 +115,7 @@ MIXINS: dict[str, type[webpy.HTTPHandler]] = {
     "caching": CachingMixIn,
 }
 
-#: (outer, inner) of which the outer has to be the inner: see webpy.framework.order
+#: pairs (outer, inner) in the wrong order: see webpy.framework.order
 WRONG = {("auth", "cors"), ("caching", "auth"), ("caching", "session"), ("caching", "compression")}
 
 PAIRS = list(itertools.combinations(MIXINS, 2))
@@ -123,7 +123,7 @@ ALL = tuple(MIXINS)
 
 
 class Touching(webpy.HTTPHandler):
-    """A user's own mix-in: has no rank; touches the session where there is one."""
+    """An application's own mix-in, without a rank; touches the session if there is one."""
 
     def respond(self) -> Any:
         if isinstance(self, SessionMixIn):
@@ -132,7 +132,7 @@ class Touching(webpy.HTTPHandler):
 
 
 class Settings:
-    """What the mix-ins are told, whichever of them there are."""
+    """Options for all mix-ins."""
 
     auth_realm = "matrix"
     cors_origins = tuple(f"https://{name}.example" for name in CLIENTS)
@@ -144,13 +144,13 @@ class Settings:
 
 
 def made(mixins: tuple[str, ...], host: str) -> type[webpy.HTTPHandler]:
-    """The class of these mix-ins, the outermost first, before a host. Raises TypeError for a wrong order."""
+    """Make the class of these mix-ins, the outermost first, before a host. Raises TypeError for a wrong order."""
     bases = (Settings, *(MIXINS[name] for name in mixins), Touching, HOSTS[host][0])
     return type("Made", bases, {"cache_control": "public, max-age=60"} if "caching" in mixins else {})
 
 
 def orders(pair: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Those that are right."""
+    """Return the right orders of the mix-ins."""
     return [pair] if len(pair) > 2 else [order for order in itertools.permutations(pair) if order not in WRONG]
 
 
@@ -159,7 +159,7 @@ def place_of(mixins: tuple[str, ...], host: str) -> str:
 
 
 def build() -> dict[str, Any]:
-    """The routes of the whole table."""
+    """Return the routes of the whole table."""
     routes: dict[str, Any] = {}
     for host, (_, new) in HOSTS.items():
         for pair in (*PAIRS, ALL):

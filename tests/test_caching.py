@@ -82,7 +82,7 @@ def test_a_copy_that_still_holds() -> None:
     assert answer(Page, "GET", f"If-Match: {etag}")[0] == 200
     with pytest.raises(HTTPError, match="412"):
         answer(Page, "GET", 'If-Match: "other"')
-    assert answer(Page, "PUT", 'If-Match: "other"')[0] == 204  # nobody can say what is there
+    assert answer(Page, "PUT", 'If-Match: "other"')[0] == 204  # there is nothing to take a digest of
 
 
 def test_the_digest_is_of_the_bytes() -> None:
@@ -149,7 +149,7 @@ class Document(CachingMixIn):
 
 
 def runs(method: str, *fields: str, known: Validators | None) -> int:
-    """The status; and whether the method ran, which it shall for what succeeds only."""
+    """Return the status, and whether the method ran, which it must only if the conditions are true."""
     Document.known, Document.ran = known, 0
     try:
         status = answer(Document, method, *fields)[0]
@@ -203,7 +203,7 @@ def test_the_example(serve: Serve) -> None:
     assert server.request("PUT", "/document", b"first", {"If-None-Match": "*"}).status == 204
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(server)) for _ in range(8)]
-        for number in range(15):  # who saw the same does not overwrite the other
+        for number in range(15):  # a second client that saw the same state does not overwrite the first
             seen = f"If-Match: {server.get('/document').headers['ETag']}"
             for place, client in enumerate(clients):
                 client.send(get("/document", seen, method="PUT", body=b"%d %d" % (number, place)))
@@ -235,7 +235,7 @@ def test_for_one_client_only(said: str, wanted: str) -> None:
 
 
 def hosted(*fields: str, method: str = "GET", result: Any = (200, b"body"), **members: Any) -> Any:
-    """As a host answers: no do_get, and HEAD without the body."""
+    """Answers as a host does: no do_get, and HEAD without the body."""
 
     class Host(HostHandler):
         def respond(self) -> Any:

@@ -43,7 +43,7 @@ def answer(
     asked: tuple[str, ...] = (),
     **options: Any,
 ) -> tuple[HTTPHandler, Any]:
-    """The handler and the body of its answer."""
+    """Return the handler and the body of its answer."""
 
     class Some(CompressionMixIn):
         def do_get(self) -> Any:
@@ -104,7 +104,7 @@ def test_bytes_of_any_kind() -> None:
 def test_the_weights_choose(accept: str, coding: str | None) -> None:
     handler, _ = answer(TEXT, accept=accept)
     assert handler.response.headers.get("Content-Encoding") == coding
-    assert handler.response.headers["Vary"] == "Accept-Encoding"  # whatever came of it
+    assert handler.response.headers["Vary"] == "Accept-Encoding"  # whatever the answer was
 
 
 def test_who_does_not_say_gets_it_as_it_is() -> None:
@@ -147,7 +147,7 @@ def test_left_alone_for_its_size_or_status() -> None:
     assert untouched(DATA, CSV, status=206)
     assert untouched("", status=201) and not untouched(TEXT, status=201)
     assert untouched(["a"], CSV, ("Content-Length", "1"))
-    for wrong in (7, {"a": 1}, io.StringIO(TEXT)):  # the worker says what is wrong with them
+    for wrong in (7, {"a": 1}, io.StringIO(TEXT)):  # the worker reports what is wrong with them
         assert untouched(wrong, CSV)
 
 
@@ -175,7 +175,7 @@ def test_304_has_the_fields_of_the_answer_it_stands_for() -> None:
 
 
 class Closed(io.BytesIO):
-    """Looks like no file whose bytes could be sent from its descriptor."""
+    """Has no descriptor whose bytes could be sent."""
 
 
 @pytest.mark.parametrize("flush", [True, False])
@@ -218,7 +218,7 @@ def test_a_file_is_never_whole_in_memory(coding: str, tmp_path: Path) -> None:
     assert set(reads) == {65536}
     with path.open("rb") as file:
         file.seek(len(DATA) * 100 - 100)
-        assert untouched(file, CSV)  # the hundred bytes that are left
+        assert untouched(file, CSV)  # the remaining hundred bytes
 
 
 def test_closing_what_was_never_read_closes_the_body(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_closing_what_was_never_read_closes_the_body(tmp_path: Path) -> None:
     file: IO[bytes] = path.open("rb")
     answer(file, CSV, method="HEAD")[1].close()
     assert file.closed
-    answer([DATA], CSV)[1].close()  # a list has nothing to close
+    answer([DATA], CSV)[1].close()  # a list has no `close`
 
 
 @pytest.mark.parametrize("pieces", [["text"], [b"a", 5], io.TextIOWrapper(io.BytesIO(b"x"))])
@@ -279,7 +279,7 @@ def test_the_example_to_requests(server: Server, coding: str) -> None:
             assert got.headers.get("Content-Encoding", "identity") == coding
             assert got.headers["Vary"] == "Accept-Encoding"
             assert READ[coding](sent) == body
-            if coding == "gzip":  # which every client reads by itself
+            if coding == "gzip":  # which every client decodes by itself
                 assert session.get(server.url + path, timeout=10).content == body
             head = session.head(server.url + path, timeout=10)
             unlike = {"Date": "", "Transfer-Encoding": ""}
@@ -299,11 +299,11 @@ def test_pieces_leave_at_once(server: Server) -> None:
         while b"\r\n\r\n" not in seen or not seen.partition(b"\r\n\r\n")[2]:
             seen += sock.recv(65536)
         chunk = seen.partition(b"\r\n\r\n")[2].split(b"\r\n", 1)[1]
-        assert unzip.decompress(chunk).startswith(b"1\n")  # of an answer that takes five seconds
+        assert unzip.decompress(chunk).startswith(b"1\n")  # the first line of an answer that takes five seconds
 
 
 class TestBeforeHosts:
-    """What hosts answer with: HEAD without a body, bodies in one piece that want to be closed."""
+    """Answers as hosts give them: HEAD without a body, bodies in one piece that have to be closed."""
 
     def host(self, result: Any, *fields: tuple[str, str], method: str = "GET") -> Any:
         class Host(HostHandler):

@@ -68,7 +68,7 @@ def test_one_condition(field: str, validators: Validators | None, reading: int |
 
 
 def test_a_comma_may_be_a_part_of_an_entity_tag() -> None:
-    tricky = Validators('"a,b\\"', EPOCH_S)  # and a backslash escapes nothing in one
+    tricky = Validators('"a,b\\"', EPOCH_S)  # and a backslash in one is not an escape
     assert evaluate("GET", headers('If-None-Match: "x","a,b\\"'), tricky) == 304
     assert evaluate("GET", headers('If-None-Match: "x","a","b\\"'), tricky) is None
 
@@ -115,7 +115,7 @@ def _steps(
         ('If-Range: W/"a"', WEAK, False),
         ('If-Range: "a", "b"', HERE, False),
         (f"If-Range: {DATE}", HERE, True),
-        (f"If-Range: {AFTER}", HERE, False),  # not "since", but exactly
+        (f"If-Range: {AFTER}", HERE, False),  # not "since" the date, but exactly it
         (f"If-Range: {BEFORE}", HERE, False),
         (f"If-Range: {DATE}", BARE, False),
         ("If-Range: yesterday", HERE, False),

@@ -21,7 +21,7 @@ OTHER = "https://other.example.org"
 
 
 def answer(cls: type[HTTPHandler], method: str = "GET", *fields: str) -> tuple[int, dict[str, str]]:
-    """Status and CORS fields, and Vary, of an answer."""
+    """Return status, CORS fields and Vary of an answer."""
     handler = cls(request_of(method, "/", *fields), ())  # type: ignore[arg-type]
     status, _ = handler.respond()
     headers = handler.response.headers
@@ -59,7 +59,7 @@ def test_an_origin_that_may() -> None:
     allowed = {"Access-Control-Allow-Origin": APP, "Vary": "Origin"}
     assert answer(Shared, "GET", f"Origin: {APP}") == (200, allowed)
     assert answer(Shared, "HEAD", f"Origin: {APP}") == (200, allowed)
-    assert answer(Shared, "OPTIONS", f"Origin: {APP}") == (204, allowed)  # no preflight
+    assert answer(Shared, "OPTIONS", f"Origin: {APP}") == (204, allowed)  # not a preflight
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_errors_carry_the_fields_whoever_raised_them(server: Server) -> None:
     refused = server.request("DELETE", "/colours/green", headers=PAGE)
     assert refused.status == 405 and allowed(refused) and "PUT" in refused.headers["Allow"]
     large = server.request("PUT", "/colours/green", b"", PAGE | {"Expect": "100-continue", "Content-Length": "9" * 9})
-    assert large.status == 413  # said by the worker, before there is a handler
+    assert large.status == 413  # answered by the worker, before a handler is found
 
 
 APP_OF_ERRORS = f"""
@@ -222,7 +222,7 @@ routes = {{"/broken": Broken, "/unsendable": Unsendable, "/late": Late, "/own": 
 
 
 def test_errors_of_every_kind(serve: Serve, tmp_path: Path) -> None:
-    """What the handler did not see coming is sent with the fields too, or a script would not be told what it was."""
+    """Unexpected errors have the fields too, as scripts could not read their status without them."""
     (tmp_path / "app.py").write_text(APP_OF_ERRORS)
     server = serve(tmp_path / "app.py", "--workers", "1")
     for path, status in (("/broken", 500), ("/unsendable", 500), ("/late", 410)):
@@ -287,7 +287,7 @@ def test_a_browser_lets_scripts_of_the_allowed_origin_read_and_no_others(serve: 
         put = "{method: 'PUT', headers: {'Content-Type': 'application/json'}, body: '[1]'}"
         assert fetch(tab, put) == "200,[1],,"
         assert fetch(tab, "{method: 'DELETE'}") == "500,500 - Internal Server Error,,"
-        assert fetch(tab, "{headers: {'X-Own': 'a'}}") == "TypeError"  # cors_headers does not have it
+        assert fetch(tab, "{headers: {'X-Own': 'a'}}") == "TypeError"  # it is not in cors_headers
         assert fetch(tab, "{credentials: 'include'}") == "TypeError"
         tab.go(f"{other.url}/weather")
         assert fetch(tab, "{}") == "TypeError"

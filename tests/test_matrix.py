@@ -30,7 +30,7 @@ Connect = Callable[[], http.client.HTTPConnection]
 
 @contextlib.contextmanager
 def started(folder: Path, *options: str) -> Iterator[Server]:
-    """A server of the whole table."""
+    """A server with all routes of the table."""
     (folder / "files").mkdir()
     (folder / "files" / "a.txt").write_text(matrix.TEXT)
     (folder / "scripts").mkdir()
@@ -55,7 +55,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Under TLS, and by two workers."""
+    """The same under TLS, with two workers."""
     folder = tmp_path_factory.mktemp("encrypted")
     pem = folder / "server.pem"
     trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pem))
@@ -64,7 +64,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 class OldConnection(http.client.HTTPConnection):
-    """One of HTTP/1.0, that keeps no connection."""
+    """A client with HTTP/1.0, which keeps no connection."""
 
     _http_vsn = 10
     _http_vsn_str = "HTTP/1.0"
@@ -79,7 +79,7 @@ class OldEncrypted(http.client.HTTPSConnection):
 
 @dataclass
 class Client:
-    """One of the two, with a connection and cookies of its own."""
+    """One of the two clients, with a connection and cookies of its own."""
 
     name: str
     connection: http.client.HTTPConnection
@@ -88,7 +88,7 @@ class Client:
     seen: set[str] = field(default_factory=set)
 
     def ask(self, method: str, path: str, **fields: str) -> tuple[http.client.HTTPResponse, str]:
-        """The answer and its text, decoded; a field that is "" is not sent."""
+        """Return the answer and its decoded text; a field with the value "" is not sent."""
         self.count += 1
         sent = {
             "Origin": f"https://{self.name}.example",
@@ -112,11 +112,11 @@ def members(answer: http.client.HTTPResponse, name: str) -> list[str]:
 
 
 def check(answer: http.client.HTTPResponse, client: Client, mixins: tuple[str, ...], host: str) -> None:
-    """That each mix-in has done its part, for this client alone, beside what the host said."""
+    """Check that each mix-in did its work, for this client only, beside the fields of the host."""
     told = str(answer.headers)
     (other,) = {*matrix.CLIENTS} - {client.name}
     assert not any(secret in told for secret in client.seen), told
-    assert other not in re.sub(r"session=[^;]+", "", told), told  # three letters turn up in a random id now and then
+    assert other not in re.sub(r"session=[^;]+", "", told), told  # three letters occur in a random id now and then
     assert answer.headers.get_all("X-Request-ID", []) == ([f"{client.name}-{client.count}"] if "id" in mixins else [])
     origins = [f"https://{client.name}.example"] if "cors" in mixins else []
     assert answer.headers.get_all("Access-Control-Allow-Origin", []) == origins
@@ -146,7 +146,7 @@ def check(answer: http.client.HTTPResponse, client: Client, mixins: tuple[str, .
 
 
 def walk(connect: Connect, mixins: tuple[str, ...], host: str) -> list[dict[str, str]]:
-    """Two clients by turns; what each got, less what must differ."""
+    """Two clients take turns; return what each got, without what has to differ."""
     with contextlib.closing(connect()) as one, contextlib.closing(connect()) as other:
         clients = [Client(name, connection) for name, connection in zip(matrix.CLIENTS, (one, other), strict=True)]
         return ask_all(clients, mixins, host)

@@ -1,4 +1,4 @@
-"""Features together in one handler: each does its part, whatever goes wrong in the others'."""
+"""Features together in one handler: each does its work, also if others fail."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_files_behind_a_login_compressed_for_other_origins(server: Server) -> No
     whole = requests.get(url, auth=ANN, headers={**ELSEWHERE, "Accept-Encoding": "gzip"})
     assert (whole.text, whole.headers["Content-Encoding"]) == (text, "gzip")
     assert whole.headers["Access-Control-Allow-Origin"] == "*" and whole.headers["ETag"].startswith("W/")
-    for _ in range(4):  # on either worker, from what it remembers too
+    for _ in range(4):  # on either worker, also from its cache
         plain = requests.get(url, auth=ANN, headers={"Accept-Encoding": "identity"})
         assert (plain.text, plain.headers.get("Content-Encoding")) == (text, None)
         assert requests.get(url).status_code == 401

@@ -71,7 +71,7 @@ def test_any_text_gives_members_that_are_read_again(value: str) -> None:
     ],
 )
 def test_the_most_specific_range_tells_the_weight(offer: str, weight: float) -> None:
-    """Seen from outside: an offer wins against a rival of a little less weight, and loses to one of a little more."""
+    """Find a weight from outside: an offer wins against one of slightly less, and loses to one of slightly more."""
     less, more = (f"{RFC_ACCEPT}, rival/rival;q={weight + step:.3f}" for step in (-0.001, 0.001))
     assert best(less, ["rival/rival", offer]) == offer
     assert weight == 1 or best(more, [offer, "rival/rival"]) == "rival/rival"
@@ -125,7 +125,7 @@ def test_best_of_nothing() -> None:
         ("gzip;q=0.2, br;q=0, *;q=0.5", None),  # `*` stands for identity also
         ("identity;q=0, deflate", None),
         ("compress, deflate", None),
-        ("gzip;q=0, gzip", None),  # the first counts
+        ("gzip;q=0, gzip", None),  # the first one counts
     ],
 )
 def test_best_encoding(value: str | None, chosen: str | None) -> None:

@@ -70,7 +70,7 @@ class Markup:
         ("{a}", Markup(), "<b>"),
         ("{a:>4}", page.HTML("<b>"), " &lt;b&gt;"),
         ("{a!s}", page.HTML("<b>") + "<i>", "&lt;b&gt;&lt;i&gt;"),
-        ("{{{a}}}", "{w}", "{{w}}"),  # a value is no template
+        ("{{{a}}}", "{w}", "{{w}}"),  # a value is not taken for a template
     ],
 )
 def test_fields(template: str, value: Any, filled: str) -> None:
@@ -97,7 +97,7 @@ def test_a_file(tmp_path: Path) -> None:
         page_directory = tmp_path
 
     (tmp_path / "index.html").write_text("<p>ü {x}</p>", "utf-8")
-    assert handler(Filed).respond() == (200, "<p>ü {x}</p>")  # no values: as it is
+    assert handler(Filed).respond() == (200, "<p>ü {x}</p>")  # without values it is sent unchanged
     assert handler(Filed).render(x="<") == "<p>ü &lt;</p>"
     (tmp_path / "index.html").write_text("changed")
     assert handler(Filed, "HEAD").respond() == (200, "changed")
@@ -215,7 +215,7 @@ def test_the_example(serve: Serve) -> None:
 @pytest.mark.needs("chromium")
 @pytest.mark.timeout(120)
 def test_the_example_in_a_browser(serve: Serve) -> None:
-    """What is typed comes back as text, never as markup."""
+    """Text that is typed is shown as text, never as markup."""
     server = serve(ROOT / "examples" / "page.py", "--workers", "2")
     evil = "\"><img src=x onerror=\"document.title='stolen'\"><script>document.title='stolen'</script>'{name}&amp;"
     browser = Browser()

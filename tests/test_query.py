@@ -1,4 +1,4 @@
-"""webpy.query: what becomes of a query, what is refused, and its routes; the example on two workers."""
+"""webpy.query: the mapping of a query, what is refused, and routes; the example on two workers."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_routes_take_any_query_or_none() -> None:
     assert answer(routes, "/a/x?") == (200, "([], ['x'])")
     assert answer(routes, "/a/x?y=/a/?&z") == (200, "([('y', '/a/?'), ('z', '')], ['x'])")
     assert answer(routes, "/b?y=1") == (200, "([('y', '1')], [None])")
-    assert answer(query.new("/a/(.*)x", Echo), "/a/b?x")[0] == 404  # the path alone counts
+    assert answer(query.new("/a/(.*)x", Echo), "/a/b?x")[0] == 404  # only the path counts
     for other in ("/bb", "/bx?y", "/?/b", "/c?/a/x"):
         assert compile_routes(routes).resolve(other)[0].handler is not routes["(?:/a/(.*)|/b)(?:\\?.*)?"]
 
@@ -189,7 +189,7 @@ def test_the_example(serve: Serve) -> None:
     assert server.get("/search?q=" + "a" * 9000).status == 414
     assert server.get("/searching").status == 404
     assert server.request("POST", "/search?%").status == 405
-    with server.connect() as sock:  # a search may have a body, which nobody reads
+    with server.connect() as sock:  # a search may have a body, which is not read
         sock.sendall(b"GET /search?% HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert sock.recv(1000).startswith(b"HTTP/1.1 400 ")
     assert server.stop() == 0

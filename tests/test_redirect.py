@@ -78,7 +78,7 @@ def test_what_leads_elsewhere_is_refused(target: str) -> None:
 
 @given(st.text(alphabet="/\\:?#.@a%\t\r\n \x00\u00e4h[]", max_size=12))
 def test_no_text_leads_elsewhere(target: str) -> None:
-    """As a browser reads it: a backslash is a slash, tabs and line ends are not there (URL standard, section 4.4)."""
+    """Return the URL as browsers read it: backslashes are slashes, tabs and line ends are dropped (URL, 4.4)."""
     try:
         value = redirect.location(target)
     except ValueError:

@@ -28,7 +28,7 @@ class Work(RequestIDMixIn):
 
 
 def identify(cls: type[HTTPHandler], *fields: str) -> str:
-    """The id that a request gets, which is the same wherever it is looked for."""
+    """Return the id of a request, which has to be the same everywhere."""
     handler = cls(request_of("GET", "/", *fields), ())  # type: ignore[arg-type]
     _, body = handler.respond()
     name = getattr(cls, "request_id_field", "")
@@ -173,7 +173,7 @@ routes = {'/slow': Slow, r'/stream\\??': Stream, r'/stream\\?bad': Stream, '/uns
 
 @pytest.mark.parametrize("http_log", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_way_of_answering(serve: Serve, tmp_path: Path, http_log: bool) -> None:
-    """On the leader, on pool threads, streamed, too large for the socket, broken off: all are logged with the id."""
+    """Answers of the leader, of pool threads, streams, too large for the socket, broken off: all logged with the id."""
     script = tmp_path / "app.py"
     script.write_text(APP)
     template = "%(U)s %(s)s %(B)s %({x-request-id}o)s"
@@ -186,7 +186,7 @@ def test_every_way_of_answering(serve: Serve, tmp_path: Path, http_log: bool) ->
         server = serve(script, program=[sys.executable], bind=None)
     else:
         server = serve(script, "--workers", "1", "--access-format", template)
-    for number in range(4):  # the first finds out that it waits, the others wait on threads
+    for number in range(4):  # the first request shows that the handler waits; the others run on pool threads
         server.get("/slow", headers={"X-Request-ID": f"s{number}"})
         server.wait_for(f"^/slow 200 4 s{number}$", server.log)
     assert server.get("/stream", headers={"X-Request-ID": "t"}).body == b"x"

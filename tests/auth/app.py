@@ -1,4 +1,4 @@
-"""What tests/auth serves: a handler for each scheme, and for each thing that a scheme can be told."""
+"""The application of tests/auth: a handler for each scheme and each of its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the tests ask: curl, and credentials written field by field from the text of the RFCs."""
+"""The clients of the tests: curl, and credentials written field by field after the text of the RFCs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def status(*arguments: str) -> int:
 
 
 def sha(password: str) -> str:
-    """What `htpasswd -s` writes."""
+    """Return a line as `htpasswd -s` writes it."""
     return "{SHA}" + base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
 
 
@@ -33,7 +33,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 
 def challenges(answer: Answer) -> list[dict[str, str]]:
-    """Of the Digest scheme, each as a mapping; values unquoted."""
+    """Return the challenges of the Digest scheme, each as a mapping with unquoted values."""
     found = []
     for field in answer.headers.get_all("WWW-Authenticate") or []:
         if field.startswith("Digest "):
@@ -54,7 +54,7 @@ def proof(
     ha1: str | None = None,
     **changes: str | None,
 ) -> dict[str, str]:
-    """An Authorization field as RFC 7616 section 3.4 has it; `changes` are made after the proof was, None removes."""
+    """Return an Authorization field of RFC 7616 section 3.4; `changes` are made after the proof, None removes one."""
     hash_ = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[challenge["algorithm"]]
 
     def h(data: bytes) -> bytes:

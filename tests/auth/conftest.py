@@ -13,7 +13,7 @@ from tests.server import Server
 
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """On two workers; at the end it must stop well, and nothing that a client sent may have raised."""
+    """A server with two workers. It must stop without errors at the end, and no request may have raised anything."""
     folder = tmp_path_factory.mktemp("auth")
     ha1 = hashlib.sha256(b"ann:plain:sesame").hexdigest()
     (folder / "users.htdigest").write_text(f"ann:plain:{ha1}\n")

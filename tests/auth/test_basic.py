@@ -59,7 +59,7 @@ def test_requests(site: Server) -> None:
 
 @pytest.mark.needs("ab")
 def test_ab(site: Server) -> None:
-    """Apache's ab knows Basic alone of all schemes."""
+    """Apache's ab has Basic as its only scheme."""
 
     def ab(*arguments: str) -> str:
         command = ["ab", "-q", "-s", "20", "-n", "100", "-c", "8", *arguments, f"{site.url}/basic"]

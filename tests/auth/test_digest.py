@@ -28,12 +28,12 @@ from webpy import auth, store
 @pytest.mark.parametrize("path", ["/plain", "/md5", "/file"])
 def test_curl(site: Server, path: str) -> None:
     url = site.url + path
-    assert curl("--digest", "-u", "ann:sesame", *[url] * 6) == "ann" * 6  # one nonce, counted up
+    assert curl("--digest", "-u", "ann:sesame", *[url] * 6) == "ann" * 6  # one nonce, with rising counts
     assert status("--digest", "-u", "ann:wrong", url) == 401
     assert status("--digest", "-u", "bob:sesame", url) == 401
     long = ("-X", "PUT", "-d", "x" * 100_000)
     assert curl("--digest", "-u", "ann:sesame", *long, url) == "ann 100000"
-    # asked twice for one request, before its body and with it, the proof counts once
+    # checked twice for one request, before its body and with it, the proof counts once
     assert curl("--digest", "-u", "ann:sesame", *long, "-H", "Expect: 100-continue", url) == "ann 100000"
 
 
@@ -71,7 +71,7 @@ def test_requests_comes_again_with_a_new_nonce(site: Server) -> None:
 
 
 class Closing(urllib.request.HTTPDigestAuthHandler):
-    """Closes the refusal, which urllib leaves open."""
+    """Close the refusing answer, which urllib leaves open."""
 
     def http_error_401(self, req, fp, code, msg, headers):  # type: ignore[no-untyped-def]
         try:
@@ -124,7 +124,7 @@ def test_field_by_field(site: Server) -> None:
     assert site.get(PATH, headers=proof(challenge, f"{site.url}{PATH}", count=3)).status == 200  # the absolute form
     assert ask(count=4, response="0") == 400
     for refused in (
-        *({"user": "bob", "ha1": ha1} for ha1 in ("", "None", hashlib.sha256(b"").hexdigest())),  # what stands for none
+        *({"user": "bob", "ha1": ha1} for ha1 in ("", "None", hashlib.sha256(b"").hexdigest())),  # as if missing
         *({"password": "wrong"}, {"user": "bob"}, {"user": "bob", "password": ""}, {"realm": "other"}),
         *({"algorithm": "MD5-sess"}, {"algorithm": "SHA"}, {"algorithm": None}, {"response": "00" * 32}),
         *({"response": "00"}, {"cnonce": "other"}, {"nonce": "made up"}, {"method": "PUT"}, {"username": "J\xe4s"}),
@@ -141,7 +141,7 @@ def test_field_by_field(site: Server) -> None:
 
 
 def test_the_uri_is_the_target_as_it_was_sent(site: Server) -> None:
-    """Routes see the normal form; the client's proof is over what it sent."""
+    """Routes see the normal form of the path; the client's proof is for the path as it sent it."""
     sent = "//x/../%64igest?a=b&c=%22"
     challenge = challenges(site.get(sent))[0]
     for count, uri in enumerate((sent, PATH, site.url + sent, site.url + PATH), 1):
@@ -152,7 +152,7 @@ def test_the_uri_is_the_target_as_it_was_sent(site: Server) -> None:
 
 
 def test_a_proof_counts_once_on_all_workers(site: Server) -> None:
-    """Whatever is wrong with the nonce, a right proof is told `stale=true`."""
+    """A right proof for a bad nonce, whatever is wrong with that, gets `stale=true`."""
     challenge = challenges(site.get("/plain"))[0]
     again = [site.get("/plain", headers=proof(challenge, "/plain")) for _ in range(16)]
     assert [answer.status for answer in again] == [200] + [401] * 15
@@ -190,7 +190,7 @@ def test_of_many_at_once_one_gets_through(site: Server) -> None:
 def test_old_and_foreign_nonces(site: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     challenge = challenges(site.get("/plain"))[0]
     now = time.time()
-    with store.open(f"sqlite:///{site.cwd}/counts.sqlite3") as kept:  # whoever has the store has the key
+    with store.open(f"sqlite:///{site.cwd}/counts.sqlite3") as kept:  # a program with the store has the key
         nonces = auth.Nonces(kept)
         monkeypatch.setattr(time, "time", lambda: now - 200)
         young = {**challenge, "nonce": nonces.issue("plain")}
@@ -251,7 +251,7 @@ def test_chromium(site: Server) -> None:
         ):
             tab.ask("Page.navigate", url=f"http://{user}@{host}{path}")
             tab.wait(f"document.body && document.body.innerText === '{name}'")
-            tab.go(site.url + path)  # it remembers who it is
+            tab.go(site.url + path)  # it keeps its credentials
             if path == "/short":
                 time.sleep(1.1)  # its nonce ends
             again = f"Promise.all(Array.from({{length: 8}}, () => fetch('{path}').then((got) => got.text())))"

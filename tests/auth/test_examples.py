@@ -25,7 +25,7 @@ def test_login_basic(serve: Serve, tmp_path: Path) -> None:
     assert curl("-u", "me:secret", f"{server.url}/ops") == "hello, me\n"
     assert status("-u", "me:secret", server.url) == 401
     assert curl(f"{server.url}/health") == "well\n"
-    # the file changes, and both workers know
+    # the file changes, for both workers
     with users.open("a") as file:
         file.write(f"bob:{sha('open')}\n")
     assert [server.get("/", headers=basic("bob", "open")).status for _ in range(8)] == [200] * 8

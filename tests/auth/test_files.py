@@ -1,4 +1,4 @@
-"""Files of users, as the real tools write them, and as nobody should."""
+"""Files of users, as the real tools write them, and malformed ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from webpy import auth
 
 
 def hashed(password: bytes, cost: int = 4) -> str:
-    """What `htpasswd -B` writes."""
+    """Return a line as `htpasswd -B` writes it."""
     return bcrypt.hashpw(password, bcrypt.gensalt(cost)).decode().replace("$2b$", "$2y$")
 
 
@@ -43,7 +43,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path.write_text(f"ann:{sha('sesame')}\nbob:{hashed(b'builds')}\n")
     users = auth.htpasswd(path)
     assert users.check("ann", "sesame") and users.check("bob", "builds")
-    path.write_text(f"ann:{sha('other!')}\nbob:{hashed(b'breaks')}\n")  # in place, at once, of the same size
+    path.write_text(f"ann:{sha('other!')}\nbob:{hashed(b'breaks')}\n")  # changed in place, at once, with the same size
     assert not users.check("ann", "sesame") and users.check("ann", "other!")
     assert not users.check("bob", "builds") and users.check("bob", "breaks"), "what was remembered is forgotten"
     fresh = tmp_path / "fresh"
@@ -73,7 +73,7 @@ def test_of_changes_in_quick_succession_none_is_missed(tmp_path: Path) -> None:
 
 
 def took_s(work: Callable[[], object], tries: int = 3) -> float:
-    """The least CPU time of some tries."""
+    """Return the lowest CPU time of several tries."""
     times = []
     for _ in range(tries):
         began = time.process_time()
@@ -91,7 +91,7 @@ def test_time_tells_nothing_of_who_is_there(tmp_path: Path) -> None:
     for user in ("nobody", "fast"):
         assert wrong / 2 < took_s(lambda user=user: users.check(user, "wrong")) < wrong * 2, user  # type: ignore[misc]
     assert took_s(lambda: users.check("ann", "sesame")) < wrong / 4, "a right one is remembered"
-    os.utime(path, (0, 0))  # touched, and the same: what is remembered holds
+    os.utime(path, (0, 0))  # touched, but unchanged: what is cached stays valid
     assert took_s(lambda: users.check("ann", "sesame"), 1) < wrong / 4
 
 
@@ -136,7 +136,7 @@ def test_files_that_htpasswd_wrote(tmp_path: Path) -> None:
     assert not users.check("ann", "pässwörd") and not users.check("bob", "sesame")
     htpasswd("-D", str(path), "ann")
     assert not users.check("ann", "sesame")
-    htpasswd("-b", str(path), "eve", "apr1")  # its default
+    htpasswd("-b", str(path), "eve", "apr1")  # the default of htdigest
     with pytest.raises(ValueError, match=r"line 3: unknown hash; wanted bcrypt \(htpasswd -B\)"):
         users.check("bob", "pässwörd")
 

@@ -1,4 +1,4 @@
-"""Fields of credentials, taken apart."""
+"""Parsing fields with credentials."""
 
 from __future__ import annotations
 

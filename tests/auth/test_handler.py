@@ -1,4 +1,4 @@
-"""What all schemes share, with schemes of one's own; and whatever may stand in the field."""
+"""What all schemes share, with schemes of an application's own; and malformed fields."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ RUBBISH = [
 
 @pytest.mark.parametrize("path", ["/basic", "/digest", "/bearer", "/all", "/any"])
 def test_rubbish(site: Server, path: str) -> None:
-    """400 or 401, and the connection goes on; the server's end (conftest) shows that nothing raised."""
+    """The answer is 400 or 401, and the connection stays open; conftest checks at the end that nothing raised."""
     with contextlib.closing(site.client()) as client:
         for field in RUBBISH:
             client.putrequest("GET", path)

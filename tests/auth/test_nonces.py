@@ -1,4 +1,4 @@
-"""Nonces are ours, young and counted once, however many take them."""
+"""Only our own nonces are valid, for a limited time, and each count once, however many workers use them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_counts_are_taken_once_in_any_order() -> None:
     nonce = nonces.issue("r")
     assert [nonces.take(nonce, "r", count) for count in (2, 1, 2, 1, 130, 3, 2, 2**32 - 1, 131)] == [
         *(True, True, False, False),
-        *(True, True, False),  # 3 is the oldest that the bitmap still has
+        *(True, True, False),  # 3 is the oldest count in the bitmap
         *(True, False),
     ]
 
@@ -49,7 +49,7 @@ def test_they_expire_and_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_counts_are_kept_as_long_as_their_nonce() -> None:
-    """And no longer: what the store is told of their end."""
+    """The lifetime that the store is given for the counts."""
     told: list[float | None] = []
 
     class Told(store.MemoryStore):
@@ -61,7 +61,7 @@ def test_counts_are_kept_as_long_as_their_nonce() -> None:
     assert nonces.take(nonces.issue("r"), "r", 1)
     key, counts = told
     assert key is None
-    assert counts is not None and 150 < counts <= 160  # a minute for clocks that differ
+    assert counts is not None and 150 < counts <= 160  # a minute more, as clocks may differ
 
 
 def test_workers_share_a_key_also_a_new_one() -> None:
@@ -113,7 +113,7 @@ def test_a_lifetime_is_some_seconds() -> None:
 
 
 def taken_once(url: str) -> None:
-    """Two clients of one store, as on two machines."""
+    """Two `Nonces` on one store, as on two machines."""
     with store.open(url) as one, store.open(url) as other:
         issuer, taker = auth.Nonces(one), auth.Nonces(other)
         nonce = issuer.issue("r")

@@ -1,4 +1,4 @@
-"""Which methods are schemes: those that are declared; and what of classes that declare nothing."""
+"""Which methods are schemes: those that are declared; and in classes that declare nothing, those that look like one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_helper_is_no_scheme() -> None:
 
     class More(Declared):
         def auth_more(self, token: str) -> Any:
-            """A helper too: the class it comes from has said what schemes there are."""
+            """A helper too, as its base class declares the schemes."""
             return True
 
     assert ask(More, "More x") == 401

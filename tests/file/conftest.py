@@ -1,4 +1,4 @@
-"""One server for all tests of `webpy.file`, in whose folder they make their files."""
+"""One server for all tests of `webpy.file`, which make their files in its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A listing in a real browser, on a desk and on a phone."""
+"""A listing in a real browser, on a desktop and on a phone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_listing(server: Server, site: Path, browser: Browser, tmp_path: Path)
         assert tab.eval("document.querySelectorAll('img, script').length") == 0
         assert tab.eval("document.querySelectorAll('tbody tr').length") == 7
         assert tab.eval("document.compatMode") == "CSS1Compat"
-        # a finger finds it
+        # large enough for a finger
         assert tab.eval("Math.min(...[...document.querySelectorAll('td a')].map(a => a.offsetHeight))") >= 22
         # sorted by size, and back, by the heads of the columns
         tab.click("th.size a")

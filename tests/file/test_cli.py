@@ -1,4 +1,4 @@
-"""`webpy files`: a directory from the command line, and what the words for a wrong one are."""
+"""`webpy files`: a directory from the command line, and the messages for a bad one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""examples/files.py as its docstring tells it, with the commands it names."""
+"""examples/files.py, with the commands of its docstring."""
 
 from __future__ import annotations
 

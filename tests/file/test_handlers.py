@@ -1,4 +1,4 @@
-"""GET and HEAD of files through a real server: fields, conditions, ranges, and what nobody gets."""
+"""GET and HEAD of files through a real server: fields, conditions, ranges, and files that are never sent."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def get(server: Server, path: str, method: str = "GET", **fields: str) -> Answer
 
 
 def test_a_file(server: Server, site: Path) -> None:
-    for _ in range(3):  # the long way, and the short one when it is known
+    for _ in range(3):  # the long way, and the short one from the cache
         answer = get(server, "/a.txt")
         assert (answer.status, answer.body) == (200, TEXT)
         status = (site / "a.txt").stat()
@@ -178,7 +178,7 @@ def test_conditions(server: Server) -> None:
             if status == 304:
                 assert (answer.body, answer.headers["ETag"]) == (b"", etag)
                 assert not {"content-type", "content-length"} & {name.lower() for name in answer.headers}
-    # what is not there is not there, whatever the condition (RFC 9110 section 13.2.1)
+    # a missing file is a 404, whatever the condition (RFC 9110 section 13.2.1)
     assert get(server, "/nothing", If_Match="*").status == 404
     assert get(server, "/.hidden", If_None_Match="*").status == 404
 
@@ -333,7 +333,7 @@ def test_links_stay_inside(server: Server, site: Path) -> None:
     (links / "loop").symlink_to("loop")
     (links / "nowhere").symlink_to("none")
     (links / "beside").symlink_to(f"../../{site.name}-beside")
-    (site.parent / f"{site.name}-beside").write_text("secret")  # its path begins as the root's does
+    (site.parent / f"{site.name}-beside").write_text("secret")  # its path begins like that of the root
     (links / "kernel").symlink_to("/proc/version")
     (links / "device").symlink_to("/dev/zero")
     for name, body in (("in", TEXT), ("absolute", TEXT), ("in-folder/", b"<p>index")):
@@ -408,7 +408,7 @@ def test_only_regular_files_are_opened(server: Server, site: Path) -> None:
     if os.geteuid() == 0:
         os.mknod(site / "null", 0o20600, os.makedev(1, 3))
         assert get(server, "/null").status == 404
-    # a file that was known, and became a FIFO
+    # a file that was cached, and became a FIFO
     (site / "becoming").write_text("x")
     assert get(server, "/becoming").status == get(server, "/becoming").status == 200
     (site / "becoming").unlink()
@@ -420,7 +420,7 @@ def test_only_regular_files_are_opened(server: Server, site: Path) -> None:
 def test_what_the_system_says() -> None:
     for number, status in ((errno.ENOENT, 404), (errno.ENAMETOOLONG, 404), (errno.EACCES, 403), (errno.EPERM, 403)):
         assert refusal(OSError(number, "no")).status == status
-    with pytest.raises(OSError, match="too many"):  # the server's own trouble: 500, and a line in the error log
+    with pytest.raises(OSError, match="too many"):  # the server is to blame: 500, and a line in the error log
         refusal(OSError(errno.EMFILE, "too many"))
 
 
@@ -452,10 +452,10 @@ def test_precompressed_siblings(server: Server, site: Path) -> None:
         assert get(server, "/packed/style.css", Accept_Encoding=refused).body == TEXT
     part = get(server, "/packed/style.css", Accept_Encoding="gzip", Range="bytes=0-3")
     assert (part.status, part.body, part.headers["Content-Encoding"]) == (206, packed[:4], "gzip")
-    # no siblings, nothing to vary; and unless it is asked for, none are looked for
+    # without siblings no Vary; and without the option none are looked for
     assert get(server, "/packed/a.txt", Accept_Encoding="br").headers["Vary"] is None
     assert get(server, "/style.css", Accept_Encoding="br").body == TEXT
-    # a sibling of an older file
+    # a sibling that is older than the file
     os.utime(site / "style.css.br", (OLD_S, OLD_S))
     assert get(server, "/packed/style.css", Accept_Encoding="br, gzip").body == packed
     # and one that is a link out of the tree
@@ -477,7 +477,7 @@ def test_fields_that_others_set_stay(server: Server, site: Path) -> None:
 
 
 def test_who_looks_in_another_way_gets_what_he_finds(server: Server, site: Path) -> None:
-    """And never what was found for another client."""
+    """A file that was found for one client is never sent to another."""
     (site / "other.html").write_text("<p>other")
     (site / "index.html").write_text("<p>top")
     for _ in range(3):
@@ -491,7 +491,7 @@ def test_who_looks_in_another_way_gets_what_he_finds(server: Server, site: Path)
 def test_a_large_file_is_not_read_into_memory(server: Server, site: Path) -> None:
     size = 64 << 20
     with open(site / "large", "wb") as file:
-        file.truncate(size)  # a hole: no disk is filled
+        file.truncate(size)  # a sparse file, which fills no disk
     workers = [pid for pid in server.processes() if pid != server.pid]
 
     def peak_kb() -> int:
@@ -512,7 +512,7 @@ def test_a_large_file_is_not_read_into_memory(server: Server, site: Path) -> Non
 
 
 def test_descriptors_are_closed(server: Server, site: Path) -> None:
-    """Whatever is answered, nothing stays open."""
+    """No file stays open, whatever the answer."""
     workers = [pid for pid in server.processes() if pid != server.pid]
 
     def still_open() -> list[str]:
@@ -544,7 +544,7 @@ def test_descriptors_are_closed(server: Server, site: Path) -> None:
         get(server, "/a.txt", "HEAD")
     deadline = time.monotonic() + 5
     while still_open() and time.monotonic() < deadline:
-        time.sleep(0.01)  # a worker closes after it has sent
+        time.sleep(0.01)  # a worker closes the file after it has sent it
     assert not still_open()
 
 

@@ -1,4 +1,4 @@
-"""Lists of what is in a directory: what they show, in which order, and that nothing in a name is more than a name."""
+"""Lists of directories: what they show, in which order, and that names are escaped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from webpy.file.opening import Tree
 
 
 class _Page(html.parser.HTMLParser):
-    """The links of a page and their texts, and every tag."""
+    """Collects the links of a page with their texts, and all tags."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

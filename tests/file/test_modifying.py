@@ -1,4 +1,4 @@
-"""PUT and DELETE through a real server with two workers: what changes, what is refused, and what is left behind."""
+"""PUT and DELETE through a real server with two workers: what changes, what is refused, and what is left afterwards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.server import Answer, Server
 
 @pytest.fixture
 def folder(inbox: Path, request: pytest.FixtureRequest) -> Path:
-    """A folder of the inbox for one test; its name is its path's end."""
+    """A folder of the inbox for one test; its name is the end of its path."""
     folder = inbox / request.node.name
     folder.mkdir()
     return folder

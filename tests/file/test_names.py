@@ -1,4 +1,4 @@
-"""Which paths stand for which files, and that no path leads out."""
+"""Which paths stand for which files, and that no path leads out of the directory."""
 
 from __future__ import annotations
 

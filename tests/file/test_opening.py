@@ -1,4 +1,4 @@
-"""A tree opens what is inside, whoever the process is."""
+"""A tree opens what is inside it, whichever user runs the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from webpy.file.opening import Tree
 
 
 def test_a_process_that_gave_its_rights_away_is_still_told_where_files_are() -> None:
-    """What /proc says of a process that changed its user belongs to root; links are checked by it all the same."""
+    """After a change of user, /proc/self/fd belongs to root; links can be checked all the same."""
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o755)
         Path(name, "a.txt").write_text("a")
@@ -38,7 +38,7 @@ def test_a_process_that_gave_its_rights_away_is_still_told_where_files_are() -> 
 
 
 def test_a_fifo_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its writer would take us for the reader that it waits for; and a device may do something when it is opened."""
+    """The writer of a FIFO would take us for its reader, and opening a device may have effects."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/dev/null")
     tree = Tree(tmp_path)
@@ -74,7 +74,7 @@ def test_the_root_itself_may_be_opened_through_links(tmp_path: Path) -> None:
     (tmp_path / "real-not").mkdir()
     (tmp_path / "link").symlink_to("real")
     tree = Tree(tmp_path / "link")
-    for name in (b"", b".", b"../real"):  # names come without "..": what counts is where it leads
+    for name in (b"", b".", b"../real"):  # names have no "..": what counts is where the path leads
         fd, _ = tree.open(tree.path(name))
         os.close(fd)
     for name in (b"..", b"../real-not", b"../../"):

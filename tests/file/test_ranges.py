@@ -29,7 +29,7 @@ from webpy.file.ranges import ByteRanges, content_range, parse_range
         ("bytes=-100", 10, [(0, 10)]),
         ("bytes=0-", 10, [(0, 10)]),
         ("bytes=,0-1,,", 10, [(0, 2)]),
-        ("bytes=9-9,20-30", 10, [(9, 1)]),  # what cannot be satisfied is left out
+        ("bytes=9-9,20-30", 10, [(9, 1)]),  # ranges that cannot be satisfied are left out
         ("bytes=8-9,0-1", 10, [(8, 2), (0, 2)]),  # in the order asked for
         ("bytes=0-5,3-8", 10, [(0, 9)]),  # overlapping ones are joined
         ("bytes=3-8,0-5,9-9", 10, [(0, 10)]),
@@ -38,7 +38,7 @@ from webpy.file.ranges import ByteRanges, content_range, parse_range
         ("bytes=10-20,30-", 10, []),
         ("bytes=-0", 10, []),
         ("bytes=0-", 0, []),
-        ("bytes=-5", 0, None),  # the whole of nothing
+        ("bytes=-5", 0, None),  # all of an empty file
         ("bytes=5-4", 10, None),
         ("bytes=a-b", 10, None),
         ("bytes=0-1;2-3", 10, None),
@@ -96,7 +96,7 @@ def test_content_range() -> None:
 
 
 def parts_of(media_type: str, body: bytes) -> list[tuple[str, str, bytes]]:
-    """Content-Type, Content-Range and content of each part, as Python's own reader finds them."""
+    """Return Content-Type, Content-Range and content of each part, as Python's own parser reads them."""
     head = f"Content-Type: {media_type}\r\nMIME-Version: 1.0\r\n\r\n".encode()
     message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
     assert not message.defects

@@ -1,4 +1,4 @@
-"""Files that are put in place whole or not at all, when disks are full, processes killed, and file systems poor."""
+"""Files are put in place completely or not at all, with full disks, killed processes, and simple file systems."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def directory(tmp_path: Path) -> Iterator[int]:
 
 @pytest.fixture(params=["unnamed", "named"])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With unnamed files, and as on a file system that has none."""
+    """With unnamed files, and as on a file system without them."""
     if request.param == "named":
         monkeypatch.delattr(os, "O_TMPFILE")
     kind: str = request.param
@@ -39,7 +39,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 
 class _Failing(io.BytesIO):
-    """A body that cannot be read to its end."""
+    """A body whose reading fails before its end."""
 
     def read(self, size: int | None = -1) -> bytes:
         if self.tell():
@@ -75,7 +75,7 @@ def test_what_fails_leaves_all_as_it_was(directory: int, tmp_path: Path, kind: s
 def test_a_disk_that_takes_a_part_only_is_an_error(directory: int, tmp_path: Path, kind: str) -> None:
     (tmp_path / "x").write_bytes(b"old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))  # what exceeds it is written in part first
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))  # the last write is done in part first
     try:
         with pytest.raises(OSError, match="too large"):
             put(directory, b"x", io.BytesIO(b"x" * 900_000), (tmp_path / "x").stat())
@@ -108,7 +108,7 @@ def test_a_directory_that_is_gone_is_an_error(tmp_path: Path, kind: str) -> None
 
 
 def test_the_lock_is_for_threads_and_processes_and_waits_no_longer_than_told(directory: int, tmp_path: Path) -> None:
-    other = os.open(tmp_path, os.O_RDONLY)  # as another thread has it
+    other = os.open(tmp_path, os.O_RDONLY)  # a descriptor of its own, as another thread has
     with lock(directory, 1):
         began = time.monotonic()
         with pytest.raises(TimeoutError, match="0.05 s"), lock(other, 0.05):
@@ -149,7 +149,7 @@ def test_killed_writers_leave_whole_files_and_no_locks(directory: int, tmp_path:
         ) as writer:
             assert writer.stdout is not None
             writer.stdout.readline()
-            time.sleep(0.005 + number * 0.003)  # somewhere in the middle of it
+            time.sleep(0.005 + number * 0.003)  # somewhere in the middle of the change
             writer.send_signal(signal.SIGKILL)
         with contextlib.suppress(FileNotFoundError):
             content = (tmp_path / "x").read_bytes()

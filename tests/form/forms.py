@@ -1,4 +1,4 @@
-"""Forms as bytes, and what a handler makes of them: `post` answers a form as the worker does."""
+"""Forms as bytes, and handlers for them: `post` answers a form as the worker does."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Show(FormHandler):
 
 
 def post(content_type: str | None, body: bytes, cls: type[HTTPHandler] = Show, *fields: str) -> Any:
-    """What `cls` answers to a form."""
+    """Return the answer of `cls` to a form."""
     if content_type is not None:
         fields = (f"Content-Type: {content_type}", *fields)
     _, groups = compile_routes({"/": cls}).resolve("/")
@@ -45,7 +45,7 @@ def post(content_type: str | None, body: bytes, cls: type[HTTPHandler] = Show, *
 
 
 def parts(*each: tuple[str, bytes], boundary: str = "xX") -> bytes:
-    """A multipart body; of each part its header lines and content."""
+    """Return a multipart body of parts, each given by its header lines and content."""
     between = b"--" + boundary.encode("latin-1")
     pieces = [between + b"\r\n" + head.encode("latin-1") + b"\r\n\r\n" + content + b"\r\n" for head, content in each]
     return b"".join(pieces) + between + b"--\r\n"

@@ -1,4 +1,4 @@
-"""Types, limits, and files that are closed whatever becomes of the request."""
+"""Types, limits, and files that are closed however the request ends."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class TestOtherTypes:
 
 
 class TestLimits:
-    """Each is inclusive."""
+    """Each limit is inclusive."""
 
     def test_parts(self) -> None:
         two = (field("a", b"1"), upload("f", "x", b""))
@@ -122,7 +122,7 @@ class TestLimits:
         body = parts(field("a", b"1"))
         assert post(MULTIPART, body, limited(total_bytes=len(body)))[1] == {"a": "1"}
         assert refused(lambda: post(MULTIPART, body, limited(total_bytes=len(body) - 1)))[0] == 413
-        stream: Any = Trickle(body)  # of unknown length
+        stream: Any = Trickle(body)  # its length is not known
         reader = FormReader(MULTIPART, limits=FormLimits(total_bytes=len(body) - 1))
         assert refused(lambda: reader.read(stream))[0] == 413
 
@@ -134,7 +134,7 @@ class TestLimits:
 
 
 class TestFilesAreClosed:
-    """Of each kind: one in memory, one on the disk."""
+    """Files of both kinds: one in memory, one on the disk."""
 
     @pytest.fixture
     def made(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
@@ -211,7 +211,7 @@ class TestFilesAreClosed:
 
 @pytest.mark.parametrize("installed", [None, types.SimpleNamespace(__file__="multipart.py")])
 def test_without_the_parser(monkeypatch: pytest.MonkeyPatch, installed: Any) -> None:
-    """Or with another package of its name."""
+    """The same if another package of that name is installed."""
     monkeypatch.setitem(sys.modules, "multipart", installed)
     assert post(URLENCODED, b"a=1")[1] == {"a": "1"}
     with pytest.raises(ImportError, match=re.escape("pip install 'webpy[form]'")):

@@ -1,4 +1,4 @@
-"""multipart/form-data, whatever its boundary, charset or pieces."""
+"""multipart/form-data with any boundary, charset and pieces."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ UNQUOTED = st.characters(min_codepoint=32, max_codepoint=126, exclude_characters
 )
 def test_any_boundary_in_any_pieces(boundary: str, contents: list[bytes], most: int) -> None:
     contents = [content for content in contents if boundary.encode() not in content]
-    contents.append(f"\r\n--{boundary[:-1]}\r\n-".encode())  # almost one
+    contents.append(f"\r\n--{boundary[:-1]}\r\n-".encode())  # almost a boundary
     if boundary in contents[-1].decode():
         contents.pop()
     body = parts(*[upload("f", "x", content) for content in contents], boundary=boundary)
@@ -219,7 +219,7 @@ def test_charsets_are_of_a_fixed_table() -> None:
 
 @pytest.mark.parametrize("size", [100_000, 1000], ids=["while it is written", "at its end"])
 def test_no_room_on_the_disk(size: int, caplog: pytest.LogCaptureFixture) -> None:
-    """A limit on the size of files stands for a full disk: EFBIG is raised where ENOSPC would be."""
+    """A limit on the size of files stands for a full disk: it raises EFBIG instead of ENOSPC."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
     try:

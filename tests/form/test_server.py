@@ -1,4 +1,4 @@
-"""Forms of real clients, to two workers: what arrives, what is refused, and that nothing of it is left behind."""
+"""Forms of real clients, to two workers: what arrives, what is refused, and that no file is left behind."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class Stream(Show):
 
 routes = {"/(show|raise|back)": Show, "/stream/(show|raise|back)": Stream}
 '''
-CONTENT = os.urandom(2_500_000)  # goes to the disk, as the whole body and as a file
+CONTENT = os.urandom(2_500_000)  # written to the disk, both as a body and as a file
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server's temporary files are."""
+    """The folder of the server's temporary files."""
     return tmp_path_factory.mktemp("temporary")
 
 
@@ -71,7 +71,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture(autouse=True)
 def nothing_left(server: Server, folder: Path) -> Iterator[None]:
-    """After each test no temporary file is there, or open in any process of the server."""
+    """After each test no temporary file exists, or is open in a process of the server."""
     yield
     deadline = time.monotonic() + 5
     while (found := left(server, folder)) and time.monotonic() < deadline:
@@ -130,7 +130,7 @@ def test_refusals(server: Server, tmp_path: Path, prefix: str) -> None:
     over = f"f=@{tmp_path}/over"
     assert curl("-F", over, f"{url}/show") == (413, "a file may have 3000000 bytes, got more\n")
     assert curl("-F", f"f=@{tmp_path}/far over", f"{url}/show") == (413, "a form may have 3500000 bytes, got more\n")
-    assert curl("-F", over, "-F", over, f"{url}/show")[0] == 413  # of the server itself, over --max-body
+    assert curl("-F", over, "-F", over, f"{url}/show")[0] == 413  # the server's own refusal, over --max-body
     assert curl("-H", "Content-Type: text/plain", "-d", "a", f"{url}/show")[0] == 415
     status, text = curl("-H", "Content-Type: multipart/form-data", "-d", "a", f"{url}/show")
     assert (status, text) == (400, "multipart/form-data: got no boundaries in Content-Type, wanted one\n")
@@ -143,7 +143,7 @@ def test_clients_that_go(server: Server, prefix: str) -> None:
     for sent in (100_000, 2_000_000):
         with server.connect() as client:
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:sent])
-    with server.connect() as client:  # says that it has sent all of its form, and has not
+    with server.connect() as client:  # shuts its side down before it has sent all of the form
         client.sendall(f"{head}Content-Length: 2000000\r\nConnection: close\r\n\r\n".encode() + body[:2_000_000])
         with client.makefile("rb") as answer:
             assert answer.readline() == b"HTTP/1.1 400 Bad Request\r\n"
@@ -188,7 +188,7 @@ def test_the_example(example: Server, tmp_path: Path) -> None:
     for _ in range(2):
         status, text = curl("--form-string", "title=<i>Two", "-F", file, "-F", file, example.url)
         assert status == 303 and re.fullmatch(r"(/files/[0-9a-f]{16} <b>ü\.txt \(7 bytes\)\n){2}", text)
-    for _ in range(4):  # by either worker
+    for _ in range(4):  # whichever worker answers
         page = example.get("/").body.decode()
         links = re.findall('<li><a href="(/files/[0-9a-f]{16})">&lt;b&gt;ü.txt</a> &lt;i&gt;Two', page)
         assert len(set(links)) == 4 and "<b>" not in page and "<i>" not in page

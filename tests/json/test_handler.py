@@ -154,7 +154,7 @@ def test_the_example(serve: Serve) -> None:
     assert asked("GET", "/notes") == (200, {"notes": [f"/notes/{number}" for number in range(1, 9)]})
     assert asked("PUT", "/notes/3", {"text": "three"}) == (200, {"text": "three"})
     assert [asked("GET", "/notes/3") for _ in range(4)] == [(200, {"text": "three"})] * 4
-    # an idle connection would have a second at the stop
+    # an idle connection would delay the stop by a second
     answer = requests.put(f"{server.url}/notes/2", json={"text": "zwölf"}, headers={"Connection": "close"}, timeout=10)
     assert (answer.status_code, answer.json()) == (200, {"text": "zwölf"})
     assert asked("DELETE", "/notes/3") == (204, None)
@@ -165,11 +165,11 @@ def test_the_example(serve: Serve) -> None:
     for bad in (b"", b"[1]", b"{}", b'{"text": 1}', b'{"text": NaN}', b'{"text":"","text":""}', b'{"text":"\xff"}'):
         assert asked("POST", "/notes", bad)[0] == 400
     assert asked("POST", "/notes", b'{"text": ""}', {})[0] == 415
-    too_long = b'{"text": "' + b"x" * (1 << 20) + b'"}'  # refused before there is a handler: in plain text
+    too_long = b'{"text": "' + b"x" * (1 << 20) + b'"}'  # refused before a handler is found: in plain text
     assert server.request("POST", "/notes", too_long, JSON).status == 413
     assert server.request("PATCH", "/notes", b"{}", JSON).headers["Allow"] == "GET, HEAD, OPTIONS, POST"
     assert len(asked("GET", "/notes")[1]["notes"]) == 7  # nothing of it was stored
-    with server.connect() as sock:  # before its body is sent
+    with server.connect() as sock:  # refused before its body is sent
         sock.sendall(b"POST /notes HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert sock.recv(1000).startswith(b"HTTP/1.1 415 ")
     assert server.stop() == 0

@@ -1,4 +1,4 @@
-"""webpy.json.text: what is read, what is refused and where it says so."""
+"""webpy.json.text: what is read, what is refused, and the place that the message names."""
 
 from __future__ import annotations
 

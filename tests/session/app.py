@@ -1,4 +1,4 @@
-"""What the tests of sessions serve; the store is WEBPY_SESSION's."""
+"""The application of the tests of sessions; WEBPY_SESSION names its store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import webpy
 from webpy.session import SessionMixIn, leases
 
-leases._LEASE_S, leases._RENEW_S = 1.0, 0.3  # nobody wants to wait for 5 s
+leases._LEASE_S, leases._RENEW_S = 1.0, 0.3  # 5 s would be long for a test
 
 
 class Count(SessionMixIn):
@@ -31,7 +31,7 @@ class Peek(Count):
 
 
 class Hold(SessionMixIn):
-    """Adds 1, and waits with it until somebody has opened and closed the FIFO `hold` for writing."""
+    """Adds 1, then waits until the test has opened and closed the FIFO `hold` for writing."""
 
     def do_post(self) -> Any:
         self.session["n"] = self.session.get("n", 0) + 1
@@ -41,7 +41,7 @@ class Hold(SessionMixIn):
 
 
 class Early(SessionMixIn):
-    """As Hold, and saves before it waits."""
+    """Does what Hold does, but saves before it waits."""
 
     def do_post(self) -> Any:
         self.session["n"] = self.session.get("n", 0) + 1
@@ -75,7 +75,7 @@ SHARED = webpy.HTTPError(403, "no\n")
 
 
 class Fail(SessionMixIn):
-    """Counts, and fails with the status of the path; 0 is another exception."""
+    """Counts, then raises HTTPError with the status in the path, or another exception for 0."""
 
     def do_post(self) -> Any:
         self.session["n"] = self.session.get("n", 0) + 1
@@ -88,7 +88,7 @@ class Fail(SessionMixIn):
 
 
 class Keep(SessionMixIn):
-    """Keeps a text as long as the path says."""
+    """Stores a text of the length in the path."""
 
     session_max_bytes = 1000
 
@@ -103,7 +103,7 @@ class Untouched(SessionMixIn):
 
 
 class Stream(SessionMixIn):
-    """A body that reads the session: touched in time, or not."""
+    """Sends a body that reads the session, which was touched before or not."""
 
     def do_get(self) -> Any:
         if self.groups[0] == "early":

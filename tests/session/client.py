@@ -1,4 +1,4 @@
-"""A client with one cookie, a server of tests/session/app.py, and what holds a session of it."""
+"""A client with one cookie, a server of tests/session/app.py, and helpers that keep one of its sessions busy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ APP = Path(__file__).parent / "app.py"
 
 @contextlib.contextmanager
 def serving(folder: Path, *options: str, **variables: str) -> Iterator[Server]:
-    """The app on two workers, with these variables in its environment and `folder` as its current one."""
+    """Start the application with two workers, these variables in its environment, and `folder` as current folder."""
     os.mkfifo(folder / "hold")
     server = Server(APP, "--workers", "2", *options, cwd=folder, env=variables)
     try:
@@ -29,7 +29,7 @@ def serving(folder: Path, *options: str, **variables: str) -> Iterator[Server]:
 
 
 class Client:
-    """Sends the last cookie it was given, as a browser does; each request on a connection of its own."""
+    """Sends the last cookie that it got, as a browser does; each request uses a connection of its own."""
 
     def __init__(self, server: Server, id: str = "") -> None:
         self.server = server
@@ -58,7 +58,7 @@ class Client:
 
 @contextlib.contextmanager
 def holding(client: Client, path: str = "/hold") -> Iterator[list[Answer]]:
-    """While a handler holds the client's session (`/hold`); its answer is in the list then."""
+    """Have a handler (`/hold`) keep the client's session during the block; afterwards its answer is in the list."""
     answers: list[Answer] = []
     other = Client(client.server, client.id)
     asking = threading.Thread(target=lambda: answers.append(other.ask("POST", path)))
@@ -69,7 +69,7 @@ def holding(client: Client, path: str = "/hold") -> Iterator[list[Answer]]:
 
 
 def at_once(*clients: Client, threads: int, each: int, path: str = "/count") -> list[Answer]:
-    """So many requests of one session, from so many threads for each of its clients."""
+    """Send requests of one session, from several threads for each client."""
     answers: list[Answer] = []
     barrier = threading.Barrier(threads * len(clients))
 
@@ -89,7 +89,7 @@ def at_once(*clients: Client, threads: int, each: int, path: str = "/count") -> 
 
 
 def on_all_workers(*clients: Client, workers: int, threads: int, each: int) -> list[Answer]:
-    """The answers of `at_once`, again and again until so many workers took part: one may get no connection at first."""
+    """Repeat `at_once` until so many workers took part, as one may get no connection at first; return the answers."""
     answers: list[Answer] = []
     while len({answer.headers["X-Worker"] for answer in answers}) < workers:
         assert len(answers) < 20 * threads * each * len(clients), "all workers take part"

@@ -1,4 +1,4 @@
-"""The mix-in without a server: when the session is loaded and saved, its cookie, and what happens when it cannot be."""
+"""The mix-in without a server: when the session is loaded and saved, its cookie, and failures of the store."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def made(cls: type[SessionMixIn], method: str = "GET", id: str = "", tls: object
 
 
 def ask(cls: type[SessionMixIn], method: str = "GET", id: str = "", tls: object = None) -> tuple[Any, str | None]:
-    """The result, and the Set-Cookie."""
+    """Return the result and the Set-Cookie."""
     handler = made(cls, method, id, tls)
     return handler.respond(), handler.response.headers.get("Set-Cookie")
 
@@ -99,8 +99,8 @@ def test_before_it_runs_it_can_be_read(id: str) -> None:
     assert handler.check_continue()
     with pytest.raises(RuntimeError, match="can only be read: its handler does not run yet"):
         handler.session["n"] = 5
-    assert ask(Count, "POST", id)[0] == (200, "2")  # it is not held, and what was read then
-    assert handler.respond() == (200, "3")  # is read again
+    assert ask(Count, "POST", id)[0] == (200, "2")  # it was not locked, and what was read then
+    assert handler.respond() == (200, "3")  # is loaded again
 
 
 class Scheme(AuthMixIn):
@@ -116,7 +116,7 @@ def test_behind_a_mix_in_that_reads_it(id: str) -> None:
     handler = made(Behind, "POST", id, None, "Authorization: Any no")
     with pytest.raises(HTTPError):
         handler.respond()
-    assert made(Behind, "POST", id, None, "Authorization: Any yes").respond() == (200, "2")  # nobody kept it
+    assert made(Behind, "POST", id, None, "Authorization: Any yes").respond() == (200, "2")  # no request has locked it
 
 
 def test_before_a_mix_in_that_reads_it(id: str) -> None:
@@ -200,7 +200,7 @@ def test_untouched_it_may_be_public(id: str) -> None:
 
 
 def test_before_a_cache_that_asks_for_validators(id: str) -> None:
-    """A 304 depends on the session as much as the answer that it stands for."""
+    """A 304 depends on the session as much as the answer that it replaces."""
 
     class Cached(Count, CachingMixIn):
         cache_control = directives("public", max_age=60)
@@ -231,7 +231,7 @@ def test_midway_saved_and_ended() -> None:
 
 
 class Failing(MemoryStore):
-    """Says what `error` says, from the `after`th call on."""
+    """Raises `error` from the `after`th call on."""
 
     error: Exception | None = None
 
@@ -277,9 +277,9 @@ def test_a_store_that_fails(error: Exception, after: int, caplog: pytest.LogCapt
     assert caught.value.status == 503 and caught.value.headers and caught.value.headers["Retry-After"] == "1"
     assert caught.value.message == "sessions are not available now; try again\n"
     assert f"the store of sessions failed: {error}" in caplog.text and id not in caplog.text
-    assert file.closed == bool(after)  # the method ran, and its body will not be sent
+    assert file.closed == bool(after)  # the method has run, and its body will not be sent
     store.error = None
-    assert ask(Breaking, "POST", id)[0] == (200, "2")  # nobody is kept out
+    assert ask(Breaking, "POST", id)[0] == (200, "2")  # the session is free again
 
 
 def test_what_is_lost_is_not_sent(id: str) -> None:

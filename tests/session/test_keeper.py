@@ -21,7 +21,7 @@ TERMS = Terms(idle_s=100.0, ttl_s=1000.0, wait_s=0.05)
 
 
 class Sight(MemoryStore):
-    """A store in memory that remembers for how long it was asked to keep things."""
+    """A store in memory that records the lifetimes it was given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ def keeper(store: Sight) -> Keeper:
 
 @pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets the clock by which sessions are judged."""
+    """Set the clock that decides when sessions end."""
     clock = SimpleNamespace(now_s=1e9, time=lambda: clock.now_s)
     monkeypatch.setattr("webpy.session.keeper.time", clock)
 
@@ -137,7 +137,7 @@ def test_regenerate(keeper: Keeper, store: Sight) -> None:
     assert read(keeper, new) == {"n": 1}
     assert read(keeper, old) == {}
     assert new.encode() not in store[key_of(old)]
-    assert store.lifetimes[-1] == 30.0  # of what is left of the old one
+    assert store.lifetimes[-1] == 30.0  # a new session instead of the old one, which has ended
     with pytest.raises(SessionLost, match="replaced"):
         change(keeper, old, n=2)
     assert keeper.save(keeper.open(old, TERMS), TERMS) is None
@@ -216,7 +216,7 @@ def test_peek_waits_for_nobody_and_keeps_it_alive(keeper: Keeper, store: Sight, 
     held["n"] = 2
     at(60)
     assert dict(keeper.peek(id, TERMS)) == {"n": 1}
-    assert store.lifetimes == [100.0]  # who holds it is to write it
+    assert store.lifetimes == [100.0]  # the request that has it locked writes it
     keeper.drop(held)
     assert dict(keeper.peek(id, TERMS)) == {"n": 1}
     assert store.lifetimes == [100.0, 100.0]
@@ -283,12 +283,12 @@ def test_what_cannot_be_kept(keeper: Keeper, values: dict[str, Any], error: type
         change(keeper, id, **values)
     with pytest.raises(error, match=said):
         begun(keeper, **values)
-    assert change(keeper, id, n=2) == id  # nobody is kept out
+    assert change(keeper, id, n=2) == id  # the session is free again
     assert read(keeper, id) == {"n": 2}
 
 
 def test_what_another_has_written_is_not_overwritten(keeper: Keeper, store: Sight) -> None:
-    """As after a lease that ran out."""
+    """Locks that do not lock, as after a lease that has expired."""
     id = begun(keeper, n=1)
     for ended in (False, True):
         session = keeper.open(id, TERMS)

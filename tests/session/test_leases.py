@@ -1,4 +1,4 @@
-"""Leases: taken, kept alive, given back, and gone by themselves after a kill; two `Leases` stand for two machines."""
+"""Leases: taken, renewed, given back, and expired after a kill; two `Leases` stand for two machines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from webpy.store import MemoryStore, StoreError
 
 @pytest.fixture(autouse=True)
 def no_thread_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tests that fork come after these."""
+    """Stop the thread, as tests that fork come after these."""
     monkeypatch.setattr(leases, "_RENEW_S", 0.03)
     yield
     for thread in threading.enumerate():
@@ -76,7 +76,7 @@ def test_without_its_process_it_ends(store: MemoryStore, monkeypatch: pytest.Mon
     began_s = time.monotonic()
     free_there = there.hold("a", 20.0)
     assert time.monotonic() - began_s < 5
-    free()  # it comes back, and takes nothing from the new holder
+    free()  # giving it back late takes nothing from the new holder
     assert len(store) == 1
     free_there()
     assert not store
@@ -102,7 +102,7 @@ def test_a_store_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(StoreError, match="down"):
         locks.hold("b", 1.0)
     store.broken = False
-    locks.hold("b", 1.0)()  # nothing near is held either
+    locks.hold("b", 1.0)()  # the lock in memory is free, too
 
 
 def test_a_store_that_fails_while_it_is_held(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

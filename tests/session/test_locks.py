@@ -1,4 +1,4 @@
-"""One at a time: in a process, between processes, through other names of the lock file, and after a kill."""
+"""One holder at a time: in a process, between processes, by other names of the lock file, and after a kill."""
 
 from __future__ import annotations
 

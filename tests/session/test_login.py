@@ -75,7 +75,7 @@ def test_bad_input(server: Server) -> None:
 
 
 def says(text: str) -> str:
-    """Whether the page says so, in JavaScript."""
+    """Return the JavaScript that checks whether the page contains the text."""
     return f"document.body && document.body.innerText.includes({text!r})"
 
 

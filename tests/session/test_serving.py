@@ -89,7 +89,7 @@ def test_login_gives_another_id(server: Server, client: Client) -> None:
     assert (client.get("/login"), client.get("/count")) == ("ann", "1")
     thief = Client(server, planted)
     assert (thief.get("/login"), thief.get("/count")) == ("nobody", "0")
-    late = thief.ask("POST", "/count")  # as one that was under way with the old cookie
+    late = thief.ask("POST", "/count")  # as a request that was under way with the old cookie
     assert (late.status, late.headers["Retry-After"], late.headers["Set-Cookie"]) == (503, "1", None)
     assert client.get("/count") == "1"
 
@@ -112,7 +112,7 @@ def test_a_busy_session(server: Server, client: Client) -> None:
         answer = client.ask("POST", "/impatient")
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
         assert answer.body == b"other requests of your session take too long; try again\n"
-        assert client.get("/peek") == "1"  # reads what is stored, at once
+        assert client.get("/peek") == "1"  # reads what is stored, without waiting
         assert Client(server).post("/impatient") == "1"  # another session
     assert held[0].body == b"2"
     assert client.post("/impatient") == "3"

@@ -30,7 +30,7 @@ KINDS = [
 
 
 class Site:
-    """A store of this kind, and servers that use it."""
+    """Gives a store of this kind, and servers that use it."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         self.kind = kind
@@ -146,7 +146,7 @@ def test_under_tls_and_in_real_time(serve: Callable[..., Server], tmp_path: Path
     pem = str(tmp_path / "server.pem")
     server = serve("expiring.py", "--workers", "2", "--certfile", pem, "--keyfile", pem)
     with requests.Session() as client:
-        client.trust_env = False  # another bundle may be named there
+        client.trust_env = False  # the environment may name another bundle
         client.verify = str(tmp_path / "ca.pem")
 
         def count() -> str:
@@ -157,7 +157,7 @@ def test_under_tls_and_in_real_time(serve: Callable[..., Server], tmp_path: Path
         assert answer.text == "1" and "; Secure; HttpOnly;" in answer.headers["Set-Cookie"]
         first = client.cookies["__Host-session"]
         counts = 1
-        while (said := count()) != "1":  # in use: it ends with its life, not before
+        while (said := count()) != "1":  # in use: it ends after its time to live, not before
             counts += 1
             assert said == str(counts)
             time.sleep(0.1)
@@ -196,5 +196,5 @@ def test_kills_lose_nothing_that_was_answered(tmp_path: Path) -> None:
         for thread in threads:
             thread.join(30)
         total = int(client.get("/count"))
-        assert len(set(answered)) == len(answered)  # nobody was told the same number
+        assert len(set(answered)) == len(answered)  # no two requests got the same number
         assert len(answered) + 3 <= total <= len(answered) + 3 + sum(failed)

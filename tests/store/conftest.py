@@ -1,4 +1,4 @@
-"""An empty store of each kind. Those of servers are slow: they run on one Python only."""
+"""An empty store of each kind. Those on servers are marked slow: they run on one Python only."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ def url_of(kind: str, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=[*LOCAL, REDIS, MEMCACHED])
 def shared(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Of each kind."""
+    """An empty store of each kind."""
     with store.open(url_of(request.param, request)) as opened:
         yield opened
 
 
 @pytest.fixture(params=[*LOCAL, REDIS])
 def listed(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Of each kind that says which keys it has."""
+    """An empty store of each kind that can list its keys."""
     with store.open(url_of(request.param, request)) as opened:
         yield opened
 
 
 @pytest.fixture(params=["sqlite", "file", REDIS, MEMCACHED])
 def between(request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Of each kind that processes share, with the patience that many of them need."""
+    """An empty store of each kind that processes share, with a timeout that fits many of them."""
     with store.open(url_of(request.param, request), timeout_s=15) as opened:
         yield opened
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """Of an SQLite store that is not there yet."""
+    """The path of an SQLite store that does not exist yet."""
     return str(tmp_path / "store.sqlite3")

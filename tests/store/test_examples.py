@@ -34,7 +34,7 @@ def count_to_the_limit(server: Server) -> None:
 
 
 def test_counter(serve: Serve) -> None:
-    """No step is lost between workers, and the limit is one of all of them."""
+    """No step is lost between workers, and they share the limit."""
     server = serve(COUNTER, "--workers", "2")
     assert server.get("/").body == b"0\n"
     count_to_the_limit(server)
@@ -57,7 +57,7 @@ def test_counter_in_redis(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["sqlite", "file"])
 def test_killed_workers_lose_no_note_they_confirmed(serve: Serve, tmp_path: Path, scheme: str) -> None:
-    """examples/notes.py, whose workers are killed, one after the other, while clients write."""
+    """The workers of examples/notes.py are killed, one after the other, while clients write."""
     server = serve(ROOT / "examples" / "notes.py", "--workers", "2", env={"WEBPY_STORE": f"{scheme}:///kept"})
     confirmed: list[str] = []
     enough = threading.Event()

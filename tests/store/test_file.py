@@ -181,7 +181,7 @@ def test_a_killed_writer_loses_nothing_it_was_told_is_written(tmp_path: Path, ac
     assert opened["last"] in (b"%d" % last * 1000, b"%d" % (last + 1) * 1000)
     assert int(opened["n"]) in (last + 1, last + 2)
     assert all(opened[f"{i}"] == b"x" for i in range(last + 1)) and len(opened) in (last + 3, last + 4)
-    for key in ("last", "n", f"{last + 1}"):  # what it left half written, and locks
+    for key in ("last", "n", f"{last + 1}"):  # what it left half written, and its locks
         opened[key] = b"new"
         assert opened[key] == b"new" and not file_of(tmp_path / "s", key).with_name("new").exists()
 
@@ -205,7 +205,7 @@ def test_a_writer_killed_with_a_lock_frees_it(tmp_path: Path) -> None:
 
 
 def test_a_child_forked_meanwhile_keeps_no_lock(tmp_path: Path) -> None:
-    """Not even one that outlives its parent, which is killed with the lock."""
+    """A child that outlives its parent, which is killed with the lock, does not keep that."""
     opened = FileStore(tmp_path / "s", timeout_s=2)
     told, tell = os.pipe()
 

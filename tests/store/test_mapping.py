@@ -1,4 +1,4 @@
-"""The shared mapping: what `webpy.store.base` promises, asked of every kind."""
+"""The shared mapping: what `webpy.store.base` promises, tested with every kind."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_value_that_is_not_bytes_is_named(shared: Store, value: Any) -> None:
         with pytest.raises(TypeError, match="store values are bytes, got"):
             change()
     assert "a" not in shared
-    if "Memcached" not in repr(shared):  # which knows no transaction
+    if "Memcached" not in repr(shared):  # which has no transactions
         with pytest.raises(TypeError, match="store values are bytes, got"):
             changes[3]()
         assert dict(shared) == {}
@@ -205,7 +205,7 @@ def test_an_expired_key_is_not_listed(listed: Store) -> None:
 
 
 def test_an_expired_key_is_as_new(shared: Store) -> None:
-    """Each way to write where one has expired."""
+    """Each way to write a key that has expired."""
     for key in "abcd":
         shared.set(key, b"7", expires_s=0.01)
     for key in "abcd":
@@ -260,7 +260,7 @@ def test_purge(listed: Store) -> None:
         listed.set(f"{i}", b"x", expires_s=0.001)
     listed.set("b", b"x", expires_s=100)
     wait_until_gone(listed, "99")
-    purged = listed.purge()  # and some were on the way
+    purged = listed.purge()  # and some were deleted by the writes
     assert 0 < purged <= 100.01 and listed.purge() == 0 and list(listed) == ["b"]
 
 
@@ -340,7 +340,7 @@ def test_threads_share_a_store(shared: Store) -> None:
 
 
 def test_four_processes_write_at_once(between: Store) -> None:
-    """The store is made by them, too, and no change is lost."""
+    """Several processes make the store at the same time, and no change is lost."""
     rounds = 25
 
     def work(pipe: Connection) -> None:

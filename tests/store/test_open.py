@@ -1,4 +1,4 @@
-"""webpy.store.open: which URL gives which kind, and what it says of the others."""
+"""webpy.store.open: which URL gives which kind, and the messages for bad ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stores in Redis and memcached: servers that are away, silent, locked or full, and what others see of the keys."""
+"""The stores in Redis and memcached: servers that are down, silent, locked or full; keys as other clients see them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_server_that_goes_and_comes_back(running: Running) -> None:
     with running():
         for use in all_ways(opened):
             use()
-        assert opened["n"] == b"1"  # the new server's, which began with nothing
+        assert opened["n"] == b"1"  # of the new server, which began empty
     opened.close()
 
 
@@ -71,7 +71,7 @@ def test_a_server_that_does_not_answer(scheme: str) -> None:
     [("redis", b"INCRBY", b"CLIENT", b"+OK\r\n"), ("memcached", b"gets ", b"version", b"VERSION 1\r\n")],
 )
 def test_nothing_is_sent_twice(scheme: str, command: bytes, greeting: bytes, answer: bytes) -> None:
-    """A server that takes a command and breaks off may have done it."""
+    """A server that breaks off after a command may have executed it."""
     taken: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -127,7 +127,7 @@ def test_a_server_that_talks_rubbish(scheme: str) -> None:
 
 
 def test_a_killed_writer_loses_nothing_it_was_told_is_written(running: Running) -> None:
-    """The server has it; here a killed worker leaves neither a lock nor half a write."""
+    """The value is in the server, where a killed worker leaves neither a lock nor half a write."""
     with running() as url, store.open(url) as opened:
 
         def work(pipe: Connection) -> None:
@@ -246,7 +246,7 @@ def test_memcached_on_a_socket(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.needs("memcached")
 def test_no_connection_to_memcached_crosses_a_fork(memcached_url: str) -> None:
-    """That of a child is another; the `redis` package sees to it for its own."""
+    """A forked child has connections of its own; the `redis` package does that by itself."""
     with store.open(memcached_url) as opened:
 
         def connections() -> set[tuple[str, int]]:

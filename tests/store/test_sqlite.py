@@ -196,12 +196,12 @@ def test_a_fork_while_another_thread_writes(path: str) -> None:
     inside, go_on = threading.Event(), threading.Event()
 
     def hold(pipe: Connection) -> None:
-        """In a process of its own: pytest's should not fork with threads about."""
+        """Runs in a process of its own, as pytest's own process should not fork with threads."""
 
         def insert(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO webpy_store (key, value) VALUES (x'61', x'31')")
             inside.set()
-            go_on.wait(0.2)  # the fork begins meanwhile, and is to wait for the end of this
+            go_on.wait(0.2)  # the fork begins meanwhile, and has to wait for the end of this
 
         thread = threading.Thread(target=lambda: opened._transaction(insert))
         thread.start()

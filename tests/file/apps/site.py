@@ -1,4 +1,4 @@
-"""Every kind of handler of webpy.file on one server: of folders in the current one."""
+"""Every kind of handler of webpy.file on one server, for folders in the current one."""
 
 import webpy.file
 from webpy.file.opening import Tree
@@ -25,7 +25,7 @@ class Marked(webpy.file.PathHandler):
 
 
 class OfEach(webpy.file.FileHandler):
-    """Another file for another client."""
+    """Sends another file to another client."""
 
     def find(self):
         self.file_path = f"site/{self.request.headers['X-Name']}"
@@ -33,7 +33,7 @@ class OfEach(webpy.file.FileHandler):
 
 
 class OfHost(webpy.file.PathHandler):
-    """Another folder for another client."""
+    """Serves another folder to another client."""
 
     file_local = "site"
 
