@@ -1,7 +1,7 @@
 """The framework: handlers, requests, responses, headers, errors, routes, and how a result becomes an answer.
 
-Knows no socket, no clock and no process. Applications import what they use
-from `webpy`, and the types `Body` and `Result` from here.
+Knows no sockets, clocks or processes. Applications import what they use from `webpy`, and the types `Body` and `Result`
+from here.
 """
 
 from __future__ import annotations

@@ -1,24 +1,23 @@
-"""One writer or many readers of a resource at a time, across all workers: what `atomic = True` on a handler
-uses.
+"""One writer or many readers of a resource at a time, across all workers: the locks behind `atomic = True`.
 
-Owns the locks and the waiting for them. Knows no handler and no request: a resource is a str. The framework
-makes one `ResourceLocks` before the first fork, in the process from which all workers of all generations
-descend, and takes a lock around each atomic handler.
+Owns the locks and the waiting for them. Knows no handler and no request: a resource is a str. The worker takes a lock
+around each atomic handler. One `ResourceLocks` is made before the first fork, in the master, so that the workers of
+all generations share it.
 
-A resource is two bytes, at an offset hashed from its name, in an unlinked file that every worker inherits.
-POSIX record locks on them are held by processes: the kernel frees them when one is killed, and a fork does
-not pass them on. In a process a table says which of its threads hold what. The second byte is the resource,
-locked shared or exclusively. The first is a turnstile: readers pass it to get at the second, and a waiting
-writer holds it, so that readers who keep coming cannot starve him. The holder of two names with one hash (62
-bits) waits needlessly, no more.
+A resource is two bytes, at an offset hashed from its name, in an unlinked file that every worker inherits. They are
+locked with POSIX record locks, which belong to processes: the kernel frees them when a process is killed, and a forked
+child does not have them. Which threads of this process hold what is kept in a table. The second byte is the resource
+itself, locked shared or exclusively. The first is a turnstile: readers pass it on the way to the second, and a waiting
+writer holds it, so that ever new readers cannot starve a writer. Two names with the same hash (62 bits) exclude each
+other without need; nothing worse happens.
 
-Threads of one process wait in a queue of which only the first tries again: when another thread of the process
-has released, or after a nap that grows with the time waited, since POSIX locks cannot be waited for with a
-timeout.
+POSIX locks cannot be waited for with a timeout. So the threads of a process that wait for a resource queue up, and only
+the first tries again: when another thread of the process has released it, or after a nap that gets longer with the time
+waited.
 
-Uncontended, taking and releasing a lock costs 3.5 µs, exclusive or shared (timeit, CPython 3.11, a shared
-2-core VM). Writers who sleep 0.2 ms inside one resource make 3,000 changes/s, 8 threads of one process or 32
-of four alike.
+Without contention, taking and releasing a lock costs 3.5 µs, exclusive or shared (timeit, CPython 3.11, a shared
+2-core VM). Writers that sleep 0.2 ms while they hold one resource make 3,000 changes/s, be they 8 threads of one
+process or 32 of four.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ _LONGEST_NAP_S = 0.005
 
 
 class ResourceLocks(AtFork):
-    """Locks on names. Make it before forking; parent and children then exclude each other, as do their
-    threads.
+    """Locks on names. Make it before forking: parent and children then exclude each other, and so do their threads.
 
-    `timeout_s` bounds each wait. Not reentrant: a thread that asks for what it holds waits until the timeout.
-    `fd` is the file of an earlier `ResourceLocks` (its `fileno()`), for a program that replaced itself."""
+    timeout_s: the longest wait. fd: the file of an earlier `ResourceLocks` (its `fileno()`), for a program that has
+    replaced itself. Not reentrant: a thread that asks for a lock it holds waits until the timeout.
+    """
 
     def __init__(self, *, timeout_s: float = 30.0, fd: int | None = None) -> None:
         self.timeout_s = timeout_s
@@ -59,16 +58,18 @@ class ResourceLocks(AtFork):
         return self._fd
 
     def read(self, key: str) -> _Guard:
-        """`with locks.read(key):` beside other readers, and no writer."""
+        """Return a context manager that holds the resource as a reader: beside other readers, but no writer."""
         return _Guard(self, key, False)
 
     def write(self, key: str) -> _Guard:
-        """`with locks.write(key):` alone."""
+        """Return a context manager that holds the resource as a writer: alone."""
         return _Guard(self, key, True)
 
     def acquire(self, key: str, exclusive: bool, timeout_s: float | None = None) -> Held:
-        """Waits for the lock, at most `timeout_s` if it is given. Give what it returns to `release`, in any
-        thread of this process. Raises TimeoutError, naming the key."""
+        """Wait for the lock and take it. Pass the result to `release`, in any thread of this process.
+
+        timeout_s: the longest wait; None for that of all locks. Raises TimeoutError, naming the key.
+        """
         if timeout_s is None:
             timeout_s = self.timeout_s
         offset = _offset(key)
@@ -96,8 +97,10 @@ class ResourceLocks(AtFork):
         return Held(table, resource, exclusive)
 
     def release(self, held: Held) -> None:
-        """Frees the lock. Does nothing in a child forked meanwhile, which does not hold it. Raises ValueError
-        for a lock that has been released."""
+        """Release the lock. Does nothing in a child that was forked meanwhile, as it does not hold the lock.
+
+        Raises ValueError if the lock has been released already.
+        """
         table, resource = held._table, held._resource
         with self._mutex:
             if held._table is None:
@@ -121,7 +124,7 @@ class ResourceLocks(AtFork):
             del table[resource.offset]
 
     def _wait(self, resource: _Resource, queue: _Queue, exclusive: bool, timeout_s: float) -> bool:
-        """Says whether it got the lock before the timeout."""
+        """Wait for the lock; return whether it was taken before the timeout."""
         start = time.monotonic()
         if not queue.turn.acquire(timeout=timeout_s):
             return False
@@ -145,7 +148,10 @@ class ResourceLocks(AtFork):
             queue.turn.release()
 
     def _try(self, resource: _Resource, exclusive: bool) -> bool:
-        """Under the mutex. A writer who fails may hold the turnstile after it: `resource.next` says so."""
+        """Try to take the lock, and return whether it was taken. The caller holds the mutex.
+
+        After a failure a writer may hold the turnstile: then `resource.next` is True.
+        """
         # Locks of one process never conflict in the kernel: the table must keep its threads apart
         kept_apart = not resource.written and not (exclusive and resource.readers)
         if kept_apart and self._lock(fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH, resource.offset, 2):
@@ -177,7 +183,7 @@ class ResourceLocks(AtFork):
 
 
 class Held:
-    """A lock that is held: what `acquire` gives and `release` takes."""
+    """A lock that is held: `acquire` returns it, `release` takes it."""
 
     __slots__ = ("_resource", "_table", "exclusive")
 
@@ -188,32 +194,32 @@ class Held:
 
 
 class _Resource:
-    """What this process knows of a resource that its threads hold or wait for. Changed under the mutex."""
+    """A resource that threads of this process hold or wait for. Changed only while the mutex is held."""
 
     __slots__ = ("next", "offset", "queue", "readers", "users", "waiting", "written")
 
     def __init__(self, offset: int) -> None:
         self.offset = offset
-        self.users = 0  # threads that hold or wait; the table forgets it at 0
+        self.users = 0  # threads that hold it or wait for it; at 0 it leaves the table
         self.waiting = 0
         self.readers = 0
         self.written = False
-        self.next = False  # a writer of this process holds the turnstile: nobody enters before him
+        self.next = False  # a writer of this process holds the turnstile, and is next
         self.queue: _Queue | None = None  # made when the first has to wait
 
 
 class _Queue:
-    """Where a process's threads wait for a resource."""
+    """Where the threads of this process wait for a resource."""
 
     __slots__ = ("freed", "turn")
 
     def __init__(self, mutex: threading.Lock) -> None:
-        self.turn = threading.Lock()  # held by the first
-        self.freed = threading.Condition(mutex)  # on which the first waits
+        self.turn = threading.Lock()  # held by the first in the queue
+        self.freed = threading.Condition(mutex)  # the first waits on it
 
 
 class _Guard:
-    """A `with` block around a lock."""
+    """The context manager that takes and releases a lock."""
 
     __slots__ = ("_exclusive", "_held", "_key", "_locks")
 
@@ -238,7 +244,7 @@ def _offset(key: str) -> int:
 
 
 def _lock_file() -> int:
-    """A file without a name; only locks are put on it, past its end."""
+    """Return the descriptor of a new file without a name. Nothing is written to it; the locks are past its end."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("webpy-atomic")
     with tempfile.TemporaryFile() as file:

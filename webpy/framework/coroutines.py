@@ -1,7 +1,7 @@
-"""Finds coroutine functions where plain ones are needed: this version runs no coroutines of applications.
+"""Finds coroutine functions where plain functions are needed, as this version does not run applications' coroutines.
 
-An `async def` that is called like a plain function gives a coroutine object, which is no answer: the application would
-load and then answer 500 to every request. Called while TARGET and routes are loaded, never per request.
+Calling an `async def` like a plain function returns a coroutine object, which is not an answer: the application would
+load, and then answer every request with 500. Called while TARGET and routes are loaded, never for a request.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ __all__ = ["coroutine_method", "is_asgi"]
 
 
 def is_asgi(found: object) -> bool:
-    """Whether `found` is what ASGI calls an application: a coroutine function, or an object whose `__call__` is one."""
+    """Return whether `found` is an ASGI application: a coroutine function, or an object with one as `__call__`."""
     if isinstance(found, type) or not callable(found):
         return False
     return inspect.iscoroutinefunction(found) or inspect.iscoroutinefunction(type(found).__call__)
 
 
 def coroutine_method(kind: type, *prefixes: str) -> str | None:
-    """The name of the first method of `kind` that begins with one of `prefixes` and is an `async def`, or None."""
+    """Return the first name in `kind` that is an `async def` and begins with one of `prefixes`, or None."""
     for name in dir(kind):
         if name.startswith(prefixes):
             method = inspect.getattr_static(kind, name, None)

@@ -1,4 +1,4 @@
-"""Owns `HTTPError`, the exception that becomes an answer, and `HTTPErrorHandler`, which renders it; no sockets."""
+"""Owns `HTTPError`, the exception that becomes an answer, and `HTTPErrorHandler`, which renders it. No sockets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["HTTPError", "HTTPErrorHandler", "Unavailable"]
 
 
 class HTTPError(Exception):
-    """Ends a request with an error answer.
+    """Raise it in a handler to end the request with an error answer.
 
-    status: 200 to 599 (RFC 9110 section 15); message: the body: str, bytes, None for the standard one, or a dict or
-    list to be sent as JSON; headers: fields of the answer; status_message: the reason phrase. Raises ValueError for any
-    other status.
+    status: 200 to 599 (RFC 9110 section 15). message: the body: str, bytes, None for the standard text, or a dict or
+    list, which is sent as JSON. headers: fields of the answer. status_message: the reason phrase. Raises ValueError if
+    the status is not such a number.
     """
 
     def __init__(
@@ -45,16 +45,17 @@ class HTTPError(Exception):
 
 
 class Unavailable(Exception):
-    """What a request needs cannot be had now: a store is down, its disk is full. The text says what and why.
+    """Something that a request needs is unavailable now: a store is down, or its disk is full. The text says which.
 
-    A handler that lets it through answers 503 with Retry-After, and the error log gets a line, no traceback.
+    If a handler does not catch it, the answer is 503 with Retry-After, and the error log gets one line without a
+    traceback.
     """
 
 
 class HTTPErrorHandler(Answering):
-    """Renders an `HTTPError` as an answer; `error_routes` maps a regex on the status code to a subclass.
+    """Renders an `HTTPError` as an answer. `error_routes` maps a regex on the status code to a subclass.
 
-    `error`, `request`, `response` and `groups` (what the regex captured) are set; override `format`.
+    A subclass overrides `format`, which may use `error`, `request`, `response` and `groups` (what the regex captured).
     """
 
     def __init__(self, request: Request, groups: Groups, error: HTTPError) -> None:
@@ -63,7 +64,7 @@ class HTTPErrorHandler(Answering):
         self.error = error
 
     def format(self) -> Body:
-        """The body: the error's own message, JSON if that is a dict or a list, or its status and reason phrase."""
+        """Return the body: the error's message, a dict or a list as JSON; without one, status and reason phrase."""
         message = self.error.message
         if isinstance(message, (Mapping, list)):
             if "Content-Type" not in self.response.headers:
@@ -75,7 +76,7 @@ class HTTPErrorHandler(Answering):
         return f"{self.error.status} - {self.error.status_message}\n"
 
     def respond(self) -> Result:
-        """Status, reason phrase and body of the answer, with the error's headers set on the response."""
+        """Set the error's headers on the response, and return status, reason phrase and body."""
         if self.error.headers is not None:
             self.response.headers = self.error.headers.copy()
         return self.error.status, self.error.status_message, self.format()
@@ -84,7 +85,7 @@ class HTTPErrorHandler(Answering):
 def compile_error_routes(
     error_routes: Mapping[Any, type[HTTPErrorHandler]] | None,
 ) -> list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]:
-    """Error routes, of a regex or a number each, ready to match; raises ValueError that names the bad one."""
+    """Compile error routes, whose keys are regexes or numbers. Raises ValueError that names the bad one."""
     compiled = []
     for regex, handler in (error_routes or {}).items():
         try:

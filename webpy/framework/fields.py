@@ -1,8 +1,7 @@
-"""Owns what is answered when a field of a form, a query, JSON, a cookie or a head is missing or of the wrong type.
+"""Owns the 400 for a missing or unusable field of a form, a query, a JSON object, a cookie or the headers.
 
-`MissingField` is what those mappings raise for `mapping[name]`, `text_as` reads the text of a field as a number or
-anything else. Knows none of the mappings; `webpy.form`, `webpy.query`, `webpy.json`, `webpy.cookies` and `request` call
-it.
+These mappings raise `MissingField` for `mapping[name]`; `text_as` reads the text of a field as a number or another
+type. Does not know the mappings: `webpy.form`, `webpy.query`, `webpy.json`, `webpy.cookies` and `request` call it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ __all__ = ["ABSENT", "MissingField", "brief", "text_as", "wrong_type"]
 
 T = TypeVar("T")
 
-#: what stands for a default that was not given
+#: the default of a parameter `default` where None would be a value
 ABSENT: Final[Any] = object()
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -30,13 +29,13 @@ _TRUTHS = {
 
 
 class MissingField(HTTPError, KeyError):
-    """The client did not send a field that the handler asked for: an answer of 400 that names it.
+    """The client did not send a field that the handler asked for; the answer is 400 and names the field.
 
-    It is a KeyError too, so that `except KeyError`, `in` and `get` work as with every mapping.
+    It is also a KeyError, so `except KeyError`, `in` and `get` work as with every mapping.
     """
 
     def __init__(self, where: str, name: object) -> None:
-        """where: what lacks it, such as "form"; name: of the field, the handler's word for it."""
+        """where: what the field is missing from, such as "form"; name: the field's."""
         super().__init__(400, f"{where}: wanted the field {brief(name)}, which is missing\n")
 
     def __str__(self) -> str:
@@ -44,16 +43,16 @@ class MissingField(HTTPError, KeyError):
 
 
 def wrong_type(where: str, name: object, got: object, wanted: str) -> HTTPError:
-    """The error 400 for a field that is there and cannot be used."""
+    """Return the error 400 for a field that was sent but cannot be used."""
     return HTTPError(400, f"{where}: field {brief(name)}: got {brief(got)}, wanted {wanted}\n")
 
 
 def text_as(where: str, name: str, text: str, kind: Callable[[str], T]) -> T:
-    """What `kind` makes of the text of a field. Raises HTTPError 400, naming the field, where it makes nothing of it.
+    """Return `kind(text)`. Raises HTTPError 400, naming the field, if the text is not of this kind.
 
-    int takes decimal digits with a sign and float no NaN and no infinity, unlike Python's; bool takes true, 1, on, yes,
-    false, 0, off, no. Any other callable, such as `uuid.UUID` or `datetime.date.fromisoformat`, refuses a text with a
-    ValueError or ArithmeticError.
+    Stricter than Python's own: int takes decimal digits with or without a sign, float neither NaN nor infinity, bool
+    true, 1, on, yes, false, 0, off, no. Any other callable, such as `uuid.UUID` or `datetime.date.fromisoformat`,
+    refuses a text by a ValueError or an ArithmeticError.
     """
     value: Any
     try:
@@ -76,6 +75,6 @@ _NAMES: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "
 
 
 def brief(value: object) -> str:
-    """The value as messages show it."""
+    """Return the value's repr, shortened, for a message."""
     text = repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -1,4 +1,4 @@
-"""Owns `HTTPHandler`, what applications subclass: one object answers one request. No sockets, no threads."""
+"""Owns `HTTPHandler`, the class that applications subclass; one object answers one request. No sockets, no threads."""
 
 from __future__ import annotations
 
@@ -22,35 +22,34 @@ class HTTPHandler(Answering):
     """Answers the requests of a route: `do_get`, `do_put`, `do_anything`, the method in lower case.
 
     A method returns (status, body) or (status, reason, body). `self.groups` holds what the route's regex captured,
-    `self.request` the request, `self.response.headers` what to send beside the body.
+    `self.request` the request, and `self.response.headers` the fields to send.
 
-    atomic: one writer, or many readers (GET, HEAD, OPTIONS), of a resource (its path) at a time, across all workers,
-    until the method has returned; who waits 30 s in vain is answered with 503.
-    stream: start as soon as the head is there; `request.rfile` then reads the body as it arrives. As that takes a
-    thread for as long as the client takes, at most half of `--threads` do so at once, and others begin later; under TLS
-    and with `--threads 1` the body is received first.
-    decodes_path: the handler percent-decodes the path to find what it answers with, as a host of files or of WSGI
-    applications does; beside other routes it then gets no path that another route has under another spelling, and none
-    with an escaped "/" or NUL.
-    any_method: the handler answers methods beside those that `methods()` names, as an application of WSGI may; then no
-    method counts as unknown.
+    atomic: across all workers, only one writer, or any number of readers (GET, HEAD, OPTIONS, TRACE), of a resource
+    (its path) run at a time, until the method has returned. A request that waits longer than 30 s is answered with 503.
+    stream: the handler starts as soon as the head has arrived, and `request.rfile` reads the body as it arrives. This
+    occupies a thread for as long as the client takes, so at most half of `--threads` do it at once, and other requests
+    wait their turn. Under TLS and with `--threads 1` the body is received first.
+    decodes_path: the handler percent-decodes the path, as hosts of files and of WSGI applications do. If there are
+    other routes, it gets no path that one of them matches under another spelling, and none with an escaped "/" or NUL.
+    any_method: the handler may answer more methods than `methods()` names, as a WSGI application may; no method is then
+    answered with 501 as unknown.
     """
 
     atomic = False
     stream = False
     decodes_path = False
     any_method = False
-    #: what has several routes, of which this handler is one: they are no other routes to it
+    #: the host that made this handler's route, if it made several; `decodes_path` does not count them as other routes
     _host: object = None
-    #: whether some handler of the server answers the request's method; the worker says when none does
+    #: whether any handler of the server answers the request's method; the worker sets it to False if none does
     is_method_known = True
-    #: methods that `atomic` lets run side by side (the safe ones, RFC 9110 section 9.2.1)
+    #: the methods that count as readers for `atomic`: the safe ones (RFC 9110 section 9.2.1)
     nonatomic = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-    #: where a mix-in of webpy stands among others: see `webpy.order`
+    #: the place of one of webpy's mix-ins among the others: see `order`
     mixin_rank: ClassVar[Rank | None] = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
-        """Raises TypeError for mix-ins of webpy in an order that would not be safe; the message says the right one."""
+        """Raises TypeError, with the right order in its message, if webpy's mix-ins are in an unsafe order."""
         super().__init_subclass__(**keywords)
         check_order(cls)
 
@@ -60,7 +59,7 @@ class HTTPHandler(Answering):
 
     @classmethod
     def methods(cls) -> list[str]:
-        """The methods this handler answers, in upper case and in order."""
+        """Return the methods that this handler answers, in upper case, sorted."""
         found = (name for name in dir(cls) if name.startswith("do_") and name.islower())
         names = {name[3:].upper() for name in found if callable(getattr(cls, name))}
         if "GET" not in names and cls.do_head is HTTPHandler.do_head:
@@ -69,43 +68,46 @@ class HTTPHandler(Answering):
 
     @classmethod
     def method_for(cls, method: str) -> Callable[[HTTPHandler], Any] | None:
-        """The function that answers `method`, as sent: methods are case-sensitive (RFC 9110 section 9.1)."""
+        """Return the function that answers `method`, or None. Methods are case-sensitive (RFC 9110 section 9.1)."""
         found = getattr(cls, "do_" + method.lower(), None) if method == method.upper() else None
         return found if callable(found) else None
 
     def do_options(self) -> Result:
-        """204 and the methods there are (RFC 9110 section 9.3.7)."""
+        """Answer 204, with the handler's methods in Allow (RFC 9110 section 9.3.7)."""
         self.response.headers.set("Allow", ", ".join(self.methods()))
         return 204, None
 
     def do_head(self) -> Result:
-        """What `do_get` answers; its body is measured and not sent (RFC 9110 section 9.3.2)."""
+        """Answer as `do_get` does; the body's length is sent, but not the body (RFC 9110 section 9.3.2)."""
         get = getattr(self, "do_get", None)
         if get is None:
             raise self.not_allowed()
         return get()
 
     def check_continue(self) -> bool | None:
-        """Whether a client that asked (`Expect: 100-continue`) shall send its body: False answers 417, or raise."""
+        """Return whether a client that sent `Expect: 100-continue` shall send its body; False answers 417.
+
+        A method that overrides it may raise HTTPError for another answer.
+        """
         return True
 
     def get_body(self) -> bool | None:
-        """Called when a body arrived: whether `request.body` shall be what `decode` makes of it.
+        """Called when the body has arrived; return True to have `request.body` set to what `decode` returns.
 
-        One that overrides it may also read `request.rfile`, set `request.body` by itself and give False or None.
+        A method that overrides it may read `request.rfile`, set `request.body` itself, and return False or None.
         """
         return True
 
     def decode(self, body: bytes) -> Any:
-        """What `request.body` shall be for this body; an overriding method may raise `HTTPError`."""
+        """Return the value for `request.body`, made from the body's bytes. Override it; it may raise HTTPError."""
         return body
 
     def encode(self, body: Any) -> Body:
-        """What shall be sent for the body that a method returned."""
+        """Return what to send for the body that a method returned. Override it."""
         return body  # type: ignore[no-any-return]
 
     def respond(self) -> Result:
-        """Answer the request: body in, method, body out. Override to wrap every method of a handler."""
+        """Decode the body, call the method, and encode what it returns. Override it to wrap all methods."""
         cls = type(self)
         request = self.request
         method = cls.method_for(request.method)
@@ -122,8 +124,8 @@ class HTTPHandler(Answering):
         return (*status, self.encode(body))
 
     def not_allowed(self) -> HTTPError:
-        """405 with the methods there are (RFC 9110 section 15.5.6); 501 for a method that no handler of the server
-        answers (section 15.6.2)."""
+        """Return the error 405 with the handler's methods in Allow (RFC 9110 section 15.5.6), or 501 if no handler of
+        the server answers the method (section 15.6.2)."""
         if not self.is_method_known:
             return HTTPError(501)
         error = HTTPError(405)

@@ -1,7 +1,7 @@
-"""Owns `HostHandler`, the base of handlers that answer with what somebody else's program gave: fields, status and all.
+"""Owns `HostHandler`, the base of handlers that run other programs (WSGI, CGI), which set fields of their own.
 
-A mix-in in front may have set fields before the program runs (a request's id, those of CORS), and may change them when
-it has run. So each answer has a response of its own, into which the program's fields are merged.
+A mix-in in front may set fields before the program runs (a request's id, those of CORS), and may change them after it
+has run. So the program's fields are merged into the response of the handler.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _Host = TypeVar("_Host", bound=HTTPHandler)
 
 
 class HostHandler(RenamedOptions, HTTPHandler):
-    """Answers any method by what a program gives; stands behind all mix-ins."""
+    """Answers any method with the program's answer; it stands after all mix-ins."""
 
     mixin_rank = Rank.HOST
 
     @classmethod
     def methods(cls) -> list[str]:
-        """Those that are common; the program may know others."""
+        """Return the common methods; the program may know others."""
         return ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
 
     def take_fields(self, fields: Iterable[tuple[str, str]]) -> None:
-        """Make the program's fields those of this answer, beside what mix-ins have set: see `merging.merge`."""
+        """Add the program's fields to those that mix-ins have set: see `merging.merge`."""
         response = self._response
         if response is None:
             response = self._response = Response()
@@ -43,9 +43,9 @@ class HostHandler(RenamedOptions, HTTPHandler):
 
 
 def host_class(given: type[_Host] | None, base: type[_Host], what: str) -> type[_Host]:
-    """The class that routes are made from: `given`, for example with a mix-in in front, or `base`.
+    """Return the class to make routes from: `given`, such as one with a mix-in in front, or `base` if it is None.
 
-    what: the function that was called, for the message. Raises TypeError if `given` is no subclass of `base`.
+    what: the name of the calling function, for the message. Raises TypeError if `given` is not a subclass of `base`.
     """
     if given is None:
         return base

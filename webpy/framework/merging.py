@@ -1,7 +1,7 @@
-"""Owns what becomes of fields that are set twice: by a mix-in before its host runs, and by the host's own answer.
+"""Owns the rules for fields that are set twice: by a mix-in before its host runs, and by the host's own answer.
 
-`merge` is used by everything that answers with fields of others (WSGI, CGI, the standard library's handlers, objects,
-files); cookies are added up in the same way where an error takes the place of a handler's answer.
+Called by all hosts (WSGI, CGI, the standard library's handlers, objects, files), and for cookies also where an error
+replaces a handler's answer.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from .headers import HTTPHeaders
 
 __all__ = ["add_cookies", "merge", "put_cookie"]
 
-#: fields of which every one counts; of all others the answer's own take the place of what was there
+#: fields that may occur several times, so both are sent; of all others the answer's own replace those set before
 _ADDED = frozenset({"link", "proxy-authenticate", "server-timing", "set-cookie", "www-authenticate"})
 
 
 def merge(headers: HTTPHeaders, fields: Iterable[tuple[str, str]]) -> None:
-    """Add the fields of an answer to those that are set already.
+    """Merge the fields of an answer into those that are set already.
 
-    Vary holds the members of both. Cookies, challenges and links are added, a cookie in place of an earlier one of the
-    same name, path and domain. A field of any other name takes the place of all earlier ones of that name; those that
-    the answer itself has several times stay several.
+    Vary gets the members of both. Cookies, challenges and links are added; a cookie replaces an earlier one of the same
+    name, path and domain. Fields of any other name replace all earlier ones of that name; a field that the answer
+    itself has several times stays so.
     """
     if not len(headers):
         for name, value in fields:

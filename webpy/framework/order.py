@@ -1,9 +1,9 @@
-"""Owns the order of mix-ins: which has to stand before which other in a handler's list of bases, and why.
+"""Owns the order of mix-ins: which must come before which other in a handler's list of bases, and why.
 
-`class Notes(CORSMixIn, BasicAuthMixIn, CachingMixIn)` runs its mix-ins in the order they are written: the first sees
-the request first and the answer last. Each mix-in of webpy has a rank, the place where it is at its best. Of most pairs
-the order changes nothing; where it decides who gets in or what a cache keeps, the wrong one is a TypeError when the
-class is made. Users' own mix-ins have no rank and may stand anywhere; their subclasses of ours keep the rank.
+`class Notes(CORSMixIn, BasicAuthMixIn, CachingMixIn)` runs its mix-ins in the order they are listed: the first sees
+the request first and the answer last. Each of webpy's mix-ins has a rank, its recommended place. The order of most
+pairs does not matter. Where it decides who gets in or what a cache keeps, a wrong order raises TypeError when the class
+is made. Mix-ins of applications have no rank and may be anywhere, unless they are subclasses of webpy's.
 
 Called by `HTTPHandler` for every subclass. Knows no mix-in by name.
 """
@@ -16,7 +16,7 @@ __all__ = ["Rank", "check_order"]
 
 
 class Rank(IntEnum):
-    """The recommended order, outermost first; a mix-in says `mixin_rank = Rank.AUTH`."""
+    """The recommended order, outermost first; a mix-in sets `mixin_rank = Rank.AUTH`."""
 
     REQUEST_ID = 1
     CORS = 2
@@ -26,10 +26,10 @@ class Rank(IntEnum):
     CACHING = 6
     FORM = 7
     HOST = 8
-    """What answers by itself: files, scripts, applications of other frameworks."""
+    """Handlers that answer without calling the next: files, scripts, applications of other frameworks."""
 
 
-#: (first, second): why the first has to stand before the second. All other pairs may stand either way.
+#: (first, second): why the first must stand before the second. All other pairs may be in either order.
 _REASONS = {
     (Rank.CORS, Rank.AUTH): "browsers send their preflights without credentials (Fetch, section 3.2.2), "
     "and would be refused",
@@ -45,7 +45,7 @@ _OF_HOSTS = "the latter answers by itself, and what stands behind it may never r
 
 
 def check_order(cls: type) -> None:
-    """Raises TypeError, which says the right order, for a class whose mix-ins stand in a wrong one."""
+    """Raise TypeError, with the right order in its message, if the mix-ins of a class are in a wrong order."""
     ranked: list[tuple[type, Rank]] = [(base, vars(base)["mixin_rank"]) for base in _ranked(cls)]
     for place, (late, late_rank) in enumerate(ranked):
         for early, early_rank in ranked[place + 1 :]:
@@ -58,7 +58,7 @@ def check_order(cls: type) -> None:
 
 
 def _named(cls: type, base: type) -> str:
-    """The name of `base` as the class's author knows it: of what he has written, or the nearest to it."""
+    """Return the name that the class's author knows `base` by: of the base listed in the class that brings it."""
     alone = [kind for kind in cls.__mro__ if issubclass(kind, base) and _ranked(kind) == [base]]
     written = [kind for kind in alone if kind in cls.__bases__]
     return (written or alone[-2:])[0].__name__

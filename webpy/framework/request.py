@@ -1,4 +1,4 @@
-"""Owns `Request`, what a handler is told of the request; no sockets: the connection is only asked for addresses."""
+"""Owns `Request`, the request as a handler sees it. No sockets: the connection is known only as a `Peer`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Peer", "Request"]
 
 
 class Peer(Protocol):
-    """What a request asks of the connection it came on."""
+    """What a request needs to know of the connection it came on."""
 
     @property
     def origin(self) -> Origin: ...
@@ -35,7 +35,7 @@ class Peer(Protocol):
 
 
 class _Headers(HTTPHeaders):
-    """A client may leave out any field: `headers[name]` of a missing one is its mistake (400), and a KeyError."""
+    """A client's headers: `headers[name]` of a missing field raises a KeyError that is answered with 400."""
 
     __slots__ = ()
 
@@ -47,34 +47,31 @@ class _Headers(HTTPHeaders):
 
 
 class Request:
-    """One request: its head, its body and who sent it.
-
-    `body` is the decoded body as bytes (empty when there is none) and `rfile` a binary stream of it.
-    """
+    """One request: its head, its body, and who sent it."""
 
     __slots__ = ("_error_headers", "_peer", "_stored", "body", "head", "headers", "id", "raw_body", "rfile", "trailers")
 
     _error_headers: HTTPHeaders | None
     head: Head
     headers: HTTPHeaders
-    """The request's fields; a copy of this request's own, so that it may be changed."""
+    """The request's fields. It is a copy, which may be changed."""
     body: Any
-    """The body: bytes, or what the handler's `decode` made of them."""
+    """The body: bytes, empty without a body, or what the handler's `decode` returned."""
     rfile: IO[bytes]
     """The body as a binary stream."""
     raw_body: bytes
-    """The body as it arrived, if it was small enough to be kept in memory; empty otherwise."""
+    """The body as it arrived, if it is in memory; empty if it was too long for that."""
     trailers: tuple[tuple[str, str], ...]
-    """Trailer fields of a chunked body, names as sent (RFC 9110 section 6.5); never merged into the headers."""
+    """The trailer fields of a chunked body, names as sent (RFC 9110 section 6.5); never merged into the headers."""
     id: str
-    """What the error log calls the request; empty, unless a mix-in set it (`webpy.requestid`)."""
+    """The request's id in the error log; empty unless a mix-in has set it (`webpy.requestid`)."""
 
     def __init__(self, peer: Peer, head: Head) -> None:
         self._peer = peer
         self.head = head
 
     def __getattr__(self, name: str) -> Any:
-        # Runs when a slot has not been filled: most handlers never ask for most of this, so none of it is made before.
+        # Called for a slot that is not filled yet: most handlers need little of this, so it is made when used.
         value: Any
         if name == "headers":
             value = _Headers(self.head.fields)
@@ -98,7 +95,7 @@ class Request:
         return value
 
     def read_from(self, stream: IO[bytes]) -> None:
-        """Take the body from `stream` (the worker, for a body that is not in memory)."""
+        """Take the body from `stream`. Called by the worker, for a body that is not in memory."""
         self.rfile = stream
         self._stored = True
 
@@ -106,7 +103,7 @@ class Request:
         stream = self.rfile
         if not stream.seekable():
             return stream.read()
-        place = stream.tell()  # a long body reads as a short one does: whole, and without moving the stream
+        place = stream.tell()  # as with a short body, `body` is the whole, and using it does not move the stream
         stream.seek(0)
         body = stream.read()
         stream.seek(place)
@@ -114,15 +111,17 @@ class Request:
 
     @property
     def error_headers(self) -> HTTPHeaders:
-        """Fields that go with an error too, whoever raised it, unless it has its own: of what a handler's `response`
-        holds only cookies are sent then, and only with an `HTTPError`. For mix-ins to fill; empty before."""
+        """Fields for an error answer, for mix-ins to fill: they are sent with any error that does not set them itself.
+
+        (Of the handler's own `response` an error answer has only the cookies, and only if it is an `HTTPError`.)
+        """
         if self._error_headers is None:
             self._error_headers = HTTPHeaders()
         return self._error_headers
 
     @property
     def has_error_headers(self) -> bool:
-        """Whether there are any `error_headers`."""
+        """True if `error_headers` have been made."""
         return self._error_headers is not None
 
     @property
@@ -132,7 +131,7 @@ class Request:
 
     @property
     def target(self) -> str:
-        """The request target as the client sent it: for logs, and for what was computed over it. Decide by `path`."""
+        """The request target as the client sent it, for logs and for signatures over it. To decide by, use `path`."""
         return self.head.target
 
     @property
@@ -143,12 +142,12 @@ class Request:
     @property
     def path(self) -> str:
         """The resource up to its query, in normal form (RFC 3986 section 6.2.2): escaped letters, digits and -._~ are
-        decoded, other escapes have upper-case digits and stay, and there are no empty or dot segments."""
+        decoded, the hex digits of other escapes are upper case, and there are no empty segments and no dot segments."""
         return self.head.resource.partition("?")[0]
 
     @property
     def query(self) -> str:
-        """What follows the first "?" of the resource, as sent; empty when there is none."""
+        """The resource after its first "?", as sent; empty if there is none."""
         return self.head.resource.partition("?")[2]
 
     @property
@@ -168,16 +167,16 @@ class Request:
 
     @property
     def client_gone(self) -> bool:
-        """Whether the client has closed the connection, or said that it sends no more: a look at the socket (2 µs).
+        """True if the client has closed the connection, or its sending half. It looks at the socket, which takes 2 µs.
 
-        For handlers that wait long: the answer may have nobody who reads it. Only while the handler, or the body that
-        it gave, runs.
+        For handlers that wait long, to give up when nobody will read the answer. To be used only while the handler, or
+        the body it returned, runs.
         """
         return self._peer.gone
 
     @property
     def multithread(self) -> bool:
-        """Whether other requests may run in this process meanwhile: False with `--threads 1`."""
+        """True if other requests may run in this process at the same time: False with `--threads 1`."""
         return self._peer.multithread
 
     @property
@@ -192,7 +191,7 @@ class Request:
 
     @property
     def scheme(self) -> str:
-        """ "https" or "http", as the listener that the request came by has it."""
+        """ "https" or "http": that of the listener, unless a trusted proxy says otherwise."""
         return self._peer.origin.scheme
 
     @property

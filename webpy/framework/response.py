@@ -1,4 +1,4 @@
-"""Owns `Response`, what a handler may set before it returns, and the shape of a handler's result; no sockets."""
+"""Owns `Response`, the headers that a handler sets, and the types of a handler's result. No sockets."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from .headers import HTTPHeaders
 
 __all__ = ["NO_TYPE", "Answering", "Body", "Response", "Result"]
 
-#: as the Content-Type of a response: its body is sent without one. For hosts, whose application said none: only of what
-#: a handler of ours returned is the type known (text, or else bytes).
+#: a Content-Type that says: send none. For hosts whose application has set none; other handlers get one by their body.
 NO_TYPE = ""
 
 #: What a handler may answer with: text (sent as UTF-8), bytes, nothing, a binary stream, or an iterable of bytes.
 Body: TypeAlias = "str | bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes] | None"
 
-#: What a handler's method returns: status and body, or status, reason phrase and body. Any, as `encode` may take
-#: whatever its class sends, such as a dict. For applications with types: `from webpy.response import Result`.
+#: What a handler's method returns: status and body, or status, reason phrase and body. It is Any, as a class with its
+#: own `encode` may return other bodies, such as a dict. Typed applications use `from webpy.framework import Result`.
 Result: TypeAlias = "tuple[int, Body] | tuple[int, str | None, Body] | Any"
 
 
 class Response:
-    """The answer's headers, set by a handler before it returns."""
+    """The answer's headers; a handler sets them before it returns."""
 
     __slots__ = ("headers",)
 
@@ -31,13 +30,13 @@ class Response:
 
 
 class Answering:
-    """Something that answers: its `response` is made when first asked for, as most answers set no headers."""
+    """Base of handlers: `response` is made at its first use, as most handlers set no headers."""
 
     _response: Response | None = None
 
     @property
     def response(self) -> Response:
-        """The answer's headers, to be set before returning."""
+        """The answer's headers; set them before returning."""
         if self._response is None:
             self._response = Response()
         return self._response

@@ -1,10 +1,10 @@
 """Owns the route table: which handler answers a resource, and how its method is called. No sockets, no threads.
 
-A resource comes with its path in normal form (protocol/path.py), and routes see that and nothing else. A handler that
-decodes the path (`decodes_path`) could still reach by `%40` what another route guards as `@`: it gets a resource only
-if no other route takes that under another spelling.
+Routes see the path in normal form (protocol/path.py) and no other spelling. A handler that decodes the path
+(`decodes_path`) could still reach by `%40` what another route guards as `@`. So it gets a resource only if no other
+route matches the resource under another spelling.
 
-The worker resolves a request once per distinct head and keeps what `RouteTable.resolve` gave.
+The worker resolves a request once per distinct head, and keeps what `RouteTable.resolve` returned.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["STANDARD_METHODS", "Groups", "Route", "RouteTable", "compile_routes", "mount_point"]
 
 _LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*(?![*+?{])")
-"""What a regex begins with that stands for itself; a character that a quantifier follows does not."""
+"""The literal beginning of a regex; a character before a quantifier does not belong to it."""
 
 STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"})
-"""RFC 9110 section 9.3 but for CONNECT, which is refused earlier, and RFC 5789."""
+"""RFC 9110 section 9.3, without CONNECT, which is refused earlier, and RFC 5789."""
 
 Handler = type[HTTPHandler]
 Routes = Mapping[str, Handler]
@@ -48,7 +48,7 @@ class Groups(tuple[Any, ...]):
         return self.names[key] if isinstance(key, str) else super().__getitem__(key)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The named group, or `default` when the regex has none of that name or it took no part in the match."""
+        """Return the named group, or `default` if the regex has no such group or it took no part in the match."""
         value = self.names.get(name)
         return default if value is None else value
 
@@ -66,22 +66,22 @@ class Route:
         self.handler = handler
         self.match = re.compile(regex).fullmatch
         self.decodes = False  # the handler decodes paths, and there are other routes
-        #: how many of a path's segments tell apart what is done there; 0 where the route is one resource, or of a kind
+        #: how many of a path's first segments tell apart what the worker learns of it; 0: all paths are one
         self.telling_segments = self._stands_for_many()
 
     _BELOW = 2  # the segments that a regex for many paths leaves open, as in /shop/(.*)
 
     def _stands_for_many(self) -> int:
-        """The segments it names and two more, for a regex that takes whatever comes below what it names."""
+        """Return the number of segments the regex names plus two if it matches any path below them, else 0."""
         named = _LITERAL.match(re.compile(self.regex).pattern)
         base = re.sub(r"\\(.)", r"\1", named[0]).removesuffix("/") if named else ""
-        # two paths that no route names
+        # two paths that no regex names
         if all(self.match(base + path) for path in ("/\N{SNOWMAN}/0", "/0/\N{SNOWMAN}/x?y=z")):
             return base.count("/") + self._BELOW
         return 0
 
     def complaint(self) -> str:
-        """What is wrong with a regex that matches no path in normal form, as far as its beginning shows that; or ""."""
+        """Return what is wrong if the beginning of the regex shows that it matches no path in normal form, else ""."""
         pattern = re.compile(self.regex).pattern
         named = _LITERAL.match(pattern)
         begins = re.sub(r"\\(.)", r"\1", named[0]).partition("?")[0] if named and "|" not in pattern else ""
@@ -95,7 +95,8 @@ class Route:
         return f"route {pattern!r} matches no request, as routes see paths in normal form: {hint}"
 
     def call(self, method: str) -> Callable[[HTTPHandler], Any]:
-        """How to run this handler for `method`: straight into do_<method> when nothing is to be done around it."""
+        """Return the function that runs this handler for `method`: `do_<method>` itself if nothing is to be done around
+        it, else `respond`."""
         cls = self.handler
         if cls.atomic:
             return cls.respond
@@ -113,21 +114,21 @@ class _NotFound(HTTPHandler):
 
 
 class _Server(HTTPHandler):
-    """`OPTIONS *`: the server itself (RFC 9110 section 9.3.7)."""
+    """Answers `OPTIONS *`, which asks about the server itself (RFC 9110 section 9.3.7)."""
 
     def do_options(self) -> Any:
         return 204, None
 
 
 class RouteTable:
-    """Routes in the order given, the first match wins; and the error routes."""
+    """Routes in their order, of which the first match answers; and the error routes."""
 
     __slots__ = ("_error_routes", "_methods", "not_found", "routes", "server")
 
     def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
         self.routes = routes
         self.not_found = Route(".*", _NotFound)
-        self.not_found.telling_segments = 0  # whatever the path, it does the same: nothing to be told apart
+        self.not_found.telling_segments = 0  # it does the same for every path
         self.server = Route(r"\*", _Server)
         self._error_routes = error_routes
         handlers = [route.handler for route in routes]
@@ -139,12 +140,14 @@ class RouteTable:
             route.decodes = route.handler.decodes_path and not is_alone
 
     def knows(self, method: str) -> bool:
-        """Whether `method` is a standard one, or some handler answers it; in lower case too, so that who sent that is
-        told which there are."""
+        """Return whether `method` is a standard one, or some handler answers it.
+
+        Lower case is known too: such a request is answered with 405, which names the methods, and not with 501.
+        """
         return self._methods is None or method.upper() in self._methods
 
     def resolve(self, resource: str) -> tuple[Route, Groups]:
-        """The route that answers `resource` (path in normal form, and query), or one that answers 404, and what it
+        """Return the route for `resource` (path in normal form, and query), or one that answers 404, and what the regex
         captured."""
         for route in self.routes:
             match = route.match(resource)
@@ -155,8 +158,8 @@ class RouteTable:
         return (self.server if resource == "*" else self.not_found), _NO_GROUPS
 
     def _is_only_one_for(self, route: Route, resource: str) -> bool:
-        """Whether the path that the handler of `route` decodes is of no other route, however it is spelled and without
-        its query; and whether `route` itself takes it decoded."""
+        """Return whether no other route matches any spelling of the resource, with its query or without, and `route`
+        itself matches the decoded path."""
         path, mark, query = resource.partition("?")
         if hides_separator(path):
             return False
@@ -171,7 +174,7 @@ class RouteTable:
         return next((route for route in self.routes if route.match(resource)), None)
 
     def error_handler(self, request: Request, error: HTTPError) -> HTTPErrorHandler:
-        """The handler that renders `error`: of the first error route whose regex matches its status."""
+        """Return the handler that renders `error`: that of the first error route whose regex matches its status."""
         for pattern, handler in self._error_routes:
             match = pattern.fullmatch(str(error.status))
             if match is not None:
@@ -182,7 +185,7 @@ class RouteTable:
 def compile_routes(
     routes: Routes, error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None
 ) -> RouteTable:
-    """A route table of a mapping of regex to handler; raises ValueError that names what is wrong with a route."""
+    """Make a route table from a mapping of regex to handler. Raises ValueError that names the bad route."""
     if not isinstance(routes, Mapping):
         raise ValueError(f"routes: got {type(routes).__name__}, wanted a dict of regex to handler")
     compiled = []
@@ -200,8 +203,10 @@ def compile_routes(
 
 
 def mount_point(path: str) -> str:
-    """The path that something is mounted at, in the normal form that routes see, without a slash at its end; raises
-    ValueError for one that has none. path: percent-encoded and beginning with "/", or empty."""
+    """Return the normal form of a path that something is mounted at, without a slash at its end.
+
+    path: percent-encoded and beginning with "/", or empty. Raises ValueError if it has no normal form.
+    """
     try:
         return normal_path(path).rstrip("/") if path else ""
     except ProtocolError as error:

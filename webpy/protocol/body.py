@@ -1,8 +1,8 @@
-"""Request bodies: the bytes after a head, decoded; fixed lengths and chunks (RFC 9112 sections 6 and 7).
+"""Request bodies: decodes the bytes after a head, of a fixed length or in chunks (RFC 9112 sections 6 and 7).
 
-Owns the state of one body, as the table NEXT. Must not know where the payload goes, nor the fields of the
-head other than its framing; trailers stay apart from them (RFC 9110 section 6.5.1). Called by the connection
-with whatever has arrived.
+Owns the state of one body, with its transitions in the table NEXT. Must not know where the payload goes, nor the head's
+fields other than its framing; trailers are kept apart from them (RFC 9110 section 6.5.1). Called by the connection with
+the bytes that have arrived.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ __all__ = ["NEXT", "BodyReader", "Event", "State"]
 
 
 class State(IntEnum):
-    """What the next byte belongs to."""
+    """The part of the body that the next byte belongs to."""
 
     FIXED = 0
-    """the payload that Content-Length announced"""
+    """The payload that Content-Length announced."""
     SIZE = 1
-    """a chunk's size line"""
+    """The size line of a chunk."""
     DATA = 2
-    """a chunk's payload"""
+    """The payload of a chunk."""
     GAP = 3
-    """the CRLF after it"""
+    """The CRLF after the payload of a chunk."""
     TRAILERS = 4
-    """the trailers, or the CRLF in their place"""
+    """The trailers, or the CRLF if there are none."""
     DONE = 5
-    """nothing: the body is complete"""
+    """None: the body is complete."""
 
 
 class Event(IntEnum):
-    """What was read to the end."""
+    """The part of the body that was read to its end."""
 
     CHUNK = 0
-    """the size line of a chunk"""
+    """The size line of a chunk."""
     LAST_CHUNK = 1
-    """the size line of the last chunk, which holds nothing"""
+    """The size line of the last chunk, which is empty."""
     FILLED = 2
-    """as much payload as announced"""
+    """The announced payload."""
     CRLF = 3
-    """the CRLF after a chunk's payload"""
+    """The CRLF after the payload of a chunk."""
     EMPTY_LINE = 4
-    """the line that ends the trailers"""
+    """The empty line that ends the trailers."""
 
 
 NEXT: Final[dict[tuple[State, Event], State]] = {
@@ -60,10 +60,9 @@ NEXT: Final[dict[tuple[State, Event], State]] = {
     (State.GAP, Event.CRLF): State.SIZE,
     (State.TRAILERS, Event.EMPTY_LINE): State.DONE,
 }
-"""Where each event leads; a pair that is missing cannot happen."""
+"""The state after each event. Pairs that are missing cannot happen."""
 
-# Names of this module for what is looked up per chunk: a member of an enum costs 50 ns to reach before Python
-# 3.12.
+# Module-level names for what is looked up for each chunk: before Python 3.12 reaching an enum's member takes 50 ns.
 _FIXED, _DONE = State.FIXED, State.DONE
 _AFTER_CHUNK_LINE = NEXT[State.SIZE, Event.CHUNK]
 _AFTER_LAST_CHUNK_LINE = NEXT[State.SIZE, Event.LAST_CHUNK]
@@ -75,7 +74,7 @@ _AFTER_FIXED = NEXT[State.FIXED, Event.FILLED]
 _plain_chunk_line = PLAIN_CHUNK_LINE.match
 
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
-"""Trailers that are refused: whoever takes one for the head's sees another message."""
+"""Trailers that are refused: a proxy that merged one into the head would see another message than this server."""
 
 # RFC 9110 section 6.5.1: framing, routing, request modifiers, authentication, content format.
 _NOT_IN_TRAILERS = frozenset(
@@ -91,11 +90,11 @@ _MORE = -1
 
 
 class BodyReader:
-    """Reads the body of one request.
+    """Decodes the body of one request.
 
-    state: where it stands. complete: the whole body has been fed. excess: what was fed after its end (the
-    next request). trailers: names and values of the trailer fields of a chunked body, once complete, but for
-    those that may not be trailers. Raises ProtocolError 413 at once if the head announces more than
+    state: what the next byte belongs to. complete: True when the whole body has been fed. excess: the bytes fed after
+    its end, which begin the next request. trailers: names and values of the trailer fields of a chunked body when it is
+    complete, without those that may not be trailers. Raises ProtocolError 413 if the head announces more than
     limits.body_bytes.
     """
 
@@ -133,12 +132,12 @@ class BodyReader:
             self.complete = True
 
     def feed(self, data: bytes | bytearray) -> bytes:
-        """Take what has arrived; give the payload in it, decoded.
+        """Take bytes that have arrived, and return the payload in them, decoded.
 
-        Raises ProtocolError: 400 for bad chunks or trailers, 413 for too much payload, 431 for too long
-        trailers. After one, the reader is of no more use.
+        Raises ProtocolError: 400 for malformed chunks or trailers, 413 for too much payload, 431 for too long
+        trailers. After that the reader must not be used any more.
         """
-        data = bytes(data)  # no copy if it is bytes; what is given out must not change later
+        data = bytes(data)  # no copy if it is bytes already; the returned payload must not change later
         state = self.state
         if state is _FIXED:
             left = self._left - len(data)
@@ -169,8 +168,9 @@ class BodyReader:
             seen = 0
         return payload[0] if len(payload) == 1 else b"".join(payload)
 
-    # Each step reads one thing of `data` from `at` on and gives where it ends, or keeps the rest and gives
-    # _MORE. `seen`: how much of it, from `at`, an earlier call has looked at.
+    # Each step reads one part of the body in `data`, from `at` on, appends payload to `payload`, and returns where the
+    # part ends. If more bytes are needed it keeps the rest and returns _MORE. `seen`: how many bytes, from `at` on, an
+    # earlier call has looked at.
 
     def _read_size(self, data: bytes, at: int, payload: list[bytes], seen: int) -> int:
         match = _plain_chunk_line(data, at)
@@ -203,7 +203,7 @@ class BodyReader:
         self.state = _AFTER_CHUNK_LINE if size else _AFTER_LAST_CHUNK_LINE
 
     def _parse_size(self, line: bytes) -> tuple[int, bytes]:
-        """Size and extensions of a size line, or of the beginning of one."""
+        """Return size and extensions of a size line, or of the beginning of one. Raises ProtocolError 400."""
         match = CHUNK_LINE.fullmatch(line)
         if match is None:
             raise ProtocolError(400, f"malformed chunk size {ascii(line[:60])[1:]}")
@@ -260,7 +260,7 @@ _STEPS: Final[dict[State, Callable[[BodyReader, bytes, int, list[bytes], int], i
 
 
 def _check_extension(extension: bytes) -> None:
-    """Raise unless these are chunk extensions (RFC 9112 section 7.1.1)."""
+    """Raise ProtocolError 400 unless these are chunk extensions (RFC 9112 section 7.1.1)."""
     at = 0
     while at < len(extension):
         match = CHUNK_EXTENSION.match(extension, at)
@@ -270,8 +270,10 @@ def _check_extension(extension: bytes) -> None:
 
 
 def _kept_trailers(trailers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The trailers without fields that have no business behind the body, which RFC 9110 section 6.5.1 has recipients
-    ignore; raises if one speaks of framing."""
+    """Return the trailers without the fields that a recipient has to ignore in trailers (RFC 9110 section 6.5.1).
+
+    Raises ProtocolError 400 if one of them is about framing.
+    """
     for name, _ in trailers:
         if name.lower() in _FRAMING:
             raise ProtocolError(400, f"{name[:60]} in the trailers")

@@ -1,7 +1,7 @@
 """The one exception of this package, and the names of the status codes.
 
-Owns ProtocolError and the IANA table of reason phrases. Must not know how an error answer is rendered (the
-framework does that). Raised by head.py and body.py; caught by the connection, which answers once and closes.
+Owns ProtocolError and the IANA table of reason phrases. Must not know how an error answer is rendered: the framework
+does that. Raised by head.py and body.py; caught by the connection, which answers once and closes.
 """
 
 from __future__ import annotations
@@ -72,15 +72,14 @@ REASONS: dict[int, str] = {
     510: "Not Extended",
     511: "Network Authentication Required",
 }
-"""Reason phrase by status: the IANA registry of HTTP status codes (RFC 9110 section 16.2.1), and RFC 2324's
-418."""
+"""Reason phrase by status: the IANA registry of HTTP status codes (RFC 9110 section 16.2.1), and 418 of RFC 2324."""
 
 
 class ProtocolError(Exception):
-    """The peer sent what cannot be served: answer `status` with str(error) as the explanation, then close.
+    """The peer sent something malformed, too long or not supported: answer `status` with str(error), then close.
 
-    status: one of 400, 413, 414, 417, 431, 501, 505. The text is ASCII, one line, and shows the peer's bytes
-    only escaped and shortened, so it may be sent back and logged.
+    status: one of 400, 413, 414, 417, 431, 501, 505. The text is one line of ASCII in which the peer's bytes are
+    escaped and shortened, so it may be sent back and logged.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -94,5 +93,5 @@ class ProtocolError(Exception):
 
 
 def show(value: str) -> str:
-    """The peer's text, fit for a message: ASCII, escaped, short."""
+    """Return the peer's text for a message: escaped to ASCII, and shortened."""
     return ascii(value if len(value) <= 60 else value[:60] + "...")

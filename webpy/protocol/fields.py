@@ -1,9 +1,8 @@
-"""Field blocks: their lines, and what they say about framing whatever the request line says (RFC 9112
-sections 5, 6).
+"""Field blocks: their lines, and what the fields say about framing, whatever the request line is (RFC 9112 sections 5
+and 6).
 
-Owns field syntax, the limits of blocks, and Host, Content-Length, Transfer-Encoding, Connection and Expect as
-far as they can be judged without the request line. Must not know request lines. Called by head.py, and by
-body.py for trailers.
+Owns field syntax, the limits of blocks, and the checks of Host, Content-Length, Transfer-Encoding, Connection and
+Expect that need no request line. Must not know request lines. Called by head.py, and by body.py for trailers.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ _find_fields = FIELD_LINES.findall
 
 
 class Fields:
-    """A field block, parsed, with what it says about framing whatever the request line before it says.
+    """A parsed field block.
 
-    pairs: names as sent and stripped values, in order. first: first value by lower-case name. host: None
-    without a Host field. close, persist: whether Connection names `close`, `keep-alive`. expect: the Expect
-    members, lower case.
+    pairs: names as sent and stripped values, in order. first: the first value by lower-case name. host: None without a
+    Host field. content_length: None without that field. chunked: whether the transfer coding is chunked. close,
+    persist: whether Connection names `close` and `keep-alive`. expect: the members of Expect, in lower case.
     """
 
     __slots__ = ("chunked", "close", "content_length", "expect", "first", "host", "pairs", "persist")
@@ -60,10 +59,9 @@ class Fields:
 
 
 def parse_fields(block: bytes, limits: Limits) -> Fields:
-    """Parse a field block, the empty line at its end included, and settle framing as far as it can.
+    """Parse a field block, which ends in its empty line, and check the fields that decide on framing.
 
-    Depends on nothing but its arguments, so it may be remembered by `block`. Raises ProtocolError: 400 or
-    431.
+    The result depends on the arguments only, so it may be cached by `block`. Raises ProtocolError: 400, 431 or 501.
     """
     pairs = split_fields(block, limits)
     first = {}
@@ -91,8 +89,10 @@ def parse_fields(block: bytes, limits: Limits) -> Fields:
 
 
 def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
-    """Names as sent and stripped values of a field block that ends in its empty line. Raises ProtocolError:
-    400 or 431."""
+    """Return names as sent and stripped values of a field block, which ends in its empty line.
+
+    Raises ProtocolError: 400 or 431.
+    """
     text = block.decode("latin-1")
     pairs = _find_fields(text)
     count = len(pairs)
@@ -110,8 +110,8 @@ def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
 
 
 def _first_of_each(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """First values by lower-case name; the lists that decide on framing and persistence are joined (RFC 9110
-    section 5.3)."""
+    """Return the first value of each name, in lower case; the values of the lists that decide on framing and
+    persistence are joined (RFC 9110 section 5.3). Raises ProtocolError 400 for a second Host or Content-Length."""
     first: dict[str, str] = {}
     for name, value in pairs:
         key = name.lower()
@@ -125,8 +125,10 @@ def _first_of_each(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
 
 
 def _refuse_coding(value: str) -> NoReturn:
-    """Raise 501 for codings that are not known and end in chunked, so that the body's end could be told; 400 for all
-    others (RFC 9112 sections 6.1 and 6.3)."""
+    """Raise ProtocolError for a Transfer-Encoding other than chunked (RFC 9112 sections 6.1 and 6.3).
+
+    It is 501 for unknown codings followed by chunked, which tells where the body ends, and 400 for all others.
+    """
     *others, last = [member.strip(" \t") for member in value.lower().split(",")]
     well_formed = last == "chunked" and all(CODING.fullmatch(other) and other != "chunked" for other in others)
     raise ProtocolError(
@@ -135,14 +137,16 @@ def _refuse_coding(value: str) -> NoReturn:
 
 
 def _refuse_fields(block: bytes, limits: Limits) -> NoReturn:
-    """Raise what is wrong with a whole field block."""
+    """Raise the ProtocolError for a field block that was found malformed or too long."""
     refuse_lines(block, limits, 0, 0)
     raise ProtocolError(400, "malformed field block")
 
 
 def refuse_lines(seen: bytes | bytearray, limits: Limits, fields: int, start: int) -> None:
-    """Raise if a whole line of the field block that begins at `fields` is bad; lines that end before `start`
-    are not looked at."""
+    """Raise ProtocolError if a complete line of the field block that begins at `fields` is malformed, or one too many.
+
+    Lines that end before `start` are not looked at.
+    """
     newline = seen.find(b"\n", max(start, fields))
     if newline < 0:
         return
@@ -161,7 +165,7 @@ def refuse_lines(seen: bytes | bytearray, limits: Limits, fields: int, start: in
 
 
 def _refuse_line(line: str) -> None:
-    """Raise if a field line, its LF cut off, is bad (RFC 9112 section 5)."""
+    """Raise ProtocolError 400 if a field line, without its LF, is malformed (RFC 9112 section 5)."""
     if not line.endswith("\r"):
         raise ProtocolError(400, f"a bare LF after {show(line)}")
     line = line[:-1]

@@ -1,8 +1,8 @@
-"""The normal form of paths (RFC 3986 section 6.2.2): one spelling for what many spellings mean.
+"""The normal form of paths (RFC 3986 section 6.2.2): one spelling for all equivalent spellings.
 
-Owns what a path may hold and what is done to it before anybody looks at it, so that routes, handlers and hosts all
-see the same path. Must not know targets, routes or handlers. Called by line.py for request targets, by whatever
-mounts something at a path, and by the route table, which asks how else a path could have been spelled.
+Owns the characters of a path and its normalization, which is done first, so that routes, handlers and hosts all see the
+same path. Must not know targets, routes or handlers. Called by line.py for request targets, by everything that mounts
+something at a path, and by the route table, to get other spellings of a path.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ __all__ = ["decoded", "escaped", "hides_separator", "is_normal", "normal_path"]
 
 _UNRESERVED = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986 section 2.3
 _NEVER = re.compile(r"[^!$-;=?-\[\]-~]")
-"""What no path holds raw: controls, spaces, `"`, `#`, `<`, `>`, `\\`, and anything beyond ASCII. Browsers escape all of
-them (URL standard, path percent-encode set) or, as `\\`, never send them; `{ } | ^ [ ]` and the grave accent pass."""
+"""Characters that must not stand in a path unescaped: controls, spaces, `"`, `#`, `<`, `>`, `\\`, and all beyond ASCII.
+Browsers escape them (URL standard, path percent-encode set) or, as `\\`, never send them. `{ } | ^ [ ]` and the grave
+accent are allowed."""
 _ESCAPE = re.compile("%(?:[0-9A-Fa-f]{2})?")
 _PLAIN = {f"%{ord(char):02X}": char for char in _UNRESERVED}
 
 _EITHER = "!$&'()*+,:;=@[]^`{|}"
-"""Characters that stand raw or escaped in a path, and mean the same to whoever decodes it."""
+"""Characters that may stand in a path raw or escaped, which is the same path to anyone who decodes it."""
 _EITHER_RAW = re.compile(f"[{re.escape(_EITHER)}]")
 _EITHER_ESCAPED = re.compile("%(?:" + "|".join(f"{ord(char):02X}" for char in _EITHER) + ")")
 
 
 def normal_path(path: str) -> str:
-    """The normal form of a path that begins with "/", without its query.
+    """Return the normal form of a path, which begins with "/" and has no query.
 
-    Escaped unreserved characters are decoded and the hex digits of other escapes are made upper case, once: %2570
-    stays what it is. Then empty segments are merged and dot segments removed. Raises ProtocolError 400 for a character
-    that no path holds, a "%" without two hex digits behind it, and a path that climbs above the root.
+    Escaped unreserved characters are decoded, once (%2570 stays as it is), and the hex digits of other escapes are made
+    upper case. Then empty segments and dot segments are removed. Raises ProtocolError 400 for a character that must be
+    escaped, a "%" without two hex digits after it, and a path that leads above the root.
     """
     bad = _NEVER.search(path)
     if bad is not None:
@@ -53,7 +54,7 @@ def normal_path(path: str) -> str:
 
 
 def is_normal(path: str) -> bool:
-    """Whether a path is in normal form."""
+    """Return whether a path is in normal form."""
     try:
         return path[:1] == "/" and normal_path(path) == path
     except ProtocolError:
@@ -61,19 +62,19 @@ def is_normal(path: str) -> bool:
 
 
 def hides_separator(path: str) -> bool:
-    """Whether a path in normal form has an escaped "/" or NUL: decoded, it would be another path, or cut short."""
+    """Return whether a path in normal form has an escaped "/" or NUL, which would change it if decoded."""
     return "%2F" in path or "%00" in path
 
 
 def decoded(path: str) -> str:
-    """A path in normal form with the escapes decoded of all characters that may stand raw: an equal path to whoever
-    decodes paths."""
+    """Return a path in normal form with the characters decoded that need no escape: the same path to anyone who decodes
+    it."""
     return _EITHER_ESCAPED.sub(lambda escape: chr(int(escape[0][1:], 16)), path) if "%" in path else path
 
 
 def escaped(path: str) -> str:
-    """A path in normal form with all characters but the unreserved ones and "/" escaped: an equal path to whoever
-    decodes paths."""
+    """Return a path in normal form with all characters escaped but unreserved ones and "/": the same path to anyone who
+    decodes it."""
     return _EITHER_RAW.sub(lambda char: f"%{ord(char[0]):02X}", path)
 
 
