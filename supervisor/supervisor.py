@@ -40,7 +40,7 @@ from .system.kernel import become_subreaper
 from .system.listeners import Listener
 from .system.notify import Notify
 from .system.openfiles import raise_open_files
-from .upgrade.handoff import HELD_SIGNALS, predecessor
+from .upgrade.handoff import BLOCKED_SIGNALS, take_inherited_state
 from .upgrade.preflight import Program, is_preflight, run_preflight
 from .upgrade.state import config_in_force, restore_state
 from .upgrade.upgrade import Upgrade
@@ -78,7 +78,7 @@ class Supervisor:
         keeps: Mapping[str, int] | None = None,
     ) -> None:
         """program: the command line, as sys.orig_argv has it, that this process can be replaced with in an upgrade;
-        keeps: descriptors by name that outlive an upgrade: `upgrade.handoff.kept_descriptor` returns them."""
+        keeps: descriptors by name that outlive an upgrade: `upgrade.handoff.inherited_descriptor` returns them."""
         self._configure = configure
         self._program = Program.of(program)
         self._keeps = dict(keeps or {})
@@ -101,14 +101,14 @@ class Supervisor:
         """
         if is_preflight():
             run_preflight(self._configure, self._program is not None and stop_fd is None)
-        state = predecessor(to_succeed=True)
+        state = take_inherited_state()
         ensure_standard_streams()
         self._stop_fd = stop_fd
         self._resources = Resources(self._configure)
         self._errors = self._resources.logs.errors
         self._loop = EventLoop(self._signalled, self._log_exception)
         try:
-            self._loop.catch(HELD_SIGNALS)
+            self._loop.catch(BLOCKED_SIGNALS)
             if state is None:
                 master = self._start(self._resources.acquire(listeners, theirs=theirs))
             else:

@@ -19,7 +19,7 @@ import click
 
 from .cli.errors import report_errors, warn
 from .settings import Resolved, find_config, resolve
-from .supervisor.upgrade.handoff import predecessor
+from .supervisor.upgrade.handoff import inherited_state
 
 if TYPE_CHECKING:
     from .worker import Site
@@ -73,7 +73,7 @@ def main(
             return resolve(given, os.environ, file, base=folder)
 
         warn(settings().warnings)
-        if predecessor() is None:
+        if inherited_state() is None:
             _announce(*places[0], "https" if tls_cert else "http")
 
         from .serving import serve_site
@@ -103,7 +103,7 @@ def _places(bind: str | None, port: int) -> list[tuple[str, int]]:
         if bind is not None:
             _, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
             hosts = [str(address[0])]
-        if predecessor() is not None:  # an upgrade: the server holds its sockets already
+        if inherited_state() is not None:  # an upgrade: the server holds its sockets already
             return [(host, port) for host in hosts]
         with contextlib.ExitStack() as taken:
             places = []

@@ -16,7 +16,7 @@ from .framework.atomic import ResourceLocks
 from .settings import Resolved, Settings
 from .supervisor import Config, LoadError, Sidecar, Supervisor
 from .supervisor.system.identity import Identity
-from .supervisor.upgrade.handoff import kept_descriptor
+from .supervisor.upgrade.handoff import inherited_descriptor
 from .target.target import Target, TargetError, load_target
 from .worker import Site, WebApplication
 
@@ -63,7 +63,7 @@ _LOCKS = "locks"
 
 def inherited_locks() -> ResourceLocks:
     """Return the locks that running workers use, if this program takes over in an upgrade; else new ones."""
-    return ResourceLocks(fd=kept_descriptor(_LOCKS))
+    return ResourceLocks(fd=inherited_descriptor(_LOCKS))
 
 
 def supervise(configure: Callable[[], tuple[Config, WebApplication]], locks: ResourceLocks) -> int:

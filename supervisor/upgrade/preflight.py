@@ -28,7 +28,7 @@ from ..processes.states import ChildState, Event
 from ..resources import Configure
 from ..system.identity import Identity
 from ..system.kernel import die_with_parent
-from .handoff import terms
+from .handoff import compatibility
 
 __all__ = ["PREFLIGHT_VARIABLE", "Preflight", "Program", "is_preflight", "run_preflight"]
 
@@ -144,7 +144,7 @@ def _ignore(_failure: str) -> None:
 
 def _start(program: Program, channel: socket.socket, output: int) -> int:
     """Fork a child that runs the program, with its output going to `output` (in the master). Return its pid."""
-    environment = {**os.environ, PREFLIGHT_VARIABLE: f"{channel.fileno()}:{terms()}"}
+    environment = {**os.environ, PREFLIGHT_VARIABLE: f"{channel.fileno()}:{compatibility()}"}
     master_pid = os.getpid()
 
     def live() -> NoReturn:
@@ -208,7 +208,7 @@ def _traceback_of(error: BaseException) -> str:
 def _check_program(configure: Configure, can_succeed: bool, agreed: str) -> None:
     if not can_succeed:
         raise LoadError("the new program starts its server in another process: stop the server and start it again")
-    if agreed != terms():
+    if agreed != compatibility():
         differs = "its shared memory or its messages differ"
         raise LoadError(f"this version cannot take over from the running one ({differs}): restart the server")
     config, application = configure()

@@ -22,7 +22,7 @@ from ..scoreboard.row import Row
 from ..system.binding import BindError
 from ..system.identity import Identity
 from ..workers.generation import Generation
-from .handoff import HELD_SIGNALS, Handoff, terms
+from .handoff import BLOCKED_SIGNALS, Handoff, compatibility
 
 __all__ = ["config_in_force", "restore_state", "save_state"]
 
@@ -55,7 +55,7 @@ def save_state(master: Master, control: Control, keeps: Mapping[str, int], hando
 def config_in_force(state: Mapping[str, Any]) -> Config:
     """Return the settings in force in a state that `save_state` returned. Raises RuntimeError if this program cannot
     take over from the one that wrote it."""
-    if state["terms"] != terms():
+    if state["terms"] != compatibility():
         raise RuntimeError("this program is not the one whose preflight succeeded: it cannot take over")
     (entry,) = (entry for entry in state["generations"] if entry["number"] == state["current"])
     return Config.restore(entry["config"])
@@ -87,7 +87,7 @@ def restore_state(master: Master, control: Control, state: Mapping[str, Any]) ->
         master.notify.ready()
     for number in state["signals"]:  # of before the exec; those that came since are blocked until the next line
         os.kill(os.getpid(), number)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
 
 
 def _restore_generations(master: Master, state: Mapping[str, Any]) -> dict[int, Generation]:

@@ -20,7 +20,7 @@ from ..logs.accesslog import DrainOutcome
 from ..master import Master
 from ..processes.messages import Message
 from ..workers.reload import Asker, Phase, Verdict
-from .handoff import HELD_SIGNALS, STATE_VARIABLE, Handoff
+from .handoff import BLOCKED_SIGNALS, STATE_VARIABLE, Handoff
 from .preflight import Preflight, Program
 from .state import save_state
 
@@ -150,7 +150,7 @@ class Upgrade:
         held: list[int] = []
         handoff = Handoff()
         here = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED_SIGNALS)
         try:
             held = master.services.loop.take_signals()
             os.chdir(self._program.folder)  # relative paths of logs begin there in the new program
@@ -170,7 +170,7 @@ class Upgrade:
             os.close(here)
             for number in held:
                 os.kill(os.getpid(), number)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
 
     def _fail(self, why: str, level: str = "error") -> None:
         master = self._master

@@ -11,13 +11,19 @@ import pytest
 from tests.supervisor.masters import ROOT
 from webpy.supervisor.scoreboard.layout import Cell
 from webpy.supervisor.scoreboard.scoreboard import Scoreboard
-from webpy.supervisor.upgrade import handoff as succession
-from webpy.supervisor.upgrade.handoff import STATE_VARIABLE, Handoff, kept_descriptor, predecessor, terms
+from webpy.supervisor.upgrade import handoff as handoff_module
+from webpy.supervisor.upgrade.handoff import (
+    STATE_VARIABLE,
+    Handoff,
+    compatibility,
+    inherited_descriptor,
+    inherited_state,
+)
 
 
 @pytest.fixture(autouse=True)
-def _no_predecessor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(succession, "_received", None)
+def _nothing_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handoff_module, "_received", None)
     monkeypatch.delenv(STATE_VARIABLE, raising=False)
 
 
@@ -30,15 +36,15 @@ def test_a_document_and_its_descriptors(monkeypatch: pytest.MonkeyPatch) -> None
         assert handoff.keep(-1) == -1
         monkeypatch.setenv(STATE_VARIABLE, handoff.open({"keeps": {"x": left.fileno()}, "folder": "/\udcff"}))
         assert os.get_inheritable(left.fileno())
-        document = predecessor()
+        document = inherited_state()
         assert document is not None
         assert document["folder"] == "/\udcff", "any path there is"
-        assert document["terms"] == terms()
+        assert document["terms"] == compatibility()
         assert not os.get_inheritable(left.fileno()), "not any more, now that they have arrived"
         assert STATE_VARIABLE not in os.environ
-        assert predecessor() is document, "as often as it is asked for"
-        assert kept_descriptor("x") == left.fileno()
-        assert kept_descriptor("y") is None
+        assert inherited_state() is document, "as often as it is asked for"
+        assert inherited_descriptor("x") == left.fileno()
+        assert inherited_descriptor("y") is None
 
 
 def test_taken_back() -> None:
@@ -55,17 +61,18 @@ def test_taken_back() -> None:
 @pytest.mark.parametrize("told", ["", "5", "x:1", f"99999:{os.getpid()}", "0:1"])
 def test_what_is_not_for_this_process_is_not_taken(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STATE_VARIABLE, told)
-    assert predecessor() is None
-    assert kept_descriptor("x") is None
+    assert inherited_state() is None
+    assert inherited_descriptor("x") is None
     assert STATE_VARIABLE not in os.environ, "and not passed on"
 
 
-def test_terms_are_the_same_in_every_process_and_change_with_the_scoreboard(monkeypatch: pytest.MonkeyPatch) -> None:
-    command = [sys.executable, "-c", "from webpy.supervisor.upgrade.handoff import terms; print(terms())"]
+def test_compatibility_is_the_same_in_every_process_and_changes_with_the_scoreboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from webpy.supervisor.upgrade.handoff import compatibility; print(compatibility())"
+    command = [sys.executable, "-c", code]
     other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=20).stdout.strip()
-    assert other == terms()
+    assert other == compatibility()
     monkeypatch.setattr("webpy.supervisor.scoreboard.layout.LINE_BYTES", 200)
-    assert other != terms()
+    assert other != compatibility()
 
 
 def test_a_scoreboard_with_all_that_is_in_it() -> None:
