@@ -66,7 +66,7 @@ def test_what_is_not_for_this_process_is_not_taken(told: str, monkeypatch: pytes
     assert STATE_VARIABLE not in os.environ, "and not passed on"
 
 
-def test_compatibility_is_the_same_in_every_process_and_changes_with_the_scoreboard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compatibility_is_equal_in_every_process_and_depends_on_the_scoreboard(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "from webpy.supervisor.upgrade.handoff import compatibility; print(compatibility())"
     command = [sys.executable, "-c", code]
     other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=20).stdout.strip()
