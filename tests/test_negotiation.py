@@ -47,9 +47,9 @@ def test_weigh(value: str, members: list[tuple[str, float]]) -> None:
     "value", ['"' * 32000, '"\\' * 16000, "a;" * 16000, 'a;b="\\' * 5000, "a," * 16000, " " * 32000]
 )
 def test_what_a_head_can_hold_is_read_at_once(value: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()
     weigh(value)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 @given(st.text(alphabet='ab/*;,="\\ \tq01.', max_size=40))

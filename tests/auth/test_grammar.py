@@ -27,12 +27,12 @@ def test_parameters() -> None:
 
 
 def test_no_field_takes_long() -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     for piece in (" ", ",", '"\\', "a=", "a ", 'a="', "\\"):
         for parse in (grammar.parameters, grammar.scheme_and_token):
             with contextlib.suppress(ValueError):
                 parse(piece * 8000)
-    assert time.monotonic() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_the_text_of_a_value_is_utf_8() -> None:

@@ -103,7 +103,7 @@ def test_urlencoded() -> None:
 
 
 def test_no_value_takes_long() -> None:
-    began = time.monotonic()
+    began = time.thread_time()
     for piece in (" ", ",", ";", '"', '"\\', "a=", "a ", 'a="', "\\", '",', "';", "%"):
         value = piece * (32768 // len(piece))
         for parse in (grammar.members, grammar.parameters, grammar.weigh, grammar.unquoted, grammar.extended_value):
@@ -111,7 +111,7 @@ def test_no_value_takes_long() -> None:
                 parse(value)
         for pattern in (grammar.QUOTED_STRING, grammar.TOKEN68, grammar.PARAMETER, grammar.AUTH_PARAMETER):
             pattern.fullmatch(value)
-    assert time.monotonic() - began < 3
+    assert time.thread_time() - began < 3
 
 
 def test_grammar_stands_in_one_place() -> None:
