@@ -16,7 +16,8 @@ import pytest
 
 from tests.heads import head_of
 from webpy import HTTPHeaders
-from webpy.framework.answer import Answer, BadResult, close_body, render
+from webpy.framework.answer import Answer, BadResult, close_body
+from webpy.worker.serializer import render
 
 DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
 DATA = bytes(range(256)) * 400  # longer than one read
@@ -31,7 +32,7 @@ def made(
     closing: bool = False,
 ) -> Answer:
     headers = HTTPHeaders(fields) if fields else None
-    return render(head_of(method, "/", *ask, version=version), headers, result, "webpy", DATE, closing)
+    return render(head_of(method, "/", *ask, version=version), headers, result, DATE, closing)
 
 
 def fields_of(answer: Answer) -> list[tuple[str, str]]:
@@ -502,7 +503,7 @@ def test_a_bad_content_length_is_named(value: str) -> None:
 def test_headers_of_another_kind_are_named() -> None:
     headers: Any = {"X": "1"}
     with pytest.raises(BadResult, match=r"set response.headers to \{'X': '1'\}, wanted HTTPHeaders"):
-        render(head_of(), headers, (200, None), "webpy", DATE, False)
+        render(head_of(), headers, (200, None), DATE, False)
 
 
 def test_a_large_body_is_not_copied() -> None:

@@ -10,11 +10,16 @@ import os
 import select
 import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from tests.heads import head_bytes
 from webpy.accesslog import compile_format
 from webpy.framework.atomic import ResourceLocks
 from webpy.framework.origin import Origin
+from webpy.framework.request import Request
 from webpy.framework.routes import compile_routes
 from webpy.settings import resolve
 from webpy.supervisor import Adoption, Context, Means, Message, Place, Row, Scoreboard
@@ -23,16 +28,16 @@ from webpy.worker.accepting import Acceptor
 from webpy.worker.application import limits_of
 from webpy.worker.clock import Clock
 from webpy.worker.connection import Connection, Phase
-from webpy.worker.core import Core
-from webpy.worker.delivery import Delivery
 from webpy.worker.exchange import Exchange
 from webpy.worker.housekeeping import Housekeeping
 from webpy.worker.listener import Listener
+from webpy.worker.loop import Loop
 from webpy.worker.plan import Planner
-from webpy.worker.reading import Reading
+from webpy.worker.reading import Begun
 from webpy.worker.transport import PlainTransport
+from webpy.worker.worker import Worker
 
-__all__ = ["Rig", "records"]
+__all__ = ["Rig", "led", "records"]
 
 
 def records(row: Row) -> list[str]:
@@ -46,7 +51,7 @@ def records(row: Row) -> list[str]:
 
 
 class Rig:
-    """`core` and what stands around it; `close` gives everything back."""
+    """`worker`, its parts, and what stands around it; `close` gives everything back."""
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class Rig:
         *,
         http_log: logging.Logger | None = None,
         adoption: Adoption | None = None,
+        listeners: list[Listener] | None = None,
         tls: ssl.SSLContext | None = None,
         **given: Any,
     ) -> None:
@@ -75,13 +81,21 @@ class Rig:
         handler = logging.Handler()
         handler.emit = lambda record: self.complaints.append(record.getMessage())  # type: ignore[method-assign]
         self.log.addHandler(handler)
-        self.core = Core(context, settings, limits, self.planner, clock, self.log, access, http_log)
-        self.delivery = Delivery(self.core)
-        self.exchange = Exchange(self.core, table, self.delivery)
-        self.reading = Reading(self.core, self.exchange, self.delivery)
-        self.listeners = [Listener(self.listener, tls)]
-        self.acceptor = Acceptor(self.core, self.listeners)
-        self.housekeeping = Housekeeping(self.core, self.reading, self.delivery, self.acceptor)
+        self.worker = Worker(context, settings, self.planner, clock, self.log)
+        self.worker.recorder.write_to(access, http_log)
+        self.reactor = self.worker.reactor
+        self.table = self.worker.table
+        self.lifecycle = self.worker.lifecycle
+        self.recorder = self.worker.recorder
+        self.chores = self.worker.chores
+        self.pool = self.worker.pool
+        self.heads = self.worker.heads
+        self.http1 = self.worker.http1
+        self.reading = self.http1.reading
+        self.dispatcher = self.worker.dispatcher
+        self.listeners = [Listener(self.listener, tls), *(listeners or ())]
+        self.acceptor = Acceptor(self.worker, self.listeners)
+        self.housekeeping = Housekeeping(self.worker, self.acceptor)
         self.clients: list[socket.socket] = []
 
     def connection(self, phase: Phase = Phase.IDLE) -> tuple[Connection, socket.socket]:
@@ -91,10 +105,23 @@ class Rig:
         theirs.settimeout(10)
         origin = Origin(("192.0.2.1", 1), "http")
         conn = Connection(PlainTransport(ours), origin, (b"192.0.2.1", b"%-40b" % b"192.0.2.1"), 0.0)
+        conn.protocol = self.acceptor._handshake if phase == Phase.HANDSHAKE else self.http1
         conn.phase = phase
-        self.core.add(conn)
+        self.table.add(conn)
         self.clients.append(theirs)
         return conn, theirs
+
+    def exchange(self, conn: Connection, method: str = "GET", target: str = "/a") -> Exchange:
+        """An exchange of this connection, whose request has no body."""
+        plan = self.heads.plan(head_bytes(method, target))
+        return Exchange(self.worker, conn, plan, Request(conn, plan.head))
+
+    def dispatched(self, conn: Connection, begun: Begun | None) -> Exchange:
+        """Have a request that is there put to the pool."""
+        assert begun is not None
+        exchange = Exchange(self.worker, conn, *begun)
+        self.dispatcher.dispatch(exchange)
+        return exchange
 
     def client(self) -> socket.socket:
         """A client that has connected to the listener."""
@@ -108,12 +135,12 @@ class Rig:
 
     def poll(self, timeout_s: float = 0.0) -> dict[int, int]:
         """Descriptors that are ready, and their events, as the loop would see them."""
-        return dict(self.core.epoll.poll(timeout_s))
+        return dict(self.reactor.epoll.poll(timeout_s))
 
     def obey(self, message: Message) -> None:
         """Have the master say so, and do it; what is due at once is not done yet."""
         self.say(message)
-        self.core.others[self.core.context.channel.fileno()](0)
+        self.reactor.fd_callbacks[self.worker.context.channel.fileno()](0)
 
     def start(self) -> None:
         """Listen to the master, and accept."""
@@ -128,32 +155,48 @@ class Rig:
     def turn(self, timeout_s: float = 0.0) -> None:
         """Have what is ready among the descriptors that are no connections looked at."""
         for fd, event in self.poll(timeout_s).items():
-            if fd in self.core.others:
-                self.core.others[fd](event)
+            if fd in self.reactor.fd_callbacks:
+                self.reactor.fd_callbacks[fd](event)
         self.do_chores()
 
     def do_chores(self) -> None:
         """Run what is the application's, as the leader does once it has left the lead."""
-        while self.core.chores or self.core.leftovers:
-            self.core.leftovers.clear()
-            if self.core.chores:
-                _, task = self.core.chores.popleft()
+        while self.chores.queue or self.chores.leftovers:
+            self.chores.leftovers.clear()
+            if self.chores.queue:
+                _, task = self.chores.queue.popleft()
                 task[0](self.row.lines[0], *task[1:])
 
     def watched(self, conn: Connection) -> bool:
         """Whether the poller has this connection."""
         try:
-            self.core.epoll.register(conn.fd, select.EPOLLIN)
+            self.reactor.epoll.register(conn.fd, select.EPOLLIN)
         except FileExistsError:
             return True
-        self.core.epoll.unregister(conn.fd)
+        self.reactor.epoll.unregister(conn.fd)
         return False
 
     def close(self) -> None:
-        for conn in list(self.core.conns.values()):
+        for conn in list(self.table.by_fd.values()):
             conn.transport.let_go()
-        for sock in (*self.clients, self.master, self.core.context.channel, self.listener):
+        for sock in (*self.clients, self.master, self.worker.context.channel, self.listener):
             sock.close()
-        self.core.epoll.close()
-        os.close(self.core._wake_fd)
+        self.reactor.epoll.close()
+        os.close(self.reactor._wake_fd)
         self.scoreboard.close()
+
+
+@contextmanager
+def led(parts: Rig) -> Iterator[Loop]:
+    """A loop that leads, on threads of its own."""
+    loop = Loop(parts.worker, parts.housekeeping)
+    parts.start()
+    main = threading.Thread(target=loop.run)
+    main.start()
+    try:
+        yield loop
+    finally:
+        parts.lifecycle.over = True
+        parts.reactor.call(lambda: None)
+        main.join(10)
+        assert not main.is_alive()

@@ -9,10 +9,10 @@ import pytest
 
 from tests.heads import head_of
 from webpy import HTTPHeaders
-from webpy.framework.answer import render
 from webpy.framework.response import Response
 from webpy.protocol import REASONS, body_allowed
-from webpy.worker.clock import SERVER, Clock
+from webpy.worker.clock import Clock
+from webpy.worker.serializer import render
 
 
 def clock() -> Clock:
@@ -23,7 +23,7 @@ def clock() -> Clock:
 def test_a_ready_head_is_the_one_that_render_makes(status: int) -> None:
     now = clock()
     for prefixes, body in ((now.text, "text"), (now.plain, b"bytes")):
-        answer = render(head_of(), None, (status, body), SERVER, now.date, False)
+        answer = render(head_of(), None, (status, body), now.date, False)
         prefix = prefixes[status]
         assert prefix is not None
         assert prefix + b"%d\r\n\r\n" % len(body) == answer.head
@@ -41,7 +41,7 @@ FIELDS = [
 def test_with_the_handlers_fields_likewise(fields: list[tuple[str, str]], body: str | bytes) -> None:
     now, response = clock(), Response()
     response.headers = HTTPHeaders(fields)
-    answer = render(head_of(), response.headers, (201, body), SERVER, now.date, False)
+    answer = render(head_of(), response.headers, (201, body), now.date, False)
     for _ in range(2):
         prefix = now.prefix(201, type(body) is str, response)
         assert prefix is not None

@@ -64,7 +64,7 @@ def shaken(pair: tuple[socket.socket, socket.socket], contexts: Any) -> Iterator
 def test_a_new_connection_waits_for_its_first_byte(pair: tuple[socket.socket, socket.socket]) -> None:
     conn = connection(pair[0])
     assert (conn.phase, conn.since_s, conn.tls, conn.origin.client_address) == (Phase.NEW, 7.0, None, ("192.0.2.1", 5))
-    assert (conn.buffer, conn.parked, conn.intake, conn.output) == (b"", False, None, None)
+    assert (conn.buffer, conn.parked, conn.exchange) == (b"", False, None)
 
 
 def test_idle_is_the_phase_the_loop_can_tell_without_a_look_at_the_name() -> None:

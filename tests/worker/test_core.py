@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy.supervisor import BUCKETS, CLOSED, Cell
 from webpy.worker.connection import Phase
+from webpy.worker.exchange import Exchange
+from webpy.worker.output import Output
 
 Make = Callable[..., Rig]
 
@@ -24,15 +25,15 @@ Make = Callable[..., Rig]
 
 def test_a_connection_is_counted_watched_and_forgotten(rig: Make) -> None:
     parts = rig()
-    core, cells = parts.core, parts.row.cells
+    table, cells = parts.table, parts.row.cells
     conn, client = parts.connection()
-    assert (core.conns, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({conn.fd: conn}, 1, 1)
+    assert (table.by_fd, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({conn.fd: conn}, 1, 1)
     assert parts.scoreboard.load[parts.row.index] == 1
     client.sendall(b"x")
     assert parts.poll(5)[conn.fd] & select.EPOLLIN
-    core.forget(conn)
-    core.forget(conn)  # once is enough
-    assert (core.conns, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({}, 1, 0)
+    table.forget(conn)
+    table.forget(conn)  # once is enough
+    assert (table.by_fd, cells[Cell.ACCEPTED], cells[Cell.CONNECTIONS]) == ({}, 1, 0)
     assert parts.scoreboard.load[parts.row.index] == 0
     assert conn.phase == Phase.CLOSED
     with pytest.raises(ConnectionResetError):  # a byte was left unread
@@ -42,15 +43,15 @@ def test_a_connection_is_counted_watched_and_forgotten(rig: Make) -> None:
 def test_forgetting_a_parked_connection(rig: Make) -> None:
     parts = rig()
     conn, client = parts.connection(Phase.RUNNING)
-    parts.core.park(conn)
-    parts.core.forget(conn)
-    assert (client.recv(1), parts.core.conns) == (b"", {})
+    parts.table.park(conn)
+    parts.table.forget(conn)
+    assert (client.recv(1), parts.table.by_fd) == (b"", {})
 
 
 def test_parting_at_once_when_nothing_is_unread(rig: Make) -> None:
     parts = rig()
     conn, client = parts.connection()
-    parts.core.lingering_close(conn)
+    parts.http1.lingering_close(conn)
     assert (conn.phase, client.recv(1)) == (Phase.CLOSED, b"")
 
 
@@ -63,16 +64,16 @@ def test_parting_lingers_when_the_client_still_sends(rig: Make, where: str) -> N
         conn.buffer = b"more"
     else:
         client.sendall(b"more")
-    parts.core.lingering_close(conn)
+    parts.http1.lingering_close(conn)
     assert (conn.phase, conn.buffer) == (Phase.LINGER, b"")
     assert client.recv(99) == b"the answer"
     assert client.recv(99) == b""  # the end is told, and no reset has eaten the answer
     client.sendall(b"still more")
     assert conn.fd in parts.poll(5)
-    parts.reading.linger(conn, select.EPOLLIN)
+    parts.http1.on_event(conn, select.EPOLLIN)
     assert conn.phase == Phase.LINGER
     client.close()
-    parts.reading.linger(conn, select.EPOLLIN)
+    parts.http1.on_event(conn, select.EPOLLIN)
     assert conn.phase == Phase.CLOSED
 
 
@@ -80,11 +81,11 @@ def test_aborting_resets_so_that_nobody_takes_the_answer_for_whole(rig: Make) ->
     parts = rig()
     parts.acceptor.start()
     client = parts.client()
-    while not parts.core.conns:
+    while not parts.table.by_fd:
         parts.turn(5)
-    (conn,) = parts.core.conns.values()
-    parts.core.abort(conn)
-    parts.core.abort(conn)
+    (conn,) = parts.table.by_fd.values()
+    parts.table.abort(conn)
+    parts.table.abort(conn)
     with pytest.raises(ConnectionResetError):
         client.recv(1)
     assert conn.phase == Phase.CLOSED
@@ -100,9 +101,9 @@ def test_a_parked_connection_is_not_listened_to_until_it_is_watched_again(rig: M
     conn, client = parts.connection(Phase.RUNNING)
     client.sendall(b"x")
     assert conn.fd in parts.poll(5)
-    parts.core.park(conn)
+    parts.table.park(conn)
     assert (conn.parked, conn.fd in parts.poll(), parts.watched(conn)) == (True, False, False)
-    parts.core.watch(conn, select.EPOLLIN)
+    parts.table.watch(conn, select.EPOLLIN)
     assert (conn.parked, conn.fd in parts.poll(5)) == (False, True)
 
 
@@ -110,7 +111,7 @@ def test_parking_one_that_has_just_ended_watches_it_again(rig: Make) -> None:
     parts = rig()
     conn, client = parts.connection(Phase.RUNNING)
     conn.phase = Phase.IDLE  # the pool thread, between the leader's look and this call
-    parts.core.park(conn)
+    parts.table.park(conn)
     client.sendall(b"x")
     assert (conn.parked, conn.fd in parts.poll(5)) == (False, True)
 
@@ -120,18 +121,18 @@ def test_unparking_is_for_those_that_still_wait(rig: Make, phase: Phase) -> None
     """The call may come late: the next request may run by then, or the connection be gone."""
     parts = rig()
     conn, _ = parts.connection(phase)
-    parts.core.park(conn)
-    parts.core.unpark(conn)
+    parts.table.park(conn)
+    parts.table.unpark(conn)
     assert (conn.parked, conn.phase, parts.watched(conn)) == (True, phase, False)
 
 
 def test_unparking_twice(rig: Make) -> None:
     parts = rig()
     conn, _ = parts.connection(Phase.RUNNING)
-    parts.core.park(conn)
+    parts.table.park(conn)
     conn.phase = Phase.IDLE
     for _ in range(2):
-        parts.core.unpark(conn)
+        parts.table.unpark(conn)
         assert (conn.parked, conn.phase, parts.watched(conn)) == (False, Phase.IDLE, True)
 
 
@@ -147,7 +148,7 @@ def test_calls_from_any_thread_are_made_by_the_leader_in_order(rig: Make) -> Non
 
     def ask() -> None:
         for number in range(100):
-            parts.core.call(call, number)
+            parts.reactor.call(call, number)
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -161,7 +162,7 @@ def test_calls_from_any_thread_are_made_by_the_leader_in_order(rig: Make) -> Non
 def test_a_call_made_by_a_call_is_not_forgotten(rig: Make) -> None:
     parts = rig()
     made: list[str] = []
-    parts.core.call(lambda: parts.core.call(made.append, "second"))
+    parts.reactor.call(lambda: parts.reactor.call(made.append, "second"))
     while parts.poll():
         parts.turn()
     assert made == ["second"]
@@ -170,12 +171,18 @@ def test_a_call_made_by_a_call_is_not_forgotten(rig: Make) -> None:
 # -- counting and the log ---------------------------------------------------------------------------------------------
 
 
+def answered(exchange: Exchange, status: int, body_bytes: int) -> Exchange:
+    """The exchange, as if an answer had been sent whole."""
+    exchange.output = Output.of_plain(status, b"head" + bytes(body_bytes), body_bytes)
+    exchange.output.skip(4 + body_bytes)
+    return exchange
+
+
 @pytest.mark.parametrize("leading", [True, False])
 def test_an_answer_is_logged_and_counted_in_the_lane_of_its_thread(rig: Make, leading: bool) -> None:
     parts = rig()
     conn, _ = parts.connection()
-    plan = parts.planner.plan(head_bytes("GET", "/a"))
-    parts.core.note(conn, plan, 404, 17, 0.0, leading)
+    parts.recorder.record(answered(parts.exchange(conn), 404, 17), leading)
     (record,) = records(parts.row)
     assert record.startswith("192.0.2.1 - - [")
     assert record.endswith('"GET /a HTTP/1.1" 404 17')
@@ -187,33 +194,33 @@ def test_an_answer_is_logged_and_counted_in_the_lane_of_its_thread(rig: Make, le
 def test_what_pool_threads_count_is_not_lost_and_wakes_the_master(rig: Make) -> None:
     parts = rig()
     conn, _ = parts.connection()
-    plan = parts.planner.plan(head_bytes("GET", "/a"))
+    exchange = parts.exchange(conn)
     parts.scoreboard.asleep[0] = 1
 
     def many() -> None:
         for _ in range(200):
-            parts.core.note_from_pool(conn, plan, 200, 5, 100, 0.0, parts.row.lines[0])
+            parts.recorder.record_plain(exchange, 200, 5, 100, parts.row.lines[0])
 
     threads = [threading.Thread(target=many) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(10)
-    parts.core.count_sent(1)
+    parts.recorder.count_sent(1)
     assert len(records(parts.row)) == 800
     assert sum(parts.row.pool.latency) == 800
     assert parts.row.cells[Cell.BYTES_SENT] == 80_001
     assert select.select([parts.scoreboard.doorbell_reader], [], [], 0)[0]
-    parts.core.count_sent(0)
+    parts.recorder.count_sent(0)
     assert parts.row.cells[Cell.BYTES_SENT] == 80_001
 
 
 def test_without_an_access_log_answers_are_counted_all_the_same(rig: Make) -> None:
     parts = rig(access_log="off")
     conn, _ = parts.connection()
-    plan = parts.planner.plan(head_bytes())
-    parts.core.note(conn, plan, 200, 1, 0.0, True)
-    parts.core.note_from_pool(conn, plan, 200, 1, 9, 0.0, parts.row.lines[0])
+    exchange = answered(parts.exchange(conn), 200, 1)
+    parts.recorder.record(exchange, True)
+    parts.recorder.record_plain(exchange, 200, 1, 9, parts.row.lines[0])
     assert records(parts.row) == []
     assert sum(parts.row.lead.latency) + sum(parts.row.pool.latency) == 2
 
@@ -227,7 +234,7 @@ def test_a_logger_may_stand_for_the_access_log(rig: Make, leading: bool) -> None
     log.addHandler(handler)
     parts = rig(http_log=log, access_log="off")
     conn, _ = parts.connection()
-    parts.core.note(conn, parts.planner.plan(head_bytes("GET", "/?100%")), 200, 1, 0.0, leading)
+    parts.recorder.record(answered(parts.exchange(conn, "GET", "/?100%"), 200, 1), leading)
     assert (lines == []) == leading  # the leader's is told once it has left the lead
     parts.do_chores()
     assert records(parts.row) == []
@@ -240,16 +247,16 @@ def test_a_logger_may_stand_for_the_access_log(rig: Make, leading: bool) -> None
 
 def test_the_last_connection_of_a_draining_worker_brings_housekeeping(rig: Make) -> None:
     parts = rig()
-    core = parts.core
+    reactor, table = parts.reactor, parts.table
     first, _ = parts.connection()
     second, _ = parts.connection()
-    core.due_s = core.wait_s = 1e9
-    core.draining = True
+    reactor.due_s = reactor.wait_s = 1e9
+    parts.lifecycle.draining = True
     parts.scoreboard.load[parts.row.index] = CLOSED
-    core.forget(first)
-    assert core.due_s == 1e9
-    core.forget(second)
-    assert core.due_s == core.wait_s == 0.0
+    table.forget(first)
+    assert reactor.due_s == 1e9
+    table.forget(second)
+    assert reactor.due_s == reactor.wait_s == 0.0
     assert parts.scoreboard.load[parts.row.index] == CLOSED  # it accepts no more, however few it has
     assert parts.row.cells[Cell.CONNECTIONS] == 0
 
@@ -259,14 +266,14 @@ def test_letting_go_of_a_connection_ends_nothing_of_it(rig: Make) -> None:
         parts = rig()
         conn, client = parts.connection(Phase.RUNNING)
         if parked:
-            parts.core.park(conn)
+            parts.table.park(conn)
         with conn.transport.sock.dup() as elsewhere:
             client.sendall(b"unread")
-            parts.core.let_go(conn)
-            assert (conn.phase, parts.core.conns, parts.poll()) == (Phase.CLOSED, {}, {})
+            parts.table.let_go(conn)
+            assert (conn.phase, parts.table.by_fd, parts.poll()) == (Phase.CLOSED, {}, {})
             assert elsewhere.recv(99) == b"unread"
             elsewhere.sendall(b"answer")
             assert client.recv(99) == b"answer"
-        parts.core.forget(conn)
-        parts.core.unpark(conn)  # a pool thread's last word, overtaken
+        parts.table.forget(conn)
+        parts.table.unpark(conn)  # a pool thread's last word, overtaken
         assert parts.row.cells[Cell.HANDED_OVER] == 1

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPError
-from webpy.framework.answer import render
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.output import Output
+from webpy.worker.serializer import render
 
 Make = Callable[..., Rig]
 
@@ -37,9 +36,9 @@ class Body:
 def pulled(parts: Rig, body: Body) -> tuple[Connection, socket.socket]:
     """A connection whose answer has this body, pulled by a pool thread (this one)."""
     conn, client = parts.connection(Phase.RUNNING)
-    plan = parts.planner.plan(head_bytes("GET", "/body"))
-    conn.output = Output(render(plan.head, None, (200, body), "webpy", "now", False), plan, 0.0)
-    parts.delivery.pull(parts.row.lines[0], conn)
+    exchange = conn.exchange = parts.exchange(conn, "GET", "/body")
+    exchange.output = Output(render(exchange.plan.head, None, (200, body), "now", False))
+    exchange.pull(parts.row.lines[0])
     parts.turn()
     return conn, client
 
@@ -93,9 +92,9 @@ def test_a_client_that_is_gone_is_nobodys_fault(rig: Make) -> None:
     conn, client = parts.connection(Phase.RUNNING)
     client.close()
     body = Endless(RuntimeError())
-    plan = parts.planner.plan(head_bytes("GET", "/body"))
-    conn.output = Output(render(plan.head, None, (200, body), "webpy", "now", False), plan, 0.0)
-    parts.delivery.pull(parts.row.lines[0], conn)
+    exchange = conn.exchange = parts.exchange(conn, "GET", "/body")
+    exchange.output = Output(render(exchange.plan.head, None, (200, body), "now", False))
+    exchange.pull(parts.row.lines[0])
     parts.turn()
     assert (conn.phase, body.closed, parts.complaints) == (Phase.CLOSED, 1, [])
     assert len(records(parts.row)) == 1

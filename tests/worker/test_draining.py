@@ -49,16 +49,16 @@ def test_drain_leaves_what_is_queued_and_lets_go_of_all_that_waits(rig: Make, ad
     busy = [idle(parts, now, phase)[0] for phase in (Phase.BODY, Phase.RUNNING, Phase.STREAMING, Phase.LINGER)]
     queue_one(parts)
     parts.obey(Message.DRAIN)
-    assert parts.core.draining
+    assert parts.lifecycle.draining
     assert parts.scoreboard.load[parts.row.index] == CLOSED
     assert parts.listener.fileno() == -1
     parts.housekeeping.tick(now)
     assert {conn.phase for conn in moving} == {Phase.CLOSED}
-    assert list(parts.core.conns.values()) == busy
+    assert list(parts.table.by_fd.values()) == busy
     assert parts.row.cells[Cell.HANDED_OVER] == len(moving)
-    assert not parts.core.over
-    assert not parts.core.closing
-    assert parts.planner.plan(head_bytes()).plain  # answers keep their connections
+    assert not parts.lifecycle.over
+    assert not parts.lifecycle.closing
+    assert parts.heads.plan(head_bytes()).plain  # answers keep their connections
 
 
 def test_it_is_not_over_before_all_that_it_gave_has_been_taken(rig: Make, adoption: Adoption) -> None:
@@ -69,13 +69,13 @@ def test_it_is_not_over_before_all_that_it_gave_has_been_taken(rig: Make, adopti
     idle(parts, now)
     parts.obey(Message.DRAIN)
     parts.housekeeping.tick(now)
-    assert (parts.core.conns, parts.core.over) == ({}, False)
-    assert parts.core.wait_s <= 0.1
+    assert (parts.table.by_fd, parts.lifecycle.over) == ({}, False)
+    assert parts.reactor.wait_s <= 0.1
     taken = adoption.take()
     assert taken is not None
     socket.socket(fileno=taken[0]).close()
     parts.housekeeping.tick(now + 0.1)
-    assert parts.core.over
+    assert parts.lifecycle.over
 
 
 def test_it_does_not_wait_for_ever_for_others_to_take_what_it_gave(rig: Make, adoption: Adoption) -> None:
@@ -86,7 +86,7 @@ def test_it_does_not_wait_for_ever_for_others_to_take_what_it_gave(rig: Make, ad
     parts.obey(Message.DRAIN)
     for later_s, over in ((0.0, False), (18.0, False), (19.5, True)):
         parts.housekeeping.tick(now + later_s)
-        assert parts.core.over is over
+        assert parts.lifecycle.over is over
     assert adoption.waits  # for whoever comes
 
 
@@ -102,7 +102,7 @@ def test_a_connection_that_becomes_idle_moves_too(rig: Make, adoption: Adoption)
     parts.housekeeping.tick(now + 0.06)
     assert conn.phase == Phase.CLOSED
     other = stay(parts)
-    parts.delivery.release(other, False)
+    parts.http1.release(other, False)
     assert other.phase == Phase.CLOSED
     assert parts.row.cells[Cell.HANDED_OVER] == 2
 
@@ -114,14 +114,14 @@ def test_a_stop_after_a_drain_takes_back_what_nobody_took(rig: Make, adoption: A
     _, client = idle(parts, now)
     parts.obey(Message.DRAIN)
     parts.housekeeping.tick(now)
-    assert parts.core.conns == {}
+    assert parts.table.by_fd == {}
     parts.obey(Message.STOP)
-    assert [conn.phase for conn in parts.core.conns.values()] == [Phase.IDLE]
-    assert parts.core.closing
+    assert [conn.phase for conn in parts.table.by_fd.values()] == [Phase.IDLE]
+    assert parts.lifecycle.closing
     parts.housekeeping.tick(now + 0.1)
-    assert not parts.core.over
+    assert not parts.lifecycle.over
     parts.housekeeping.tick(now + 1.5)
-    assert (parts.core.over, client.recv(1)) == (True, b"")
+    assert (parts.lifecycle.over, client.recv(1)) == (True, b"")
 
 
 def test_connections_that_cannot_move_stay_for_one_more_answer(rig: Make) -> None:
@@ -131,8 +131,8 @@ def test_connections_that_cannot_move_stay_for_one_more_answer(rig: Make) -> Non
     now = time.monotonic()
     waiting = [idle(parts, now, phase)[0] for phase in (Phase.IDLE, Phase.NEW)]
     parts.obey(Message.DRAIN)
-    assert parts.core.closing
-    assert not parts.planner.plan(head_bytes()).plain
+    assert parts.lifecycle.closing
+    assert not parts.heads.plan(head_bytes()).plain
     asking, client = idle(parts, now)
     for later_s in (0.0, 5.0, 28.0):
         parts.housekeeping.tick(now + later_s)
@@ -141,7 +141,7 @@ def test_connections_that_cannot_move_stay_for_one_more_answer(rig: Make) -> Non
     parts.housekeeping.tick(now + 29.5)  # the master would kill at 30
     assert [conn.phase for conn in waiting] == [Phase.CLOSED, Phase.CLOSED]
     assert asking.phase == Phase.IDLE  # the last look found something: the loop will answer
-    assert not parts.core.over
+    assert not parts.lifecycle.over
 
 
 def test_a_connection_under_tls_does_not_move(rig: Make, adoption: Adoption) -> None:
@@ -153,7 +153,8 @@ def test_a_connection_under_tls_does_not_move(rig: Make, adoption: Adoption) -> 
     conn, _ = idle(parts, now)
     parts.obey(Message.DRAIN)
     parts.housekeeping.tick(now)
-    assert (conn.phase, parts.core.closing, parts.core.handover, adoption.waits) == (Phase.IDLE, True, None, False)
+    assert (conn.phase, adoption.waits) == (Phase.IDLE, False)
+    assert (parts.lifecycle.closing, parts.lifecycle.handover) == (True, None)
 
 
 def test_what_could_not_move_by_the_end_is_answered_with_an_end(rig: Make, adoption: Adoption) -> None:
@@ -163,9 +164,9 @@ def test_what_could_not_move_by_the_end_is_answered_with_an_end(rig: Make, adopt
     now = time.monotonic()
     parts.obey(Message.DRAIN)
     parts.housekeeping.tick(now + 0.5)
-    assert not parts.core.closing
+    assert not parts.lifecycle.closing
     parts.housekeeping.tick(now + 0.9)
-    assert parts.core.closing
+    assert parts.lifecycle.closing
 
 
 # -- STOP -------------------------------------------------------------------------------------------------------------
@@ -182,12 +183,12 @@ def test_stop_takes_what_is_queued_everywhere(rig: Make, adoption: Adoption) -> 
     other.obey(Message.DRAIN)
     other.housekeeping.tick(time.monotonic())
     parts.obey(Message.STOP)
-    assert parts.core.draining
+    assert parts.lifecycle.draining
     assert parts.scoreboard.load[parts.row.index] == CLOSED
-    assert sorted(conn.phase for conn in parts.core.conns.values()) == [Phase.IDLE, Phase.NEW]
+    assert sorted(conn.phase for conn in parts.table.by_fd.values()) == [Phase.IDLE, Phase.NEW]
     parts.housekeeping.tick(time.monotonic())
-    assert not parts.core.over
-    assert not parts.planner.plan(head_bytes()).plain
+    assert not parts.lifecycle.over
+    assert not parts.heads.plan(head_bytes()).plain
 
 
 def test_stop_gives_a_moment_to_clients_that_were_active_lately(rig: Make) -> None:
@@ -207,7 +208,7 @@ def test_stop_gives_a_moment_to_clients_that_were_active_lately(rig: Make) -> No
     assert (lately.phase, new.phase) == (Phase.IDLE, Phase.NEW)
     parts.housekeeping.tick(now + 1.2)
     assert (lately.phase, new.phase) == (Phase.CLOSED, Phase.CLOSED)
-    assert not parts.core.over  # one has asked
+    assert not parts.lifecycle.over  # one has asked
 
 
 def test_stop_accepts_on_for_that_moment_and_looks_once_more_at_the_end(rig: Make, adoption: Adoption) -> None:
@@ -218,16 +219,16 @@ def test_stop_accepts_on_for_that_moment_and_looks_once_more_at_the_end(rig: Mak
     now = time.monotonic()
     parts.housekeeping.tick(now)
     queue_one(parts)
-    parts.core.forget(conn)
+    parts.table.forget(conn)
     parts.housekeeping.tick(now + 0.1)
-    (late,) = parts.core.conns.values()
-    assert (late.phase, parts.core.over) == (Phase.NEW, False)
+    (late,) = parts.table.by_fd.values()
+    assert (late.phase, parts.lifecycle.over) == (Phase.NEW, False)
     late.since_s = now + 0.9
     parts.housekeeping.tick(now + 1.05)
     assert parts.listener.fileno() == -1
-    assert not parts.core.over
+    assert not parts.lifecycle.over
     parts.housekeeping.tick(now + 2.0)
-    assert parts.core.over
+    assert parts.lifecycle.over
     assert parts.poll() == {}  # whoever comes now is not taken into a worker that ends
 
 
@@ -255,4 +256,4 @@ def test_no_idle_connection_outlives_the_drain_timeout(rig: Make, message: Messa
     parts.housekeeping.tick(now + 0.2)
     assert conn.phase == Phase.IDLE
     parts.housekeeping.tick(now + 0.35)
-    assert (conn.phase, parts.core.over) == (Phase.CLOSED, True)
+    assert (conn.phase, parts.lifecycle.over) == (Phase.CLOSED, True)

@@ -61,23 +61,23 @@ def test_a_message_that_is_none_is_named(message: bytes, words: str) -> None:
 
 def adopt(parts: Rig) -> Connection:
     """The connection that this worker has taken."""
-    before = set(parts.core.conns)
-    while set(parts.core.conns) == before:
+    before = set(parts.table.by_fd)
+    while set(parts.table.by_fd) == before:
         assert parts.poll(5), "nothing was given"
         parts.turn()
-    (fd,) = set(parts.core.conns) - before
-    return parts.core.conns[fd]
+    (fd,) = set(parts.table.by_fd) - before
+    return parts.table.by_fd[fd]
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_only_those_that_wait_for_a_request_move(rig: Make, adoption: Adoption, phase: Phase) -> None:
     parts = rig(adoption=adoption)
     conn, _ = parts.connection(phase)
-    moved = Handover(parts.core, adoption).give(conn, 5.0)
+    moved = Handover(parts.table, adoption).give(conn, 5.0)
     assert moved is (phase in MOVABLE) is adoption.waits
     assert parts.row.cells[Cell.HANDED_OVER] == moved
     if moved:
-        assert (conn.phase, conn.transport.sock.fileno(), parts.core.conns) == (Phase.CLOSED, -1, {})
+        assert (conn.phase, conn.transport.sock.fileno(), parts.table.by_fd) == (Phase.CLOSED, -1, {})
     if phase == Phase.CLOSED:
         conn.phase = Phase.IDLE  # so that the rig closes it
 
@@ -89,7 +89,7 @@ def test_what_the_client_sent_and_nobody_read_is_there(rig: Make, adoption: Adop
     conn.since_s = time.monotonic() - 60.0
     client.sendall(head_bytes())
     assert conn.fd in old.poll(5)  # the loop has seen it, and has not come to it yet
-    assert Handover(old.core, adoption).give(conn, time.monotonic())
+    assert Handover(old.table, adoption).give(conn, time.monotonic())
     assert old.poll() == {}
     moved = adopt(new)
     assert (moved.phase, moved.origin.client_address, moved.peer) == (Phase.IDLE, ("192.0.2.1", 1), conn.peer)
@@ -108,14 +108,14 @@ def test_a_head_that_has_begun_goes_on(rig: Make, adoption: Adoption) -> None:
     assert old.reading.first(conn, 0) is None
     assert conn.phase == Phase.HEAD
     conn.since_s = began = time.monotonic() - 4.0
-    assert Handover(old.core, adoption).give(conn, time.monotonic())
+    assert Handover(old.table, adoption).give(conn, time.monotonic())
     moved = adopt(new)
     assert abs(moved.since_s - began) < 2.0  # header-timeout counts on
     client.sendall(head_bytes()[20:])
     assert moved.fd in new.poll(5)
     begun = new.reading.more_head(moved, select.EPOLLIN)
     assert begun is not None
-    assert begun[0].handler is Hello
+    assert begun.plan.handler is Hello
 
 
 def test_pipelined_requests_are_answered_in_order(rig: Make, adoption: Adoption) -> None:
@@ -124,18 +124,18 @@ def test_pipelined_requests_are_answered_in_order(rig: Make, adoption: Adoption)
     conn, client = old.connection(Phase.RUNNING)
     conn.buffer = head_bytes("GET", "/2") + head_bytes("GET", "/3")
     client.sendall(head_bytes("GET", "/4"))
-    old.core.draining = True
-    old.core.handover = Handover(old.core, adoption)
-    old.delivery.release(conn, False)  # the first one's answer has left
+    old.lifecycle.draining = True
+    old.lifecycle.handover = Handover(old.table, adoption)
+    old.http1.release(conn, False)  # the first one's answer has left
     assert conn.phase == Phase.CLOSED
     moved = adopt(new)
-    assert list(new.core.ready) == [(moved.fd, 0)]
+    assert list(new.reactor.ready) == [(moved.fd, 0)]
     asked = []
     while moved.phase == Phase.PIPELINED:
         begun = new.reading.next(moved, 0)
         assert begun is not None
-        asked.append(begun[0].head.resource)
-        new.delivery.release(moved, False)
+        asked.append(begun.plan.head.resource)
+        new.http1.release(moved, False)
     asked.append(new.reading.begin(moved, moved.recv(999))[0].head.resource)  # type: ignore[index]
     assert asked == ["/2", "/3", "/4"]
 
@@ -143,7 +143,7 @@ def test_pipelined_requests_are_answered_in_order(rig: Make, adoption: Adoption)
 def test_more_bytes_than_fit_stay_where_they_are(rig: Make, adoption: Adoption) -> None:
     parts = rig(adoption=adoption, max_headers=100_000)
     conn, _ = parts.connection(Phase.HEAD)
-    handover = Handover(parts.core, adoption)
+    handover = Handover(parts.table, adoption)
     conn.buffer = b"x" * (32 * 1024 + 1)
     assert not handover.give(conn, 0.0)
     conn.buffer = b"x" * (32 * 1024)
@@ -160,15 +160,15 @@ def test_a_ready_event_of_a_connection_that_has_left_harms_nobody(rig: Make, ado
     conn, client = parts.connection(Phase.PIPELINED)
     fd = conn.fd
     conn.buffer = head_bytes()
-    parts.core.ready.append((fd, 0))
-    assert Handover(parts.core, adoption).give(conn, 0.0)
+    parts.reactor.ready.append((fd, 0))
+    assert Handover(parts.table, adoption).give(conn, 0.0)
     other, _ = parts.connection(Phase.IDLE)
     assert other.fd == fd
     with pytest.raises(BlockingIOError):
         other.recv(1)  # what the loop does with the event
     other.phase = Phase.NEW
     assert parts.reading.first(other, 0) is None
-    assert (other.phase, parts.core.conns) == (Phase.NEW, {fd: other})
+    assert (other.phase, parts.table.by_fd) == (Phase.NEW, {fd: other})
     client.close()
 
 
@@ -179,13 +179,13 @@ def test_a_pool_thread_that_has_just_finished(rig: Make, adoption: Adoption, par
     conn, client = parts.connection(Phase.RUNNING)
     if parked:
         client.sendall(head_bytes())
-        parts.core.park(conn)
+        parts.table.park(conn)
     conn.phase = Phase.IDLE
-    assert Handover(parts.core, adoption).give(conn, 0.0)
-    parts.core.call(parts.core.unpark, conn)
-    parts.core.call(parts.delivery.release, conn, False)
+    assert Handover(parts.table, adoption).give(conn, 0.0)
+    parts.reactor.call(parts.table.unpark, conn)
+    parts.reactor.call(parts.http1.release, conn, False)
     parts.turn(5)
-    assert (conn.phase, parts.core.conns) == (Phase.CLOSED, {})
+    assert (conn.phase, parts.table.by_fd) == (Phase.CLOSED, {})
     taken = adoption.take()
     assert taken is not None
     with socket.socket(fileno=taken[0]) as moved:
@@ -206,13 +206,12 @@ def test_an_answer_of_a_pool_thread_lets_its_connection_go_at_once(rig: Make, ad
     parts = rig({"/.*": Answers}, adoption=adoption)
     parts.start()
     conn, client = parts.connection(Phase.IDLE)
-    plan, request = begun(parts, conn, client)
-    parts.exchange.dispatch(conn, plan, request)
+    parts.dispatched(conn, begun(parts, conn, client))
     parts.obey(Message.DRAIN)
     parts.housekeeping.tick(time.monotonic())
     if conn.phase != Phase.CLOSED:  # the thread may have been quicker
-        assert not parts.core.over
-    while not parts.core.over:
+        assert not parts.lifecycle.over
+    while not parts.lifecycle.over:
         parts.turn(0.01)
         while taken := adoption.take():
             os.close(taken[0])  # the client's connection, as far as this test goes
@@ -252,16 +251,16 @@ def test_when_too_many_wait_the_others_are_tried_again(rig: Make, adoption: Adop
             return room.pop(0) and adoption_give(fd, data)
 
     parts.obey(Message.DRAIN)
-    handover = parts.core.handover
+    handover = parts.lifecycle.handover
     assert handover is not None
     handover._adoption = Narrow()  # type: ignore[assignment]
     now = time.monotonic()
     parts.housekeeping.tick(now)
-    assert (len(parts.core.conns), handover.full, room) == (2, True, [])  # one try was enough
-    assert parts.core.wait_s <= 0.01
+    assert (len(parts.table.by_fd), handover.full, room) == (2, True, [])  # one try was enough
+    assert parts.reactor.wait_s <= 0.01
     room += [True, True]
     parts.housekeeping.tick(now + 0.01)
-    assert parts.core.conns == {}
+    assert parts.table.by_fd == {}
 
 
 def test_when_it_cannot_be_done_at_all_answers_end_their_connections(rig: Make, adoption: Adoption) -> None:
@@ -277,12 +276,12 @@ def test_when_it_cannot_be_done_at_all_answers_end_their_connections(rig: Make, 
             raise OSError(errno.EPERM, "Operation not permitted")
 
     parts.obey(Message.DRAIN)
-    assert parts.core.handover is not None
-    assert not parts.core.closing
-    parts.core.handover._adoption = Broken()  # type: ignore[assignment]
+    assert parts.lifecycle.handover is not None
+    assert not parts.lifecycle.closing
+    parts.lifecycle.handover._adoption = Broken()  # type: ignore[assignment]
     parts.housekeeping.tick(time.monotonic())
-    assert (conn.phase, parts.core.closing, parts.core.handover) == (Phase.IDLE, True, None)
+    assert (conn.phase, parts.lifecycle.closing, parts.lifecycle.handover) == (Phase.IDLE, True, None)
     assert parts.complaints == [
         "connections cannot be handed over (Operation not permitted); each ends with its next answer"
     ]
-    assert not parts.planner.plan(head_bytes()).plain
+    assert not parts.heads.plan(head_bytes()).plain

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy.framework.answer import Answer
 from webpy.supervisor import Cell, Message
@@ -63,7 +62,7 @@ def test_a_handler_that_runs_is_not_cut_off(rig: Make, phase: Phase) -> None:
 
 def test_every_phase_has_a_limit(rig: Make) -> None:
     parts = rig()
-    assert set(parts.housekeeping._limits_s) == set(Phase) - {Phase.CLOSED}
+    assert set(parts.http1._limits_s) == set(Phase) - {Phase.CLOSED, Phase.HANDSHAKE, Phase.OTHER}
 
 
 def test_a_head_that_does_not_come_is_answered_once_and_logged(rig: Make) -> None:
@@ -105,9 +104,11 @@ def test_an_answer_that_nobody_takes_is_closed_and_logged(rig: Make) -> None:
     conn = aged(parts, Phase.WRITING)
     answer = Answer(200)
     answer.head, answer.payload, answer.owner = b"head", b"x" * 1000, (body := Body())
-    conn.output = Output(answer, parts.planner.plan(head_bytes("GET", "/slow")), 990.0)
-    conn.output.skip(14)
-    conn.output.has_moved(conn.transport)  # from here on
+    exchange = conn.exchange = parts.exchange(conn, "GET", "/slow")
+    exchange.began_s = 990.0
+    exchange.output = Output(answer)
+    exchange.output.skip(14)
+    exchange.output.has_moved(conn.transport)  # from here on
     parts.housekeeping.tick(1050.0)
     assert conn.phase == Phase.WRITING
     parts.housekeeping.tick(1061.0)
@@ -126,10 +127,10 @@ def test_a_tick_says_when_the_next_is_due_and_writes_the_heartbeat(rig: Make) ->
     parts = rig()
     now = time.monotonic()
     parts.housekeeping.tick(now)
-    assert now < parts.core.due_s <= now + 1.0
-    assert 0 < parts.core.wait_s <= 1.0
+    assert now < parts.reactor.due_s <= now + 1.0
+    assert 0 < parts.reactor.wait_s <= 1.0
     assert parts.row.cells[Cell.HEARTBEAT_NS] == int(now * 1e9)
-    assert parts.core.due_s <= parts.core.clock.due_s  # the date goes on though nothing happens
+    assert parts.reactor.due_s <= parts.worker.clock.due_s  # the date goes on though nothing happens
 
 
 def test_connections_are_swept_once_a_second_at_most(rig: Make) -> None:
@@ -151,10 +152,10 @@ def test_what_the_master_says_is_done_after_this_very_poll(rig: Make) -> None:
         parts.start()
         parts.say(message)
         parts.turn(5)
-        assert (parts.core.draining, parts.core.over) == (True, False)
-        assert parts.core.due_s == parts.core.wait_s == 0.0
+        assert (parts.lifecycle.draining, parts.lifecycle.over) == (True, False)
+        assert parts.reactor.due_s == parts.reactor.wait_s == 0.0
         parts.housekeeping.tick(time.monotonic())  # with nothing to do
-        assert parts.core.over
+        assert parts.lifecycle.over
 
 
 def test_a_worker_whose_master_died_ends(rig: Make) -> None:
@@ -163,5 +164,5 @@ def test_a_worker_whose_master_died_ends(rig: Make) -> None:
     parts.connection(Phase.RUNNING)
     parts.master.close()
     parts.turn(5)
-    assert parts.core.over
+    assert parts.lifecycle.over
     assert "master has died" in parts.complaints[0]

@@ -10,15 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.heads import FakePeer, head_bytes
+from tests.heads import FakePeer, head_of
 from webpy import HTTPError, HTTPHandler
-from webpy.framework.atomic import ResourceLocks
 from webpy.framework.request import Request
-from webpy.framework.routes import compile_routes
 from webpy.protocol import Limits, ProtocolError
 from webpy.worker import intake as module
 from webpy.worker.intake import Intake, Stream
-from webpy.worker.plan import Planner
 
 WAIT_S = 10.0
 LIMITS = Limits(body_bytes=1 << 20)
@@ -30,8 +27,7 @@ class Post(HTTPHandler):
 
 
 def intake(*fields: str, limits: Limits = LIMITS) -> Intake:
-    plan = Planner(compile_routes({"/": Post}), limits, None, ResourceLocks()).plan(head_bytes("POST", "/", *fields))
-    return Intake(plan, Request(FakePeer(), plan.head), limits)
+    return Intake(Request(FakePeer(), head_of("POST", "/", *fields)), limits)
 
 
 # -- whole bodies -----------------------------------------------------------------------------------------------------

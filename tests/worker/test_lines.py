@@ -18,6 +18,7 @@ from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
 from webpy.supervisor import QUEUE_LINES, SENDING, Line
 from webpy.worker.connection import Connection, Phase
+from webpy.worker.output import Output
 
 Make = Callable[..., Rig]
 
@@ -104,12 +105,12 @@ def ask(parts: Rig, path: str = "/a") -> tuple[Connection, socket.socket]:
     conn, client = parts.connection(Phase.IDLE)
     found = parts.reading.begin(conn, head_bytes("GET", path))
     assert found is not None
-    parts.exchange.dispatch(conn, *found)
+    parts.dispatched(conn, found)
     return conn, client
 
 
 def all_free(parts: Rig) -> bool:
-    return not lines_of(parts) and len(parts.core.lines._free) == QUEUE_LINES
+    return not lines_of(parts) and len(parts.worker.lines._free) == QUEUE_LINES
 
 
 # -- waiting for a thread, and running --------------------------------------------------------------------------------
@@ -151,8 +152,8 @@ def test_its_time_counts_from_when_a_thread_began(rig: Make) -> None:
 
 def test_without_a_free_line_a_request_runs_all_the_same_and_shows_on_its_thread(rig: Make) -> None:
     parts = rig(ROUTES)
-    taken = list(parts.core.lines._free)
-    parts.core.lines._free.clear()
+    taken = list(parts.worker.lines._free)
+    parts.worker.lines._free.clear()
     _, client = ask(parts)
     assert Held.began.wait(WAIT_S)
     (line,) = lines_of(parts)
@@ -162,7 +163,7 @@ def test_without_a_free_line_a_request_runs_all_the_same_and_shows_on_its_thread
     assert client.recv(999).endswith(b"held")
     until(lambda: not lines_of(parts))
     assert line.thread[0]  # it is still the thread's
-    parts.core.lines._free.extend(taken)
+    parts.worker.lines._free.extend(taken)
 
 
 def test_a_handler_that_raises_frees_its_line(rig: Make) -> None:
@@ -187,7 +188,7 @@ def test_an_answer_that_the_loop_goes_on_sending_keeps_its_line(rig: Make, size:
     found = parts.reading.begin(conn, head_bytes("GET", "/a"))
     assert found is not None
     Held.go.set()
-    parts.exchange.dispatch(conn, *found)
+    parts.dispatched(conn, found)
     lead_until(parts, lambda: conn.phase == Phase.WRITING)
     assert parts.running() == [LINE]
     assert marks(parts) == (0, SENDING)
@@ -201,8 +202,10 @@ def test_an_answer_of_the_leader_that_it_cannot_send_whole_gets_one(rig: Make) -
     parts = rig(ROUTES)
     conn, client = parts.connection(Phase.IDLE)
     conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    plan = parts.planner.plan(head_bytes("GET", "/a"))
-    parts.delivery.resume_plain(conn, plan, 200, b"head" + b"x" * 60_000, 0, 60_000, time.monotonic())
+    exchange = parts.exchange(conn)
+    exchange.began_s = time.monotonic()
+    exchange.output = Output.of_plain(200, b"head" + b"x" * 60_000, 60_000)
+    exchange.resume_plain(0)
     assert (parts.running(), marks(parts)) == ([LINE], (0, SENDING))
     receive(parts, conn, client, 60_000)
     assert all_free(parts)
@@ -220,9 +223,9 @@ def receive(parts: Rig, conn: Connection, client: socket.socket, count: int) -> 
             got += len(client.recv(1 << 20))
         for fd, event in parts.poll().items():
             if fd == conn.fd:
-                parts.delivery.advance(conn, event)
+                parts.http1.on_event(conn, event)
             else:
-                parts.core.others[fd](event)
+                parts.reactor.fd_callbacks[fd](event)
 
 
 @pytest.mark.parametrize("how", ["abort", "give up"])
@@ -230,13 +233,15 @@ def test_an_answer_that_never_ends_frees_its_line(rig: Make, how: str) -> None:
     parts = rig(ROUTES)
     conn, client = parts.connection(Phase.IDLE)
     conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    plan = parts.planner.plan(head_bytes("GET", "/a"))
-    parts.delivery.resume_plain(conn, plan, 200, b"head" + b"x" * 60_000, 0, 60_000, time.monotonic())
+    exchange = parts.exchange(conn)
+    exchange.began_s = time.monotonic()
+    exchange.output = Output.of_plain(200, b"head" + b"x" * 60_000, 60_000)
+    exchange.resume_plain(0)
     if how == "abort":
         client.close()
-        parts.delivery.advance(conn, select.EPOLLOUT)
+        exchange.advance()
     else:
-        parts.delivery.give_up(conn)
+        parts.http1.on_timeout(conn, time.monotonic())
     assert (conn.phase, all_free(parts)) == (Phase.CLOSED, True)
 
 
@@ -274,7 +279,7 @@ def test_a_stream_whose_client_is_slow_waits_without_a_thread(rig: Make) -> None
     conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     found = parts.reading.begin(conn, head_bytes("GET", "/a"))
     assert found is not None
-    parts.exchange.dispatch(conn, *found)
+    parts.dispatched(conn, found)
     lead_until(parts, lambda: conn.phase == Phase.WRITING)
     assert (parts.running(), marks(parts)) == ([LINE], (0, SENDING))
     receive(parts, conn, client, 40 * 50_000)
@@ -311,9 +316,9 @@ def test_a_body_that_never_ends_frees_its_line(rig: Make, end: str) -> None:
     else:
         parts.reading.begin(conn, post("/a") + b"12345")
         if end == "vanishes":
-            parts.core.forget(conn)
+            parts.table.forget(conn)
         else:
-            parts.reading.timed_out(conn)
+            parts.reading.timed_out(conn, "did not arrive in time")
     assert all_free(parts)
 
 
@@ -363,7 +368,7 @@ def test_a_reader_whose_client_vanishes_frees_its_line(rig: Make) -> None:
     conn, _ = parts.connection(Phase.IDLE)
     assert parts.reading.begin(conn, post("/read") + b"12345") is None
     until(lambda: marks(parts)[0])
-    parts.core.forget(conn)
+    parts.table.forget(conn)
     lead_until(parts, lambda: all_free(parts))
 
 
@@ -376,7 +381,7 @@ def test_a_file_that_is_sent_by_the_loop(rig: Make, tmp_path: Any) -> None:
     conn, client = parts.connection(Phase.IDLE)
     found = parts.reading.begin(conn, head_bytes("GET", "/a"))
     assert found is not None
-    parts.exchange.dispatch(conn, *found)
+    parts.dispatched(conn, found)
     lead_until(parts, lambda: conn.phase == Phase.WRITING)
     assert (parts.running(), marks(parts)) == ([LINE], (0, SENDING))
     receive(parts, conn, client, LARGE_BYTES)

@@ -7,17 +7,19 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from tests.worker.rig import Rig, records
+from tests.worker.rig import Rig, led, records
 from webpy import HTTPHandler
 from webpy.worker.connection import Connection, Phase
+from webpy.worker.exchange import Exchange
 from webpy.worker.intake import Intake
 from webpy.worker.loop import Loop
+from webpy.worker.reading import Reading
 
 Make = Callable[..., Rig]
 
@@ -25,22 +27,6 @@ Make = Callable[..., Rig]
 class Hello(HTTPHandler):
     def do_get(self) -> Any:
         return 200, "hello"
-
-
-@contextmanager
-def led(parts: Rig) -> Iterator[Loop]:
-    """A loop that leads, on threads of its own."""
-    loop = Loop(parts.core, parts.reading, parts.exchange, parts.delivery, parts.housekeeping)
-    parts.start()
-    main = threading.Thread(target=loop.run)
-    main.start()
-    try:
-        yield loop
-    finally:
-        parts.core.over = True
-        parts.core.call(lambda: None)
-        main.join(10)
-        assert not main.is_alive()
 
 
 def asked(client: socket.socket) -> bytes:
@@ -67,7 +53,7 @@ def in_the_loop(parts: Rig, function: Callable[[], object]) -> None:
         finally:
             done.set()
 
-    parts.core.call(call)
+    parts.reactor.call(call)
     assert done.wait(10)
 
 
@@ -85,9 +71,11 @@ def found(parts: Rig, text: str, count: int = 1) -> None:
 
 @pytest.mark.parametrize("phase", ["first", "begin", "more_head", "more_body"])
 def test_an_event_that_fails_costs_its_connection(rig: Make, phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = getattr(Reading, phase)
+    monkeypatch.setattr(
+        Reading, phase, lambda self, conn, *rest: fail() if victim(conn) else real(self, conn, *rest)
+    )
     parts = rig({"/hello": Hello})
-    real = getattr(parts.reading, phase)
-    monkeypatch.setattr(parts.reading, phase, lambda conn, *rest: fail() if victim(conn) else real(conn, *rest))
     ports: list[int] = []
 
     def victim(conn: Connection) -> bool:
@@ -108,7 +96,11 @@ def test_an_event_that_fails_costs_its_connection(rig: Make, phase: str, monkeyp
         is_reset(client)
         is_well(other)
         found(parts, "an event of a connection of 127.0.0.1 failed; it is reset")
-        assert len(parts.core.conns) == 1
+        assert len(parts.table.by_fd) == 1
+
+
+def intake_of(conn: Connection) -> Intake | None:
+    return None if conn.exchange is None else conn.exchange.intake
 
 
 def until_there(parts: Rig, client: socket.socket) -> None:
@@ -117,7 +109,7 @@ def until_there(parts: Rig, client: socket.socket) -> None:
     deadline = time.monotonic() + 10
     while not any(
         conn.origin.client_address[1] == port and conn.phase in (Phase.HEAD, Phase.BODY)
-        for conn in list(parts.core.conns.values())
+        for conn in list(parts.table.by_fd.values())
     ):
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -130,18 +122,18 @@ def test_the_body_of_a_connection_that_is_reset_leaves_nothing(rig: Make, monkey
         client = parts.client()
         client.sendall(b"POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n" + b"x" * 400_000)
         until_there(parts, client)
-        (conn,) = parts.core.conns.values()
+        (conn,) = parts.table.by_fd.values()
         deadline = time.monotonic() + 10
-        while conn.intake is None or conn.intake._file is None:
+        while (intake := intake_of(conn)) is None or intake._file is None:
             assert time.monotonic() < deadline
             time.sleep(0.005)
-        stored = conn.intake._file
+        stored = intake._file
         monkeypatch.setattr(Intake, "feed", fail)
         client.sendall(b"x")
         is_reset(client)
         in_the_loop(parts, lambda: None)
         assert stored.closed
-        assert not parts.core.conns
+        assert not parts.table.by_fd
         assert parts.running() == []
 
 
@@ -156,7 +148,7 @@ def test_an_answer_that_fails_as_its_thread_has_lost_the_lead(rig: Make, monkeyp
             return 200, "never"
 
     parts = rig({"/hello": Hello, "/blocks": Blocks})
-    monkeypatch.setattr(parts.exchange, "deliver", fail)
+    monkeypatch.setattr(Exchange, "deliver", fail)
     with led(parts):
         client, other = parts.client(), parts.client()
         client.sendall(b"GET /blocks HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -166,7 +158,7 @@ def test_an_answer_that_fails_as_its_thread_has_lost_the_lead(rig: Make, monkeyp
         is_reset(client)
         found(parts, "an event of a connection of 127.0.0.1 failed; it is reset")
         in_the_loop(parts, lambda: None)
-        assert len(parts.core.conns) == 1
+        assert len(parts.table.by_fd) == 1
         is_well(other)
 
 
@@ -180,8 +172,8 @@ def test_a_source_that_fails_rests_and_is_told_once(rig: Make) -> None:
         fail()
 
     def listen() -> None:
-        parts.core.others[ours] = bad
-        parts.core.epoll.register(ours, select.EPOLLIN)
+        parts.reactor.fd_callbacks[ours] = bad
+        parts.reactor.epoll.register(ours, select.EPOLLIN)
 
     with led(parts):
         other = parts.client()
@@ -191,7 +183,7 @@ def test_a_source_that_fails_rests_and_is_told_once(rig: Make) -> None:
         for _ in range(50):
             is_well(other)
         assert len(calls) <= 3
-        in_the_loop(parts, lambda: parts.core.others.pop(ours))
+        in_the_loop(parts, lambda: parts.reactor.fd_callbacks.pop(ours))
     os.close(ours)
     os.close(theirs)
 
@@ -218,10 +210,10 @@ def test_a_call_that_fails_costs_its_connection_and_no_other_call(rig: Make) -> 
         is_well(other)
         is_well(client)
         port = client.getsockname()[1]
-        (conn,) = (each for each in parts.core.conns.values() if each.origin.client_address[1] == port)
+        (conn,) = (each for each in parts.table.by_fd.values() if each.origin.client_address[1] == port)
         done = threading.Event()
-        parts.core.call(fail, conn)
-        parts.core.call(done.set)
+        parts.reactor.call(fail, conn)
+        parts.reactor.call(done.set)
         assert done.wait(10)
         is_reset(client)
         is_well(other)
@@ -230,7 +222,7 @@ def test_a_call_that_fails_costs_its_connection_and_no_other_call(rig: Make) -> 
 
 def test_what_cannot_be_watched_is_closed_and_accepting_goes_on(rig: Make) -> None:
     parts = rig({"/hello": Hello})
-    real = parts.core.epoll
+    real = parts.reactor.epoll
     full = [False]
 
     class Full:
@@ -244,7 +236,7 @@ def test_what_cannot_be_watched_is_closed_and_accepting_goes_on(rig: Make) -> No
         def __getattr__(self, name: str) -> Any:
             return getattr(real, name)
 
-    parts.core.epoll = Full()  # type: ignore[assignment]
+    parts.reactor.epoll = Full()  # type: ignore[assignment]
     with led(parts):
         is_well(parts.client())
         full[0] = True
@@ -252,12 +244,12 @@ def test_what_cannot_be_watched_is_closed_and_accepting_goes_on(rig: Make) -> No
         found(parts, "No space left on device")
         full[0] = False
         is_well(parts.client())
-    parts.core.epoll = real
+    parts.reactor.epoll = real
 
 
 def test_a_broken_poller_ends_the_loop_with_an_error(rig: Make) -> None:
     parts = rig({"/hello": Hello})
-    loop = Loop(parts.core, parts.reading, parts.exchange, parts.delivery, parts.housekeeping)
+    loop = Loop(parts.worker, parts.housekeeping)
     parts.start()
     failed: list[BaseException] = []
 
@@ -270,7 +262,7 @@ def test_a_broken_poller_ends_the_loop_with_an_error(rig: Make) -> None:
     main = threading.Thread(target=run)
     main.start()
     is_well(parts.client())
-    parts.core.call(parts.core.epoll.close)
+    parts.reactor.call(parts.reactor.epoll.close)
     main.join(10)
     assert not main.is_alive()
     assert str(failed[0]) == "the loop cannot go on"
@@ -290,9 +282,9 @@ def test_a_watcher_that_fails_watches_on(rig: Make, monkeypatch: pytest.MonkeyPa
     with led(parts) as loop:
         other, client = parts.client(), parts.client()
         is_well(other)
-        real, failures = parts.core.pool.lend, [fail]
+        real, failures = parts.pool.lend, [fail]
         monkeypatch.setattr(
-            loop._lead._core.pool.__class__, "lend", lambda _, role: (failures.pop() if failures else real)(role)
+            loop._lead._worker.pool.__class__, "lend", lambda _, role: (failures.pop() if failures else real)(role)
         )
         client.sendall(b"GET /blocks HTTP/1.1\r\nHost: a\r\n\r\n")
         found(parts, "the watcher failed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.heads import head_of
-from webpy.framework.answer import Answer, render
+from webpy.framework.answer import Answer
 from webpy.worker.output import Output, Truncated
+from webpy.worker.serializer import render
 from webpy.worker.transport import PlainTransport
 
 LARGE = hashlib.shake_128(b"x").digest(3_000_000)  # does not repeat, so that nothing can be sent twice unnoticed
@@ -32,8 +32,8 @@ def pair() -> Iterator[tuple[PlainTransport, socket.socket]]:
 
 
 def output_of(body: Any, *, version: str = "HTTP/1.1") -> Output:
-    answer = render(head_of(version=version), None, (200, body), "webpy", "now", False)
-    return Output(answer, None, 0.0)
+    answer = render(head_of(version=version), None, (200, body), "now", False)
+    return Output(answer)
 
 
 def sent_whole(output: Output, conn: PlainTransport, client: socket.socket) -> bytes:
@@ -66,7 +66,7 @@ def test_what_arrives_is_the_answer(
         got = sent_whole(output, *pair)
         assert got == output.answer.head + body
         assert output.body_bytes == len(body)
-        output.finish(None, logging.getLogger("tests.output"))
+        assert output.close(None) is None
         assert file.closed is as_file
 
 
@@ -167,10 +167,10 @@ def test_a_file_that_became_shorter_is_noticed(
     path = tmp_path / "body"
     path.write_bytes(LARGE[:size])
     with path.open("rb") as file:
-        answer = render(head_of(), None, (200, file), "webpy", "now", False)
+        answer = render(head_of(), None, (200, file), "now", False)
         os.truncate(path, 10_000)
         with pytest.raises(Truncated, match="a file became shorter"):
-            sent_whole(Output(answer, None, 0.0), *pair)
+            sent_whole(Output(answer), *pair)
         if size == len(SMALL):
             assert file.closed  # nobody else has it: the output was never made
 
@@ -203,14 +203,14 @@ def test_finishing_closes_the_body_once(pair: tuple[PlainTransport, socket.socke
 
     body = Body()
     output = output_of(body)
-    output.finish(None, logging.getLogger("tests.output"))
-    output.finish(None, logging.getLogger("tests.output"))
+    assert output.close(None) is None
+    assert output.close(None) is None
     assert body.closed == 1
 
 
 def test_an_answer_without_a_body() -> None:
     answer = Answer(204)
     answer.head = b"head"
-    output = Output(answer, None, 0.0)
+    output = Output(answer)
     output.skip(4)
     assert output.body_bytes == 0

@@ -14,6 +14,7 @@ from webpy.framework.atomic import ResourceLocks
 from webpy.framework.request import Request
 from webpy.framework.routes import compile_routes
 from webpy.protocol import Limits, ProtocolError
+from webpy.worker.heads import HeadCache
 from webpy.worker.plan import PEER_BYTES, Plan, Planner
 
 
@@ -25,9 +26,9 @@ class Echo(HTTPHandler):
         return 200, "found"
 
 
-def planner(handler: type[HTTPHandler] = Echo, locks: ResourceLocks | None = None) -> Planner:
+def planner(handler: type[HTTPHandler] = Echo, locks: ResourceLocks | None = None) -> HeadCache:
     table = compile_routes({"/(.*)": handler})
-    return Planner(table, Limits(), compile_format("common"), locks or ResourceLocks())
+    return HeadCache(Planner(table, Limits(), compile_format("common"), locks or ResourceLocks()), Limits())
 
 
 def run(plan: Plan) -> Any:
@@ -90,7 +91,7 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3000):
         for _ in range(2):
             plans.plan(head_bytes("POST" if number % 2 else f"M{number}", f"/{number}", f"X: {number}"))
-    for kept in (plans.recent, plans._plans_with_body.recent, plans._fields.recent, plans._ways):
+    for kept in (plans.recent, plans._plans_with_body.recent, plans._fields.recent, plans._planner._entries):
         assert len(kept) <= 1024
     assert plans.recent is recent  # the loop holds on to it
 
@@ -122,7 +123,7 @@ def test_unknown_methods_share_what_is_learned() -> None:
 
 def test_paths_that_are_not_there_share_what_is_learned() -> None:
     table = compile_routes({"/there": Echo})
-    plans = Planner(table, Limits(), None, ResourceLocks())
+    plans = HeadCache(Planner(table, Limits(), None, ResourceLocks()), Limits())
     assert len({id(plans.plan(head_bytes("GET", f"/{number}/x")).work) for number in range(50)}) == 1
     assert plans.plan(head_bytes()).parts == ()
 

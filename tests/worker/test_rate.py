@@ -17,7 +17,6 @@ from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
 from webpy.framework.origin import Origin
-from webpy.framework.request import Request
 from webpy.supervisor import Cell
 from webpy.worker.connection import Connection, Phase
 from webpy.worker.rate import ClientTime, LeastRate
@@ -202,22 +201,20 @@ def over_tcp(parts: Rig) -> tuple[Connection, socket.socket]:
     ours, address = parts.listener.accept()
     ours.setblocking(False)
     conn = Connection(PlainTransport(ours), Origin(address, "http"), (b"127.0.0.1", b"%-40b" % b"127.0.0.1"), 0.0)
+    conn.protocol = parts.http1
     conn.phase = Phase.IDLE
-    parts.core.add(conn)
+    parts.table.add(conn)
     return conn, client
 
 
 def answering(parts: Rig, body: Any) -> tuple[Connection, socket.socket]:
     """A connection whose answer the client has not taken."""
     conn, client = over_tcp(parts)
-    plan = parts.planner.plan(head_bytes("GET", "/large"))
-
-    class Made(HTTPHandler):
-        pass
-
-    handler = Made(Request(conn, plan.head), plan.groups)
-    output = parts.exchange.prepare(plan, handler.request, handler, (200, body), time.monotonic())
-    parts.exchange.deliver(conn, output, None)
+    exchange = parts.exchange(conn, "GET", "/large")
+    exchange.began_s = time.monotonic()
+    handler = HTTPHandler(exchange.request, exchange.plan.groups)
+    exchange.prepare(handler, (200, body))
+    exchange.deliver(None)
     return conn, client
 
 
@@ -226,7 +223,7 @@ def take(parts: Rig, conn: Connection, client: socket.socket, count: int) -> Non
     while count > 0:
         count -= len(client.recv(min(count, 65536)))
         if conn.fd in parts.poll(0.01):
-            parts.delivery.advance(conn, 4)
+            parts.http1.on_event(conn, 4)
 
 
 def test_an_answer_that_is_taken_too_slowly_is_cut_off(rig: Make) -> None:

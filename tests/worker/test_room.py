@@ -28,7 +28,7 @@ def open_files() -> Iterator[Callable[[int], None]]:
 
 
 def room_of(parts: Rig) -> Room:
-    return Room(parts.core, Complaints(parts.log))
+    return Room(parts.worker, Complaints(parts.log))
 
 
 def since(parts: Rig, seconds: float, phase: Phase = Phase.IDLE) -> tuple[Connection, socket.socket]:
@@ -60,9 +60,9 @@ def test_the_longest_idle_goes(rig: Make) -> None:
     assert room.full()
     assert room.has_any()
     assert oldest.phase == Phase.CLOSED
-    assert list(parts.core.conns.values()) == [middle, newest]
+    assert list(parts.table.by_fd.values()) == [middle, newest]
     assert room.has_any()
-    assert len(parts.core.conns) == 2  # there was room
+    assert len(parts.table.by_fd) == 2  # there was room
     assert parts.row.cells[Cell.CLOSED_FOR_NEW] == 1
 
 
@@ -91,8 +91,8 @@ def test_several_go_at_a_time_where_there_are_many(rig: Make) -> None:
     for number in range(200):
         since(parts, float(number))
     assert room_of(parts).make()
-    assert len(parts.core.conns) == 200 - 1 - 200 // 64
-    assert min(conn.since_s for conn in parts.core.conns.values()) == 4.0
+    assert len(parts.table.by_fd) == 200 - 1 - 200 // 64
+    assert min(conn.since_s for conn in parts.table.by_fd.values()) == 4.0
 
 
 def test_the_table_is_not_read_again_and_again_for_nothing(rig: Make) -> None:
@@ -104,11 +104,11 @@ def test_the_table_is_not_read_again_and_again_for_nothing(rig: Make) -> None:
     assert not room.has_any()  # too soon to look again
     told: list[str] = []
     room.tell_when_any(lambda: told.append("told"))
-    parts.core.forget(conn)
+    parts.table.forget(conn)
     assert told == ["told"]
     assert room.has_any()
     other, _ = since(parts, 1.0)
-    parts.core.forget(other)
+    parts.table.forget(other)
     assert told == ["told"]  # once
     assert [line.split(" (")[0] for line in parts.complaints] == ["all 1 connections"]
 
@@ -127,7 +127,7 @@ def test_connections_of_a_client_are_counted(rig: Make) -> None:
     assert not room.refuses("unix")
     assert parts.row.cells[Cell.REFUSED] == 1
     for conn in taken:
-        parts.core.forget(conn)
+        parts.table.forget(conn)
         assert not room.refuses("192.0.2.1")
     assert room._clients == {}  # nothing is kept of who has gone
 
@@ -180,12 +180,12 @@ class Refusing:
 def test_a_connection_that_cannot_be_watched_is_closed(rig: Make, number: int) -> None:
     parts = rig()
     parts.acceptor.start()
-    parts.core.epoll, epoll = Refusing(parts.core.epoll, number), parts.core.epoll  # type: ignore[assignment]
+    parts.reactor.epoll, epoll = Refusing(parts.reactor.epoll, number), parts.reactor.epoll  # type: ignore[assignment]
     client = parts.client()
     parts.turn(5)
-    parts.core.epoll = epoll
+    parts.reactor.epoll = epoll
     assert client.recv(1) == b""
-    assert (parts.core.conns, parts.row.cells[Cell.CONNECTIONS], parts.acceptor.resting) == ({}, 0, True)
+    assert (parts.table.by_fd, parts.row.cells[Cell.CONNECTIONS], parts.acceptor.resting) == ({}, 0, True)
     assert parts.complaints == ["cannot accept: no; trying again in 0.1 s"]
 
 
@@ -194,6 +194,6 @@ def test_a_listener_that_was_shut_down_is_left(rig: Make) -> None:
     parts.acceptor.start()
     parts.listener.shutdown(socket.SHUT_RD)
     parts.turn(5)
-    assert parts.listener.fileno() not in parts.core.others
+    assert parts.listener.fileno() not in parts.reactor.fd_callbacks
     assert parts.poll() == {}  # else the loop would spin
     assert parts.complaints == []

@@ -19,14 +19,14 @@ def take(parts: Rig, sharing: Sharing, count: int, *, short: bool) -> None:
     for _ in range(count):
         conn, client = parts.connection()
         if short:
-            parts.core.forget(conn)
+            parts.table.forget(conn)
             client.close()
         sharing.took(conn)
 
 
 def test_connections_that_end_at_once_are_told_from_those_that_last(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     assert not sharing.short
     take(parts, sharing, 64, short=True)
     assert sharing.short
@@ -36,20 +36,20 @@ def test_connections_that_end_at_once_are_told_from_those_that_last(rig: Make) -
 
 def test_many_under_way_at_a_time_are_short_too(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     under_way = []
     for _ in range(256):
         conn, _client = parts.connection()
         under_way.append(conn)
         sharing.took(conn)
         if len(under_way) > 60:
-            parts.core.forget(under_way.pop(0))
+            parts.table.forget(under_way.pop(0))
     assert sharing.short
 
 
 def test_once_they_stay_they_are_counted_soon(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     take(parts, sharing, 128, short=True)
     assert sharing.short
     take(parts, sharing, 32, short=False)
@@ -58,9 +58,9 @@ def test_once_they_stay_they_are_counted_soon(rig: Make) -> None:
 
 def test_one_that_takes_few_does_not_rest_while_the_others_fill(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     sharing._cpus = 2
-    parts.core.show_load(True)
+    parts.table.show_load(True)
     take(parts, sharing, 64, short=True)
     parts.scoreboard.load[0] = parts.scoreboard.load[2] = 32
     assert sharing.leaves_to_enough(), "so many may be under way at an instant"
@@ -70,7 +70,7 @@ def test_one_that_takes_few_does_not_rest_while_the_others_fill(rig: Make) -> No
 
 def test_where_few_come_they_are_counted(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     take(parts, sharing, 64, short=True)
     assert sharing.short
     monkeypatch.setattr(module, "_WINDOW_S", 0.0)
@@ -81,7 +81,7 @@ def test_where_few_come_they_are_counted(rig: Make, monkeypatch: pytest.MonkeyPa
 
 def test_short_connections_are_left_to_nobody_for_their_number(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     for _ in range(10):
         parts.connection()
     parts.scoreboard.load[0] = 0
@@ -92,9 +92,9 @@ def test_short_connections_are_left_to_nobody_for_their_number(rig: Make) -> Non
 
 def test_as_many_listen_as_there_are_cpus(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     sharing._cpus = 2
-    parts.core.show_load(True)
+    parts.table.show_load(True)
     take(parts, sharing, 64, short=True)
     parts.scoreboard.load[0] = 0
     assert not sharing.leaves_to_enough()
@@ -109,9 +109,9 @@ def test_a_worker_that_neither_takes_nor_beats_is_not_waited_for(
     rig: Make, monkeypatch: pytest.MonkeyPatch, short: bool
 ) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     sharing._cpus = 1
-    parts.core.show_load(True)
+    parts.table.show_load(True)
     for _ in range(10):
         parts.connection()
     take(parts, sharing, 64, short=short)
@@ -133,8 +133,8 @@ def test_a_worker_that_neither_takes_nor_beats_is_not_waited_for(
 
 def test_whether_others_listen(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
-    parts.core.show_load(True)
+    sharing = Sharing(parts.worker)
+    parts.table.show_load(True)
     assert not sharing.others_listen()
     parts.scoreboard.load[0] = 0
     assert sharing.others_listen()
@@ -144,7 +144,7 @@ def test_whether_others_listen(rig: Make) -> None:
 
 def test_a_worker_that_died_lately_is_seen(rig: Make) -> None:
     parts = rig()
-    sharing = Sharing(parts.core)
+    sharing = Sharing(parts.worker)
     now_ns = time.monotonic_ns()
     for death_ns, lately in ((0, False), (now_ns, True), (now_ns - 60_000_000_000, False), (2 * now_ns, False)):
         parts.scoreboard.rows[0].cells[Cell.DEATH_NS] = death_ns

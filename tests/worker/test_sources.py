@@ -21,11 +21,11 @@ def test_one_worker_is_woken_and_then_the_next(rig: Make) -> None:
     one, two = rig(), rig()
     both = []
     for parts in (one, two):
-        sources = Sources(parts.core)
+        sources = Sources(parts.reactor)
         sources.add(one.listener.fileno(), nothing, False, wakes_one=True)
         assert sources.listen(False, True)
         both.append(sources)
-    first, second = one.core.epoll.fileno(), two.core.epoll.fileno()
+    first, second = one.reactor.epoll.fileno(), two.reactor.epoll.fileno()
     one.client()
     assert one.listener.fileno() in one.poll(5)  # level-triggered: whoever looks, sees it
     assert one.listener.fileno() in two.poll(5)
@@ -60,8 +60,8 @@ def test_a_listener_that_found_no_room_is_tried_again(rig: Make) -> None:
     parts.acceptor.start()
     parts.acceptor._exclusive = True
     parts.acceptor._listen()
-    epoll: Any = Full(parts.core.epoll)
-    parts.core.epoll = epoll
+    epoll: Any = Full(parts.reactor.epoll)
+    parts.reactor.epoll = epoll
     parts.acceptor.refresh()
     client = parts.client()
     assert parts.poll(0.02) == {}
@@ -69,19 +69,19 @@ def test_a_listener_that_found_no_room_is_tried_again(rig: Make) -> None:
     epoll.full = False
     parts.acceptor.refresh()
     parts.turn(5)
-    (conn,) = parts.core.conns.values()
+    (conn,) = parts.table.by_fd.values()
     assert conn.origin.client_address == client.getsockname()
 
 
 def test_what_was_left_is_not_called(rig: Make) -> None:
     parts = rig()
-    sources = Sources(parts.core)
+    sources = Sources(parts.reactor)
     ours, theirs = socket.socketpair()
     with ours, theirs:
         sources.add(ours.fileno(), nothing, False)
-        assert ours.fileno() in sources and ours.fileno() in parts.core.others
+        assert ours.fileno() in sources and ours.fileno() in parts.reactor.fd_callbacks
         sources.leave(ours.fileno())
         sources.leave(ours.fileno())
-        assert ours.fileno() not in sources and ours.fileno() not in parts.core.others
+        assert ours.fileno() not in sources and ours.fileno() not in parts.reactor.fd_callbacks
         theirs.send(b"x")
         assert parts.poll(0.02) == {}

@@ -1,6 +1,7 @@
-"""Owns the way from a handler's result to an answer's head and body; no sockets, no clock.
+"""Owns the way from a handler's result to an answer: status, fields and body, of no protocol yet; no sockets, no clock.
 
-The worker calls `render` for every answer that is not one of the plain ones its loop makes in place.
+The worker calls `compose` for every answer that is not one of the plain ones its loop makes in place; a serializer of
+the connection's protocol then makes bytes of it.
 """
 
 from __future__ import annotations
@@ -11,15 +12,24 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
-from ..protocol import LAST_CHUNK, Framing, body_allowed, encode_chunk, encode_head, frame
+from ..protocol import body_allowed
 from .headers import HTTPHeaders
 
-if TYPE_CHECKING:
-    from ..protocol import Head
-
-__all__ = ["BYTES_TYPE", "NO_SNIFFING", "OURS", "TEXT_TYPE", "Answer", "BadResult", "FileRange", "file_range", "render"]
+__all__ = [
+    "BYTES_TYPE",
+    "NO_SNIFFING",
+    "OURS",
+    "TEXT_TYPE",
+    "Answer",
+    "BadResult",
+    "FileRange",
+    "close_body",
+    "compose",
+    "discard",
+    "file_range",
+]
 
 _PIECE_BYTES = 65536
 #: the Content-Type of text, and of bytes, whose handler has not set one
@@ -46,15 +56,38 @@ class FileRange:
 
 
 class Answer:
-    """A status and what goes on the wire for it.
+    """A status, fields and a body; then, once a serializer has been at it, what goes on the wire for them.
 
-    head: the bytes up to the body; payload: the body, or its beginning; file: a part of a file that follows;
-    source: an iterator of the wire's bytes that follow; owner: what to close at the end; close: the connection ends.
+    reason: the reason phrase, None for the registered one. fields: names and values, but for those that a serializer
+    writes by itself: what the handler set of these is in `said`, by lower-case name. length: of the body in bytes; for
+    a method or status without a body, of the one it would have had; None if it is not known. payload: the body, or its
+    beginning. file: a part of a file that follows. source: an iterator of bytes that follow. owner: what to close at
+    the end.
+
+    head: the bytes on the wire before the body. close: the connection ends with it.
     """
 
-    __slots__ = ("close", "file", "head", "owner", "payload", "source", "status")
+    __slots__ = (
+        "close",
+        "fields",
+        "file",
+        "head",
+        "length",
+        "owner",
+        "payload",
+        "reason",
+        "said",
+        "source",
+        "status",
+    )
+
+    reason: str | None
+    fields: list[tuple[str, str]]
+    said: dict[str, str]
+    length: int | None
 
     def __init__(self, status: int) -> None:
+        """reason, fields, said and length are `compose`'s to set."""
         self.status = status
         self.head = self.payload = b""
         self.file: FileRange | None = None
@@ -63,22 +96,27 @@ class Answer:
         self.close = False
 
 
-def render(asked: Head, headers: HTTPHeaders | None, result: Any, server: str, date: str, closing: bool) -> Answer:
-    """The answer to the request `asked` for a handler's `result`.
+def compose(method: str, headers: HTTPHeaders | None, result: Any) -> Answer:
+    """Return the answer for a handler's `result`, of no protocol yet.
 
-    headers: what the handler set; date: the Date field (RFC 9110 section 6.6.1); closing: the connection shall end
-    whatever the client wants. Raises BadResult for a result that is none, ValueError for headers that would break
-    the message (RFC 9112 section 5). The result's body is closed then.
+    method: of the request; headers: what the handler set. Raises BadResult if the result is not a valid (status, body)
+    or (status, reason, body); its body is closed then.
     """
     answer = Answer(0)
     try:
         reason, body = _unpack(answer, result)
-        _fill(answer, asked, headers, reason, body, server, date, closing)
+        answer.reason = reason
+        _fill(answer, method, headers, body)
     except BaseException:
-        with contextlib.suppress(Exception):  # what was wrong first is what is told
-            close_body(answer)
+        discard(answer)
         raise
     return answer
+
+
+def discard(answer: Answer) -> None:
+    """Close the body of an answer that cannot be sent; what that raises is of no interest beside the reason for it."""
+    with contextlib.suppress(Exception):
+        close_body(answer)
 
 
 def close_body(answer: Answer) -> None:
@@ -89,16 +127,7 @@ def close_body(answer: Answer) -> None:
         owner.close()
 
 
-def _fill(
-    answer: Answer,
-    asked: Head,
-    headers: HTTPHeaders | None,
-    reason: str | None,
-    body: Any,
-    server: str,
-    date: str,
-    closing: bool,
-) -> None:
+def _fill(answer: Answer, method: str, headers: HTTPHeaders | None, body: Any) -> None:
     status = answer.status
     if headers is not None and not isinstance(headers, HTTPHeaders):
         raise BadResult(f"a handler set response.headers to {_brief(headers)}, wanted HTTPHeaders")
@@ -118,21 +147,14 @@ def _fill(
         fields.insert(0, ("Content-Type", TEXT_TYPE if isinstance(body, str) else BYTES_TYPE))
     stated = _stated_length(said["content-length"]) if "content-length" in said else None
     length = _measure(answer, body, stated)
-    if not length and stated is not None and not body_allowed(status, asked.method):
-        length = stated  # of the body that a GET would have had
-    if status == 304 and not length:
-        length = None
-    keep = asked.keep_alive and not closing and "close" not in _members(said.get("connection", ""))
-    framing, framing_fields, keep = frame(status, asked.method, asked.minor, keep, length)
-    answer.close = not keep
-    fields.extend(framing_fields)
-    if framing is Framing.NONE:
+    if not body_allowed(status, method):
+        if not length and stated is not None:
+            length = stated  # of the body that a GET would have had
         answer.payload = b""
         answer.file = answer.source = None
-    elif framing is Framing.CHUNKED and answer.source is not None:
-        answer.source = _chunked(answer.source)
-    first = [("Server", said.get("server", server)), ("Date", said.get("date", date))]
-    answer.head = encode_head(status, reason, [*first, *fields])
+    answer.length = None if status == 304 and not length else length
+    answer.fields, answer.said = fields, said
+    answer.close = "close" in _members(said.get("connection", ""))
 
 
 def _unpack(answer: Answer, result: Any) -> tuple[str | None, Any]:
@@ -248,12 +270,6 @@ def _read(stream: IO[bytes], most: int | None = None) -> Iterator[bytes]:
         if left is not None:
             left -= len(piece)
         yield bytes(piece)
-
-
-def _chunked(source: Iterator[bytes]) -> Iterator[bytes]:
-    for piece in source:
-        yield encode_chunk(piece)
-    yield LAST_CHUNK
 
 
 def _exactly(source: Iterator[bytes], length: int) -> Iterator[bytes]:

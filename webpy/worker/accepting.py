@@ -1,5 +1,5 @@
 """Owns where a worker's connections come from: the listeners, and the adoption socket, by which those of other workers
-arrive; and TLS handshakes that block nobody. The leader's.
+arrive. The leader's.
 
 All workers wait on the same listeners and the same adoption socket. `sharing` says when this one leaves what waits to
 others, only ever for a moment; `room`, whether there is room for one more.
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, TypeVar
 from ..framework.origin import Origin
 from .complaints import Complaints
 from .connection import Connection, Phase
-from .core import Core
 from .handover import unpack
+from .handshake import Handshake
 from .listener import Listener
 from .room import Room
 from .sharing import Sharing
@@ -30,6 +30,7 @@ from .transport import PlainTransport, Transport
 
 if TYPE_CHECKING:
     from ..supervisor import Adoption
+    from .worker import Worker
 
 __all__ = ["Acceptor"]
 
@@ -40,7 +41,7 @@ _WAITED_S = 0.02  # after a rest in which what waits now was there already
 _EXHAUSTED_S = 0.1  # between tries while the process has no descriptors left
 _TURN_S = 0.02  # that others listen in place of this worker, while connections are short
 _BATCH = 16  # connections accepted before the others' requests have their turn
-_MOST_PEERS = 4096
+_MAX_PEERS = 4096
 _NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOSPC)  # ENOSPC: of epoll's watches
 _GONE_ALREADY = (  # what became of the connection while it waited (accept(2))
     errno.ECONNABORTED,
@@ -60,20 +61,23 @@ _SHUT_DOWN = (errno.EINVAL, errno.EBADF)  # the listener was
 class Acceptor:
     """Takes connections, each worker about as many as the others."""
 
-    def __init__(self, core: Core, listeners: list[Listener]) -> None:
-        self._core = core
-        self._adoption = core.context.adoption
+    def __init__(self, worker: Worker, listeners: list[Listener]) -> None:
+        self._worker = worker
+        self._reactor = worker.reactor
+        self._table = worker.table
+        self._adoption = worker.context.adoption
         self._listeners = {listener.fileno(): listener for listener in listeners}
         #: whether connections of some listeners can move to another worker, and of some cannot (under TLS)
         self.has_movable = any(listener.context is None for listener in listeners)
         self.has_fixed = any(listener.context is not None for listener in listeners)
-        self._sources = Sources(core)
+        self._sources = Sources(worker.reactor)
         self._peers: dict[str, tuple[bytes, bytes]] = {}
         self._resume_s = 0.0  # when to listen again; 0.0 while listening
-        self._waited_s = float("-inf")  # when the last rest ended: whoever waits then has waited for others long enough
-        self._sharing = Sharing(core)
-        self._complaints = Complaints(core.log)
-        self._room = Room(core, self._complaints)
+        self._waited_s = float("-inf")  # when the last rest ended: what waits then has been left to others long enough
+        self._sharing = Sharing(worker)
+        self._complaints = Complaints(worker.log)
+        self._room = Room(worker, self._complaints)
+        self._handshake = Handshake(worker, worker.http1)
         self._exclusive = False  # the kernel wakes one worker for a connection
         self._listens = True  # at all sources, or rests from all
         self._alone = False  # there are no others, or none that will take anything
@@ -87,14 +91,14 @@ class Acceptor:
             self._sources.add(fd, self._from(self._take, listener), self.resting, wakes_one=True)
         self._start_adopting()
         self._careful = self._sharing.any_died()
-        self._core.show_load(True)
+        self._table.show_load(True)
 
     def _start_adopting(self) -> None:
         if self._adoption is not None and self._adoption.fileno() not in self._sources:
             self._sources.add(self._adoption.fileno(), self._from(self._adopt, self._adoption), self.resting)
 
     def stop(self) -> None:
-        """Take no more: others do."""
+        """Accept and adopt no more, and close the listeners: other workers go on."""
         self.stop_accepting()
         for fd in self._sources:
             self._sources.leave(fd)
@@ -107,32 +111,28 @@ class Acceptor:
         self._listeners.clear()
 
     def take_all(self) -> None:
-        """Take what waits, however much the others have, and go on so: nobody else will. Adopts again if it had stopped
-        to."""
+        """Take what waits, however much the other workers have, and go on so, because they end too. Adopts again if
+        that had been stopped."""
         self._alone = True
         self._start_adopting()
-        most = self._core.settings.backlog + 1  # as many as can wait: more may come all the time
+        count = self._worker.settings.backlog + 1  # as many as can wait: more may come all the time
         for listener in self._listeners.values():
-            self._take_queued(self._take, listener, most)
+            self._take_queued(self._take, listener, count)
         if self._adoption is not None:
-            self._take_queued(self._adopt, self._adoption, most)
+            self._take_queued(self._adopt, self._adoption, count)
 
-    def _take_queued(self, take: Callable[[_Source], bool], source: _Source, most: int) -> None:
-        for _ in range(most):
+    def _take_queued(self, take: Callable[[_Source], bool], source: _Source, count: int) -> None:
+        for _ in range(count):
             if (self._room.full() and not (_waits(source) and self._room.has_any())) or not take(source):
                 return
 
-    def wait_s(self, now_s: float, most_s: float) -> float:
-        """How long the loop may sleep, at most `most_s`: until it is time to listen again."""
-        return most_s if not self._resume_s else max(0.0, min(most_s, self._resume_s - now_s))
-
     def look(self, now_s: float) -> None:
-        """Listen again when it is time; called after every poll while `resting`."""
+        """Listen again if it is time."""
         if now_s >= self._resume_s:
             self._resume_s = 0.0
             self._waited_s = now_s
             self._listen()
-            self._core.show_load(True)
+            self._table.show_load(True)
 
     @property
     def resting(self) -> bool:
@@ -142,7 +142,7 @@ class Acceptor:
     def refresh(self) -> None:
         """Look whether something waits; called about once a second.
 
-        Where the kernel wakes one worker for a connection, that one may have been killed, or hang, before it took it.
+        Where the kernel wakes one worker for a connection, that worker may be killed, or hang, before it accepts.
         """
         self._careful = self._sharing.any_died()
         if self._exclusive or not self._listens:
@@ -156,21 +156,24 @@ class Acceptor:
         """Listen again after the next poll."""
         if self.resting:
             self._resume_s = time.monotonic()
-            self._core.hurry()
+            self._reactor.call_at(self._resume_s, self._end_rest, self._resume_s)
 
     def _rest(self, seconds: float) -> None:
         self._resume_s = time.monotonic() + seconds
-        self._core.wait_s = min(self._core.wait_s, seconds)
-        self._core.due_s = min(self._core.due_s, self._resume_s)
+        self._reactor.call_at(self._resume_s, self._end_rest, self._resume_s)
         self._listen()
 
-    def _from(self, take: Callable[[_Source], bool], source: _Source) -> Callable[[int], None]:
-        """What to do when something waits at `source`.
+    def _end_rest(self, now_s: float) -> None:
+        if self.resting:
+            self.look(now_s)
 
-        Careful, it takes one connection at a time, and only when everything else that is ready has been done: a request
-        that ends the process then takes few others along, and what still waits is another worker's.
+    def _from(self, take: Callable[[_Source], bool], source: _Source) -> Callable[[int], None]:
+        """Return what to call when something waits at `source`.
+
+        After a worker has died, it takes one connection at a time, and only when everything else that is ready has been
+        done: a request that ends this process too then takes few others along, and what still waits goes to another.
         """
-        ready = self._core.ready
+        ready = self._reactor.ready
         fd = source.fileno()
         behind = False  # this event was put behind the others
 
@@ -191,7 +194,7 @@ class Acceptor:
                 self._rest(_PATIENCE_S)
                 return
             self._waited_s = float("-inf")
-            if taken and self._room.full():  # nobody is to make way for a connection that may not be there
+            if taken and self._room.full():  # no idle one is closed for a connection that may not be there
                 break
             if not self._room.has_any():
                 self._rest(_EXHAUSTED_S)
@@ -207,13 +210,14 @@ class Acceptor:
                 self._listen()
         elif not self._alone and sharing.leaves_to_enough():
             self._rest(_TURN_S)
-            self._core.show_load(False)
+            self._table.show_load(False)
         elif (short := sharing.short) != self._exclusive or (short and sharing.others_listen()):
             self._exclusive = short
-            self._listen()  # as the last of those who are woken: the next one is another's
+            self._listen()  # as the last in the kernel's order: the next connection wakes another worker
 
     def _has_waited(self) -> bool:
-        """Whether what waits now was left to others before; if they took that, what comes later is left to them too."""
+        """Return whether what waits now was left to others before. If they took that, what comes later is left to them
+        too."""
         waited_s = self._waited_s
         return waited_s > 0.0 and time.monotonic() - waited_s < _WAITED_S
 
@@ -242,8 +246,8 @@ class Acceptor:
             return True
         origin = Origin((address[0], address[1]), listener.scheme)
         conn = self._connection(transport, origin, time.monotonic())
-        if listener.context is not None:
-            conn.phase = Phase.HANDSHAKE
+        conn.protocol = self._worker.http1 if listener.context is None else self._handshake
+        conn.protocol.on_start(conn, b"")
         return self._add(conn, "accept", accepted=True)
 
     def _connection(self, transport: Transport, origin: Origin, since_s: float) -> Connection:
@@ -251,7 +255,7 @@ class Acceptor:
 
     def _add(self, conn: Connection, what: str, accepted: bool) -> bool:
         try:
-            self._core.add(conn, accepted)
+            self._table.add(conn, accepted)
         except OSError as error:  # the user's watches (epoll(7)), or memory
             conn.phase = Phase.CLOSED
             conn.transport.let_go()
@@ -274,21 +278,23 @@ class Acceptor:
             sock = socket.socket(fileno=fd)
         except (ValueError, OSError) as error:
             os.close(fd)
-            self._core.log.error("cannot adopt a connection: %s", error)
+            self._worker.log.error("cannot adopt a connection: %s", error)
             return True
         sock.setblocking(False)
         origin = Origin(arrival.address, "http")  # one that speaks TLS cannot move
         conn = self._connection(PlainTransport(sock), origin, time.monotonic() - arrival.elapsed_s)
+        conn.protocol = self._worker.http1
         conn.phase = arrival.phase
         conn.buffer = arrival.buffer
         if not self._add(conn, "adopt", accepted=False):
             return False
         if conn.phase == Phase.PIPELINED:
-            self._core.ready.append((fd, 0))
+            self._reactor.ready.append((fd, 0))
         return True
 
     def _overcome(self, what: str, error: OSError) -> bool:
-        """A connection could not be had: make room for it, or give up for a moment. True if another try may do."""
+        """Make room for a connection that could not be taken, or rest for a moment. Returns True if another try may
+        succeed."""
         text = f"cannot {what}: {error.strerror}"
         if error.errno in _NO_DESCRIPTORS and self._room.make():
             self._complaints.say(what, f"{text}; idle connections are closed for new ones", level=logging.ERROR)
@@ -299,31 +305,18 @@ class Acceptor:
         return False
 
     def _peer(self, host: str) -> tuple[bytes, bytes]:
-        """The host for the log and padded for the scoreboard; the same objects for all its connections."""
+        """Return the host for the log, and padded for the scoreboard; the same objects for all its connections."""
         peer = self._peers.get(host)
         if peer is None:
-            if len(self._peers) >= _MOST_PEERS:
+            if len(self._peers) >= _MAX_PEERS:
                 self._peers.clear()
             text = host.encode("ascii", "replace")
             peer = self._peers[host] = (text, b"%-40b" % text[:40])
         return peer
 
-    def shake_hands(self, conn: Connection, _event: int) -> None:
-        """Go on with a TLS handshake."""
-        try:
-            wanted = conn.transport.handshake()
-        except (OSError, ValueError) as error:
-            self._core.log.debug("TLS handshake with %s failed: %s", conn.origin.client_address[0], error)
-            self._core.forget(conn)
-            return
-        self._core.watch(conn, wanted or select.EPOLLIN)
-        if not wanted:
-            conn.phase = Phase.NEW
-            conn.since_s = time.monotonic()
-
 
 def _waits(source: Listener | Adoption) -> bool:
-    """Whether something can be taken there."""
+    """Return whether something can be taken there."""
     poller = select.poll()
     poller.register(source.fileno(), select.POLLIN)
     return bool(poller.poll(0))

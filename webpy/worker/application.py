@@ -23,17 +23,14 @@ from ..supervisor import LoadError, open_files
 from ..tls import PemFiles, make_context
 from .accepting import Acceptor
 from .clock import Clock
-from .core import Core
-from .delivery import Delivery
 from .errorlog import ErrorLog
-from .exchange import Exchange
 from .housekeeping import Housekeeping
 from .listener import Listener
 from .logs import log_applications_records, log_own_records
 from .loop import Loop
 from .plan import PEER_BYTES, Planner
-from .reading import Reading
 from .room import room_for
+from .worker import Worker
 
 if TYPE_CHECKING:
     import ssl
@@ -127,8 +124,8 @@ class WebApplication:
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
             self._notes.warning("%s", complaint)
         if not site.own:
-            most = room_for(self._resolved.settings)
-            self._notes.info("at most %d connections a worker; its limit of open files is %d", most, open_files())
+            count = room_for(self._resolved.settings)
+            self._notes.info("at most %d connections a worker; its limit of open files is %d", count, open_files())
         if site.warm_up is not None:
             site.warm_up()
         for line in statedir.unwritable_paths():
@@ -159,20 +156,18 @@ class WebApplication:
         access = self._access
         planner = Planner(self._routes, limits, access, self._locks)
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
-        core = Core(context, settings, limits, planner, clock, self._log, access, self._http_log)
-        os.register_at_fork(after_in_child=core.leave)
+        worker = Worker(context, settings, planner, clock, self._log)
+        worker.recorder.write_to(access, self._http_log)
+        os.register_at_fork(after_in_child=worker.leave)
         listeners = [Listener(sock, self._tls) for sock in context.listeners]
-        delivery = Delivery(core)
-        exchange = Exchange(core, self._routes, delivery)
-        reading = Reading(core, exchange, delivery)
-        housekeeping = Housekeeping(core, reading, delivery, Acceptor(core, listeners))
-        loop = Loop(core, reading, exchange, delivery, housekeeping)
+        housekeeping = Housekeeping(worker, Acceptor(worker, listeners))
+        loop = Loop(worker, housekeeping)
         housekeeping.start()
         housekeeping.acceptor.start()
         context.ready()
         loop.run()
-        if not core.conns:  # all is answered, but a thread may not have come to say so on the scoreboard
-            for line in core.row.lines:
+        if not worker.table.by_fd:  # all requests have been answered, but a thread may not have come to say so
+            for line in worker.row.lines:
                 line.start[0] = 0.0
 
     def lost(self, text: bytes, started: float, row: Row) -> bytes:

@@ -49,7 +49,7 @@ class Headed(dict[tuple[int, bool, Fields], bytes | None]):
 
     __slots__ = ("_date",)
 
-    _MOST = 256
+    _MAX_ENTRIES = 256
 
     def __init__(self, date: str) -> None:
         self._date = date
@@ -68,7 +68,7 @@ class Headed(dict[tuple[int, bool, Fields], bytes | None]):
             if value or low != "content-type":  # an empty one is sent as none
                 pairs.append((name, value))
         head = encode_head(status, None, pairs)
-        if len(self) >= self._MOST:
+        if len(self) >= self._MAX_ENTRIES:
             self.clear()
         self[key] = prefix = head[:-2] + b"Content-Length: "
         return prefix

@@ -1,6 +1,6 @@
 """Owns what the worker keeps of one connection, and its phases; knows neither HTTP nor the loop.
 
-Between requests a connection costs this object and its socket: nothing else is kept for it.
+Between requests a connection costs this object, its transport and its socket: nothing else is kept for it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, ClassVar
 from ..framework.origin import Origin
 
 if TYPE_CHECKING:
-    from .intake import Intake
-    from .output import Output
+    from .delivery import Delivery
+    from .protocol import ConnectionProtocol
     from .transport import Transport
 
 __all__ = ["Connection", "Phase"]
 
 
 class Phase(IntEnum):
-    """What a connection waits for. Only the leader changes it, but for RUNNING, which ends with whoever ran."""
+    """What a connection waits for. Its protocol says so, on the leader's thread; but RUNNING ends on the thread that
+    answers the request."""
 
-    IDLE = 0  # the next request's first byte
+    IDLE = 0  # the next HTTP/1 request's first byte: the loop reads it by itself
     NEW = 1  # the first request's first byte
     HANDSHAKE = 2  # the rest of a TLS handshake
     HEAD = 3  # the rest of a head
@@ -33,14 +34,16 @@ class Phase(IntEnum):
     WRITING = 8  # the client to take more of the answer
     LINGER = 9  # the client to see the answer and close
     CLOSED = 10
+    OTHER = 11  # something that only a protocol other than HTTP/1 knows of
 
 
 class Connection:
-    """One client: its transport and how far its request has come.
+    """One client: its transport, the protocol it speaks, and how far that has come.
 
     peer: the client's address for the log, and the same padded for the scoreboard. since_s: the monotonic time when the
-    present wait began, from which a timeout counts. buffer: bytes that were received and not looked at yet. parked: it
-    has been taken out of epoll, because the client sent more or went while its handler runs.
+    present wait began, from which a timeout counts. buffer: bytes that were received and not looked at yet. exchange:
+    the one that HTTP/1 is at, if its request needs more than a look. parked: it has been taken out of epoll, because
+    the client sent more or went while its handler runs.
     """
 
     #: whether several threads of this process may run the application at once; the worker's setting
@@ -48,13 +51,13 @@ class Connection:
 
     __slots__ = (
         "buffer",
+        "exchange",
         "fd",
-        "intake",
         "origin",
-        "output",
         "parked",
         "peer",
         "phase",
+        "protocol",
         "recv",
         "send",
         "since_s",
@@ -68,12 +71,12 @@ class Connection:
         self.send = transport.send
         self.origin = origin
         self.peer = peer
+        self.protocol: ConnectionProtocol
         self.phase: int = Phase.NEW
         self.since_s = now_s
         self.buffer: bytes | bytearray = b""
         self.parked = False
-        self.intake: Intake | None = None
-        self.output: Output | None = None
+        self.exchange: Delivery | None = None
 
     # -- what a request asks (`framework.request.Peer`) ---------------------------------------------------------------
 

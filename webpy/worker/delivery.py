@@ -1,94 +1,189 @@
-"""Owns the sending of answers: to the last byte, the line in the log, and what becomes of the connection then.
+"""Owns `Delivery`: one answer on its way, from the first byte sent to its record and the end of its body.
 
-`send` and `pull` run on the thread that ran the handler, or on the leader; the rest is the leader's. A thread never
-waits for a client: what the socket does not take is left to the loop.
+It knows neither handlers nor any protocol's bytes. A thread never waits for a client: what the transport does not take
+at once is left to the leader, who goes on when there is room. `leading` says that the caller holds the lead.
 """
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, render
 from ..framework.errors import HTTPError
-from ..framework.request import Request
-from ..protocol import REASONS, ProtocolError, encode_head
-from ..supervisor import Line
-from .clock import SERVER
-from .connection import Connection, Phase
-from .core import Core
-from .output import Output, name_of
-from .plan import Plan
-from .pool import Task
+from .connection import Phase
+from .pace import Work
 from .transport import CLIENT_LEFT
 
-__all__ = ["Delivery", "name_of"]
+if TYPE_CHECKING:
+    from ..supervisor import Line
+    from .connection import Connection
+    from .intake import Intake
+    from .output import Output
+    from .pool import Task
+    from .protocol import ConnectionProtocol
+    from .worker import Worker
+
+__all__ = ["Delivery"]
 
 _mono = time.monotonic
 
 
 class Delivery:
-    """Sends answers; `own` is the line of the pool thread that calls, None when the leader does."""
+    """The answer's half of an exchange.
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    began_s: the monotonic time from which the log counts. context: in which the application's part of it runs. line: on
+    the scoreboard, while no thread's own line shows the request. intake: the request's body, while it is not over.
+    output: the answer, while it is sent. successor: the protocol that gets the connection afterwards, if it changes.
+    """
 
-    def send(self, conn: Connection, output: Output, own: Line | None) -> None:
-        conn.output = output
+    __slots__ = ("began_s", "connection", "context", "intake", "line", "output", "successor", "worker")
+
+    def __init__(self, worker: Worker, connection: Connection) -> None:
+        self.worker = worker
+        self.connection = connection
+        self.began_s = 0.0
+        self.context: Context | None = None
+        self.line: Line | None = None
+        self.intake: Intake | None = None
+        self.output: Output | None = None
+        self.successor: ConnectionProtocol | None = None
+
+    # -- what kinds of it differ in -----------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What the error log calls it."""
+        raise NotImplementedError
+
+    @property
+    def work(self) -> Work:
+        """What is known of the pace of its handler."""
+        raise NotImplementedError
+
+    def record(self, leading: bool) -> None:
+        """Log and count it."""
+        raise NotImplementedError
+
+    def show_waiting(self, start_s: float) -> None:
+        """Show on the scoreboard that it waits for its client."""
+        raise NotImplementedError
+
+    def show_queued(self) -> None:
+        """Show on the scoreboard that it waits for a thread."""
+        raise NotImplementedError
+
+    def error_output(self, status: Any, closing: bool) -> Output:
+        """Make the plainest answer of this status."""
+        raise NotImplementedError
+
+    # -- any thread that it belongs to --------------------------------------------------------------------------------
+
+    def send(self, own: Line | None = None, *, leading: bool = False) -> None:
+        """Send the output as far as the transport takes it.
+
+        own: the line of the thread of the pool that calls, if it has a place there: then it runs the body's iterator
+        too. Another thread leaves that to the pool.
+        """
+        output, worker, conn = self.output, self.worker, self.connection
+        assert output is not None
+        conn.exchange = self
         if output.answer.source is not None:
-            if own is None:
-                self._have_pulled(conn, output, self._core.pool.put_ahead)
+            if own is not None:
+                self._pull(own)
+            elif leading:
+                self._have_pulled(worker.pool.put_ahead)
             else:
-                self._pull(own, conn)
+                worker.reactor.call(self._have_pulled, worker.pool.put_ahead)
             return
         try:
             whole = output.push(conn.transport)
         except OSError as error:
-            self._break_off(conn, output, error, own)
+            self.break_off(error, leading)
             return
         if whole:
-            self._conclude(conn, output, own)
-        elif own is None:
-            self._wait_for_room(conn, output)
+            self.finish(leading)
+        elif leading:
+            self._wait_for_room()
         else:
-            self._leave_to_the_loop(conn, output)
+            self._leave_to_the_leader()
 
-    def pull(self, own: Line, conn: Connection) -> None:
-        """Send what the body's iterator gives, as far as the client takes it (a pool thread, as its task)."""
+    def finish(self, leading: bool, broken: bool = False) -> None:
+        """End the exchange, whose answer has been sent or (broken) never will be: record it, end its line and its body,
+        and give the connection back to its protocol."""
+        output, worker, conn = self.output, self.worker, self.connection
+        assert output is not None
+        self.record(leading)
+        worker.lines.end(self)
+        worker.recorder.count_sent(output.sent_bytes, leading)
+        self.output = None
+        self._end_body(output, leading)
+        if not broken:
+            conn.protocol.on_finished(self, output.answer.close, leading)
+            return
+        if self.intake is None:
+            conn.exchange = None  # or they would keep each other
+        if leading:
+            worker.chores.leftovers.append(self)  # what is the application's is dropped outside the lead
+            worker.table.abort(conn)
+        else:
+            worker.reactor.call(worker.table.abort, conn)
+
+    def break_off(self, error: OSError | None, leading: bool) -> None:
+        """End the connection in the middle of the answer, so that the client cannot take it for whole."""
+        left = self.connection.phase == Phase.CLOSED or isinstance(error, CLIENT_LEFT)
+        if error is not None and not left:
+            self.worker.log.error("the answer of %s broke off: %s", self.name, error)
+        self.finish(leading, broken=True)
+
+    def _leave_to_the_leader(self) -> None:
+        self.show_waiting(self.began_s)
+        self.worker.reactor.call(self._await_room)
+
+    def _end_body(self, output: Output, leading: bool) -> None:
+        """Close the answer's body: if that may run the application's code, not by a thread that leads."""
+        if not leading:
+            self._close_body(None, output)
+        elif output.closes_quietly:
+            output.close(None)
+        else:
+            self.worker.chores.put(self.work, (self._close_body, output))
+
+    def _close_body(self, _line: object, output: Output) -> None:
+        error = output.close(self.context)
+        if error is not None:
+            self.worker.log.error("closing the body of %s", self.name, exc_info=error)
+
+    # -- a thread of the pool: the iterator of a body -----------------------------------------------------------------
+
+    def pull(self, own: Line) -> None:
+        """Send what the body's iterator gives, as far as the client takes it (as a task). Raises nothing."""
+        worker, output = self.worker, self.output
         try:
-            output = conn.output
             assert output is not None
-            if output.line is not None:
-                self._core.lines.begin(output.line, own)
+            if self.line is not None:
+                worker.lines.begin(self.line, own)
                 if output.sent_bytes:
-                    self._core.lines.move_on(output.line)
-            self._pull(own, conn)
+                    worker.lines.move_on(self.line)
+            self._pull(own)
         except BaseException as error:
-            self._core.faults.tell(error, "sending a body failed")
-            self._core.call(self._core.break_off, conn)
+            worker.faults.tell(error, "sending a body failed")
+            worker.reactor.call(self.give_up)
 
-    def _pull(self, own: Line, conn: Connection) -> None:
-        output = conn.output
+    def _pull(self, own: Line) -> None:
+        output, transport = self.output, self.connection.transport
         assert output is not None
         source = output.answer.source
         assert source is not None
-        context = output.context
-        if context is None:
-            context = output.context = Context()
+        if self.context is None:
+            self.context = Context()
         more = True
         while more:
             try:
-                piece = context.run(next, source, None)
+                piece = self.context.run(next, source, None)
             except BaseException as error:  # the application's own, an OSError too: the client is not gone
-                name = name_of(output.plan, output.request)
-                if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
-                    self._core.log.error("the body of %s broke off", name, exc_info=error)
-                elif output.sent_bytes:  # otherwise the client is told
-                    self._core.log.error("the body of %s broke off: %s", name, error)
-                self._fail_body(conn, output, error, own)
+                self._fail_body(error, own)
                 return
             if piece is None:
                 output.answer.source = None
@@ -97,232 +192,110 @@ class Delivery:
                 output.add(piece)
             before = output.sent_bytes
             try:
-                if not output.push(conn.transport):
-                    self._leave_to_the_loop(conn, output)
+                if not output.push(transport):
+                    self._leave_to_the_leader()
                     return
             except OSError as error:
-                self._break_off(conn, output, error, own)
+                self.break_off(error, False)
                 return
             if output.sent_bytes > before:
-                self._say_it_moves(output, own)
-        self._conclude(conn, output, own)
+                if self.line is not None:
+                    self.worker.lines.move_on(self.line)
+                elif own.start[0]:  # it stands for the request
+                    own.start[0] = _mono()
+        self.finish(False)
 
-    def _say_it_moves(self, output: Output, own: Line) -> None:
-        if output.line is not None:
-            self._core.lines.move_on(output.line)
-        elif own.start[0]:  # it stands for the request
-            own.start[0] = _mono()
-
-    def _leave_to_the_loop(self, conn: Connection, output: Output) -> None:
-        self._show_waiting(conn, output)
-        self._core.call(self._await_room, conn)
-
-    def error_answer(self, plan: Plan, request: Request | None, status: Any, closing: bool) -> Answer:
-        """The plainest answer of this status, with the fields that go with errors; 500 without any if those are no
-        good."""
-        core = self._core
-        try:
-            headers = request.error_headers if request is not None and request.has_error_headers else None
-            result = status, f"{status} - {REASONS.get(status, '')}\n"
-            return render(plan.head, headers, result, SERVER, core.clock.date, closing)
-        except BaseException as error:
-            core.log.now.error("the error answer of %s cannot be sent", name_of(plan, request), exc_info=error)
-            result = 500, "500 - Internal Server Error\n"
-            return render(plan.head, None, result, SERVER, core.clock.date, closing)
-
-    def _show_waiting(self, conn: Connection, output: Output) -> None:
-        if output.plan is not None:
-            self._core.lines.show_waiting(output, conn, output.plan, output.began_s)
-
-    def _conclude(self, conn: Connection, output: Output, own: Line | None, broken: bool = False) -> None:
-        """The answer has been sent, or never will be: log it and move the connection on."""
-        core = self._core
-        if output.plan is not None:
-            answer = output.answer
-            core.note(
-                conn, output.plan, answer.status, output.body_bytes, output.began_s, own is None, answer.head
-            )
-        core.lines.end(output)
-        if own is None:
-            core.count_sent(output.sent_bytes)
-        else:
-            core.count_sent_by_pool(output.sent_bytes)
-        conn.output = None
-        if own is None:
-            core.end_answer(output)
-        else:
-            output.finish(own, core.log)
-        close = output.answer.close
-        if broken:
-            if own is None:
-                core.abort(conn)
-            else:
-                core.call(core.abort, conn)
-        elif own is None:
-            self.release(conn, close)
-        elif close or conn.buffer or conn.intake is not None or core.draining:
-            core.call(self.release, conn, close)
-        else:
-            conn.since_s = _mono()
-            conn.phase = Phase.IDLE
-            if conn.parked:
-                core.call(core.unpark, conn)
-
-    def _fail_body(self, conn: Connection, output: Output, error: BaseException, own: Line | None) -> None:
+    def _fail_body(self, error: BaseException, own: Line) -> None:
         """The body's iterator raised: answer that in place of the answer, or break it off once it has begun."""
-        plan = output.plan
-        if output.sent_bytes or plan is None:
-            self._break_off(conn, output, None, own)
+        output, log = self.output, self.worker.log
+        assert output is not None
+        meant = issubclass(type(error), HTTPError)  # isinstance would ask the error itself
+        if not meant:
+            log.error("the body of %s broke off", self.name, exc_info=error)
+        elif output.sent_bytes:  # otherwise the client is told
+            log.error("the body of %s broke off: %s", self.name, error)
+        if output.sent_bytes:
+            self.break_off(None, False)
             return
-        output.finish(own, self._core.log)
-        status = getattr(error, "status", 500) if issubclass(type(error), HTTPError) else 500
-        answer = self.error_answer(plan, output.request, status, output.answer.close)
-        told = Output(answer, plan, output.began_s)
-        told.request = output.request
-        told.line, output.line = output.line, None
-        self.send(conn, told, own)
+        self._end_body(output, False)
+        status = getattr(error, "status", 500) if meant else 500
+        self.output = self.error_output(status, output.answer.close)
+        self.send(own)
 
-    def _break_off(self, conn: Connection, output: Output, error: OSError | None, own: Line | None) -> None:
-        """Close a connection in the middle of an answer, so that nobody takes it for whole."""
-        left = conn.phase == Phase.CLOSED or isinstance(error, CLIENT_LEFT)
-        if error is not None and not left:
-            self._core.log.error("the answer of %s broke off: %s", name_of(output.plan, output.request), error)
-        self._conclude(conn, output, own, broken=True)
+    # -- the leader ---------------------------------------------------------------------------------------------------
 
-    # -- the leader -------------------------------------------------------------------------------------------------
+    def drop_intake(self) -> None:
+        """Nobody receives the rest of the request's body any more."""
+        intake, self.intake = self.intake, None
+        if intake is not None:
+            intake.abandon()
 
-    def refuse(self, conn: Connection, error: ProtocolError, seen: bytes | bytearray) -> None:
-        """Answer a request that is none, once, and close (RFC 9112 section 2.2 and 9.6)."""
-        core = self._core
-        body = f"{error}\n".encode("ascii", "backslashreplace")
-        fields = [
-            ("Server", SERVER),
-            ("Date", core.clock.date),
-            ("Content-Type", TEXT_TYPE),
-            NO_SNIFFING,
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-        ]
-        answer = Answer(error.status)
-        answer.head = encode_head(error.status, None, fields)
-        answer.payload = body
-        answer.close = True
-        us = int((_mono() - conn.since_s) * 1e6)
-        record = None
-        if (access := core.access) is not None:
-            first = bytes(seen[:200]).lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
-            record = access.line(conn.peer[0], core.clock.stamp, access.unparsed(first), error.status, len(body), us)
-        core.count(record, error.status, us, True)
-        if conn.intake is not None:
-            core.lines.end(conn.intake)
-        conn.buffer = b"?"  # whatever the client still sends is not looked at
-        self.send(conn, Output(answer, None, conn.since_s), None)
-
-    def release(self, conn: Connection, close: bool) -> None:
-        """The exchange is over: wait for the next request, or end the connection."""
-        core = self._core
-        if conn.phase == Phase.CLOSED:
-            return
-        if close or conn.intake is not None:
-            core.lingering_close(conn)
-            return
-        now_s = conn.since_s = _mono()
-        conn.phase = Phase.PIPELINED if conn.buffer else Phase.IDLE
-        if core.handover is not None and core.handover.give(conn, now_s):
-            return
-        if conn.buffer:
-            core.ready.append((conn.fd, 0))
-        if conn.parked:
-            core.watch(conn, select.EPOLLIN)
-
-    def advance(self, conn: Connection, _event: int) -> None:
-        """The client takes more of the answer."""
-        output = conn.output
+    def advance(self) -> None:
+        """Go on sending: the transport has room again."""
+        output, conn, worker = self.output, self.connection, self.worker
         assert output is not None
         before = output.sent_bytes
         try:
             whole = output.push(conn.transport)
         except OSError as error:
-            self._break_off(conn, output, error, None)
+            self.break_off(error, True)
             return
         if output.sent_bytes > before:
             conn.since_s = _mono()
         if not whole:
             return
         output.client_time.end(_mono())
-        self._core.watch(conn, select.EPOLLIN)
+        conn.protocol.on_unblocked(self)
         if output.answer.source is not None:
-            self._have_pulled(conn, output, self._core.pool.put)
+            self._have_pulled(worker.pool.put)
         else:
-            self._core.leftovers.append(output)  # what is the application's is let go of outside the lead
-            self._conclude(conn, output, None)
+            worker.chores.leftovers.append(self)
+            self.finish(True)
 
-    def _have_pulled(self, conn: Connection, output: Output, put: Callable[[Task], None]) -> None:
-        lines, plan = self._core.lines, output.plan
-        conn.phase = Phase.RUNNING
-        if output.line is not None:
-            lines.move_on(output.line)
-        elif plan is not None:
-            output.line = lines.take(conn, plan, _mono())
-        put((self.pull, conn))
-
-    def resume_plain(
-        self,
-        conn: Connection,
-        plan: Plan,
-        status: int,
-        out: bytes,
-        sent: int,
-        body_bytes: int,
-        began_s: float,
-        line: Line | None = None,
-    ) -> None:
-        """Finish an answer that the socket did not take whole (the leader); line: the request's, if it has one."""
-        answer = Answer(status)
-        answer.head = out[: len(out) - body_bytes]
-        answer.payload = out[len(out) - body_bytes :]
-        output = Output(answer, plan, began_s)
-        output.line = line
-        output.skip(sent)
-        self._wait_for_room(conn, output)
-
-    def finish_plain(
-        self,
-        conn: Connection,
-        plan: Plan,
-        status: int,
-        out: bytes,
-        sent: int,
-        body_bytes: int,
-        began_s: float,
-        line: Line | None,
-    ) -> None:
-        """What is left of a plain answer that a pool thread could not send whole (the leader)."""
-        if sent < 0:
-            self._core.note(conn, plan, status, 0, began_s, True)
-            if line is not None:
-                self._core.lines.free(line)
-            self._core.forget(conn)
+    def resume_plain(self, sent_bytes: int) -> None:
+        """Go on with a plain answer of which the transport took so much; -1 if the client has gone."""
+        output, conn = self.output, self.connection
+        assert output is not None
+        conn.exchange = self
+        if sent_bytes < 0:
+            self.finish(True, broken=True)
         else:
-            self.resume_plain(conn, plan, status, out, sent, body_bytes, began_s, line)
+            output.skip(sent_bytes)
+            self._wait_for_room()
 
-    def give_up(self, conn: Connection) -> None:
-        """The client takes nothing of its answer for too long."""
-        output = conn.output
+    def give_up(self) -> None:
+        """Reset the connection after a fault, or because the client takes nothing of the answer."""
+        self.worker.chores.leftovers.append(self)
+        self.abandon()
+        self.worker.table.break_off(self.connection)
+
+    def abandon(self) -> None:
+        """End the line and the body, without a record, as the connection is reset after a fault."""
+        self.worker.lines.end(self)
+        output, self.output = self.output, None
         if output is not None:
-            self._core.leftovers.append(output)
-            self._break_off(conn, output, None, None)
-        self._core.forget(conn)
+            self._end_body(output, True)
 
-    def _await_room(self, conn: Connection) -> None:
-        if conn.phase != Phase.CLOSED and conn.output is not None:
-            self._wait_for_room(conn, conn.output)
+    def _await_room(self) -> None:
+        if self.connection.phase != Phase.CLOSED and self.output is not None:
+            self._wait_for_room()
 
-    def _wait_for_room(self, conn: Connection, output: Output) -> None:
-        conn.output = output
-        self._show_waiting(conn, output)
-        conn.phase = Phase.WRITING
+    def _wait_for_room(self) -> None:
+        output, conn = self.output, self.connection
+        assert output is not None
+        conn.exchange = self
+        self.show_waiting(self.began_s)
         conn.since_s = _mono()
         output.client_time.begin(conn.since_s)
         output.has_moved(conn.transport)  # from here on
-        self._core.watch(conn, select.EPOLLOUT)
+        conn.protocol.on_blocked(self)
+
+    def _have_pulled(self, put: Callable[[Task], None]) -> None:
+        """Have a thread of the pool run the body's iterator."""
+        lines = self.worker.lines
+        self.connection.protocol.on_dispatch(self)
+        if self.line is not None:
+            lines.move_on(self.line)
+        else:
+            self.show_queued()
+        put((self.pull,))

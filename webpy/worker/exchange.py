@@ -1,156 +1,164 @@
-"""Owns the running of handlers: where, and what is handed on to be sent.
+"""Owns `Exchange`: one request and its answer, from the moment that it needs more than the loop's quick path.
 
-`run` and `ask` are what pool threads do; `call`, `failed` and `prepare` run the application's code, so nobody calls
-them who holds the lead; the rest is the leader's. A request's handler, its body's iterator and the body's `close` run
-in one `contextvars.Context`, which no other request sees. While a connection is RUNNING it belongs to the thread that
-runs its handler, and nobody else changes it.
+It runs the handler, or is answered by any thread later. Sending is the other half (delivery.py), and the bytes are made
+by the connection's protocol. While its handler runs, an exchange and its connection belong to the thread that runs it;
+then to the thread that answers; and to the leader while it waits for the client. The handler, the iterator of its body
+and the body's `close` run in one `contextvars.Context`, which no other request sees.
 """
 
 from __future__ import annotations
 
-import io
-import select
+import threading
 import time
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from ..framework.answer import Answer, BadResult, file_range, render
+from ..framework.answer import BadResult
 from ..framework.errors import HTTPError
-from ..framework.request import Request
-from .clock import SERVER
-from .connection import Connection, Phase
-from .core import Core
+from ..framework.later import Later
+from ..framework.response import Response
+from ..protocol import REASONS
 from .delivery import Delivery
-from .failures import Failures
 from .lines import show
-from .output import Output, name_of
-from .pace import COMPUTING, QUICK, Probe
-from .plan import Plan
-from .streams import Streams
+from .output import Output
+from .pace import COMPUTING, QUICK, Probe, Work
+from .plan import name_of
 from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..framework.handler import HTTPHandler
-    from ..framework.response import Response
-    from ..framework.routes import RouteTable
+    from ..framework.request import Request
     from ..supervisor import Line
+    from .connection import Connection
+    from .plan import Plan
+    from .protocol import ConnectionProtocol
+    from .worker import Worker
 
-__all__ = ["Early", "Exchange"]
-
-Early = tuple[Any, Context]
-"""A handler that was made before its request's body was there, and the context it was made in."""
+__all__ = ["Exchange", "Rejection"]
 
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 
 _mono = time.monotonic
 
 
-class Exchange:
-    """Runs handlers, sends what they answer, and says so in the log."""
+class Exchange(Delivery):
+    """One request and its answer.
 
-    def __init__(self, core: Core, routes: RouteTable, delivery: Delivery) -> None:
-        self._core = core
-        self._delivery = delivery
-        self._routes = routes
-        self.failed = Failures(core, routes).answer
-        self.streams = Streams(core, self.dispatch)
-        self._gated = core.settings.threads > 1  # else all wait in order for the one place there is
+    plan: what follows from the request's head. handler: the one that was made before the body was there, or that
+    answers later. later: what it returned then.
+    """
 
-    # -- pool threads -----------------------------------------------------------------------------------------------
+    __slots__ = ("_claim", "handler", "later", "plan", "request")
 
-    def dispatch(self, conn: Connection, plan: Plan, request: Request, handler: Early | None = None) -> None:
-        """Have a pool thread answer (the leader)."""
-        core, now_s = self._core, _mono()
-        line = core.lines.take(conn, plan, now_s)
-        if conn.phase == Phase.STREAMING:
-            assert conn.intake is not None
-            conn.intake.reader_line = line
-        else:
-            conn.phase = Phase.RUNNING
-        task = (self.run, line, conn, plan, request, handler, now_s)
-        work = plan.work
-        if work.kind == COMPUTING and self._gated:
-            share = core.gate.enter(work, task)
-            if share:
-                core.pool.put((self._run_computing, share, task))
-        elif work.kind == QUICK and handler is None and conn.phase == Phase.RUNNING:
-            core.pool.put_quick(task)  # else the leader would run it: there was no place
-        else:
-            core.pool.put(task)
+    def __init__(self, worker: Worker, connection: Connection, plan: Plan, request: Request) -> None:
+        Delivery.__init__(self, worker, connection)
+        self.plan = plan
+        self.request = request
+        self.handler: HTTPHandler | None = None
+        self.later: Later | None = None
+        self._claim: threading.Lock | None = None
 
-    def run(
-        self,
-        own: Line,
-        line: Line | None,
-        conn: Connection,
-        plan: Plan,
-        request: Request,
-        handler: Early | None,
-        began_s: float,
-    ) -> None:
-        """Call the handler and answer. own: the thread's line, for a request without one; handler: one made early."""
+    @property
+    def name(self) -> str:
+        return name_of(self.plan, self.request)
+
+    @property
+    def work(self) -> Work:
+        return self.plan.work
+
+    def record(self, leading: bool) -> None:
+        self.worker.recorder.record(self, leading)
+
+    def show_waiting(self, start_s: float) -> None:
+        self.worker.lines.show_waiting(self, start_s)
+
+    def show_queued(self) -> None:
+        self.line = self.worker.lines.take(self, _mono())
+
+    # -- running the handler: a thread that does not hold the lead ----------------------------------------------------
+
+    def run(self, own: Line) -> None:
+        """Call the handler and answer, as a task of a thread whose line is `own`. Raises nothing."""
+        line, worker = self.line, self.worker
         if line is None:
-            show(own, conn, plan)
+            show(own, self)
             own.start[0] = _mono()
         else:  # as Lines.begin
             line.thread[0], line.ident[0], line.start[0] = own.thread[0], own.ident[0], _mono()
         try:
-            self._run(own, line, conn, plan, request, handler, began_s)
-        except BaseException as error:  # handlers' faults are answered: this is ours
-            self._core.faults.tell(error, f"answering {name_of(plan, request)} failed")
-            output = conn.output
-            if line is not None and line.start[0] and (output is None or output.line is not line):
-                self._core.lines.free(line)
-            self._core.call(self._core.break_off, conn)
+            self._run(own)
+        except BaseException as error:  # what a handler raises is answered: this is a fault of ours
+            worker.faults.tell(error, f"answering {self.name} failed")
+            worker.reactor.call(self.give_up)
         if line is None:
             own.start[0] = 0.0
 
-    def _run(
-        self,
-        own: Line,
-        line: Line | None,
-        conn: Connection,
-        plan: Plan,
-        request: Request,
-        early: Early | None,
-        began_s: float,
-    ) -> None:
-        core, work = self._core, plan.work
-        handler, context = early or (None, Context())
+    def _run(self, own: Line) -> None:
+        work, context = self.plan.work, self.context
+        if context is None:
+            context = self.context = Context()
         closing_s = 0.0
-        # of a quick one nothing is learned here, where it may wait for the GIL; one that reads a stream is never quick
-        learns = work.kind != QUICK or conn.phase == Phase.STREAMING
+        # Of a quick handler nothing is learned here, where it may wait for the GIL; one that reads a stream never is.
+        learns = work.kind != QUICK or self.intake is not None
         probe = Probe() if learns and work.wants_sample() else None
-        handler, result = context.run(self.call, plan, request, handler)
+        handler, result = context.run(self.call)
         wall_s, cpu_s = probe.end() if probe is not None else (0.0, 0.0)
-        if conn.phase == Phase.STREAMING:
-            intake = conn.intake
-            output = context.run(
-                self.prepare, plan, request, handler, result, began_s, intake is None or not intake.complete
-            )
-            output.context = context
-            output.line = line
-            core.call(self._settle_streamed, conn, output)
-        elif not self._answer_plainly(conn, plan, handler, result, began_s, own, line):
-            output = context.run(self.prepare, plan, request, handler, result, began_s)
-            output.context = context
-            output.line = line
-            self._delivery.send(conn, output, own)
-            closing_s = output.closing_s
+        if self.intake is not None or not self._answer_plainly(handler, result, own):
+            context.run(self.prepare, handler, result)
+            output = self.output
+            self.deliver(own)
+            closing_s = output.closing_s if output is not None else 0.0
         if probe is not None:
-            others = core.gate.running - (work.kind == COMPUTING)
+            others = self.worker.gate.running - (work.kind == COMPUTING)
             work.sample(wall_s + closing_s, cpu_s, others > 0)
 
-    def _answer_plainly(
-        self, conn: Connection, plan: Plan, handler: Any, result: Any, began_s: float, own: Line, line: Line | None
-    ) -> bool:
-        """Send and log an answer of the plainest kind, as the loop does in place: a fifth of the cost of `settle`.
+    def call(self) -> tuple[Any, Any]:
+        """Return the handler and its result; those of an error handler if it raised."""
+        plan, handler = self.plan, self.handler
+        try:
+            if handler is None:
+                handler = plan.handler(self.request, plan.groups)
+            return handler, plan.call(handler)
+        except BaseException as error:
+            return self.worker.failures.answer(plan, self.request, error, handler)
 
-        False for any other; nothing has been done then.
+    def prepare(self, handler: Any, result: Any) -> None:
+        """Make the output of a handler's result: a 500 if it cannot be sent, none if it is a `Later`. Raises nothing.
+
+        It reads what the application gave, so a thread that holds the lead must not call it.
         """
-        core = self._core
-        draining = core.draining
-        if not plan.plain or (draining and core.closes(conn)) or not core.plain_log:
+        if type(result) is Later:
+            self.later, self.handler = result, handler
+            return
+        closing = self.intake is not None and not self.intake.complete
+        try:
+            self.output = self.connection.protocol.serialize(self, handler._response, result, closing)
+        except BaseException as error:
+            trace = None if isinstance(error, BadResult) else error
+            self.worker.log.now.error("the answer of %s cannot be sent: %s", self.name, error, exc_info=trace)
+            self.output = self.error_output(500, closing)
+
+    def error_output(self, status: Any, closing: bool) -> Output:
+        """Make the plainest answer of this status, with the fields that go with errors; a 500 without any if those are
+        not valid."""
+        serialize, request = self.connection.protocol.serialize, self.request
+        try:
+            response = Response(request.error_headers) if request.has_error_headers else None
+            return serialize(self, response, (status, f"{status} - {REASONS.get(status, '')}\n"), closing)
+        except BaseException as error:
+            self.worker.log.now.error("the error answer of %s cannot be sent", self.name, exc_info=error)
+            return serialize(self, None, (500, "500 - Internal Server Error\n"), closing)
+
+    def _answer_plainly(self, handler: Any, result: Any, own: Line) -> bool:
+        """Send and record an answer of the plainest kind, as the loop does in place: at a fifth of the cost of `send`.
+
+        Returns False for any other, and has done nothing then.
+        """
+        conn, worker = self.connection, self.worker
+        clock, lifecycle = worker.clock, worker.lifecycle
+        if not (self.plan.plain and worker.recorder.is_plain) or (lifecycle.draining and lifecycle.closes(conn)):
             return False
         prefix = None
         try:
@@ -158,10 +166,10 @@ class Exchange:
             response = handler._response
             if type(body) is str:
                 body = body.encode()
-                prefix = core.clock.text[status] if response is None else core.clock.prefix(status, True, response)
+                prefix = clock.text[status] if response is None else clock.prefix(status, True, response)
             elif type(body) is bytes:
-                prefix = core.clock.plain[status] if response is None else core.clock.prefix(status, False, response)
-        except BaseException:  # the application's, or what comes of a result that is none
+                prefix = clock.plain[status] if response is None else clock.prefix(status, False, response)
+        except BaseException:  # the application's, or because the result is not valid
             return False
         if prefix is None or type(status) is not int or len(body) > _PLAIN_BYTES:
             return False
@@ -173,170 +181,153 @@ class Exchange:
         except (OSError, ValueError):
             sent = -1
         if sent != len(out):
-            core.call(self._delivery.finish_plain, conn, plan, status, out, sent, len(body), began_s, line)
+            self.output = Output.of_plain(status, out, len(body))
+            worker.reactor.call(self.resume_plain, sent)
             return True
-        core.note_from_pool(conn, plan, status, len(body), sent, began_s, line or own)
+        line, self.line = self.line, None
+        worker.recorder.record_plain(self, status, len(body), sent, line or own)
         if line is not None:
-            core.lines.free(line)
-        if conn.buffer or draining:  # a draining worker's connections move as soon as they can
-            core.call(self._delivery.release, conn, False)
-        else:
-            conn.since_s = _mono()
-            conn.phase = Phase.IDLE
-            if conn.parked:
-                core.call(core.unpark, conn)
+            worker.lines.free(line)
+        conn.protocol.on_finished(self, False, False)
         return True
 
-    def _run_computing(self, line: Line, share: float, task: Any) -> None:
-        let_in: list[tuple[float, Any]] = [(share, task)]
-        while let_in:
-            (share, task), *others = let_in
-            for other in others:
-                self._core.call(self._core.pool.put, (self._run_computing, *other))
-            try:
-                task[0](line, *task[1:])
-            finally:
-                let_in = self._core.gate.leave(share)
-
-    def ask(self, own: Line, conn: Connection, plan: Plan, request: Request) -> None:
-        """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1)."""
-        intake, context = conn.intake, Context()
-        assert intake is not None
-        line = intake.line
-        if line is not None:
-            self._core.lines.begin(line, own)
+    def ask(self, own: Line) -> None:
+        """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1), as a task of the pool."""
+        worker = self.worker
+        context = self.context = Context()
         try:
-            handler, refusal = context.run(self._ask, plan, request)
+            if self.line is not None:
+                worker.lines.begin(self.line, own)
+            refusal = context.run(self._ask)
             if refusal is None:
-                self._core.call(self.go_on, conn, (handler, context))
+                worker.reactor.call(self.connection.protocol.go_on, self)
                 return
-            output = context.run(self.prepare, plan, request, *refusal, _mono(), True)
-            output.context = context
-            output.line, intake.line = line, None
-            self._delivery.send(conn, output, own)
+            self.began_s = _mono()
+            context.run(self.prepare, *refusal)
+            self.send(own)
         except BaseException as error:
-            self._core.faults.tell(error, f"answering {name_of(plan, request)} failed")
-            self._core.call(self._core.break_off, conn)
+            worker.faults.tell(error, f"answering {self.name} failed")
+            worker.reactor.call(self.give_up)
 
-    def _ask(self, plan: Plan, request: Request) -> tuple[Any, tuple[Any, Any] | None]:
-        """The handler, and the error handler and its result if it refuses."""
-        handler = None
+    def _ask(self) -> tuple[Any, Any] | None:
+        """Make the handler; return the error handler and its result if it refuses."""
+        plan, handler = self.plan, None
         try:
-            handler = plan.handler(request, plan.groups)
+            handler = plan.handler(self.request, plan.groups)
             if not plan.answers:
-                handler.is_method_known = self._routes.knows(plan.head.method)
+                handler.is_method_known = self.worker.routes.knows(plan.head.method)
                 raise handler.not_allowed()
             if handler.check_continue() is False:
                 raise HTTPError(417)
         except BaseException as error:
-            return None, self.failed(plan, request, error, handler)
-        return handler, None
+            return self.worker.failures.answer(plan, self.request, error, handler)
+        self.handler = handler
+        return None
 
-    # -- whoever ran the handler --------------------------------------------------------------------------------------
-
-    def call(self, plan: Plan, request: Request, handler: HTTPHandler | None = None) -> tuple[Any, Any]:
-        """The handler and its result; those of an error handler if it raised."""
-        try:
-            if handler is None:
-                handler = plan.handler(request, plan.groups)
-            return handler, plan.call(handler)
-        except BaseException as error:
-            return self.failed(plan, request, error, handler)
-
-    def prepare(
-        self, plan: Plan, request: Request, handler: Any, result: Any, began_s: float, closing: bool = False
-    ) -> Output:
-        """What is to be sent for a handler's result: for one that cannot be sent, a 500.
-
-        Reads what the application gave, so not for whoever holds the lead. Raises nothing.
-        """
-        core = self._core
-        closing = closing or core.closing
-        try:
-            response = handler._response
-            answer = None if closing or not plan.plain else self._render_shortly(result, response)
-            if answer is None:
-                headers = None if response is None else response.headers
-                answer = render(plan.head, headers, result, SERVER, core.clock.date, closing)
-            output = Output(answer, plan, began_s)
-        except BaseException as error:
-            trace = None if isinstance(error, BadResult) else error
-            log = core.log.now
-            log.error("the answer of %s cannot be sent: %s", name_of(plan, request), error, exc_info=trace)
-            output = Output(self._delivery.error_answer(plan, request, 500, closing), plan, began_s)
-        output.request = request
-        return output
-
-    def deliver(self, conn: Connection, output: Output, own: Line | None) -> None:
-        """Send a prepared answer (the leader; or a thread that was it, with its own line)."""
-        self._delivery.send(conn, output, own)
-
-    def _render_shortly(self, result: Any, response: Response | None) -> Answer | None:
-        """The answer that is text, bytes or a file and nothing special, at a quarter of the cost of `render`; None for
-        others."""
-        if type(result) is not tuple or len(result) != 2 or type(result[0]) is not int:
-            return None
-        status, body = result
-        kind = type(body)
-        if kind is not str and kind is not bytes and kind is not io.BufferedReader and kind is not io.FileIO:
-            return None
-        try:
-            prefix = self._core.clock.prefix(status, kind is str, response)
-        except BaseException:  # `render` says what is wrong, and closes the file
-            return None
-        if prefix is None:
-            return None
-        answer = Answer(status)
-        if kind is str or kind is bytes:
-            answer.payload = body.encode() if kind is str else body
-            length = len(answer.payload)
+    def deliver(self, own: Line | None) -> None:
+        """Send what `prepare` made; own: the line of the thread that ran the handler, None if it leads now."""
+        if self.later is not None:
+            self._answer_later(own)
+        elif self.intake is not None:
+            self.worker.reactor.call(self.connection.protocol.end_intake, self)
         else:
-            answer.file = file_range(body)
-            if answer.file is None:
-                return None
-            answer.owner = body
-            length = answer.file.count
-        answer.head = b"%b%d\r\n\r\n" % (prefix, length)
-        return answer
+            self.send(own, leading=own is None)
 
-    # -- the leader -------------------------------------------------------------------------------------------------
+    # -- an answer that comes after the handler has returned ----------------------------------------------------------
 
-    def go_on(self, conn: Connection, handler: Early | None) -> None:
-        """Tell the client to send its body."""
-        if conn.phase == Phase.CLOSED or conn.intake is None:
-            self._core.leftovers.append(handler)
-            return
-        intake = conn.intake
-        intake.handler = handler
-        if intake.stream is None:
-            self._core.lines.show_waiting(intake, conn, intake.plan, _mono())
+    def _answer_later(self, own: Line | None) -> None:
+        lines, conn = self.worker.lines, self.connection
+        if self.line is None:
+            self.line = lines.take(self, _mono())
+        else:
+            lines.wait(self.line)
+        self._claim = threading.Lock()
+        if own is not None:
+            self._begin(own)
+        else:
+            conn.protocol.on_dispatch(self)
+            self.worker.chores.put(self.work, (self._begin,))
+
+    def _begin(self, _line: object) -> None:
+        """Call the application, which answers now or later (a thread that does not hold the lead)."""
+        later, self.later = self.later, None
+        assert later is not None
+        context = self.context
+        if context is None:
+            context = self.context = Context()
         try:
-            conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")  # a few bytes into a buffer that is empty
-        except OSError:
-            self._core.forget(conn)
-            return
-        conn.phase = Phase.BODY
-        conn.since_s = _mono()
-        intake.client_time.begin(conn.since_s)
-        if conn.parked:
-            self._core.watch(conn, select.EPOLLIN)
+            context.run(later.begin, self)
+        except BaseException as error:
+            try:
+                self.fail(error)
+            except RuntimeError:  # it had answered before
+                self.worker.log.now.error("%s raised after its answer", self.name, exc_info=error)
 
-    def _settle_streamed(self, conn: Connection, output: Output) -> None:
-        self._core.leftovers.append(output)
-        if conn.phase == Phase.CLOSED:
-            # the client has left: a pool thread finds that out by sending, logs it, and closes the body
-            self._core.pool.put((self._send_to_nobody, conn, output))
-            return
-        intake = conn.intake
-        if intake is not None:
-            intake.reader_line = None
-            if output.answer.close and not intake.complete:
-                intake.abandon()  # nobody receives it any more: a body of the answer that reads it must not wait
+    def respond(self, result: Any) -> None:
+        """Answer with what a handler would have returned, after the handler gave a `Later`.
+
+        From any thread that does not hold the lead, which is any that runs the application. Raises RuntimeError if it
+        has been answered already.
+        """
+        self._take_claim()
+        self._answer(self.handler, result)
+
+    def fail(self, error: BaseException) -> None:
+        """Answer as if the handler had raised this; otherwise as `respond`."""
+        self._take_claim()
+        self._answer(*self.worker.failures.answer(self.plan, self.request, error, self.handler))
+
+    def upgrade(self, fields: Iterable[tuple[str, str]], successor: ConnectionProtocol) -> None:
+        """Answer that the connection changes its protocol, with these fields, and hand it to `successor` then.
+
+        Otherwise as `respond`. Raises ValueError, before anything is answered, for fields that would break the message.
+        """
+        output = self.connection.protocol.serialize_switch(self, fields)
+        self._take_claim()
+        self.output, self.successor = output, successor
+        self.send()
+
+    def _take_claim(self) -> None:
+        if self._claim is None or not self._claim.acquire(blocking=False):
+            raise RuntimeError(f"{self.name} has been answered already")
+
+    def _answer(self, handler: Any, result: Any) -> None:
+        """Send an answer from a thread that may be none of the pool's."""
+        worker = self.worker
+        try:
+            assert self.context is not None
+            self.context = self.context.copy()  # another thread may just be leaving the handler's own
+            self.context.run(self.prepare, handler, result)
+            if self.output is None:  # a second `Later`
+                self.later = None
+                self.output = self.error_output(500, False)
+            if self.intake is not None:
+                worker.reactor.call(self.connection.protocol.end_intake, self)
             else:
-                conn.intake = None
-            self._core.leftovers.append(intake)
-        conn.phase = Phase.RUNNING
-        self._delivery.send(conn, output, None)
+                self.send()
+        except BaseException as error:
+            worker.faults.tell(error, f"answering {self.name} failed")
+            worker.reactor.call(self.give_up)
 
-    def _send_to_nobody(self, own: Line, conn: Connection, output: Output) -> None:
-        self._delivery.send(conn, output, own)
+
+class Rejection(Delivery):
+    """The answer to a malformed request, which has been recorded already: it has neither plan nor handler."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        return "an answer"
+
+    @property
+    def work(self) -> Work:
+        return self.worker.chores.dropping
+
+    def record(self, leading: bool) -> None:
+        """It has been recorded when it was made."""
+
+    def show_waiting(self, start_s: float) -> None:
+        """No line shows it: there is no request line that could be shown."""
+
+    def show_queued(self) -> None:
+        """As `show_waiting`; it never waits for a thread, having no body that is pulled."""

@@ -1,8 +1,8 @@
 """Owns what becomes of an exception that application code raised: a line in the error log, and an answer.
 
 An HTTPError is the answer its handler meant; a store that cannot be used, or a full disk, has a status of its own; all
-else is a 500, and the client sees nothing of it. Called by whoever ran the application's code, on any thread that does
-not hold the lead.
+else is a 500, and the client sees nothing of it. Called by the thread that ran the application's code, which does not
+hold the lead.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from ..framework.errors import HTTPError, HTTPErrorHandler, Unavailable
 from ..framework.merging import add_cookies
 from ..framework.request import Request
 from ..logthrottle import log_throttled
-from .core import Core
 from .intake import BrokenOff
-from .output import name_of
-from .plan import Plan
+from .plan import Plan, name_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from ..framework.handler import HTTPHandler
     from ..framework.routes import RouteTable
+    from .errorlog import ErrorLog
 
 __all__ = ["Failures"]
 
@@ -35,20 +34,19 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class Failures:
     """Makes answers of exceptions, by the server's error routes."""
 
-    def __init__(self, core: Core, routes: RouteTable) -> None:
-        self._core = core
+    def __init__(self, log: ErrorLog, routes: RouteTable) -> None:
+        self._log = log
         self._routes = routes
 
     def answer(
         self, plan: Plan, request: Request, error: BaseException, handler: HTTPHandler | None = None
     ) -> tuple[Any, Any]:
-        """The error handler and its result for what `handler` raised; anything but HTTPError is logged and a 500.
+        """Return the error handler and its result for what `handler` raised; all but HTTPError is logged, and a 500.
 
         So is SystemExit, KeyboardInterrupt or GeneratorExit: a handler ends its request, never the worker. Cookies that
-        the handler had set are sent with an HTTPError, which it meant, and with nothing else. Raises nothing. Not for
-        whoever holds the lead.
+        the handler had set are sent with an HTTPError, which it meant, and with nothing else. Raises nothing.
         """
-        log = self._core.log.now
+        log = self._log.now
         told: Any = error
         if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
             told = self._told(plan, request, error)
@@ -74,8 +72,8 @@ class Failures:
         return renderer, result
 
     def _told(self, plan: Plan, request: Request, error: BaseException) -> HTTPError:
-        """Log what a handler raised, and give the error to answer with. Raises nothing."""
-        log, kind = self._core.log.now, type(error)  # isinstance would ask the error itself
+        """Log what a handler raised, and return the error to answer with. Raises nothing."""
+        log, kind = self._log.now, type(error)  # isinstance would ask the error itself
         if _client_left(error):
             log.info("%s raised %r as its client left", name_of(plan, request), error)
             return HTTPError(500)
@@ -93,7 +91,7 @@ class Failures:
 
 
 def _place_of(trace: TracebackType | None) -> str:
-    """File and line where something was raised."""
+    """Return the file and line where something was raised."""
     if trace is None:
         return "somewhere"
     while trace.tb_next is not None:
@@ -102,14 +100,14 @@ def _place_of(trace: TracebackType | None) -> str:
 
 
 def _without_own_frame(error: BaseException) -> BaseException:
-    """The error, its trace beginning with the application's frame; an exception's class may do as it likes."""
+    """Return the error with a trace that begins with the application's frame; unchanged if its class objects."""
     with contextlib.suppress(BaseException):
         return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
     return error
 
 
 def _client_left(error: BaseException) -> bool:
-    """Whether an exception came of a body that broke off, whatever a handler made of it."""
+    """Return whether an exception came of a body that broke off, whatever a handler made of it."""
     seen: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
         if seen is None or issubclass(type(seen), BrokenOff):  # isinstance asks the error itself

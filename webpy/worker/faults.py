@@ -1,6 +1,6 @@
-"""Owns what is said of faults that no handler answers for: each with its stack, the same one at most once a minute.
+"""Owns what the error log says of faults of the server's own: each with its stack, the same one at most once a minute.
 
-A fault is an exception that reached the boundary around an event of the loop, a task or a thread; whoever caught it
+A fault is an exception that reached the boundary around an event of the loop, a task or a thread. What catches it there
 resets the connection it came from, and goes on.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Faults"]
 
 _SAY_AGAIN_S = 60.0
-_MOST = 256
+_MAX_PLACES = 256
 
 _Place = tuple[type[BaseException], str, int]
 
@@ -37,7 +37,7 @@ class Faults:
         if now_s - told_s < _SAY_AGAIN_S:
             self._told[place] = told_s, count + 1
             return
-        if len(self._told) >= _MOST:
+        if len(self._told) >= _MAX_PLACES:
             self._told.clear()
         self._told[place] = now_s, 0
         again = f"; {count} times more since it was last told" if count else ""

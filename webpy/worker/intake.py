@@ -10,17 +10,12 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from ..framework.errors import HTTPError
 from ..framework.request import Request
 from ..protocol import BodyReader, Limits, ProtocolError
 from .rate import ClientTime
-
-if TYPE_CHECKING:
-    from ..supervisor import Line
-    from .exchange import Early
-    from .plan import Plan
 
 __all__ = ["BrokenOff", "Intake", "Stream"]
 
@@ -40,26 +35,18 @@ class Intake:
         "_pieces",
         "_size",
         "client_time",
-        "handler",
-        "line",
         "over",
-        "plan",
         "reader",
-        "reader_line",
         "received_bytes",
         "request",
         "stream",
     )
 
-    def __init__(self, plan: Plan, request: Request, limits: Limits) -> None:
+    def __init__(self, request: Request, limits: Limits) -> None:
         """Raises ProtocolError 413 when the head already says more than `limits` allow."""
-        self.plan = plan
         self.request = request
-        self.reader = BodyReader(plan.head, limits)
-        self.handler: Early | None = None  # made early, when its check_continue was asked
+        self.reader = BodyReader(request.head, limits)
         self.stream: Stream | None = None
-        self.line: Line | None = None  # on the scoreboard, while the body arrives and no handler runs
-        self.reader_line: Line | None = None  # of the handler that reads it meanwhile: that one's to free
         self.over: Callable[[], None] | None = None  # to be called when no more of a stream will come
         self.received_bytes = 0  # framing included
         self.client_time = ClientTime()
@@ -149,7 +136,7 @@ class Stream(io.RawIOBase):
         self._failure: ProtocolError | None = None
 
     def put(self, piece: bytes) -> None:
-        """Add a piece (the leader); when the handler has closed the stream, nobody wants it."""
+        """Add a piece (the leader); it is dropped if the handler has closed the stream."""
         if piece and not self.closed:
             with self._changed:
                 self._pieces.append(piece)
@@ -157,7 +144,7 @@ class Stream(io.RawIOBase):
                 self._changed.notify()
 
     def hold(self) -> bool:
-        """Whether enough waits, and the client has to (the leader, which then stops reading)."""
+        """Return whether enough waits, and the client has to (the leader, which then stops reading)."""
         with self._changed:
             self._held = self._waiting_bytes > _STREAM_BYTES and not self.closed
             return self._held

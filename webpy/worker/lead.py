@@ -1,7 +1,7 @@
-"""Owns the lead: who has it, and the watcher, who takes it from a leader stuck in something of the application's.
+"""Owns the lead: which thread has it, and the watcher, which takes it from a leader stuck in the application's code.
 
-The leader holds the lead, a lock, all the time but while it runs what is the application's. It says before what that is
-(`Pool.inline`) and since when (its line's start, or `chore_s`); the watcher looks at that every tick.
+The lead is a lock. The leader holds it all the time, except while it runs the application's code. Before that it says
+what it runs (`Pool.inline`) and since when (its line's start, or `chore_s`), and the watcher looks at both every tick.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from .pool import Role
 
 if TYPE_CHECKING:
     from ..supervisor import Line
-    from .core import Core
-    from .output import Output
+    from .exchange import Exchange
+    from .worker import Worker
 
 __all__ = ["Lead", "Left"]
 
 _PAUSE_S = 1.0  # of a watcher, after a fault in it
-_SEARCH_S = 0.01  # between tries to find somebody who watches
+_SEARCH_S = 0.01  # between tries to find a thread that watches
 _TICK_S = 0.002  # between the watcher's looks at a busy leader
 _PATIENT_TICKS = 10  # looks that a leader may only be waiting for the GIL, while handlers compute
 _CALM_TICKS = 10  # looks at an idle leader before the watcher sleeps
 
 
 class Left(NamedTuple):
-    """Why the loop was left: deposed, or to go on in a new context, or for a fault; and the answer to be sent then.
+    """Why the loop was left: deposed, or to go on in a new context, or for a fault.
 
-    fault: what failed; conn: the connection whose event it was, or whose answer `output` is; fd: the descriptor whose
-    event it was, -1 for none's.
+    exchange: whose answer is to be sent then. conn: its connection, or the one whose event failed. fault: what failed.
+    fd: the descriptor whose event it was, -1 if none.
     """
 
     deposed: bool
     conn: Connection | None = None
-    output: Output | None = None
+    exchange: Exchange | None = None
     fault: BaseException | None = None
     fd: int = -1
 
@@ -49,11 +49,11 @@ class Lead:
     """
 
     __slots__ = (
-        "_core",
         "_lock",
         "_take",
         "_unwatched",
         "_watcher_wake",
+        "_worker",
         "acquire",
         "chore_s",
         "leader",
@@ -63,15 +63,15 @@ class Lead:
         "watcher_sleeps",
     )
 
-    def __init__(self, core: Core, take: Role) -> None:
+    def __init__(self, worker: Worker, take: Role) -> None:
         """take: what a thread does that has the lead."""
-        self._core = core
+        self._worker = worker
         self._take = take
         self._lock = threading.Lock()
         self._watcher_wake = threading.Semaphore(0)
-        self._unwatched = False  # nobody watches: there was no thread to be had for it
+        self._unwatched = False  # no thread watches: the system gave none
         self.leader = 0
-        self.line: Line = core.row.lines[0]
+        self.line: Line = worker.row.lines[0]
         self.chore_s = 0.0
         self.polling = False
         self.watcher_sleeps = False
@@ -80,15 +80,15 @@ class Lead:
 
     def take(self, line: Line) -> None:
         """This thread leads from now on; holding the lead."""
-        self.leader = self._core.log.leader = threading.get_ident()
+        self.leader = self._worker.log.leader = threading.get_ident()
         self.line = line
 
     def again(self, me: int, held: bool) -> bool:
-        """Whether this thread still leads, and holds the lead again; False if it was deposed.
+        """Return True if this thread still leads, and holds the lead again; False if it was deposed.
 
-        held: whether it has got the lead. If not, the watcher may hold it only for a look.
+        held: whether it got the lock just now. If not, the watcher may hold it only for a look.
         """
-        if held:  # it was free as the new leader runs a handler of its own
+        if held:  # the new leader has left it, to run a handler of its own
             self._lock.release()
             return False
         while self.leader == me:
@@ -110,14 +110,14 @@ class Lead:
             try:
                 return self._take if self._look() else None
             except BaseException as error:
-                self._core.faults.tell(error, "the watcher failed")
+                self._worker.faults.tell(error, "the watcher failed")
                 time.sleep(_PAUSE_S)
 
     def _look(self) -> bool:
-        """Watch until this thread has taken the lead; False when the worker is over."""
+        """Watch. Returns True once this thread has taken the lead, False when the worker is over."""
         last = 0.0
         stuck = calm = 0
-        while not self._core.over:
+        while not self._worker.lifecycle.over:
             time.sleep(_TICK_S)
             began = self._busy_since()
             if self.polling:
@@ -130,12 +130,12 @@ class Lead:
             calm = 0
             stuck = stuck + 1 if began and began == last else 0
             last = began
-            if stuck > (_PATIENT_TICKS if self._core.gate.running else 0) and self._depose(began):
+            if stuck > (_PATIENT_TICKS if self._worker.gate.running else 0) and self._depose(began):
                 return True
         return False
 
     def _busy_since(self) -> float:
-        """When the leader began what it runs of the application's; 0.0 while it runs nothing."""
+        """Return when the leader began the application's code that it runs; 0.0 while it runs none."""
         return self.chore_s or self.line.start[0]
 
     def _sleep(self) -> None:
@@ -146,23 +146,23 @@ class Lead:
             self.watcher_sleeps = False
 
     def _depose(self, began: float) -> bool:
-        """Take the lead from a leader that has been in one handler since `began`, if another thread can watch then."""
+        """Take the lead from a leader that has been in one handler since `began`; False if that cannot be done now."""
         if not self._lock.acquire(blocking=False):
             return False
         deposed = False
         try:
-            pool = self._core.pool
+            pool = self._worker.pool
             running = pool.inline
             if running is None or self._busy_since() != began:
                 return False
             if not pool.lend(self.watch):
                 if not pool.starved:
                     return False  # all are busy
-                self._unwatched = True  # better nobody watches than nobody leads
-                self._core.hurry()
+                self._unwatched = True  # better without a watcher than without a leader
+                self._worker.reactor.call_at(0.0, self.find_watcher)
             pool.expect()
             conn, work, _ = running
-            if conn is not None:
+            if conn is not None and conn.phase == Phase.IDLE:
                 conn.phase = Phase.RUNNING
             if work is not None:  # else it is a task that has its place
                 pool.take_place()
@@ -179,17 +179,15 @@ class Lead:
         return True
 
     def find_watcher(self) -> None:
-        """Have somebody watch again, if there was no thread for it (the leader, after each tick)."""
+        """Have a thread watch again, if there was none to be had for it (the leader)."""
         if self._unwatched:
-            core = self._core
-            self._unwatched = not core.pool.lend(self.watch)
-            if self._unwatched:  # try again soon
-                core.due_s = min(core.due_s, time.monotonic() + _SEARCH_S)
-                core.wait_s = min(core.wait_s, _SEARCH_S)
+            self._unwatched = not self._worker.pool.lend(self.watch)
+            if self._unwatched:
+                self._worker.reactor.call_at(time.monotonic() + _SEARCH_S, self.find_watcher)
 
 
 def _sleeps(thread_id: int) -> bool:
-    """Whether a thread of this process waits for something, rather than for a CPU (proc(5), the state in stat)."""
+    """Return whether a thread of this process waits for something other than a CPU (proc(5), the state in stat)."""
     try:
         with open(f"/proc/self/task/{thread_id}/stat", "rb") as file:
             state = file.read().rpartition(b")")[2].split(None, 1)[0]

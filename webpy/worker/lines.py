@@ -16,17 +16,15 @@ from ..supervisor import SENDING, Line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .connection import Connection
-    from .intake import Intake
-    from .output import Output
-    from .plan import Plan
+    from .delivery import Delivery
+    from .exchange import Exchange
 
 __all__ = ["Lines", "show"]
 
 
-def show(line: Line, conn: Connection, plan: Plan) -> None:
+def show(line: Line, exchange: Exchange) -> None:
     """Write who asks for what on a line."""
-    line.text[:] = conn.peer[1] + plan.text
+    line.text[:] = exchange.connection.peer[1] + exchange.plan.text
 
 
 class Lines:
@@ -41,13 +39,13 @@ class Lines:
     def __init__(self, lines: Iterable[Line]) -> None:
         self._free = deque(lines)  # a deque, as its ends are atomic; the last one freed is taken first: fewer pages
 
-    def take(self, conn: Connection, plan: Plan, start_s: float) -> Line | None:
-        """A line for a request that waits for a thread since `start_s`; None when all are taken."""
+    def take(self, exchange: Exchange, start_s: float) -> Line | None:
+        """Take a line for a request that waits for a thread since `start_s`; None when all are taken."""
         try:
             line = self._free.pop()
         except IndexError:
             return None
-        line.text[:] = conn.peer[1] + plan.text
+        line.text[:] = exchange.connection.peer[1] + exchange.plan.text
         line.start[0] = start_s
         return line
 
@@ -57,9 +55,9 @@ class Lines:
         line.thread[0] = line.ident[0] = 0
         self._free.append(line)
 
-    def end(self, holder: Intake | Output) -> None:
-        """Free the line of a body or an answer, if it has one."""
-        line, holder.line = holder.line, None
+    def end(self, exchange: Delivery) -> None:
+        """Free the line of a request, if it has one."""
+        line, exchange.line = exchange.line, None
         if line is not None:
             self.free(line)
 
@@ -72,15 +70,20 @@ class Lines:
 
     @staticmethod
     def move_on(line: Line) -> None:
-        """It is as if it had begun now: something of it has left, or come, or it waits for a thread again."""
+        """Restart the request's timer: bytes were sent or received, or it waits for a thread again."""
         line.ident[0] = 0
         line.start[0] = time.monotonic()
 
-    def show_waiting(self, holder: Intake | Output, conn: Connection, plan: Plan, start_s: float) -> None:
-        """The request waits for its client, who has to send, or to take the answer; no thread waits with it."""
-        line = holder.line
+    @staticmethod
+    def wait(line: Line) -> None:
+        """The request has no thread for now; its time runs on."""
+        line.thread[0] = line.ident[0] = 0
+
+    def show_waiting(self, exchange: Exchange, start_s: float) -> None:
+        """Show that the request waits for its client, to send or to take the answer; no thread waits with it."""
+        line = exchange.line
         if line is None:
-            line = holder.line = self.take(conn, plan, start_s)
+            line = exchange.line = self.take(exchange, start_s)
         if line is not None:
             line.thread[0] = 0
             line.ident[0] = SENDING

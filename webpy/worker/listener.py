@@ -17,16 +17,15 @@ __all__ = ["Listener"]
 class Listener:
     """A listening socket, shared by all workers.
 
-    scheme: "http" or "https", of its requests; context: for TLS, None for plain connections.
+    context: for TLS; None for plain connections. scheme: of its requests, "https" or "http".
     """
 
     __slots__ = ("context", "scheme", "socket")
 
-    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None = None, scheme: str | None = None) -> None:
-        """scheme: by the context unless it is given, as for a listener behind a proxy that speaks TLS for it."""
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None = None) -> None:
         self.socket = sock
         self.context = context
-        self.scheme = scheme or ("http" if context is None else "https")
+        self.scheme = "http" if context is None else "https"
 
     def fileno(self) -> int:
         """The descriptor to wait at."""

@@ -24,7 +24,7 @@ class _Level(int):
 class _ErrorLogHandler(logging.Handler):
     """Puts records into the error log; own: they are the server's."""
 
-    #: not the application's: who asks whether somebody listens to a logger looks for this (`objects.process.logs`)
+    #: not the application's: code that asks whether a logger has a handler looks for this (`objects.process.logs`)
     stands_in = True
 
     def __init__(self, *, own: bool) -> None:

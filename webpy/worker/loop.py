@@ -1,7 +1,7 @@
 """Owns the loop: the one thread at a time that leads, from a ready descriptor to an answer.
 
-The leader holds the lead all the time but while it runs what is the application's: then the watcher may take it, if
-that blocks (lead.py). So no request takes a lock that anybody waits for, and two threads never lead at once.
+The leader holds the lead all the time, except while it runs the application's code: then the watcher may take it, if
+that code blocks (lead.py). So no request waits for a lock, and two threads never lead at once.
 
 Each event has a boundary: an exception costs the connection it came from, and the loop goes on.
 """
@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..framework.request import Request
 from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
-from .connection import Connection, Phase
-from .core import Core
-from .delivery import Delivery
+from .connection import Connection
 from .exchange import Exchange
 from .lead import Lead, Left
+from .output import Output
 from .pace import HEATED, SUSPECT_S, Probe
 from .plan import PEER_BYTES
 from .pool import Role
@@ -28,11 +26,9 @@ from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
     from .housekeeping import Housekeeping
-    from .reading import Begun, Reading
+    from .worker import Worker
 
 __all__ = ["Loop"]
-
-Step = Callable[[Connection, int], "Begun | None"]
 
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
@@ -50,28 +46,12 @@ _FRESH, _DEPOSED = Left(False), Left(True)
 class Loop:
     """Leads."""
 
-    def __init__(
-        self, core: Core, reading: Reading, exchange: Exchange, delivery: Delivery, housekeeping: Housekeeping
-    ) -> None:
-        self._core = core
-        self._exchange = exchange
-        self._delivery = delivery
+    def __init__(self, worker: Worker, housekeeping: Housekeeping) -> None:
+        self._worker = worker
         self._housekeeping = housekeeping
-        self._reading = reading
-        self._lead = Lead(core, self._take_the_lead)
+        self._lead = Lead(worker, self._take_the_lead)
         self._failure: BaseException | None = None  # why the loop cannot go on
         self._ended = threading.Event()
-        self._steps: dict[int, Step] = {
-            Phase.NEW: reading.first,
-            Phase.HANDSHAKE: housekeeping.acceptor.shake_hands,
-            Phase.HEAD: reading.more_head,
-            Phase.BODY: reading.more_body,
-            Phase.PIPELINED: reading.next,
-            Phase.RUNNING: lambda conn, _event: core.park(conn),
-            Phase.STREAMING: reading.more_stream,
-            Phase.WRITING: delivery.advance,
-            Phase.LINGER: reading.linger,
-        }
 
     def run(self) -> None:
         """Lead and watch on threads of their own until the worker has drained (the main thread, which watches itself if
@@ -79,7 +59,7 @@ class Loop:
 
         Raises RuntimeError when the system lets this process have no threads, or the loop cannot go on.
         """
-        pool = self._core.pool
+        pool = self._worker.pool
         if not pool.start(self._begin):
             raise RuntimeError("the system lets this process have no threads")
         if not pool.start(self._lead.watch):
@@ -88,7 +68,7 @@ class Loop:
             try:
                 self._ended.wait()
             except BaseException as error:  # a signal handler of the application's raised: it runs in the main thread
-                self._core.faults.tell(error, "a signal handler failed")
+                self._worker.faults.tell(error, "a signal handler failed")
         if self._failure is not None:
             raise RuntimeError("the loop cannot go on") from self._failure
 
@@ -99,10 +79,10 @@ class Loop:
     def _take_the_lead(self, line: Line) -> Role | None:
         """Lead until deposed or over; holding the lead.
 
-        The loop runs in a context of its own, in which quick handlers run too. It is left for a new one once a handler
-        has set a variable in it: nobody else shall see that, and the rest of its answer runs in the one that was left.
+        The loop runs in a context of its own, in which quick handlers run too. Once a handler has set a variable in it,
+        the loop goes on in a new one: no other request sees the variable, and the rest of that answer has the old one.
         """
-        core = self._core
+        worker = self._worker
         self._lead.take(line)
         left: Left | None
         while True:
@@ -113,18 +93,17 @@ class Loop:
             if not left.deposed:
                 self._lead.chore_s = 0.0
                 self._lead.polling = False
-                core.leftovers += (left, here)
+                worker.chores.leftovers += (left, here)
             if left.fault is not None:
                 self._contain(left)
-            elif left.output is not None:
-                assert left.conn is not None
+            elif left.exchange is not None:
                 try:
-                    self._exchange.deliver(left.conn, left.output, line if left.deposed else None)
+                    left.exchange.deliver(line if left.deposed else None)
                 except BaseException as error:
                     self._contain(left._replace(fault=error))
             line.start[0] = 0.0
             if left.deposed:
-                return core.pool.join()
+                return worker.pool.join()
             left = None  # `leftovers` has what it held
         self._ended.set()
         return None
@@ -132,51 +111,55 @@ class Loop:
     def _contain(self, left: Left) -> None:
         """Say what failed, and reset the connection it came from. What came from none has the loop pause; if that
         was the poller itself, the loop ends."""
-        core, error, conn = self._core, left.fault, left.conn
+        worker, error, conn = self._worker, left.fault, left.conn
         assert error is not None
         if conn is not None:
-            core.faults.tell(error, f"an event of a connection of {conn.origin.client_address[0]} failed; it is reset")
+            client = conn.origin.client_address[0]
+            worker.faults.tell(error, f"an event of a connection of {client} failed; it is reset")
             if left.deposed:
-                core.call(core.reset, conn, False)  # its handler has run on this thread
+                worker.reactor.call(worker.table.reset, conn, False)  # its handler has run on this thread
             else:
-                core.reset(conn)
+                worker.table.reset(conn)
             return
-        core.faults.tell(error, "an event of the loop failed")
+        worker.faults.tell(error, "an event of the loop failed")
         if left.deposed:
             return
+        reactor = worker.reactor
         if left.fd >= 0:
-            core.rest(left.fd)
+            reactor.rest(left.fd)
             return
-        core.due_s, core.wait_s = _mono() + _PAUSE_S, _PAUSE_S
+        reactor.due_s, reactor.wait_s = _mono() + _PAUSE_S, _PAUSE_S
         try:
-            core.epoll.poll(0)
+            reactor.epoll.poll(0)
         except BaseException as broken:
             self._failure = broken
-            core.over = True
-            core.log.now.critical("the loop cannot poll any more (%s); the worker ends", broken)
+            worker.lifecycle.over = True
+            worker.log.now.critical("the loop cannot poll any more (%s); the worker ends", broken)
 
     def _run(self, line: Line, here: Context) -> Left | None:
         """The loop; None when the worker is over. here: the context it runs in, which holds no variable yet.
 
         Local names throughout: an attribute costs 20 ns, and everything here runs per request.
         """
-        core, lead, exchange, delivery = self._core, self._lead, self._exchange, self._delivery
-        steps, me = self._steps, threading.get_ident()
-        conns_get, others, ready = core.conns.get, core.others, core.ready
-        next_ready, add_ready, poll = ready.popleft, ready.extend, core.epoll.poll
-        plans_get, begin = core.planner.recent.get, self._reading.begin
-        clock, gate, asleep = core.clock, core.gate, core.scoreboard.asleep
-        pool, places = core.pool, core.pool.places
+        worker, lead, reactor, lifecycle = self._worker, self._lead, self._worker.reactor, self._worker.lifecycle
+        me, http1 = threading.get_ident(), worker.http1
+        conns_get, fd_callbacks, ready = worker.table.by_fd.get, reactor.fd_callbacks, reactor.ready
+        next_ready, add_ready, poll = ready.popleft, ready.extend, reactor.epoll.poll
+        plans_get, begin = worker.heads.recent.get, http1.reading.begin
+        clock, gate, scoreboard = worker.clock, worker.gate, worker.context.scoreboard
+        asleep, recorder, failed = scoreboard.asleep, worker.recorder, worker.failures.answer
+        pool, places = worker.pool, worker.pool.places
         lead_try, lead_leave = lead.acquire, lead.leave
-        plain_log = core.plain_log
-        log_line = core.access.line if plain_log and core.access is not None else None
-        logs = core.access is not None and core.http_log is None
-        write, latency = core.row.lead.write, core.row.lead.latency
+        plain_log, access = recorder.is_plain, recorder.access
+        log_line = access.line if plain_log and access is not None else None
+        logs = access is not None and recorder.http_log is None
+        write, latency = worker.row.lead.write, worker.row.lead.latency
         start, line_peer, line_text = line.start, line.text[:PEER_BYTES], line.text[PEER_BYTES:]
-        chores, leftovers = core.chores, core.leftovers
+        chores, leftovers = worker.chores.queue, worker.chores.leftovers
         last_peer = last_plan = begun = None
         none: Any = None
         handler = result = status = body = response = request = last_request = none
+        exchange = last_exchange = none
         sent_bytes = 0
         now = _mono()
         conn: Connection | None = None
@@ -188,43 +171,43 @@ class Loop:
                 except IndexError:
                     fd, conn = -1, None
                     if sent_bytes:
-                        core.count_sent(sent_bytes)
+                        recorder.count_sent(sent_bytes)
                         sent_bytes = 0
                     if chores or leftovers:
                         if not self._do_chores(me, line):
                             return _DEPOSED
                         if here:
-                            leftovers.append((handler, result, status, body, response, request, last_request))
+                            leftovers += (handler, result, status, body, response)
+                            leftovers += (request, last_request, exchange, last_exchange)
                             return _FRESH
                         continue
-                    if logs and asleep[0]:  # nobody is woken for records that are never written
-                        core.scoreboard.wake()
-                    if core.over:
-                        core.count_sent(0)
+                    if logs and asleep[0]:  # without records there is nothing to wake the master for
+                        scoreboard.wake()
+                    if lifecycle.over:
+                        recorder.count_sent(0)
                         return None
                     lead.polling = True
-                    events = poll(core.wait_s)
+                    events = poll(reactor.wait_s)
                     lead.polling = False
                     now = _mono()
                     if lead.watcher_sleeps:
                         lead.wake_watcher()
-                    if now >= core.due_s:
+                    if now >= reactor.due_s:
                         self._tick(now)
                     add_ready(events)
                     continue
                 conn = conns_get(fd)
                 if conn is None:
-                    if fd in others:
-                        others[fd](event)
+                    if fd in fd_callbacks:
+                        fd_callbacks[fd](event)
                     continue
-                phase = conn.phase
-                if phase:
-                    begun = steps[phase](conn, event)
-                    if begun is None:
+                if conn.phase:
+                    exchange = conn.protocol.on_event(conn, event)
+                    if exchange is None:
                         continue
-                    plan, request = begun
-                    begun = None
-                else:
+                    plan, request = exchange.plan, exchange.request
+                else:  # HTTP/1 that waits for its next request: what `Http1` does, in place
+                    exchange = none
                     try:
                         data = conn.recv(_READ_BYTES)
                     except WOULD_BLOCK:
@@ -242,9 +225,11 @@ class Loop:
                         begun = None
                 work = plan.work
                 if work.kind or not places:
-                    exchange.dispatch(conn, plan, request)
-                    leftovers.append(request)  # if this thread is the last to have it, it is let go of outside the lead
-                    request = none
+                    if exchange is None:
+                        exchange = Exchange(worker, conn, plan, request)
+                    worker.dispatcher.dispatch(exchange)
+                    leftovers.append(exchange)  # if this thread is the last to have it, it is dropped outside the lead
+                    exchange = request = none
                     continue
 
                 # A quick handler: run here.
@@ -262,13 +247,13 @@ class Loop:
                 # Whatever is the application's runs in here, and is let go of in here: the names that hold it are bound
                 # anew nowhere else.
                 try:
-                    output = prefix = handler = none
+                    prefix = handler = none
                     try:
                         handler = plan.handler(request, plan.groups)
                         result = plan.call(handler)
                     except BaseException as error:
-                        handler, result = exchange.failed(plan, request, error, handler)
-                    last_request = request
+                        handler, result = failed(plan, request, error, handler)
+                    last_request, last_exchange = request, exchange
                     if plan.plain and plain_log:
                         try:
                             status, body = result
@@ -285,10 +270,13 @@ class Loop:
                             if prefix is not None and len(body) > _PLAIN_BYTES:
                                 prefix = None
                             cell = _CELL_OF[status // 100]
-                        except BaseException:  # the application's, or what comes of a result that is none
+                        except BaseException:  # the application's, or because the result is not valid
                             prefix = None
                     if prefix is None:
-                        output = exchange.prepare(plan, request, handler, result, now)
+                        if exchange is None:
+                            exchange = last_exchange = Exchange(worker, conn, plan, request)
+                        exchange.began_s = now
+                        exchange.prepare(handler, result)
                     if probe is not None:
                         wall_s, cpu_s = probe.end()
                         work.sample(wall_s, cpu_s, gate.running > 0)
@@ -298,19 +286,23 @@ class Loop:
                     return Left(not leads, conn, None, error, fd)
                 held = lead_try(False)
                 if (not held or lead.leader != me) and not lead.again(me, held):
-                    if output is None:
-                        output = exchange.prepare(plan, request, handler, result, now)
-                    output.context = here
-                    core.call(core.count_sent, sent_bytes)
-                    return Left(True, conn, output)
+                    if prefix is not None:
+                        if exchange is None:
+                            exchange = last_exchange = Exchange(worker, conn, plan, request)
+                        exchange.began_s = now
+                        exchange.prepare(handler, result)
+                    exchange.context = here
+                    reactor.call(recorder.count_sent, sent_bytes)
+                    return Left(True, conn, exchange)
                 if prefix is None:
                     if here:
-                        core.count_sent(sent_bytes)
-                        output.context = here
-                        leftovers.append((handler, result, status, body, response, request, last_request))
+                        recorder.count_sent(sent_bytes)
+                        exchange.context = here
+                        leftovers += (handler, result, status, body, response)
+                        leftovers += (request, last_request, exchange, last_exchange)
                         work.warm(_mono() - now, gate.running)
-                        return Left(False, conn, output)
-                    exchange.deliver(conn, output, None)
+                        return Left(False, conn, exchange)
+                    exchange.deliver(None)
                     end = _mono()
                 else:
                     length = len(body)
@@ -330,13 +322,13 @@ class Loop:
                         sent_bytes += sent
                         conn.since_s = end
                         if conn.buffer:
-                            delivery.release(conn, False)
-                    elif sent < 0:
-                        core.note(conn, plan, status, 0, now, True)
-                        core.forget(conn)
-                        end = _mono()
+                            http1.release(conn, False)
                     else:
-                        delivery.resume_plain(conn, plan, status, out, sent, length, now)
+                        if exchange is None:
+                            exchange = Exchange(worker, conn, plan, request)
+                        exchange.began_s = now
+                        exchange.output = Output.of_plain(status, out, length)
+                        exchange.resume_plain(sent)
                         end = _mono()
                 start[0] = 0.0
                 if end - now > SUSPECT_S:
@@ -345,31 +337,32 @@ class Loop:
                 elif 0 < work.heat < HEATED:
                     work.heat -= 1
                 if here:
-                    core.count_sent(sent_bytes)
-                    leftovers.append((handler, result, status, body, response, request, last_request))
+                    recorder.count_sent(sent_bytes)
+                    leftovers += (handler, result, status, body, response)
+                    leftovers += (request, last_request, exchange, last_exchange)
                     return _FRESH
                 now = end
         except BaseException as error:  # an event that failed: costs its connection, and nothing when nothing is raised
-            core.count_sent(sent_bytes)
+            recorder.count_sent(sent_bytes)
             return Left(False, conn, None, error, fd)
 
     def _do_chores(self, me: int, line: Line) -> bool:
         """Run what is the application's and came up on the way, without the lead; False if deposed in it."""
-        core, lead, pool = self._core, self._lead, self._core.pool
-        chores, leftovers, gate = core.chores, core.leftovers, core.gate
+        worker, lead, pool = self._worker, self._lead, self._worker.pool
+        chores, leftovers, gate = worker.chores.queue, worker.chores.leftovers, worker.gate
         while chores or leftovers:
             work, task = chores.popleft() if chores else (None, None)
             if work is None and task is not None and pool.has_threads:
                 pool.hand_on(task)  # there was none when it came
                 continue
-            if task and work and not pool.places and not core.is_log(work):
+            if task and work and not pool.places and worker.chores.needs_place(work):
                 pool.put(task)
                 continue
             probe = Probe() if work is not None and work.heat >= HEATED else None
             has_place = work is None and task is not None
             began_s = lead.chore_s = _mono()
             quick_s = _NEVER_S if pool.inline is None else pool.inline[2]  # stays: a chore is no quick handler
-            pool.inline = None, work if task is not None else core.nothing, quick_s
+            pool.inline = None, work if task is not None else worker.chores.dropping, quick_s
             lead.leave()
             try:
                 leftovers.clear()
@@ -377,7 +370,7 @@ class Loop:
                     task[0](line, *task[1:])
                 task = None
             except BaseException as error:
-                core.faults.tell(error, "a task of the leader's failed")
+                worker.faults.tell(error, "a task of the leader's failed")
             if work is not None:
                 if probe is not None:
                     wall_s, cpu_s = probe.end()
@@ -392,7 +385,5 @@ class Loop:
         return True
 
     def _tick(self, now_s: float) -> None:
-        core = self._core
-        core.end_rest()
+        self._worker.reactor.end_rests()
         self._housekeeping.tick(now_s)
-        self._lead.find_watcher()

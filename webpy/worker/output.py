@@ -1,6 +1,6 @@
-"""Owns answers on their way out: what the socket has not taken yet. No epoll, no log: the loop calls `push` again.
+"""Owns answers on their way out: what the transport has not taken yet. No epoll, no log: somebody calls `push` again.
 
-A thread never waits for a client: what cannot be sent now is kept here until the loop sees room.
+A thread never waits for a client: what cannot be sent now is kept here until there is room.
 """
 
 from __future__ import annotations
@@ -17,16 +17,11 @@ from .rate import ClientTime
 from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
-    import logging
     from contextvars import Context
 
-    from ..framework.request import Request
-    from ..supervisor import Line
-    from .errorlog import ErrorLog
-    from .plan import Plan
     from .transport import Transport
 
-__all__ = ["Output", "Truncated", "name_of"]
+__all__ = ["Output", "Truncated"]
 
 _INLINE_BYTES = 1 << 15  # a file this small is read and leaves with its head in one write
 _JOIN_BYTES = 1 << 16
@@ -39,33 +34,19 @@ class Truncated(OSError):
 
 
 class Output:
-    """One answer being sent: first `pending`, then the file, then what the source gives."""
+    """One answer being sent: first the bytes in `_pending`, then the file, then what the source gives.
 
-    __slots__ = (
-        "_before_bytes",
-        "_pending",
-        "_taken_bytes",
-        "answer",
-        "began_s",
-        "client_time",
-        "closing_s",
-        "context",
-        "line",
-        "plan",
-        "request",
-        "sent_bytes",
-    )
+    sent_bytes: head and framing included. client_time: how long the client has been waited for. closing_s: how long
+    closing the body took.
+    """
 
-    def __init__(self, answer: Answer, plan: Plan | None, began_s: float) -> None:
-        """plan: None for the answer to a request that is none, which has been logged already."""
+    __slots__ = ("_before_bytes", "_pending", "_taken_bytes", "answer", "client_time", "closing_s", "sent_bytes")
+
+    def __init__(self, answer: Answer) -> None:
+        """Raises OSError if a small file cannot be read whole; its body is closed then."""
         self.answer = answer
-        self.plan = plan
-        self.began_s = began_s
-        self.request: Request | None = None  # for what may still go wrong, if a handler gave the answer
-        self.line: Line | None = None  # on the scoreboard, if its request has one; freed when the answer is over
-        self.sent_bytes = 0  # head and framing included
-        self.context: Context | None = None  # in which its handler ran; None: one that holds no variables will do
-        self.closing_s = 0.0  # that closing the body took
+        self.sent_bytes = 0
+        self.closing_s = 0.0
         self.client_time = ClientTime()
         self._before_bytes = 0  # of answers before this one, that were queued when the client was first waited for
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
@@ -84,6 +65,14 @@ class Output:
             self._pending = [memoryview(answer.head + answer.payload)]
         else:
             self._pending = [memoryview(answer.head), memoryview(answer.payload)]
+
+    @classmethod
+    def of_plain(cls, status: int, message: bytes, body_bytes: int) -> Output:
+        """Return the output of a message that is in one piece already, with so many bytes of body."""
+        answer = Answer(status)
+        answer.head = message[: len(message) - body_bytes]
+        answer.payload = message[len(message) - body_bytes :]
+        return cls(answer)
 
     @property
     def body_bytes(self) -> int:
@@ -164,27 +153,21 @@ class Output:
         """What the client had taken when `has_moved` was last asked; what the kernel still held is not among it."""
         return self.sent_bytes if self._taken_bytes == -math.inf else self._taken_bytes + self._before_bytes
 
-    def finish(self, _own: object, log: ErrorLog | logging.Logger) -> None:
-        """Close what the body has to be closed, in the context of its request (a task of the pool); logs what fails."""
+    def close(self, context: Context | None) -> BaseException | None:
+        """Close the body, once, in the context of its request. Returns what that raised; it may run the application's
+        code, unless `closes_quietly`."""
         self._pending.clear()
         if self.answer.owner is None:
             close_body(self.answer)
-            return
+            return None
         began_s = time.monotonic()
+        failure = None
         try:
-            if self.context is None:
+            if context is None:
                 close_body(self.answer)
             else:
-                self.context.run(close_body, self.answer)
+                context.run(close_body, self.answer)
         except BaseException as error:
-            log.error("closing the body of %s", name_of(self.plan, self.request), exc_info=error)
+            failure = error
         self.closing_s = time.monotonic() - began_s
-
-
-def name_of(plan: Plan | None, request: Request | None) -> str:
-    """What an answer is called in the error log."""
-    if plan is None:
-        return "an answer"
-    name = f"{plan.head.method} {plan.head.resource} ({plan.handler.__qualname__})"
-    named = request is not None and type(request.id) is str and request.id
-    return f"{name} [{named}]" if named else name
+        return failure

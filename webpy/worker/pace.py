@@ -85,7 +85,7 @@ class Work:
             self.heat -= 1
 
     def wants_sample(self) -> bool:
-        """Whether the run on the pool that is about to begin is to be measured."""
+        """Return whether the run on the pool that is about to begin is to be measured."""
         self.runs += 1
         return self._seen < 2 * _SETTLED or self.runs % SAMPLED == 0
 
@@ -138,7 +138,7 @@ class PaceTable:
 
     __slots__ = ("_works",)
 
-    _MOST = 512  # entries; beyond them the paths of a catch-all route share one per method
+    _MAX_ENTRIES = 512  # entries; beyond them the paths of a catch-all route share one per method
 
     def __init__(self) -> None:
         self._works: dict[tuple[Any, ...], Work] = {}
@@ -150,7 +150,7 @@ class PaceTable:
         if segments:
             path = resource.partition("?")[0]
             fine = (route, method, *path.split("/", segments + 1)[: segments + 1])
-            if fine in self._works or len(self._works) < self._MOST:
+            if fine in self._works or len(self._works) < self._MAX_ENTRIES:
                 key = fine
         work = self._works.get(key)
         if work is None:

@@ -1,8 +1,7 @@
-"""Owns plans: all that follows from the bytes of a request's head alone, worked out once per distinct head.
+"""Owns plans: all that follows from a request's head alone, worked out once per distinct head.
 
-Clients repeat themselves: the same head comes again and again on a keep-alive connection, and if only its path changes,
-the same fields. So the worker remembers both. A plan is never changed once made, so threads share it. Only the leader
-calls the planner.
+Knows no protocol's bytes: what parses heads may keep their plans (heads.py). A plan is never changed once it is made,
+and threads share it. Only the leader calls the planner.
 """
 
 from __future__ import annotations
@@ -14,25 +13,23 @@ from urllib.parse import unquote
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.routes import STANDARD_METHODS, Groups, Route, RouteTable
-from ..protocol import Fields, Head, Limits, parse_fields, parse_head
+from ..protocol import Head, Limits
 from ..supervisor import LINE_BYTES
-from .memo import Memo
 from .pace import PaceTable, Work
 
 if TYPE_CHECKING:
     from ..accesslog import AccessFormat
     from ..framework.atomic import ResourceLocks
+    from ..framework.request import Request
 
-__all__ = ["PEER_BYTES", "Plan", "Planner"]
+__all__ = ["PEER_BYTES", "Plan", "Planner", "name_of"]
 
 PEER_BYTES = 40  # of a thread's line on the scoreboard, for the client's address: the longest IPv6 one is 39
 _LINE_BYTES = LINE_BYTES - PEER_BYTES  # and for the request line
-_MOST = 512  # plans, and field blocks, in each generation
-_LONGEST_BYTES = 2048  # heads and field blocks longer than this are parsed every time
-_MOST_WAYS = 1024
+_MAX_ENTRIES = 1024
 
 
-class Way(NamedTuple):
+class DispatchEntry(NamedTuple):
     """How a handler is called for a method."""
 
     call: Callable[[HTTPHandler], Any]
@@ -43,8 +40,9 @@ class Way(NamedTuple):
 class Plan:
     """A head, the handler for it, and what the log and the scoreboard will say of it.
 
-    call: a handler object to its result; answers: the handler has something to say to this method; plain: the answer
-    may keep the connection and carry its body (HTTP/1.1, not HEAD); text: the request line for the scoreboard.
+    call: gives a handler object's result. answers: whether the handler has something to say to this method. work: what
+    is known of its pace. parts: of the access log's line. plain: whether the loop may serialize the plainest answers in
+    place, for HTTP/1.1 with a body and a connection that is kept. text: the request line for the scoreboard.
     """
 
     __slots__ = ("answers", "call", "groups", "handler", "has_body", "head", "parts", "plain", "text", "work")
@@ -54,85 +52,61 @@ class Plan:
         head: Head,
         handler: type[HTTPHandler],
         groups: Groups,
-        way: Way,
+        entry: DispatchEntry,
         work: Work,
-        parts: tuple[bytes, ...],
-        plain: bool,
     ) -> None:
+        """parts and plain are the planner's to set."""
         self.head = head
         self.handler = handler
         self.groups = groups
-        self.call = way.call
-        self.answers = way.answers
+        self.call = entry.call
+        self.answers = entry.answers
         self.work = work
-        self.parts = parts
-        self.plain = plain
+        self.parts: tuple[bytes, ...] = ()
+        self.plain = False
         self.has_body = head.chunked or bool(head.content_length)
         self.text = b"%-*b" % (_LINE_BYTES, head.line[:_LINE_BYTES])
 
 
 class Planner:
-    """Makes plans.
+    """Makes plans: finds the route of a request and how its handler is called."""
 
-    `recent` maps the bytes of a whole head to its plan, if it has no body: such a request can run at once.
-    """
+    __slots__ = ("_entries", "_locks", "_log_format", "_pace", "limits", "routes")
 
     def __init__(
         self, routes: RouteTable, limits: Limits, log_format: AccessFormat | None, locks: ResourceLocks
     ) -> None:
-        self._plans: Memo[Plan] = Memo(_MOST, _LONGEST_BYTES)
-        self._plans_with_body: Memo[Plan] = Memo(_MOST, _LONGEST_BYTES)
-        self._fields: Memo[Fields] = Memo(_MOST, _LONGEST_BYTES)
-        self._ways: dict[tuple[type[HTTPHandler], str], Way] = {}
-        self.recent = self._plans.recent
-        self._routes = routes
-        self._limits = limits
+        """limits: of the heads that plans are made for."""
+        self._entries: dict[tuple[type[HTTPHandler], str], DispatchEntry] = {}
+        self.routes = routes
+        self.limits = limits
         self._log_format = log_format
         self._locks = locks
         self._pace = PaceTable()
-        self._closing = False
 
-    def close(self) -> None:
-        """From now on every answer closes its connection."""
-        self._closing = True
-        self._plans.clear()
-        self._plans_with_body.clear()
-
-    def plan(self, block: bytes) -> Plan:
-        """The plan of a whole head; raises ProtocolError for one that is not good."""
-        plan = self._plans.get(block) or self._plans_with_body.get(block)
-        if plan is None:
-            plan = self._make(parse_head(block, self._limits, self._parse_fields))
-            (self._plans_with_body if plan.has_body else self._plans).offer(block, plan)
+    def plan(self, head: Head, plain: bool) -> Plan:
+        """Return the plan of a request's head, of whatever protocol. plain: see `Plan`."""
+        route, groups = self.routes.resolve(head.resource)
+        entry = self._entries.get((route.handler, head.method)) or self._find_entry(route, head.method)
+        work = self._pace.find(route, entry.method, head.resource)
+        plan = Plan(head, route.handler, groups, entry, work)
+        plan.plain = plain
+        if self._log_format is not None:
+            plan.parts = self._log_format.parts(head)
         return plan
 
-    def _parse_fields(self, block: bytes, limits: Limits) -> Fields:
-        fields = self._fields.get(block)
-        if fields is None:
-            fields = parse_fields(block, limits)
-            self._fields.offer(block, fields)
-        return fields
-
-    def _make(self, head: Head) -> Plan:
-        route, groups = self._routes.resolve(head.resource)
-        way = self._ways.get((route.handler, head.method)) or self._find_way(route, head.method)
-        work = self._pace.find(route, way.method, head.resource)
-        parts = self._log_format.parts(head) if self._log_format is not None else ()
-        plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
-        return Plan(head, route.handler, groups, way, work, parts, plain)
-
-    def _find_way(self, route: Route, method: str) -> Way:
+    def _find_entry(self, route: Route, method: str) -> DispatchEntry:
         handler = route.handler
         named = handler.method_for(method) is not None
         call = self._locked(handler) if handler.atomic else route.call(method)
-        if not named and not self._routes.knows(method):
+        if not named and not self.routes.knows(method):
             call = _unknown(call)
         answers = named or handler.respond is not HTTPHandler.respond
-        # a client may send any method, and all are remembered
-        way = Way(call, answers, method if named or method in STANDARD_METHODS else "")
-        if len(self._ways) < _MOST_WAYS:
-            self._ways[handler, method] = way
-        return way
+        # a client may send any method, and each would have an entry
+        entry = DispatchEntry(call, answers, method if named or method in STANDARD_METHODS else "")
+        if len(self._entries) < _MAX_ENTRIES:
+            self._entries[handler, method] = entry
+        return entry
 
     def _locked(self, handler: type[HTTPHandler]) -> Callable[[HTTPHandler], Any]:
         locks = self._locks
@@ -159,3 +133,10 @@ def _unknown(call: Callable[[HTTPHandler], Any]) -> Callable[[HTTPHandler], Any]
         return call(instance)
 
     return refuse
+
+
+def name_of(plan: Plan, request: Request) -> str:
+    """Return what the error log calls a request."""
+    name = f"{plan.head.method} {plan.head.resource} ({plan.handler.__qualname__})"
+    named = type(request.id) is str and request.id
+    return f"{name} [{named}]" if named else name

@@ -1,6 +1,6 @@
 """Owns the worker's threads, the places in which application code runs, and the queue of what waits for one.
 
-There are `most` places, one for each run of application code at a time (`--threads`): whoever runs a task of the pool
+There are as many places as `--threads` says, one for each run of application code at a time: a thread that runs a task
 holds one, and the leader runs a quick handler only while one is free. Only the leader takes a free place, so one that
 it has seen stays free for as long as it is in its handler; the watcher, when it takes the lead from a leader that is
 stuck there, takes a place for it. A thread that has finished keeps its place for the next task that waits.
@@ -40,7 +40,7 @@ _KEEP_S = 1.0  # since the last quick handler, that a place is kept for the next
 
 
 class Pool:
-    """Threads that run tasks; made when there is work and none is idle, up to `most`, or the lines there are.
+    """Threads that run tasks; made when there is work and none is idle, up to `max_threads`, or the lines there are.
 
     places: the free ones; for the leader to look at. inline: what the leader ran last by itself (the connection of a
     handler or None for a chore, what is known of its pace), and when it last ran a quick handler; None once it has been
@@ -57,7 +57,7 @@ class Pool:
         "_free_lines",
         "_idle",
         "_log",
-        "_most",
+        "_max_threads",
         "_quick",
         "_said_s",
         "_tasks",
@@ -72,11 +72,11 @@ class Pool:
     def __init__(
         self,
         lines: list[Line],
-        most: int,
+        max_threads: int,
         log: logging.Logger | ErrorLog,
         call: Callable[[Callable[[], None]], None],
     ) -> None:
-        """lines: one per thread that may exist, the leader's and the watcher's included; most: threads of the pool;
+        """lines: one per thread that may exist, the leader's and the watcher's included; max_threads: of the pool;
         call: has the leader call something soon."""
         self.chores: deque[Any] = deque()
         self.starved = False
@@ -88,13 +88,13 @@ class Pool:
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()  # each with a place, or a role for a thread
         self._idle: deque[None] = deque()  # about as many as threads wait: a deque, as its ends are atomic
         self._free_lines = deque(lines)
-        self._most = most
+        self._max_threads = max_threads
         self._threads = 0
         self._count_lock = threading.Lock()
-        self.places: deque[None] = deque([None] * most)
+        self.places: deque[None] = deque([None] * max_threads)
         self.inline: tuple[Any, Any, float] | None = None
         self._waiting: deque[Task] = deque()
-        self._quick = self._waiting if most == 1 else deque()  # where one place is all there is, in order
+        self._quick = self._waiting if max_threads == 1 else deque()  # where one place is all there is, in order
 
     # -- the leader -------------------------------------------------------------------------------------------------
 
@@ -116,7 +116,8 @@ class Pool:
             self.admit()
 
     def put_quick(self, task: Task) -> None:
-        """As `put`, for a quick handler that found no place free: before the others, unless there is one place."""
+        """As `put`, for a quick handler that found no place free: it goes before the others, unless there is one place
+        only."""
         self._quick.append(task)
         self.admit()
 
@@ -183,11 +184,11 @@ class Pool:
         self._live(self._free_lines.popleft(), role)
 
     def lend(self, role: Role) -> bool:
-        """Have an idle thread of the pool play `role` instead; False when all are busy, or there is none to be had."""
+        """Have an idle thread of the pool play `role` instead. Returns False if all are busy and none can be added."""
         try:
             self._idle.pop()
         except IndexError:
-            if self._threads >= self._most or not self._add_thread():
+            if self._threads >= self._max_threads or not self._add_thread():
                 return False
         self._count_one_less()  # from now on, lest tasks are left to a thread that is going to leave
         self._tasks.put((lambda _line: role,))
@@ -213,8 +214,8 @@ class Pool:
     # -- places -----------------------------------------------------------------------------------------------------
 
     def _keeps_one(self) -> bool:
-        """Whether the last place is kept for quick handlers."""
-        if self._most == 1:
+        """Return whether the last place is kept for quick handlers."""
+        if self._max_threads == 1:
             return False
         inline = self.inline
         return bool(self._quick) or (inline is not None and time.monotonic() - inline[2] < _KEEP_S)
@@ -250,13 +251,13 @@ class Pool:
             self._idle.pop()
         except IndexError:
             self._add_thread()
-            if not self.has_threads:  # nobody would ever take it
+            if not self.has_threads:  # no thread would ever take it
                 self.chores.append((None, task))
                 return
         self._tasks.put(task)
 
     def _add_thread(self) -> bool:
-        if self._threads >= self._most or not self._count_one_more():
+        if self._threads >= self._max_threads or not self._count_one_more():
             return False
         if self.start(self._serve):
             return True
@@ -273,12 +274,12 @@ class Pool:
                 " on processes (ulimit -u, the control group's pids.max)",
                 error,
                 max(0, self._threads - 1),
-                self._most,
+                self._max_threads,
             )
 
     def _count_one_more(self) -> bool:
         with self._count_lock:
-            if self._threads >= self._most:
+            if self._threads >= self._max_threads:
                 return False
             self._threads += 1
             return True
@@ -326,7 +327,7 @@ class Pool:
                 role = None
             if role is not None:
                 return role
-            task = ()  # an idle thread keeps nobody's request, nor the file its body may be in
+            task = ()  # an idle thread must not keep a request alive, nor the file its body may be in
             if waiting or quick:
                 task = self._next()
             else:  # as give_place

@@ -45,6 +45,6 @@ class LeastRate:
         self.grace_s = GRACE_S if grace_s is None else grace_s
 
     def is_missed(self, time: ClientTime, moved_bytes: float, now_s: float) -> bool:
-        """Whether what moved in this time, sent or taken by the client, is too little."""
+        """Return whether what moved in this time, sent or taken by the client, is too little."""
         waited_s = time.total(now_s)
         return waited_s > self.grace_s and moved_bytes < self.bytes_s * waited_s

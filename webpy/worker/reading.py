@@ -1,6 +1,6 @@
-"""Owns requests on their way in: heads, bodies, pipelines, and what to do when they are bad. The leader's.
+"""Owns HTTP/1 requests on their way in: heads, bodies, pipelines, and what to do when they are malformed. The leader's.
 
-A method that gets a whole request gives its plan and request back to the loop, which runs it; None otherwise.
+A method returns a request that is there, for the loop to run, and None as long as more has to come.
 """
 
 from __future__ import annotations
@@ -8,25 +8,26 @@ from __future__ import annotations
 import io
 import select
 import time
+from typing import TYPE_CHECKING
 
 from ..framework.handler import HTTPHandler
 from ..framework.request import Request
-from ..logthrottle import log_throttled
 from ..protocol import ProtocolError, find_head
 from .connection import Connection, Phase
-from .core import Core
-from .delivery import Delivery
 from .exchange import Exchange
 from .intake import Intake, Stream
-from .plan import Plan
 from .transport import WOULD_BLOCK
+
+if TYPE_CHECKING:
+    from .http1 import Http1
+    from .plan import Plan
+    from .worker import Worker
 
 __all__ = ["Begun", "Reading"]
 
-Begun = tuple[Plan, Request]
+Begun = tuple["Plan", Request]
 
 _READ_BYTES = 65536
-_LINGER_BYTES = 1 << 20  # taken in at a time from a client that still sends after its last answer
 
 _mono = time.monotonic
 
@@ -34,21 +35,24 @@ _mono = time.monotonic
 class Reading:
     """Makes requests of what connections receive."""
 
-    def __init__(self, core: Core, exchange: Exchange, delivery: Delivery) -> None:
-        self._core = core
-        self._exchange = exchange
-        self._delivery = delivery
-        self._streams = exchange.streams
+    __slots__ = ("_http1", "_limits", "_worker")
 
-    def first(self, conn: Connection, _event: int) -> Begun | None:
+    def __init__(self, worker: Worker, http1: Http1) -> None:
+        self._worker = worker
+        self._http1 = http1
+        self._limits = worker.limits
+
+    # -- heads --------------------------------------------------------------------------------------------------------
+
+    def first(self, conn: Connection, _event: int) -> Exchange | None:
         """The first bytes of a new connection."""
         data = self._receive(conn)
         if data is None:
             return None
         conn.phase = Phase.IDLE
-        return self.begin(conn, data)
+        return self._exchange(conn, self.begin(conn, data))
 
-    def more_head(self, conn: Connection, _event: int) -> Begun | None:
+    def more_head(self, conn: Connection, _event: int) -> Exchange | None:
         """More of a head."""
         data = self._receive(conn)
         if data is None:
@@ -60,29 +64,29 @@ class Reading:
         if type(conn.buffer) is bytes:
             conn.buffer = bytearray(conn.buffer)
         conn.buffer += data
-        return self.begin(conn, conn.buffer, scanned)
+        return self._exchange(conn, self.begin(conn, conn.buffer, scanned))
 
-    def next(self, conn: Connection, _event: int) -> Begun | None:
+    def next(self, conn: Connection, _event: int) -> Exchange | None:
         """A pipelined request has its turn: its bytes came with the one before."""
         conn.phase = Phase.IDLE
         conn.since_s = _mono()
         data, conn.buffer = conn.buffer, b""
-        return self.begin(conn, data)
+        return self._exchange(conn, self.begin(conn, data))
 
     def begin(self, conn: Connection, data: bytes | bytearray, scanned: int = 0) -> Begun | None:
         """The bytes of a new request, from its beginning; `scanned` of them have been looked at."""
         if not data:
-            self._core.forget(conn)
+            self._worker.table.forget(conn)
             return None
         try:
-            end = find_head(data, self._core.limits, scanned)
+            end = find_head(data, self._limits, scanned)
             if end < 0:
                 conn.buffer = data
                 if conn.phase != Phase.HEAD:
                     conn.phase = Phase.HEAD
                     conn.since_s = _mono()
                 return None
-            plan = self._core.planner.plan(bytes(data[:end]))
+            plan = self._worker.heads.plan(bytes(data[:end]))
             conn.buffer = bytes(data[end:])
             request = Request(conn, plan.head)
             if plan.has_body:
@@ -90,173 +94,187 @@ class Reading:
         except ProtocolError as error:
             if conn.phase == Phase.IDLE:
                 conn.since_s = _mono()  # the log tells the time from here, not from the last answer
-            self._delivery.refuse(conn, error, data)
+            self._http1.reject(conn, error, data)
             return None
         conn.phase = Phase.IDLE
         return plan, request
 
+    def _exchange(self, conn: Connection, begun: Begun | None) -> Exchange | None:
+        return None if begun is None else Exchange(self._worker, conn, *begun)
+
+    # -- bodies that are gathered -------------------------------------------------------------------------------------
+
     def _begin_body(self, conn: Connection, plan: Plan, request: Request) -> Begun | None:
-        intake = Intake(plan, request, self._core.limits)
+        worker = self._worker
+        intake = Intake(request, self._limits)
         rest, conn.buffer = bytes(conn.buffer), b""
         conn.since_s = _mono()
         conn.phase = Phase.BODY
         handler = plan.handler
         asks = plan.head.expect_continue and not rest
         default = handler.check_continue is HTTPHandler.check_continue and plan.answers
-        if handler.stream and self._streams.most and conn.transport.duplex and (default or not asks):
-            self._begin_stream(conn, intake, rest)
-            return None
-        conn.intake = intake
-        if rest:
-            intake.feed(rest)
-        if intake.complete:
-            return self._whole(conn, intake)
-        if asks and default:
-            self._exchange.go_on(conn, None)
+        streams = handler.stream and worker.streams.max_handlers and conn.transport.duplex and (default or not asks)
+        if rest and not streams:
+            try:
+                intake.feed(rest)
+            except ProtocolError:
+                exchange = conn.exchange = Exchange(worker, conn, plan, request)
+                exchange.intake = intake
+                raise
+            if intake.complete:
+                conn.buffer = bytes(intake.reader.excess)
+                conn.phase = Phase.IDLE
+                return plan, request
+        exchange = conn.exchange = Exchange(worker, conn, plan, request)
+        exchange.intake = intake
+        if streams:
+            self._begin_stream(exchange, intake, rest)
+        elif asks and default:
+            self._http1.go_on(exchange)
         elif asks:
-            intake.line = self._core.lines.take(conn, plan, conn.since_s)
+            exchange.line = worker.lines.take(exchange, conn.since_s)
             conn.phase = Phase.RUNNING
-            self._core.pool.put((self._exchange.ask, conn, plan, request))
+            worker.pool.put((exchange.ask,))
         else:
             intake.client_time.begin(conn.since_s)
-            self._core.lines.show_waiting(intake, conn, plan, conn.since_s)
+            worker.lines.show_waiting(exchange, conn.since_s)
         return None
 
-    def _begin_stream(self, conn: Connection, intake: Intake, rest: bytes) -> None:
-        """Let the handler run beside the body's arrival. Not under TLS: its two directions need one thread."""
-        conn.intake = intake
+    def more_body(self, conn: Connection, _event: int) -> Exchange | None:
+        """More of a body."""
+        data = self._receive(conn)
+        if data is None:
+            return None
+        exchange, intake = self._arriving(conn)
+        try:
+            if not data:
+                raise ProtocolError(400, "the connection ended inside the body")
+            conn.since_s = _mono()
+            intake.feed(data)
+        except ProtocolError as error:
+            self._http1.reject(conn, error, exchange.plan.head.line)
+            return None
+        if intake.complete:
+            return self._whole(exchange, intake)
+        return None
+
+    def _whole(self, exchange: Exchange, intake: Intake) -> Exchange | None:
+        """The body is there. A handler that was made early goes on on a thread of the pool."""
+        conn = exchange.connection
+        self._worker.lines.end(exchange)
+        exchange.intake = conn.exchange = None
+        conn.buffer = bytes(intake.reader.excess)
+        conn.phase = Phase.IDLE
+        if exchange.handler is not None:
+            self._worker.dispatcher.dispatch(exchange)
+            self._worker.chores.leftovers.append(exchange)  # the handler is not the leader's to drop
+            return None
+        return exchange
+
+    def _arriving(self, conn: Connection) -> tuple[Exchange, Intake]:
+        """Return the exchange whose body arrives."""
+        exchange = conn.exchange
+        assert isinstance(exchange, Exchange)
+        assert exchange.intake is not None
+        return exchange, exchange.intake
+
+    # -- bodies that a handler reads while they arrive ----------------------------------------------------------------
+
+    def _begin_stream(self, exchange: Exchange, intake: Intake, rest: bytes) -> None:
+        """Let the handler run while the body arrives. Only if the transport can be read by one thread while another
+        writes."""
+        conn = exchange.connection
         intake.client_time.begin(conn.since_s)
-        intake.stream = Stream(lambda: self._core.call(self._unhold, conn))
-        intake.request.read_from(io.BufferedReader(intake.stream))
-        if intake.plan.head.expect_continue and not rest:
-            self._exchange.go_on(conn, None)
+        intake.stream = Stream(lambda: self._worker.reactor.call(self._resume_stream, conn))
+        exchange.request.read_from(io.BufferedReader(intake.stream))
+        if exchange.plan.head.expect_continue and not rest:
+            self._http1.go_on(exchange)
             if conn.phase == Phase.CLOSED:
                 return
         conn.phase = Phase.STREAMING
         if rest:
             intake.feed(rest)
-        self._streams.begin(conn, intake)
+        self._worker.streams.begin(exchange)
         if intake.complete:
             conn.buffer = bytes(intake.reader.excess)
 
-    def more_body(self, conn: Connection, _event: int) -> Begun | None:
-        """More of a body."""
+    def more_stream(self, conn: Connection, _event: int) -> None:
+        """More of a body that a handler reads meanwhile."""
+        intake = None if conn.exchange is None else conn.exchange.intake
+        if intake is None or not intake.needs_more:
+            self._worker.table.park(conn)
+            return
         data = self._receive(conn)
         if data is None:
-            return None
-        intake = conn.intake
-        assert intake is not None
+            return
+        exchange, _ = self._arriving(conn)
         try:
             if not data:
                 raise ProtocolError(400, "the connection ended inside the body")
             conn.since_s = _mono()
+            if exchange.line is not None and not self._worker.streams.waits(exchange):
+                self._worker.lines.move_on(exchange.line)  # a handler that waits for its client is not late
             intake.feed(data)
         except ProtocolError as error:
-            self._refuse_body(conn, intake, error)
-            return None
-        if intake.complete:
-            return self._whole(conn, intake)
-        return None
-
-    def more_stream(self, conn: Connection, event: int) -> None:
-        """More of a body that a handler reads meanwhile."""
-        intake = conn.intake
-        if intake is None or not intake.needs_more:
-            self._core.park(conn)
+            self._break_off(exchange, intake, error)
             return
         assert intake.stream is not None
-        data = self._receive(conn)
-        if data is None:
-            return
-        try:
-            if not data:
-                raise ProtocolError(400, "the connection ended inside the body")
-            conn.since_s = _mono()
-            if intake.reader_line is not None:  # a handler that waits for its client is not late
-                self._core.lines.move_on(intake.reader_line)
-            intake.feed(data)
-        except ProtocolError as error:
-            self._break_off(conn, intake, error)
-            return
         if intake.complete:
             conn.buffer = bytes(intake.reader.excess)
         elif intake.stream.hold():
             intake.client_time.end(conn.since_s)
-            self._core.park(conn)
+            self._worker.table.park(conn)
 
-    def _break_off(self, conn: Connection, intake: Intake, error: ProtocolError) -> None:
+    def _break_off(self, exchange: Exchange, intake: Intake, error: ProtocolError) -> None:
         """The rest of a stream will not come: the handler's read raises, and it answers or not."""
-        if self._streams.waits(conn):
+        conn = exchange.connection
+        if self._worker.streams.waits(exchange):
             intake.abandon(error)
-            self._refuse_body(conn, intake, error)
+            self._http1.reject(conn, error, exchange.plan.head.line)
         else:
             intake.abandon(error)
-            self._core.park(conn)
+            self._worker.table.park(conn)
 
-    def _unhold(self, conn: Connection) -> None:
-        if conn.phase == Phase.STREAMING and conn.parked and conn.intake is not None and conn.intake.needs_more:
+    def _resume_stream(self, conn: Connection) -> None:
+        """The handler has read enough for the client to send on."""
+        intake = None if conn.exchange is None else conn.exchange.intake
+        if conn.phase == Phase.STREAMING and conn.parked and intake is not None and intake.needs_more:
             conn.since_s = _mono()
-            conn.intake.client_time.begin(conn.since_s)
-            self._core.watch(conn, select.EPOLLIN)
+            intake.client_time.begin(conn.since_s)
+            self._worker.table.watch(conn, select.EPOLLIN)
 
-    def linger(self, conn: Connection, _event: int) -> None:
-        """Take in what a client still sends after its last answer."""
-        taken = 0
-        while taken < _LINGER_BYTES:
-            try:
-                count = conn.transport.discard(_READ_BYTES)
-            except WOULD_BLOCK:
-                return
-            if not count:
-                self._core.forget(conn)
-                return
-            taken += count
+    # -- what is late -------------------------------------------------------------------------------------------------
 
-    def timed_out(self, conn: Connection, why: str = "did not arrive in time") -> bool:
+    def timed_out(self, conn: Connection, why: str) -> bool:
         """The head or the body is late (RFC 9110 section 15.5.9): False if it is a handler that takes its time."""
-        intake = conn.intake
+        intake = None if conn.exchange is None else conn.exchange.intake
         what = "head" if intake is None else "body"
         error = ProtocolError(408, f"the request's {what} {why}")
         if intake is None:
             self._cut_head(conn, error)
-        elif intake.stream is None:
-            self._refuse_body(conn, intake, error)
+            return True
+        exchange, _ = self._arriving(conn)
+        if intake.stream is None:
+            self._http1.reject(conn, error, exchange.plan.head.line)
         elif conn.parked or not intake.needs_more:
             return False
         else:
-            self._break_off(conn, intake, error)
+            self._break_off(exchange, intake, error)
         return True
 
     def _cut_head(self, conn: Connection, error: ProtocolError) -> None:
-        """No more of a head will come. A CRLF alone, as some clients send behind a body, is no request at all."""
+        """No more of a head will come. A CRLF alone, as some clients send behind a body, is not a request."""
         if conn.buffer == b"\r\n":
-            self._core.forget(conn)
+            self._worker.table.forget(conn)
         else:
-            self._delivery.refuse(conn, error, conn.buffer)
-
-    def _refuse_body(self, conn: Connection, intake: Intake, error: ProtocolError) -> None:
-        if error.__cause__ is not None:
-            log_throttled(self._core.log, f"{error}: {error.__cause__}")
-        self._delivery.refuse(conn, error, intake.plan.head.line)
-
-    def _whole(self, conn: Connection, intake: Intake) -> Begun | None:
-        """The body is there. A handler that was made early goes on on a pool thread."""
-        self._core.lines.end(intake)
-        conn.intake = None
-        conn.buffer = bytes(intake.reader.excess)
-        conn.phase = Phase.IDLE
-        if intake.handler is not None:
-            self._exchange.dispatch(conn, intake.plan, intake.request, intake.handler)
-            self._core.leftovers.append(intake)  # the handler is not the leader's to let go of
-            return None
-        return intake.plan, intake.request
+            self._http1.reject(conn, error, conn.buffer)
 
     def _receive(self, conn: Connection) -> bytes | None:
-        """What has come: None if nothing has yet, b"" at the end."""
+        """Return what has come: None if nothing has yet, b"" at the end."""
         try:
             return conn.recv(_READ_BYTES)
         except WOULD_BLOCK:
             return None
         except (OSError, ValueError):
-            self._core.forget(conn)
+            self._worker.table.forget(conn)
             return None

@@ -1,4 +1,4 @@
-"""Owns the room for connections: how many a worker may have, of one client too, and who makes way for a new one.
+"""Owns the room for connections: how many a worker may have, of one client too, and which one makes way for another.
 
 At `max_connections` the connections that have waited longest for a request (or for its first byte, the rest of a
 handshake, their client to close) are closed for new ones. While none waits so, new ones stay in the listener's queue,
@@ -15,21 +15,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..supervisor import Cell, open_files
-from .connection import Connection, Phase
+from .connection import Connection
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from .complaints import Complaints
-    from .core import Core
+    from .worker import Worker
 
 __all__ = ["Room", "room_for"]
 
-_KEPT_FILES = 24  # what a worker has open whoever connects: listeners, channel, scoreboard, epoll, logs, a margin
+_KEPT_FILES = 24  # what a worker has open however many connect: listeners, channel, scoreboard, epoll, logs, a margin
 _LEAST = 8  # however few files there may be
 _AT_ONCE = 64  # one in so many connections goes at a time
 _SPARE_LOOKS = 16  # of the longest idle, as some may have a request waiting
-_BARREN_S = 0.1  # not to look again after nobody was found idle
-_IDLE = frozenset({Phase.IDLE, Phase.NEW, Phase.HANDSHAKE, Phase.LINGER})
+_BARREN_S = 0.1  # until the next look, after no idle connection was found
 _UNIX = "unix"
 
 
@@ -45,32 +44,33 @@ def room_for(settings: Settings) -> int:
 class Room:
     """The room of one worker."""
 
-    def __init__(self, core: Core, complaints: Complaints) -> None:
-        self._core = core
+    def __init__(self, worker: Worker, complaints: Complaints) -> None:
+        self._table = worker.table
+        self._cells = worker.row.cells
         self._complaints = complaints
-        self._most = room_for(core.settings)
-        self._most_per_client = core.settings.max_connections_per_client
+        self._max = room_for(worker.settings)
+        self._max_per_client = worker.settings.max_connections_per_client
         self._clients: dict[str, int] = {}  # connections by `_client_of`, when they are counted
         self._barren_until_s = 0.0
         self._told: Callable[[], None] | None = None  # called when a connection goes
-        if self._most_per_client:
-            core.left = self._left
+        if self._max_per_client:
+            self._table.left = self._left
 
     def full(self) -> bool:
-        """Whether there are as many connections as may be."""
-        return len(self._core.conns) >= self._most
+        """Return whether there are as many connections as may be."""
+        return len(self._table.by_fd) >= self._max
 
     def has_any(self) -> bool:
-        """Whether a connection that waits may be taken; makes room for it if that can be done."""
+        """Return whether a connection that waits may be taken; makes room for it if that can be done."""
         if not self.full():
             return True
         if not self.make():
             self._complaints.say(
-                "full", f"all {self._most} connections (max-connections) are busy; new ones wait to be accepted"
+                "full", f"all {self._max} connections (max-connections) are busy; new ones wait to be accepted"
             )
             return False
         self._complaints.say(
-            "made room", f"{self._most} connections (max-connections): the longest idle are closed for new ones"
+            "made room", f"{self._max} connections (max-connections): the longest idle are closed for new ones"
         )
         return True
 
@@ -79,15 +79,15 @@ class Room:
         now_s = time.monotonic()
         if now_s < self._barren_until_s:
             return False
-        conns = self._core.conns
+        conns = self._table.by_fd
         count = 1 + len(conns) // _AT_ONCE
-        idle = [conn for conn in conns.values() if conn.phase in _IDLE and not conn.parked]
+        idle = [conn for conn in conns.values() if not conn.parked and conn.protocol.may_make_way(conn)]
         longest = heapq.nsmallest(count + _SPARE_LOOKS, idle, key=_since)
         gone = 0
         for conn in _silent(longest)[:count]:
-            self._core.forget(conn)
+            self._table.forget(conn)
             gone += 1
-        self._core.row.cells[Cell.CLOSED_FOR_NEW] += gone
+        self._cells[Cell.CLOSED_FOR_NEW] += gone
         if not gone:
             self._barren_until_s = now_s + _BARREN_S
         return gone > 0
@@ -95,31 +95,31 @@ class Room:
     def tell_when_any(self, tell: Callable[[], None]) -> None:
         """Call `tell` once when a connection goes."""
         self._told = tell
-        self._core.left = self._left
+        self._table.left = self._left
 
     def refuses(self, host: str) -> bool:
-        """Whether a client has as many connections as it may; counts the refusal."""
-        if not self._most_per_client or host == _UNIX:
+        """Return whether a client has as many connections as it may; counts the refusal."""
+        if not self._max_per_client or host == _UNIX:
             return False
-        if self._clients.get(_client_of(host), 0) < self._most_per_client:
+        if self._clients.get(_client_of(host), 0) < self._max_per_client:
             return False
-        self._core.row.cells[Cell.REFUSED] += 1
+        self._cells[Cell.REFUSED] += 1
         self._complaints.say(
             "per client",
-            f"{host} has {self._most_per_client} connections (max-connections-per-client); more are closed at once",
+            f"{host} has {self._max_per_client} connections (max-connections-per-client); more are closed at once",
         )
         return True
 
     def entered(self, conn: Connection) -> None:
         """A connection was taken."""
         host = conn.origin.client_address[0]
-        if self._most_per_client and host != _UNIX:
+        if self._max_per_client and host != _UNIX:
             client = _client_of(host)
             self._clients[client] = self._clients.get(client, 0) + 1
 
     def _left(self, conn: Connection) -> None:
         told, self._told = self._told, None
-        if self._most_per_client:
+        if self._max_per_client:
             client = _client_of(conn.origin.client_address[0])
             left = self._clients.get(client, 0) - 1
             if left > 0:
@@ -127,7 +127,7 @@ class Room:
             else:
                 self._clients.pop(client, None)
         else:
-            self._core.left = None
+            self._table.left = None
         if told is not None:
             told()
 

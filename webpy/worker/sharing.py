@@ -24,7 +24,7 @@ from .connection import Phase
 
 if TYPE_CHECKING:
     from .connection import Connection
-    from .core import Core
+    from .worker import Worker
 
 __all__ = ["Sharing"]
 
@@ -32,14 +32,16 @@ _WINDOW = 32  # connections taken between two looks at what has become of earlie
 _WINDOW_S = 0.25  # in which they must have come: when fewer come, they can be counted however short they are
 _KEPT = 4 * _WINDOW  # connections that are looked at; under way may be three quarters of these
 _STANDSTILL_S = 0.05  # a worker that was left connections for so long and takes none is stopped or hangs
-_MOURNED_NS = 5_000_000_000  # a worker that died since then may not be the last
+_AFTERMATH_NS = 5_000_000_000  # a worker that died since then may not be the last
 
 
 class Sharing:
     """What this worker knows of its connections and the others'."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, worker: Worker) -> None:
+        self._conns = worker.table.by_fd
+        self._row = worker.row
+        self._scoreboard = worker.context.scoreboard
         self._cpus = effective_cpus()
         self._short = False  # what the last look found
         self._recent: deque[Connection] = deque(maxlen=_KEPT)
@@ -56,7 +58,7 @@ class Sharing:
             return
         now_s = time.monotonic()
         many = now_s - self._look_s <= _WINDOW_S
-        have = len(self._core.conns)
+        have = len(self._conns)
         stayed, self._had = have - self._had, have  # of those taken now: clients may just have changed their way
         self._taken, self._look_s = 0, now_s
         ended = sum(each.phase == Phase.CLOSED for each in islice(self._recent, _WINDOW))
@@ -70,40 +72,40 @@ class Sharing:
         return self._short and time.monotonic() - self._look_s <= _WINDOW_S
 
     def leaves_to_fewer(self) -> bool:
-        """Whether a connection that waits now is for a worker that has fewer (before it is taken)."""
+        """Return whether a connection that waits now is for a worker that has fewer (before it is taken)."""
         if self.short:
             return False
-        mine, load = len(self._core.conns), self._core.scoreboard.load
+        mine, load = len(self._conns), self._scoreboard.load
         if not _exceeds(mine, min(load)):
             return False
         return self._waits_for([index for index, count in enumerate(load) if _exceeds(mine, count)], 1)
 
     def leaves_to_enough(self) -> bool:
-        """Whether those that listen are enough without this one (after it took some)."""
+        """Return whether those that listen are enough without this one (after it took some)."""
         if not self.short:
             return False
-        load = self._core.scoreboard.load.tolist()
+        load = self._scoreboard.load.tolist()
         if len(load) - load.count(CLOSED) <= self._cpus:
             return False
-        mine = self._core.row.index
+        mine = self._row.index
         others = {index: count for index, count in enumerate(load) if count != CLOSED and index != mine}
-        if min(others.values()) > len(self._core.conns) + _WINDOW:
+        if min(others.values()) > len(self._conns) + _WINDOW:
             return False  # theirs last by now, which this one could not learn of the few that it takes
         return self._waits_for(others, self._cpus)
 
     def others_listen(self) -> bool:
-        """Whether any other worker accepts now."""
-        load = self._core.scoreboard.load.tolist()
+        """Return whether any other worker accepts now."""
+        load = self._scoreboard.load.tolist()
         return len(load) - load.count(CLOSED) > 1
 
     def any_died(self) -> bool:
-        """Whether any worker stands in for one that died lately, perhaps of a request that will come again."""
+        """Return whether any worker stands in for one that died lately, perhaps of a request that will come again."""
         now_ns = time.monotonic_ns()
-        return any(0 <= now_ns - row.cells[Cell.DEATH_NS] < _MOURNED_NS for row in self._core.scoreboard.rows)
+        return any(0 <= now_ns - row.cells[Cell.DEATH_NS] < _AFTERMATH_NS for row in self._scoreboard.rows)
 
     def _waits_for(self, indexes: Iterable[int], least: int) -> bool:
-        """Whether so many of these workers live: left a connection, they took one or gave a heartbeat."""
-        now_s, rows = time.monotonic(), self._core.scoreboard.rows
+        """Return whether so many of these workers live: left a connection, they took one or gave a heartbeat."""
+        now_s, rows = time.monotonic(), self._scoreboard.rows
         live = 0
         shown = {}
         for index in indexes:
@@ -119,5 +121,5 @@ class Sharing:
 
 
 def _exceeds(mine: int, other: int) -> bool:
-    """Whether `mine` is more than this worker's part: an eighth above the other's."""
+    """Return whether `mine` is more than this worker's part: an eighth above the other's."""
     return mine > other + 1 + (other >> 3)

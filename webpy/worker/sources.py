@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .core import Core
+    from .reactor import Reactor
 
 __all__ = ["Sources"]
 
@@ -19,8 +19,8 @@ _WAKE_ONE = select.EPOLLIN | select.EPOLLEXCLUSIVE
 class Sources:
     """The descriptors, in the order they were added."""
 
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
         self._fds: dict[int, bool] = {}  # whether the kernel may wake one worker for it
         self._events: dict[int, int] = {}  # what each is registered with; missing where that failed
 
@@ -36,24 +36,24 @@ class Sources:
     def add(self, fd: int, take: Callable[[int], None], resting: bool, *, wakes_one: bool = False) -> None:
         """Wait at a descriptor, and call `take` when something is there. Raises OSError."""
         events = 0 if resting else select.EPOLLIN
-        self._core.epoll.register(fd, events)
+        self._reactor.epoll.register(fd, events)
         self._fds[fd] = wakes_one
         self._events[fd] = events
-        self._core.others[fd] = take
+        self._reactor.fd_callbacks[fd] = take
 
     def leave(self, fd: int) -> None:
         """Wait there no more."""
         if fd in self._fds:
-            del self._fds[fd], self._core.others[fd]
+            del self._fds[fd], self._reactor.fd_callbacks[fd]
             if self._events.pop(fd, None) is not None:
-                self._core.epoll.unregister(fd)
+                self._reactor.epoll.unregister(fd)
 
     def listen(self, resting: bool, wake_one: bool) -> bool:
         """Wait at all of them, or (resting) at none; as the last of those of whom the kernel wakes one.
 
         False if it could not be done everywhere, for want of memory or watches: call it again.
         """
-        epoll = self._core.epoll
+        epoll = self._reactor.epoll
         for fd, wakes_one in self._fds.items():
             events = 0 if resting else _WAKE_ONE if wake_one and wakes_one else select.EPOLLIN
             before = self._events.get(fd)

@@ -9,64 +9,63 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .connection import Connection, Phase
+from .connection import Phase
 
 if TYPE_CHECKING:
-    from ..framework.request import Request
-    from .core import Core
-    from .intake import Intake
-    from .plan import Plan
+    from .exchange import Exchange
+    from .worker import Worker
 
 __all__ = ["Streams"]
 
 
 class Streams:
-    """Starts streaming handlers while there is room for them; most: how many may wait for their clients at once."""
+    """Starts streaming handlers while there is room for them; max_handlers: how many may wait for their clients at
+    once."""
 
-    def __init__(self, core: Core, dispatch: Callable[[Connection, Plan, Request], None]) -> None:
-        self.most = core.settings.threads // 2
-        self._core = core
-        self._dispatch = dispatch
-        self._reading: set[Connection] = set()
-        self._waiting: dict[Connection, Intake] = {}  # in order
+    def __init__(self, worker: Worker) -> None:
+        self.max_handlers = worker.settings.threads // 2
+        self._worker = worker
+        self._reading: set[Exchange] = set()
+        self._waiting: dict[Exchange, None] = {}  # in order
 
-    def begin(self, conn: Connection, intake: Intake) -> None:
+    def begin(self, exchange: Exchange) -> None:
         """Run the handler of a request whose body has begun to arrive, now or when there is room."""
+        intake = exchange.intake
+        assert intake is not None
         if intake.complete:
-            self._dispatch(conn, intake.plan, intake.request)
+            self._worker.dispatcher.dispatch(exchange)
             return
-        intake.over = functools.partial(self._over, conn)
-        if len(self._reading) < self.most:
-            self._start(conn, intake)
+        intake.over = functools.partial(self._over, exchange)
+        if len(self._reading) < self.max_handlers:
+            self._start(exchange)
         else:
-            self._waiting[conn] = intake
-            self._core.lines.show_waiting(intake, conn, intake.plan, time.monotonic())
+            self._waiting[exchange] = None
+            self._worker.lines.show_waiting(exchange, time.monotonic())
 
-    def waits(self, conn: Connection) -> bool:
-        """Whether the handler of this connection's request has not been started."""
-        return conn in self._waiting
+    def waits(self, exchange: object) -> bool:
+        """Return whether the handler of this request has not been started."""
+        return exchange in self._waiting
 
-    def _start(self, conn: Connection, intake: Intake) -> None:
-        self._reading.add(conn)
-        self._run(conn, intake)
+    def _start(self, exchange: Exchange) -> None:
+        self._reading.add(exchange)
+        self._run(exchange)
 
-    def _run(self, conn: Connection, intake: Intake) -> None:
-        self._core.lines.end(intake)
-        self._dispatch(conn, intake.plan, intake.request)
+    def _run(self, exchange: Exchange) -> None:
+        self._worker.lines.end(exchange)
+        self._worker.dispatcher.dispatch(exchange)
 
-    def _over(self, conn: Connection) -> None:
+    def _over(self, exchange: Exchange) -> None:
         """No more of the body will come: it is whole, or broken off."""
-        waiting = self._waiting.pop(conn, None)
-        if waiting is not None:
-            if waiting.complete:
-                self._run(conn, waiting)
+        if exchange in self._waiting:
+            del self._waiting[exchange]
+            if exchange.intake is not None and exchange.intake.complete:
+                self._run(exchange)
             return
-        self._reading.discard(conn)
-        while self._waiting and len(self._reading) < self.most:
+        self._reading.discard(exchange)
+        while self._waiting and len(self._reading) < self.max_handlers:
             following = next(iter(self._waiting))
-            intake = self._waiting.pop(following)
-            if following.phase == Phase.STREAMING:
-                self._start(following, intake)
+            del self._waiting[following]
+            if following.connection.phase == Phase.STREAMING:
+                self._start(following)

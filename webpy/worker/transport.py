@@ -92,7 +92,7 @@ class Transport:
         return self._polls(select.POLLIN)
 
     def unread(self) -> bool:
-        """Return whether bytes wait that nobody has read; always False under TLS, where it cannot be told."""
+        """Return whether bytes wait to be read; always False under TLS, where it cannot be told."""
         return False
 
     @property

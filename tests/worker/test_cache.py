@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from webpy.worker.memo import Memo
+from webpy.worker.cache import Cache
 
 
-def take(memo: Memo[str], key: bytes) -> bool:
+def take(memo: Cache[str], key: bytes) -> bool:
     """As the planner uses it; whether the value had to be worked out."""
     if memo.get(key) is not None:
         return False
@@ -16,14 +16,14 @@ def take(memo: Memo[str], key: bytes) -> bool:
 
 
 def test_what_comes_for_the_second_time_is_kept() -> None:
-    memo: Memo[str] = Memo(4, 100)
+    memo: Cache[str] = Cache(4, 100)
     assert [take(memo, b"a") for _ in range(4)] == [True, True, False, False]
     assert memo.get(b"a") == "a"
     assert memo.recent == {b"a": "a"}
 
 
 def test_what_comes_once_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    memo: Memo[str] = Memo(4, 100)
+    memo: Cache[str] = Cache(4, 100)
     for number in range(10_000):
         assert take(memo, b"%d" % number)
     assert not memo.recent
@@ -31,13 +31,13 @@ def test_what_comes_once_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_long_a_key_is_never_kept() -> None:
-    memo: Memo[str] = Memo(4, 3)
+    memo: Cache[str] = Cache(4, 3)
     assert [take(memo, b"abcd") for _ in range(3)] == [True] * 3
     assert [take(memo, b"abc") for _ in range(3)] == [True, True, False]
 
 
 def test_it_is_bounded_and_what_is_used_stays() -> None:
-    memo: Memo[str] = Memo(4, 100)
+    memo: Cache[str] = Cache(4, 100)
     recent = memo.recent
     take(memo, b"often")
     take(memo, b"often")
@@ -52,7 +52,7 @@ def test_it_is_bounded_and_what_is_used_stays() -> None:
 
 
 def test_forgetting_everything() -> None:
-    memo: Memo[str] = Memo(2, 100)
+    memo: Cache[str] = Cache(2, 100)
     recent = memo.recent
     for key in (b"a", b"b", b"c"):
         take(memo, key)

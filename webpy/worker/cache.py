@@ -1,36 +1,36 @@
-"""Owns `Memo`, a bounded memory of what was worked out for some bytes; knows not what.
+"""Owns `Cache`: a bounded number of values by the bytes that they were worked out from; knows nothing of either.
 
-What comes once is not kept: keeping it would cost more than working it out, in memory and in garbage collections. So a
-key is taken in when it comes for the second time, and thrown out when two generations have gone by without it.
+A value is kept from the second time that its key comes, because keeping all would cost more than working them out, in
+memory and in garbage collections. It is dropped when two generations have gone by without it.
 """
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-__all__ = ["Memo"]
+__all__ = ["Cache"]
 
 Value = TypeVar("Value")
 
 
-class Memo(Generic[Value]):
+class Cache(Generic[Value]):
     """Values by bytes. Only the leader calls it.
 
-    `recent` is the younger generation, to be looked at without a call: it stays the same object.
+    recent: the younger generation, to be looked at without a call; it stays the same object.
     """
 
-    __slots__ = ("_longest_bytes", "_most", "_older", "_seen", "recent")
+    __slots__ = ("_max_bytes", "_max_entries", "_older", "_seen", "recent")
 
-    def __init__(self, most: int, longest_bytes: int) -> None:
-        """most: values in each generation; longest_bytes: keys longer than this are never kept."""
+    def __init__(self, max_entries: int, max_bytes: int) -> None:
+        """max_entries: values in each generation; max_bytes: keys longer than this are never kept."""
         self.recent: dict[bytes, Value] = {}
         self._older: dict[bytes, Value] = {}
         self._seen: set[int] = set()  # hashes of keys that came once
-        self._most = most
-        self._longest_bytes = longest_bytes
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
 
     def get(self, key: bytes) -> Value | None:
-        """The value of `key`, if it is kept."""
+        """Return the value of `key`; None if it is not kept."""
         value = self.recent.get(key)
         if value is None and self._older:
             value = self._older.get(key)
@@ -39,14 +39,14 @@ class Memo(Generic[Value]):
         return value
 
     def offer(self, key: bytes, value: Value) -> None:
-        """Keep `value`, if `key` has come before."""
-        if len(key) > self._longest_bytes:
+        """Keep `value` if `key` has come before."""
+        if len(key) > self._max_bytes:
             return
         mark = hash(key)
         if mark in self._seen:
             self._keep(key, value)
         else:
-            if len(self._seen) >= 8 * self._most:
+            if len(self._seen) >= 8 * self._max_entries:
                 self._seen.clear()
             self._seen.add(mark)
 
@@ -57,7 +57,7 @@ class Memo(Generic[Value]):
         self._seen.clear()
 
     def _keep(self, key: bytes, value: Value) -> None:
-        if len(self.recent) >= self._most:
+        if len(self.recent) >= self._max_entries:
             self._older = self.recent.copy()
             self.recent.clear()
         self.recent[key] = value

@@ -1,0 +1,228 @@
+"""A connection that changes its protocol: an echo, which knows no HTTP, after an HTTP/1 request that asks for it."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.worker.rig import Rig, led, records
+from webpy import HTTPHandler
+from webpy.framework.later import Later
+from webpy.supervisor import Adoption, Cell, Message
+from webpy.worker.connection import Connection, Phase
+from webpy.worker.exchange import Exchange
+from webpy.worker.protocol import FOREVER_S, ConnectionProtocol
+from webpy.worker.transport import WOULD_BLOCK
+from webpy.worker.worker import Worker
+
+Make = Callable[..., Rig]
+
+WAIT_S = 10.0
+
+
+class Echo(ConnectionProtocol):
+    """Sends back what comes, says goodbye when the worker drains, and closes after `silence_s` without a byte."""
+
+    def __init__(self, worker: Worker, silence_s: float = FOREVER_S) -> None:
+        self.worker = worker
+        self.silence_s = silence_s
+        self.closed = 0
+        self.waiting = b""
+
+    def on_start(self, conn: Connection, received: bytes) -> None:
+        self.waiting = received
+        self._send(conn)
+
+    def on_event(self, conn: Connection, event: int) -> Exchange | None:
+        if event & select.EPOLLIN:
+            try:
+                data = conn.recv(65536)
+            except WOULD_BLOCK:
+                return None
+            if not data:
+                self.worker.table.forget(conn)
+                return None
+            if data.startswith(b"fault"):
+                raise KeyError("a fault")
+            conn.since_s = time.monotonic()
+            self.waiting += data
+        self._send(conn)
+        return None
+
+    def _send(self, conn: Connection) -> None:
+        try:
+            while self.waiting:
+                self.waiting = self.waiting[conn.send(self.waiting) :]
+        except WOULD_BLOCK:
+            self.worker.table.watch(conn, select.EPOLLIN | select.EPOLLOUT)
+        else:
+            self.worker.table.watch(conn, select.EPOLLIN)
+
+    def deadline(self, conn: Connection, now_s: float) -> float:
+        return conn.since_s + self.silence_s
+
+    def on_timeout(self, conn: Connection, now_s: float) -> None:
+        self.worker.table.forget(conn)
+
+    def on_drain(self, conn: Connection, now_s: float) -> None:
+        conn.send(b"goodbye")
+        self.worker.table.forget(conn)
+
+    def on_close(self, conn: Connection) -> None:
+        self.closed += 1
+
+
+class Hello(HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, "hello"
+
+
+def switching(parts: list[Rig], made: list[Echo], **given: Any) -> type[HTTPHandler]:
+    class Switch(HTTPHandler):
+        def do_get(self) -> Any:
+            def begin(exchange: Any) -> None:
+                echo = Echo(parts[0].worker, **given)
+                made.append(echo)
+                exchange.upgrade([("Upgrade", "echo"), ("X-Bad", "a\r\nb")][: 1 + (self.request.query == "bad")], echo)
+
+            return Later(begin)
+
+    return Switch
+
+
+@pytest.fixture
+def echoes() -> list[Echo]:
+    return []
+
+
+@pytest.fixture
+def parts(rig: Make, echoes: list[Echo], adoption: Adoption) -> Rig:
+    made: list[Rig] = []
+    made.append(rig({"/switch.*": switching(made, echoes), "/hello": Hello}, adoption=adoption))
+    return made[0]
+
+
+def switched(parts: Rig, more: bytes = b"") -> socket.socket:
+    client = parts.client()
+    ask = b"GET /switch HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
+    client.sendall(ask + more)
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += client.recv(1)
+    assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
+    assert b"Connection: Upgrade\r\nUpgrade: echo\r\n" in head
+    return client
+
+
+def received(client: socket.socket, count: int) -> bytes:
+    got = b""
+    while len(got) < count:
+        data = client.recv(65536)
+        assert data, got
+        got += data
+    return got
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def test_what_is_sent_comes_back_and_other_connections_go_on(parts: Rig) -> None:
+    with led(parts):
+        client, other = switched(parts), parts.client()
+        for number in range(20):
+            client.sendall(b"%d" % number * 100)
+            assert received(client, len(b"%d" % number * 100)) == b"%d" % number * 100
+            other.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert other.recv(999).endswith(b"hello")
+        (record,) = [line for line in records(parts.row) if "switch" in line]
+        assert record.endswith('"GET /switch HTTP/1.1" 101 0')
+        until(lambda: parts.running() == [])
+
+
+def test_what_came_behind_the_request_is_the_new_protocols(parts: Rig) -> None:
+    with led(parts):
+        more = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+        assert received(switched(parts, more), len(more)) == more
+
+
+def test_more_than_the_client_takes_at_once(parts: Rig) -> None:
+    with led(parts):
+        client = switched(parts)
+        data = bytes(range(256)) * 20_000
+        client.setblocking(False)
+        sent, got = 0, b""
+        while len(got) < len(data):
+            readable, writable, _ = select.select([client], [client] if sent < len(data) else [], [], WAIT_S)
+            if writable:
+                sent += client.send(data[sent : sent + 65536])
+            if readable:
+                got += client.recv(65536)
+        assert got == data
+
+
+def test_the_end_of_the_client_is_told_once(parts: Rig, echoes: list[Echo]) -> None:
+    with led(parts):
+        switched(parts).close()
+        until(lambda: not parts.table.by_fd)
+        assert echoes[0].closed == 1
+
+
+def test_a_fault_in_the_protocol_costs_its_connection(parts: Rig, echoes: list[Echo]) -> None:
+    with led(parts):
+        client, other = switched(parts), switched(parts)
+        client.sendall(b"fault")
+        with pytest.raises(ConnectionResetError):
+            while client.recv(99):
+                pass
+        until(lambda: echoes[0].closed == 1)
+        other.sendall(b"on")
+        assert received(other, 2) == b"on"
+        assert any("an event of a connection of 127.0.0.1 failed" in each for each in parts.complaints)
+
+
+def test_its_deadline_is_its_own(rig: Make, echoes: list[Echo]) -> None:
+    made: list[Rig] = []
+    made.append(rig({"/switch": switching(made, echoes, silence_s=0.5)}, keepalive=0.1))
+    with led(made[0]):
+        client = switched(made[0])
+        began_s = time.monotonic()
+        assert client.recv(1) == b""
+        assert 0.4 < time.monotonic() - began_s < WAIT_S
+
+
+@pytest.mark.parametrize("message", [Message.DRAIN, Message.STOP])
+def test_at_the_end_of_the_worker_it_is_asked(parts: Rig, message: Message, adoption: Adoption) -> None:
+    with led(parts):
+        client = switched(parts)
+        parts.say(message)
+        assert received(client, 7) == b"goodbye"
+        assert client.recv(1) == b""
+        until(lambda: parts.lifecycle.over)
+    assert parts.row.cells[Cell.HANDED_OVER] == 0  # only HTTP/1 knows how to go on elsewhere
+    assert not adoption.waits
+
+
+def test_fields_that_would_break_the_message_change_nothing(parts: Rig, echoes: list[Echo]) -> None:
+    with led(parts):
+        client = parts.client()
+        client.sendall(b"GET /switch?bad HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(999).startswith(b"HTTP/1.1 500 ")
+        (conn,) = parts.table.by_fd.values()
+        until(lambda: conn.phase == Phase.IDLE)
+        assert conn.protocol is parts.http1
+
+
+def test_one_that_cannot_go_on_has_no_room_made_of_it(parts: Rig) -> None:
+    with led(parts):
+        switched(parts)
+        (conn,) = parts.table.by_fd.values()
+        assert not conn.protocol.may_make_way(conn)
