@@ -209,7 +209,7 @@ def _check(name: str, value: str, path: str | None, domain: str | None, same_sit
 
 
 def _date(name: str, when: datetime.datetime | float) -> str:
-    """IMF-fixdate (RFC 9110 section 5.6.7)."""
+    """Return the date as IMF-fixdate (RFC 9110 section 5.6.7). Raises ValueError."""
     if isinstance(when, datetime.datetime):
         if when.tzinfo is None:
             raise ValueError(f"cookie {name!r}: got expires {when!r} without a time zone")

@@ -170,6 +170,6 @@ class DigestAuthHandler(DigestAuthMixIn):
 
 
 def _hex(hash_: Any, text: str) -> str:
-    """Of what came in fields: one character a byte."""
+    """Return the hash of text from fields, one character for each byte, in hexadecimal."""
     value: str = hash_(text.encode("latin-1")).hexdigest()
     return value

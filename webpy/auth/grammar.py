@@ -23,7 +23,7 @@ def scheme_and_token(field: str) -> tuple[str, str]:
 
 
 def parameters(token: str) -> dict[str, str]:
-    """The parameters of credentials, names in lower case, values unquoted.
+    """Return the parameters of credentials, names in lower case, values unquoted.
 
     Raises ValueError for text that is not a list of parameters, and for a parameter that is given twice (RFC 9110
     section 11.2).

@@ -112,11 +112,11 @@ class Tree:
 if sys.platform == "linux":
 
     def real_path(fd: int) -> bytes:
-        """Where the file is now, links resolved."""
+        """Return the path of the open file as it is now, without links. Raises OSError."""
         return os.readlink(b"/proc/self/fd/%d" % fd)
 
 else:
 
     def real_path(fd: int) -> bytes:
-        """Where the file is now, links resolved."""
+        """Return the path of the open file as it is now, without links. Raises OSError."""
         return fcntl.fcntl(fd, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0")

@@ -141,7 +141,7 @@ class Keeper(AtFork):
                     del self._waiting[key]
 
     def after_fork_in_child(self) -> None:
-        """No thread of the child waits for a session."""
+        """Forget the waiting requests of the parent, in a forked child, where no other thread is."""
         self._waiting = {}
         self._guard = threading.Lock()
 

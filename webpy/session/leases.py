@@ -26,7 +26,7 @@ __all__ = ["Leases"]
 _LEASE_S = 5.0
 _RENEW_S = 1.5  # three attempts before a lease ends
 _FIRST_NAP_S = 0.001
-_LONGEST_NAP_S = 0.05
+_MAX_NAP_S = 0.05
 
 _log = logging.getLogger("webpy.session")
 
@@ -66,7 +66,7 @@ class Leases(AtFork):
             if left_s <= 0:
                 raise TimeoutError(f"not free within {timeout_s} s")
             time.sleep(min(nap_s * random.uniform(0.5, 1.5), left_s))
-            nap_s = min(nap_s * 2, _LONGEST_NAP_S)
+            nap_s = min(nap_s * 2, _MAX_NAP_S)
 
     def _give_back(self, key: str, token: bytes, free_near: Callable[[], None]) -> None:
         with self._guard:
@@ -94,7 +94,7 @@ class Leases(AtFork):
                     _log.warning("a session's lease could not be renewed: %s", error)
 
     def after_fork_in_child(self) -> None:
-        """The child holds no lease, and has no thread that renews them."""
+        """Forget the leases of the parent and the thread that renews them, in a forked child."""
         self._held = {}
         self._renewer = None
         self._guard = threading.Lock()

@@ -34,6 +34,7 @@ class MemoryLocks:
         self._locks = ResourceLocks()
 
     def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
+        """Do what `Locks.hold` does."""
         return partial(self._locks.release, self._locks.acquire(name, True, timeout_s))
 
 
@@ -45,6 +46,7 @@ class FileLocks:
         self._locks: ResourceLocks | None = None
 
     def hold(self, name: str, timeout_s: float) -> Callable[[], None]:
+        """Do what `Locks.hold` does; raises StoreError for a bad lock file."""
         locks = self._locks
         if locks is None:
             locks = self._locks = _open(self._path)
@@ -58,6 +60,7 @@ _opening = ForkSafeLock()
 
 
 def _open(path: str) -> ResourceLocks:
+    """Return the locks of the file at `path`, which is made if it does not exist. Raises StoreError."""
     with _opening:
         try:
             there = os.lstat(path)

@@ -58,6 +58,7 @@ class Clients(AtFork):
         return result
 
     def close(self) -> None:
+        """Close all connections; those that are in use, once they are given back."""
         with self._guard:
             idle, self._idle = self._idle, None
         for client in idle or ():

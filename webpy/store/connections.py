@@ -74,6 +74,7 @@ class Connections(AtFork):
             lock.release()
 
     def close(self) -> None:
+        """Close all connections; those that are in use, once they are given back."""
         with self._guard:
             self._closed = True
             _close_each(self._idle)

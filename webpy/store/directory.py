@@ -88,6 +88,7 @@ class Directory(AtFork):
             os.close(self._locked.pop())
 
     def close(self) -> None:
+        """Refuse any later use."""
         self._closed = True
 
     # Reading

@@ -161,7 +161,7 @@ class MemoryStore(AtFork, Store):
             self._ends.clear()
 
     def after_fork_in_child(self) -> None:
-        """No thread of the child holds the lock."""
+        """Make a new lock, in a forked child: a thread of the parent may have held the old one."""
         self._lock = threading.Lock()
 
     # Called with the lock held, except for `_live` of a key that is only read
