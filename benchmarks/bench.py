@@ -1,7 +1,7 @@
-"""What the rows of a run share: its options, its servers in alternation, its results.
+"""Owns `Bench`, which the rows of a run share: its options, its results, and how a measurement is taken.
 
-Owns how a measure is taken (warm-up, rounds in turn, medians); knows neither what a row loads nor which
-figures are wanted. Called by the rows; `run` makes the one Bench and hands its results to `report`.
+A measurement starts all servers of a row, warms them up, takes rounds in turn, and keeps the medians. `run` makes one
+Bench, the rows call it, `report` prints its results. Knows neither what a row loads nor which figures are wanted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Metrics = dict[str, float]
 
 @dataclass(slots=True, frozen=True)
 class Column:
-    """A column of a row's table: the metric, its heading, how many decimals."""
+    """A column of a row's table. metric: its name in the results; decimals: how many are printed."""
 
     metric: str
     heading: str
@@ -35,7 +35,7 @@ class Column:
 
 @dataclass(slots=True, frozen=True)
 class Row:
-    """One row of work: the servers it is measured on, how, and what of it the table shows."""
+    """One kind of work to measure. servers: by name; run: takes the measurements; columns, note: of its table."""
 
     name: str
     title: str
@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(slots=True)
 class Bench:
-    """A run: options in, results out. `results[row][server][metric]` are medians of the rounds."""
+    """A run. results: `results[row][server][metric]` is the median of the rounds; remarks: lines by row."""
 
     python: str
     seconds: float
@@ -59,23 +59,23 @@ class Bench:
     remarks: dict[str, list[str]] = field(default_factory=dict)
 
     def names(self, row: Row) -> list[str]:
-        """The row's servers that this run has, and webpy of another checkout beside webpy."""
+        """Return the row's servers that this run has; with `--against`, also webpy of the other checkout."""
         return [name for name in (*row.servers, "other") if name in self.peers]
 
     def warm_up(self, seconds: float) -> float:
-        """How long to warm up for instead of that many seconds."""
+        """Return how long to warm up: `seconds`, or less in a quick run."""
         return min(seconds, 0.3) if self.quick else seconds
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     def remark(self, row: str, text: str) -> None:
-        """A line under the row's table, and on the terminal at once."""
+        """Add a line under the row's table, and print it at once."""
         self.remarks.setdefault(row, []).append(text)
         self.say(f"  {text}")
 
     def start(self, row: str, name: str, scenario: Scenario) -> Server | None:
-        """Starts the server; one that does not start is a remark."""
+        """Start a server and return it; None if it does not start, which becomes a remark."""
         try:
             return servers.start(name, scenario, self.python, self.static)
         except servers.ServerError as error:
@@ -83,7 +83,7 @@ class Bench:
             return None
 
     def put(self, row: str, name: str, samples: Sequence[Metrics]) -> None:
-        """Stores the medians of the samples, and the range of the CPU time."""
+        """Store the medians of the samples, and the range of the CPU time."""
         if not samples:
             return
         medians = {metric: statistics.median(sample[metric] for sample in samples) for metric in samples[0]}
@@ -101,9 +101,10 @@ class Bench:
         sample: Callable[[Server], Metrics],
         warm_up: Callable[[Server], float] | None = None,
     ) -> None:
-        """Starts all servers of the row, warms each up, then samples them in turn, round by round.
+        """Start all servers of the row, warm each up, then take samples of them in turn, round by round.
 
-        `warm_up` gives the number of requests it made; a sample has `requests` when the log is to be counted.
+        sample, warm_up: called with a server. `warm_up` returns how many requests it made; a sample has its own number
+        as `requests` if the lines of the log are to be counted.
         """
         with ExitStack() as stack:
             running = [
@@ -130,7 +131,7 @@ class Bench:
             self.put(row.name, name, taken)
 
     def _count_log(self, row: Row, server: Server, requests: float) -> None:
-        """A log that has fewer lines than there were answers is a remark: cheap because lost."""
+        """Add a remark if the log has fewer lines than there were answers: logging that loses lines is cheap."""
         deadline = time.monotonic() + 3.0
         while (lines := server.log_lines()) < requests:
             if time.monotonic() > deadline:
@@ -140,7 +141,7 @@ class Bench:
 
 
 def loaded(server: Server, run: Callable[[], Load]) -> tuple[Load, Metrics]:
-    """Runs the load; gives it with its metrics: CPU of all the server's processes, rate, latencies, memory."""
+    """Run the load and return it with its metrics: CPU of all the server's processes, rate, latencies, memory."""
     pids = server.tree()
     before = measure.cpu_s(pids)
     result = run()

@@ -1,6 +1,6 @@
-"""Many clients held by this one process: idle, stalled, a healthy one beside them, crowds that connect.
+"""Owns many clients in this one process: idle and stalled ones, a healthy one beside them, and many that connect.
 
-Owns the sockets and their requests; knows neither rows nor servers but by their port. Called by `rows.connections`.
+Knows of servers only their port. Called by `rows.connections`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _connect(port: int, timeout_s: float = 10.0) -> socket.socket:
 
 
 def _answer(sock: socket.socket) -> bytes:
-    """Reads one answer with a Content-Length (all servers here send it for constants); gives its body."""
+    """Read one answer with a Content-Length (all servers here send it for constants) and return its body."""
     data = b""
     while True:
         block = sock.recv(65536)
@@ -40,7 +40,7 @@ def _answer(sock: socket.socket) -> bytes:
 
 
 def keep_one(port: int) -> socket.socket:
-    """Connects, has a request answered, and gives the connection, now idle."""
+    """Connect, have a request answered, and return the connection, which is idle then."""
     sock = _connect(port)
     sock.sendall(REQUEST % b"/")
     _answer(sock)
@@ -48,7 +48,7 @@ def keep_one(port: int) -> socket.socket:
 
 
 def ended(socks: list[socket.socket]) -> int:
-    """How many of the connections the server has closed (an answer to read does not count)."""
+    """Return how many of the connections the server has closed (an unread answer does not count)."""
     poll = select.poll()
     for sock in socks:
         poll.register(sock, select.POLLRDHUP)
@@ -61,7 +61,7 @@ def close(socks: list[socket.socket]) -> None:
 
 
 def stall(port: int, count: int) -> list[socket.socket]:
-    """Opens the connections of clients that go no further: half a head, half a body, an answer left unread."""
+    """Open connections of clients that stop halfway: after half a head, half a body, or without reading the answer."""
     socks = []
     for number in range(count):
         sock = socket.socket()
@@ -83,9 +83,9 @@ def stall(port: int, count: int) -> list[socket.socket]:
 
 
 def probe(port: int, seconds: float) -> dict[str, float]:
-    """Healthy requests, one after the other, on a kept connection and on new ones in turn; times in ms.
+    """Send healthy requests, one after the other, on a kept connection and on new ones in turn; return times in ms.
 
-    One that is not answered within 3 s counts as failed and as taking that long; after two of them it stops.
+    A request that is not answered within 3 s counts as failed and as taking that long. Stops after two of them.
     """
     times: list[float] = []
     failed = 0
@@ -122,7 +122,7 @@ def probe(port: int, seconds: float) -> dict[str, float]:
 
 
 def one_by_one(port: int, count: int) -> tuple[list[socket.socket], Counter[bytes]]:
-    """Opens connections, each when the one before has its answer; gives them and how many each pid answered."""
+    """Open connections, each when the one before has its answer; return them and how many each pid answered."""
     socks, pids = [], Counter[bytes]()
     for _ in range(count):
         sock = _connect(port)
@@ -133,7 +133,7 @@ def one_by_one(port: int, count: int) -> tuple[list[socket.socket], Counter[byte
 
 
 def at_once(port: int, count: int) -> tuple[list[socket.socket], Counter[bytes]]:
-    """Opens connections all together; gives them and how many each pid answered."""
+    """Open connections all together; return them and how many each pid answered."""
     socks, pids = [], Counter[bytes]()
     for _ in range(count):
         sock = socket.socket()

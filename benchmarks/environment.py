@@ -1,6 +1,6 @@
-"""What a run needs on the machine: nginx and wrk, and a venv of the benchmark's own with the peers.
+"""Owns what a run needs on the machine: nginx and wrk, and a virtual environment with the other servers.
 
-Owns installing and the versions; knows no rows. Called by `run` before anything is measured.
+It installs them and knows their versions. Called by `run` before anything is measured. Knows no rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PEERS = {
     "cheroot": ["cheroot"],
     "waitress": ["waitress"],
 }
-# what webpy imports while pyproject.toml cannot be read
+# what webpy imports, if pyproject.toml cannot be read
 FALLBACK = ["psutil", "setproctitle", "httptools", "click"]
 TOOLS = {"nginx": "nginx", "wrk": "wrk", "taskset": "util-linux", "openssl": "openssl"}
 
@@ -31,11 +31,11 @@ Say = Callable[[str], None]
 
 
 class EnvironmentMissing(Exception):
-    """Something that no run can do without is not there."""
+    """Something that every run needs is missing."""
 
 
 def _apt(packages: list[str], say: Say) -> bool:
-    """Installs Debian packages when this is root and apt is there; says so."""
+    """Install Debian packages if this runs as root and apt exists; return whether they were installed."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
     say(f"installing with apt-get: {' '.join(packages)}")
@@ -51,7 +51,7 @@ def _apt(packages: list[str], say: Say) -> bool:
 
 
 def provide_tools(wanted: Container[str], say: Say) -> None:
-    """Installs what is missing of the tools and wanted. Raises EnvironmentMissing without wrk or taskset after that."""
+    """Install those of the wanted tools that are missing. Raises EnvironmentMissing if wrk or taskset still are."""
     tools = [tool for tool in TOOLS if tool in wanted]
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing:
@@ -61,11 +61,11 @@ def provide_tools(wanted: Container[str], say: Say) -> None:
             continue
         if tool in ("wrk", "taskset"):
             raise EnvironmentMissing(f"{tool} is not installed (Debian's package {TOOLS[tool]})")
-        say(f"left out for want of {tool}: {'nginx' if tool == 'nginx' else 'TLS'}")
+        say(f"{tool} is not installed, left out: {'nginx' if tool == 'nginx' else 'TLS'}")
 
 
 def _requirements() -> list[str]:
-    """webpy's own, from pyproject.toml."""
+    """Return webpy's own requirements, from pyproject.toml."""
     try:
         project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
         return list(project["dependencies"])
@@ -79,10 +79,10 @@ def _pip(python: Path, packages: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def prepare_venv(base: str, say: Say) -> str:
-    """The benchmark's venv for that interpreter, made if it is not there; gives its python.
+    """Make the benchmark's virtual environment for an interpreter, unless it exists, and return its python.
 
-    One venv per interpreter in benchmarks/.venv, filled once; webpy itself runs from the checkout. A bjoern that
-    does not build is left out and said. Raises EnvironmentMissing when there can be no venv.
+    There is one for each interpreter in benchmarks/.venv; webpy itself runs from the checkout. If bjoern does not
+    build, it is left out with a message. Raises EnvironmentMissing if the environment cannot be made.
     """
     probe = "import sys; print('%d.%d.%d' % sys.version_info[:3]); print(sys.base_prefix)"
     result = subprocess.run([base, "-c", probe], capture_output=True, text=True)
@@ -114,7 +114,7 @@ def prepare_venv(base: str, say: Say) -> str:
 
 
 def usable(python: str, names: list[str]) -> list[str]:
-    """Of the servers named, those that can be started: nginx by its program, the others by their import."""
+    """Return those of the named servers that can be started: nginx if its program exists, others if they import."""
     modules = PEERS | {"webpy": ["webpy"], "files": ["webpy.file"], "wsgi": ["webpy.wsgi"]}
     checks = {name: modules[name] for name in names if name in modules}
     code = (
@@ -127,7 +127,7 @@ def usable(python: str, names: list[str]) -> list[str]:
 
 
 def versions(python: str, names: list[str]) -> str:
-    """Python's and the servers' versions, in one line."""
+    """Return Python's and the servers' versions, in one line."""
     code = (
         "import importlib.metadata as m, platform, sys\n"
         "print(f'CPython {platform.python_version()} of {sys.base_prefix}')\n"

@@ -1,7 +1,6 @@
-"""The figures to reach, computed from the results of one run.
+"""Owns the figures to reach: what is asked, and how it is computed from the results of one run.
 
-Owns the list: what is asked, and how it follows from the results. Knows neither servers nor Markdown; `report`
-prints it.
+`report` prints them. Knows neither servers nor Markdown.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Results = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 @dataclass(slots=True, frozen=True)
 class Verdict:
-    """What was measured, in words, and whether it is enough."""
+    """What was measured, in words, and whether the figure is reached."""
 
     measured: str
     reached: bool
@@ -32,7 +31,7 @@ class Figure:
 
 
 def judge(figure: Figure, results: Results) -> Verdict | None:
-    """The verdict, or None when the run lacks a row, a server or any answer of it."""
+    """Return the verdict; None if the run lacks a row, a server or any answer."""
     try:
         return figure.verdict(results)
     except (KeyError, ZeroDivisionError):
@@ -40,10 +39,12 @@ def judge(figure: Figure, results: Results) -> Verdict | None:
 
 
 def _ratio(
-    row: str, metric: str, peer: str, limit: float, *, at_most: bool, server: str = "webpy"
+    row: str, metric: str, servers: tuple[str, str], limit: float, *, at_most: bool
 ) -> Callable[[Results], Verdict]:
+    """A limit for the ratio of a metric of the first of two servers to that of the second."""
+
     def verdict(results: Results) -> Verdict:
-        own, other = results[row][server][metric], results[row][peer][metric]
+        own, other = (results[row][server][metric] for server in servers)
         ratio = own / other
         unit = "µs" if metric == "cpu_us" else "/s"
         measured = (
@@ -57,15 +58,15 @@ def _ratio(
 
 
 def _cpu(row: str, peer: str, limit: float, server: str = "webpy") -> Callable[[Results], Verdict]:
-    return _ratio(row, "cpu_us", peer, limit, at_most=True, server=server)
+    return _ratio(row, "cpu_us", (server, peer), limit, at_most=True)
 
 
 def _rate(row: str, peer: str, limit: float) -> Callable[[Results], Verdict]:
-    return _ratio(row, "rate", peer, limit, at_most=False)
+    return _ratio(row, "rate", ("webpy", peer), limit, at_most=False)
 
 
 def _bound(row: str, metric: str, limit: float, shown: str, *, at_most: bool) -> Callable[[Results], Verdict]:
-    """`shown` formats the value."""
+    """A limit for one metric of webpy. shown: the format of the value."""
 
     def verdict(results: Results) -> Verdict:
         value = results[row]["webpy"][metric]
@@ -89,7 +90,7 @@ def _useful(row: str) -> Callable[[Results], Verdict]:
 
 
 def _workers(many: str, one: str, limit: float) -> Callable[[Results], Verdict]:
-    """webpy's requests/s in a row of several workers, to those in the same row of one."""
+    """The ratio of webpy's requests/s with several workers to those with one, from two rows."""
 
     def verdict(results: Results) -> Verdict:
         rate, alone = results[many]["webpy"]["rate"], results[one]["webpy"]["rate"]

@@ -1,6 +1,6 @@
-"""wrk: started on the load's CPU, stopped on time, its report read.
+"""Owns wrk: its command line, its start on the load's CPU, its end, and its report.
 
-Owns wrk's command line and its output; knows no server. Called by the rows.
+Called by the rows. Knows no server.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ LUA = Path(__file__).parent / "lua"
 
 
 class LoadError(Exception):
-    """wrk did not report."""
+    """wrk gave no report."""
 
 
 @dataclass(slots=True, frozen=True)
 class Load:
-    """What wrk counted: answers, the time they took to arrive, and what went wrong."""
+    """What wrk counted: answers, their latencies, and errors."""
 
     requests: int
     duration_s: float
@@ -42,7 +42,7 @@ class Load:
 
 
 def parse(output: str) -> Load:
-    """Reads the line that lua/report.lua prints. Raises LoadError when there is none."""
+    """Read the line that lua/report.lua prints. Raises LoadError if there is none."""
     for line in output.splitlines():
         if line.startswith("WRK "):
             report = json.loads(line[4:])
@@ -58,10 +58,10 @@ def parse(output: str) -> Load:
 
 
 def start(url: str, clients: int, seconds: float, script: str | None = None) -> subprocess.Popen[str]:
-    """Starts wrk with one thread on the load's CPU; `finish` ends it.
+    """Start wrk with one thread on the load's CPU; `finish` ends it.
 
-    `script`: a file of lua/ that makes the requests. wrk's own -d takes whole seconds only; here it is just the
-    limit, so that no wrk outlives a killed harness.
+    script: a file of lua/ that makes the requests. wrk's own -d takes whole seconds only; here it is only a limit, so
+    that no wrk outlives a benchmark that was killed.
     """
     path = LUA / "report.lua" if script is None else _joined(script)
     command = [
@@ -81,7 +81,7 @@ def start(url: str, clients: int, seconds: float, script: str | None = None) -> 
 
 
 def _joined(script: str) -> Path:
-    """A file holding the script and report.lua: wrk takes one script only."""
+    """Return a file with the script and report.lua together: wrk takes one script only."""
     path = LUA / f".with-report-{script}"
     text = (LUA / script).read_text() + (LUA / "report.lua").read_text()
     if not path.exists() or path.read_text() != text:
@@ -90,7 +90,10 @@ def _joined(script: str) -> Path:
 
 
 def finish(processes: Sequence[subprocess.Popen[str]], seconds: float) -> list[Load]:
-    """Lets the wrks run for the time, ends them together (SIGINT makes them report) and reads their reports."""
+    """Let the processes of wrk run for the time, end them together with SIGINT, and return what they report.
+
+    Raises LoadError if one does not end, or has no report.
+    """
     try:
         time.sleep(seconds)
         for process in processes:
@@ -106,5 +109,5 @@ def finish(processes: Sequence[subprocess.Popen[str]], seconds: float) -> list[L
 
 
 def wrk(url: str, clients: int, seconds: float, script: str | None = None) -> Load:
-    """Loads the URL for the time."""
+    """Load a URL for the time: `start` and `finish` in one."""
     return finish([start(url, clients, seconds, script)], seconds)[0]

@@ -1,6 +1,6 @@
-"""The machine under the benchmark: which CPUs are pinned, how many files may be open, its description.
+"""Owns what the benchmark knows of the machine: which CPUs it uses, the limit of open files, its description.
 
-Knows nothing of servers or loads. Called by `run` once, and by whoever starts a process.
+Called by `run`, and by the modules that start processes. Knows nothing of servers or loads.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ LOAD_CPU = _CPUS[-1]
 
 
 def pin(command: list[str], cpu: int) -> list[str]:
-    """The command as run on that CPU alone; the pid stays the command's."""
+    """Return the command that runs `command` on that CPU only. The process's pid is the command's."""
     return ["taskset", "-c", str(cpu), *command]
 
 
 def raise_open_files() -> int:
-    """Raises this process's limit of open files (children inherit it) as far as allowed; gives the limit."""
+    """Raise this process's limit of open files as far as allowed and return it. Child processes inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 65536 if hard == resource.RLIM_INFINITY else hard
     if soft != wanted:
@@ -32,12 +32,12 @@ def raise_open_files() -> int:
 
 
 def load_average() -> float:
-    """Processes wanting a CPU, over the last minute."""
+    """Return the load average over the last minute."""
     return os.getloadavg()[0]
 
 
 def describe() -> str:
-    """Processor, CPUs and kernel, in words."""
+    """Return processor, number of CPUs and kernel, in words."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

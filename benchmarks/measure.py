@@ -1,7 +1,6 @@
-"""CPU time and private memory of a server's processes, read from the kernel.
+"""Owns the reading of /proc and of processes' CPU clocks: CPU time and private memory of a server's processes.
 
-Owns the reading of /proc and of processes' CPU clocks; knows no server. Called by `bench` and the rows before
-and after a load.
+Called by `bench` and the rows, before and after a load. Knows no server.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of /proc/PID/stat from the third on (state, ppid, …), or None when the process is gone."""
+    """Return the fields of /proc/PID/stat from the third on (state, ppid, …); None if the process has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -25,7 +24,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def tree(root: int) -> list[int]:
-    """The pids of the process and of all its living descendants, the process first."""
+    """Return the pids of the process and of all its living descendants, the process first."""
     parents: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and (fields := _stat(int(name))) is not None and fields[0] != "Z":
@@ -37,16 +36,16 @@ def tree(root: int) -> list[int]:
 
 
 def children(root: int) -> list[int]:
-    """The pids of the living descendants."""
+    """Return the pids of the living descendants."""
     return tree(root)[1:]
 
 
 def cpu_s(pids: list[int]) -> float:
-    """User and system time of the processes, all their threads and the children they have reaped, in seconds.
+    """Return user and system time of the processes, of all their threads and of children they have reaped, in seconds.
 
-    The processes' own time comes from their CPU clocks (clock_gettime(2), nanoseconds; the clock's number is made
-    of the pid as in clock_getcpuclockid(3)); /proc/PID/stat has the same in hundredths of a second, and is used
-    for the reaped children.
+    The processes' own time comes from their CPU clocks (clock_gettime(2), in nanoseconds; clock_getcpuclockid(3) says
+    how the clock's number is made of the pid). The time of reaped children comes from /proc/PID/stat, in hundredths of
+    a second.
     """
     total = 0.0
     for pid in pids:
@@ -60,7 +59,7 @@ def cpu_s(pids: list[int]) -> float:
 
 
 def private_bytes(pids: list[int]) -> int:
-    """Memory that no other process shares: Private_Clean and Private_Dirty of smaps_rollup, summed."""
+    """Return the bytes that no other process shares: Private_Clean and Private_Dirty of smaps_rollup, summed."""
     total = 0
     for pid in pids:
         try:

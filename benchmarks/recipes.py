@@ -1,7 +1,7 @@
-"""How each server is started: the conditions, and the command line that makes them.
+"""Owns the command line of each server, and the conditions (`Scenario`) that it is started under.
 
-Owns the command lines, so that all servers do the same work under the same conditions; starts nothing itself.
-Called by `servers`, which runs them, and by the rows, which choose the conditions.
+All servers do the same work under the same conditions. `servers` runs the command lines; the rows choose the
+conditions. Starts nothing itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["RECIPES", "TITLES", "Recipe", "Scenario"]
 
 @dataclass(slots=True, frozen=True)
 class Scenario:
-    """The conditions a server is started under, the same for all servers of a row."""
+    """The conditions that a server is started under: the same for all servers of a row."""
 
     threads: int = 64
     workers: int = 1
@@ -42,7 +42,7 @@ class Scenario:
 
 @dataclass(slots=True)
 class Recipe:
-    """A server's command line; `log_is_stdout` where its access log can only go there."""
+    """A server's command line. log_is_stdout: its access log can only go to standard output."""
 
     command: Callable[[Scenario], list[str]]
     log_is_stdout: bool = False

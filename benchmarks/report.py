@@ -1,6 +1,6 @@
-"""Markdown of a run: one table per row of work, and one of the figures to reach.
+"""Owns the report of a run in Markdown: a table for each row of work, and one of the figures to reach.
 
-Owns the wording and the ratios between servers; takes finished results. Called by `run`.
+It computes the ratios between servers from finished results. Called by `run`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["figures_table", "render", "row_table", "with_ratios"]
 
 
 def with_ratios(results: Mapping[str, Metrics]) -> dict[str, Metrics]:
-    """The row's results, with each server's CPU as a ratio to nginx's, granian's and the best Python peer's."""
+    """Return the row's results, with each server's CPU as a ratio to nginx's, granian's and the best Python peer's."""
     given = {name: dict(metrics) for name, metrics in results.items()}
     costs = {name: metrics["cpu_us"] for name, metrics in given.items() if "cpu_us" in metrics}
     peers = [cost for name, cost in costs.items() if name not in ("webpy", "files", "wsgi", "other", "nginx")]
@@ -42,19 +42,19 @@ def _cell(metrics: Metrics, column: Column) -> str:
 
 
 def _shortened(remark: str) -> str:
-    """On one line, its first and last words: a traceback's end says most."""
+    """Return the remark on one line, shortened in the middle: the end of a traceback is the most useful part."""
     text = " ".join(remark.split())
     return text if len(text) <= 400 else f"{text[:120]} … {text[-270:]}"
 
 
 def _table(headings: Sequence[str], lines: Iterable[Sequence[str]], left: int) -> str:
-    """`left`: how many columns from the first are text; the others are aligned right."""
+    """Return a table in Markdown. left: how many columns, from the first, are aligned left."""
     rule = ["---" if index < left else "---:" for index in range(len(headings))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, rule, *lines))
 
 
 def row_table(row: Row, results: Mapping[str, Metrics]) -> str:
-    """The row's servers with its columns, less the columns that nobody has."""
+    """Return the table of a row: its servers, and those of its columns that any server has."""
     complete = with_ratios(results)
     columns = [c for c in row.columns if any(_cell(metrics, c) for metrics in complete.values())]
     if all(metrics.get("cpu_us_low") == metrics.get("cpu_us_high") for metrics in complete.values()):
@@ -70,7 +70,7 @@ def row_table(row: Row, results: Mapping[str, Metrics]) -> str:
 
 
 def figures_table(results: Mapping[str, Mapping[str, Metrics]]) -> str:
-    """Every figure to reach, with what this run measured of it."""
+    """Return the table of all figures to reach, with what this run has measured."""
     lines = []
     for figure in FIGURES:
         verdict = judge(figure, results)
@@ -86,7 +86,7 @@ def figures_table(results: Mapping[str, Mapping[str, Metrics]]) -> str:
 
 
 def render(bench: Bench, rows: Iterable[Row], preface: Sequence[str]) -> str:
-    """The whole report: the preface's lines, a table per row with results or remarks, the figures."""
+    """Return the whole report: the preface, a table for each row with results or remarks, and the figures."""
     parts = ["# Benchmark", "\n".join(f"- {line}" for line in preface)]
     for row in rows:
         results = bench.results.get(row.name)

@@ -1,6 +1,6 @@
-"""A running server: its processes, its port, its log; starting and ending it.
+"""Owns running servers: how they are started and stopped, their processes, port and log.
 
-Owns the life of the processes; knows neither loads nor figures. Called by `bench` and the rows.
+Called by `bench` and the rows. Knows neither loads nor figures.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ STOP_TIMEOUT_S = 3.0
 
 
 class ServerError(Exception):
-    """A server did not start, or died."""
+    """A server did not start, or has died."""
 
 
 @dataclass(slots=True)
 class Server:
-    """A running server. Use it as a context: leaving ends every process of it."""
+    """A running server. A context manager: leaving it ends all of the server's processes."""
 
     name: str
     scenario: Scenario
@@ -49,7 +49,7 @@ class Server:
         return f"{'https' if self.scenario.tls else 'http'}://127.0.0.1:{self.port}{path}"
 
     def get(self, path: str, timeout_s: float = 5.0) -> tuple[int, bytes]:
-        """One request on a connection of its own. Raises OSError or http.client.HTTPException."""
+        """Send a request on a new connection; return status and body. Raises OSError, http.client.HTTPException."""
         if self.scenario.tls:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -70,7 +70,7 @@ class Server:
         return self.pids
 
     def log_lines(self) -> int:
-        """Lines of the access log so far (granian and uvicorn write a few of their own into it)."""
+        """Return how many lines the access log has (granian and uvicorn write a few other lines to it)."""
         lines = 0
         with open(self.output if RECIPES[self.name].log_is_stdout else self.scenario.log, "rb") as file:
             while block := file.read(1 << 20):
@@ -78,12 +78,12 @@ class Server:
         return lines
 
     def complaint(self) -> str:
-        """The last of what it wrote to its standard error and output."""
+        """Return the end of what the server wrote to its standard error and output."""
         texts = [p.read_text(errors="replace") for p in (self.output, self.output.with_suffix(".err")) if p.exists()]
         return "\n".join(texts)[-1500:].strip()
 
     def stop(self) -> None:
-        """TERM, then KILL to whatever of it is left."""
+        """Send SIGTERM, and then SIGKILL to the server's processes that are left."""
         pids = self.tree()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -106,7 +106,7 @@ class Server:
 
 
 def _is_ours(pid: int, session: int) -> bool:
-    """Whether the process still is of the session that `start` opened for the server."""
+    """Return whether the process still belongs to the session that `start` made for the server."""
     try:
         return os.getsid(pid) == session
     except ProcessLookupError:
@@ -121,7 +121,7 @@ def _free_port() -> int:
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """Makes a self-signed P-256 certificate; gives its file and its key's."""
+    """Make a self-signed P-256 certificate; return the files of certificate and key."""
     cert, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
         [
@@ -151,7 +151,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def start(name: str, scenario: Scenario, python: str, static: Path) -> Server:
-    """Starts the server pinned to its CPU and waits until it answers. Raises ServerError with its output."""
+    """Start a server on its CPU and wait until it answers. Raises ServerError, with its output, if it does not."""
     recipe = RECIPES[name]
     if (scenario.logged and not recipe.can_log) or (scenario.tls and not recipe.can_tls):
         raise ServerError(f"{name} has no {'access log' if scenario.logged else 'TLS'}")

@@ -1,4 +1,4 @@
-"""The benchmark's application as ASGI: the routes that an event loop may run on its own thread."""
+"""The benchmark's application as ASGI: only the routes that do not block an event loop."""
 
 from __future__ import annotations
 

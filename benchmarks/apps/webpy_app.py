@@ -46,7 +46,7 @@ class Bimodal(webpy.HTTPHandler):
 
 class Static(webpy.HTTPHandler):
     def do_get(self) -> Any:
-        # unbuffered, as it goes out by sendfile and nobody reads it here
+        # unbuffered, as it is sent by sendfile and not read here
         return 200, open(f"{work.STATIC}/{self.groups[0]}", "rb", buffering=0)
 
 

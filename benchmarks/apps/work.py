@@ -1,7 +1,7 @@
-"""The work behind the benchmark's routes: constants, waits and computations.
+"""Owns what the benchmark's routes do: constants, waits and computations.
 
-Owns what a route does; knows no server and no interface. Called by `webpy_app`, `wsgi_app` and `asgi_app`, so
-that every server does the same.
+Called by `webpy_app`, `wsgi_app` and `asgi_app`, so that every server does the same work. Knows no server and no
+interface.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ HELLO = "Hello, World!"
 LARGE = b"x" * (4 << 20)
 STATIC = os.environ.get("BENCH_STATIC", ".")  # the folder with 1k, 64k and 1m
 
-# what a real application's imports cost, for the row that kills a worker
+# the imports of a real application, for the row that kills a worker
 time.sleep(float(os.environ.get("BENCH_IMPORT_S", "0")))
 
 
 def burn(ms: float) -> None:
-    """Takes `ms` milliseconds of this thread's CPU time, however long that lasts."""
+    """Use `ms` milliseconds of this thread's CPU time, however long that takes."""
     thread_time = time.thread_time
     end = thread_time() + ms / 1e3
     while thread_time() < end:
@@ -30,5 +30,5 @@ def burn(ms: float) -> None:
 
 
 def bimodal_wait_s() -> float:
-    """20 ms once in ten, otherwise nothing."""
+    """Return 0.02 once in ten calls, else 0."""
     return 0.02 if random.random() < 0.1 else 0.0

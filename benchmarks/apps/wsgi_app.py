@@ -1,4 +1,4 @@
-"""The benchmark's application as WSGI, with the cheapest routing there is: comparisons of the path."""
+"""The benchmark's application as WSGI, with the cheapest routing possible: comparisons of the path."""
 
 from __future__ import annotations
 

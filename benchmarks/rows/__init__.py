@@ -11,7 +11,10 @@ ROWS: tuple[Row, ...] = (*throughput.ROWS, *beside.ROWS, *connections.ROWS, *rec
 
 
 def choose(only: str | None) -> list[Row]:
-    """The rows named, by name or by its part before a hyphen: `hello,wait-5`. Raises ValueError for an unknown name."""
+    """Return the rows named in `only`, by name or by the part before a hyphen: `hello,wait-5`; all if None.
+
+    Raises ValueError for an unknown name.
+    """
     if only is None:
         return list(ROWS)
     wanted = [name.strip() for name in only.split(",") if name.strip()]

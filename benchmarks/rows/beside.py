@@ -1,6 +1,6 @@
-"""Rows of two loads at once: hello from 4 clients beside a slower route from 32.
+"""Owns the rows of two loads at the same time: hello from 4 clients beside a slower route from 32.
 
-Owns the pair of loads and what the slower route keeps of what it makes alone. Uses `bench` for the measuring.
+They also measure which part of its own rate the slower route keeps. `bench` takes the measurements.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ USEFUL = (
 
 
 def _row(name: str, title: str, path: str, compute_ms: float = 0.0, at_least_s: float = 0.0) -> Row:
-    """`at_least_s`: for peers so slow that a short window would count a handful of answers."""
+    """Return a row. at_least_s: the shortest measurement, as slow servers give only a few answers in a short one."""
 
     def run(bench: Bench, row: Row) -> None:
         seconds = bench.seconds if bench.quick else max(bench.seconds, at_least_s)

@@ -1,7 +1,7 @@
-"""Rows of many connections: idle ones, stalled ones, and how new ones are shared out among workers.
+"""Owns the rows of many connections: idle ones, stalled ones, and how new ones are distributed to workers.
 
-Owns how many, for how long, and what is read off the server meanwhile; `clients` holds the connections, in this
-process (on the load's CPU). Uses `bench` for servers and results.
+They say how many connections, for how long, and what is measured meanwhile. `clients` holds the connections, in this
+process (on the load's CPU); `bench` has the servers and results.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _stalled(bench: Bench, row: Row) -> None:
 
 
 def _balance(bench: Bench, row: Row) -> None:
-    """The worst of the rounds counts here, not the median."""
+    """Measure how connections are distributed. The worst round counts here, not the median."""
     workers, count = 4, 400
     for name in bench.names(row):
         scenario = Scenario(workers=workers, every_cpu=row.name.endswith("unpinned"))

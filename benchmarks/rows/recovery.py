@@ -1,6 +1,6 @@
-"""Rows of things going wrong: a worker killed.
+"""Owns the rows of failures: a worker is killed, and the time until its replacement answers is measured.
 
-Owns the killing and the clock that runs until the replacement answers. Uses `bench` for servers and results.
+`bench` has the servers and results.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ LIMIT_S = 15.0
 
 
 def _kill_and_wait(server: Server) -> float:
-    """Kills the only worker; gives the seconds until another process answers (the limit when none does)."""
+    """Kill the only worker; return the seconds until another process answers, or the limit if none does."""
     victim = int(server.get("/pid")[1])
     if victim not in server.tree():
-        raise RuntimeError(f"{server.name} answered pid {victim}, which is none of its processes")
+        raise RuntimeError(f"{server.name} answered pid {victim}, which is not one of its processes")
     began = time.monotonic()
     os.kill(victim, signal.SIGKILL)
     while (took := time.monotonic() - began) < LIMIT_S:
@@ -37,7 +37,7 @@ def _kill_and_wait(server: Server) -> float:
 
 
 def _kill(bench: Bench, row: Row) -> None:
-    """A fresh server for every kill, so that no back-off of an earlier one counts."""
+    """Measure with a new server for each kill, so that no back-off after an earlier kill counts."""
     import_s = 1.0 if bench.quick else 3.0
     for name in bench.names(row):
         samples: list[Metrics] = []

@@ -1,6 +1,6 @@
-"""Rows of one load at a time: hello, waits, files, bodies, TLS.
+"""Owns the rows of one load at a time: hello, waits, files, bodies, TLS.
 
-Owns what is asked of the servers and with how many clients. Uses `bench` for the measuring.
+They say what is requested, and with how many clients. `bench` takes the measurements.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ ALL = (*LOGGING, "bjoern", "cheroot", "waitress")
 THREADED = ("webpy", "granian", "gunicorn")
 
 
+# parameters: the columns of the table ROWS
 def _row(
     name: str,
     title: str,
@@ -42,7 +43,7 @@ def _row(
     warm_up_s: float = 0.4,
     note: str = "",
 ) -> Row:
-    """A row that loads one path. `at_least_s`: for answers so slow that a short window would count its own edges."""
+    """Return a row that loads one path. at_least_s: the shortest measurement, where answers are slow."""
     scenario = scenario or Scenario()
 
     def run(bench: Bench, row: Row) -> None:
@@ -111,7 +112,7 @@ ROWS = (
         ALL,
         "/post",
         script="post.lua",
-        note="nginx reads the body and throws it away; the others hand it to the handler, who answers its length.",
+        note="nginx reads the body and drops it; the others pass it to the handler, which answers with its length.",
     ),
     *(
         _row(

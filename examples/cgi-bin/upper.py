@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Gives the request's body back in capitals; says that it wants one if there is none."""
+"""Answers with the request's body in capitals, or with 400 if there is no body."""
 
 import os
 import sys

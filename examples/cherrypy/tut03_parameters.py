@@ -1,4 +1,4 @@
-"""CherryPy's third tutorial: the query becomes keyword arguments; what does not fit a method is not found.
+"""CherryPy's third tutorial: the query becomes keyword arguments; one that does not fit the method is a 404.
 
 python examples/cherrypy/tut03_parameters.py
 curl 'http://127.0.0.1:8080/generate?length=16'

@@ -1,4 +1,4 @@
-"""CherryPy's fifth tutorial: a session remembers what was generated for a visitor, whichever worker answers.
+"""CherryPy's fifth tutorial: a session keeps what was generated for a visitor, whichever worker answers.
 
 python examples/cherrypy/tut05_sessions.py
 curl -c jar -b jar http://127.0.0.1:8080/generate

@@ -1,4 +1,4 @@
-"""CherryPy's seventh tutorial: a resource whose methods are HTTP's.
+"""CherryPy's seventh tutorial: a resource with a method for each method of HTTP.
 
 python examples/cherrypy/tut07_rest.py
 curl -c jar -b jar -d length=6 http://127.0.0.1:8080/

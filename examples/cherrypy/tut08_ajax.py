@@ -1,4 +1,4 @@
-"""CherryPy's eighth tutorial: a page whose script talks to the resource of the seventh.
+"""CherryPy's eighth tutorial: a page with a script that uses the resource of the seventh.
 
 python examples/cherrypy/tut08_ajax.py
 then open http://127.0.0.1:8080/ in a browser

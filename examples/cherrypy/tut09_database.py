@@ -1,6 +1,6 @@
 """CherryPy's ninth tutorial: the strings are kept in SQLite. The table is made at the start and dropped at the end.
 
-With webpy both happen once for the whole server, however many workers there are, and not at a reload.
+webpy does both once for the whole server, not in each worker and not at a reload.
 
     python examples/cherrypy/tut09_database.py
     then open http://127.0.0.1:8080/ in a browser
@@ -58,7 +58,7 @@ def setup_database():
 
 
 def cleanup_database():
-    """Drop it again, at the end."""
+    """Drop the table, at the end."""
     with sqlite3.connect(DB_STRING) as con:
         con.execute("DROP TABLE user_string")
 

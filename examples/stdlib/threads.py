@@ -1,11 +1,11 @@
-"""Who answers: after "Threading and Forking" of "BaseHTTPServer" of Python Module of the Week.
+"""Which process and thread answers: after "Threading and Forking" of "BaseHTTPServer" of Python Module of the Week.
 
     python examples/stdlib/threads.py
 
     curl http://localhost:8080/ http://localhost:8080/ http://localhost:8080/
 
-The mix-in of the original is still there and does nothing: requests run at the same time anyway, on the threads of
-several processes.
+The mix-in of the original is still there and has no effect: requests run at the same time anyway, on threads of several
+processes.
 """
 
 import os

@@ -28,7 +28,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def add(folder: Path) -> Add:
-    """Gives `add(name, text, mode=0o755) -> path`: a script of sh, unless it says otherwise."""
+    """Return `add(name, text, mode=0o755) -> path`, which writes a script: of sh, or of its first line."""
 
     def write(name: str, text: str, mode: int = 0o755) -> Path:
         path = folder / "cgi-bin" / name

@@ -18,12 +18,12 @@ sleep 600 &
 echo $$ $!
 wait
 """
-"""Says its own pid and that of a process of its group, and then nothing."""
+"""Prints its own pid and that of a process of its group, and then nothing."""
 
 
 @contextlib.contextmanager
 def waiting(server: Server, path: str) -> Iterator[tuple[list[int], http.client.HTTPResponse]]:
-    """Ask for a script like WAITING; its processes, and the answer, of which more may come."""
+    """A context manager: request a script like WAITING; its processes, and the answer, which may have more to read."""
     with contextlib.closing(server.client()) as client:
         client.request("GET", path)
         answer = client.getresponse()

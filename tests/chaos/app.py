@@ -1,7 +1,6 @@
-"""What is served under chaos: the load's kinds of request, and handlers that do the worst.
+"""The application of the chaos tests: routes for the load's kinds of request, and handlers that fail in various ways.
 
-Copied beside a test's files by rig.write_app, which sets the constants. Every answer of the load's kinds is
-`VERSION PID NAME`.
+`rig.write_app` copies it beside a test's files and sets the constants. Every answer to the load is `VERSION PID NAME`.
 """
 
 from __future__ import annotations

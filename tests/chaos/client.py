@@ -1,4 +1,4 @@
-"""One client of the load: thinks, asks, waits, connects again when it has to, and writes down what came of it.
+"""One client of the load: it pauses, sends a request, waits, reconnects if it must, and records the result.
 
 Owns a connection and the request that is outstanding on it. Knows nothing of the other clients, of the loop (which
 calls `ready` and runs its timers) or of reports. Used by load.py, in its process.
@@ -25,7 +25,7 @@ _mono = time.monotonic
 
 
 class Books(Protocol):
-    """What a client writes its history in, and whom it asks for time and events: load.Load."""
+    """What a client needs of load.Load: it records results there, and gets timers and events from it."""
 
     run: str
     patience_s: float

@@ -1,4 +1,4 @@
-"""What all chaos tests share: certificates, and a server of app.py with its log in a file."""
+"""What all chaos tests share: certificates, and a server that serves app.py and logs to a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .rig import FORMAT, write_app
 
 
 class Files(NamedTuple):
-    """What a TLS server is given, and whom its clients trust."""
+    """The options of a TLS server, and the file of the authority that its clients trust."""
 
     options: tuple[str, ...]
     ca: str
@@ -34,8 +34,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Files:
 def chaos(
     serve: Callable[..., Server], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Server]:
-    """Gives `chaos(*options, workers=2, log="access.log", folder=tmp_path) -> Server`, ready; the folder's app.py is
-    there already, or is written. `server.control` is its control socket."""
+    """Return `chaos(*options, workers=2, log="access.log", folder=tmp_path) -> Server`, which starts a server and waits
+    until it is ready. It serves the folder's app.py, which is written if missing. `server.control` is its control
+    socket."""
 
     def start(
         *options: str, workers: int = 2, log: str | Path = "access.log", folder: Path = tmp_path, **keywords: object

@@ -1,24 +1,24 @@
-"""The load client: many keep-alive connections with think time in one process, which says what became of every request.
+"""The load: many keep-alive clients in one process, with pauses between requests; it reports what became of each.
 
 `python -m tests.chaos.load PLAN` with PLAN a JSON object:
 
     {"groups": [{"kind": "get", "clients": 20, "address": ["127.0.0.1", 8000], "ca": null, "pad_bytes": 0}, ...],
-     "think_s": [0.02, 0.18], "most_s": 60, "patience_s": 10, "run": "a", "ends_when_refused": false}
+     "think_s": [0.02, 0.18], "max_s": 60, "patience_s": 10, "run": "a", "ends_when_refused": false}
 
-Owns the loop and the books, in which these are told apart:
+Owns the loop and the records of results, which are:
 
-    answered           a whole answer of 200 that names the request
-    lost               some of the request was sent, and no whole answer came: with the reason, and how far it was
-    wrong              a whole answer that is not the one wanted
-    closed while idle  the connection ended with nothing outstanding; nothing is lost by that
+    answered           a complete answer of 200 that names the request
+    lost               part of the request was sent, and no complete answer was received: with the reason, and how far
+    wrong              a complete answer that is not the one wanted
+    closed while idle  the connection ended while no request was outstanding; nothing is lost by that
     told to close      the answer said `Connection: close`
-    refused            no connection came about, or no TLS
+    refused            the connection, or TLS on it, could not be established
 
-Every request has a name of its own (RUN-CLIENT-NUMBER) in its path, so it can be found in the access log. Standard
-output gets one JSON object a line: {"ready": true} when every client has had its first answer, the counts so far for
-every line `count` on standard input, and the report when `stop` or the end of standard input has come, or `most_s` is
-over. Knows nothing of webpy but the paths of app.py. Run by rig.Load; a process of its own, so that its GIL and its
-garbage disturb nobody.
+Every request has a unique name (RUN-CLIENT-NUMBER) in its path, by which it is found in the access log. Standard output
+gets one JSON object a line: {"ready": true} when every client has had its first answer, the counts so far for every
+line `count` on standard input, and the report after `stop`, the end of standard input, or `max_s` seconds. Knows
+nothing of webpy but the paths of app.py. Run by rig.Load, in a process of its own so that its GIL and garbage
+collection do not disturb the tests.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _mono = time.monotonic
 
 
 class Load:
-    """All clients, one loop, and the books."""
+    """All clients, their loop, and the records of results."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.run: str = plan["run"]
         self.patience_s: float = plan["patience_s"]
         self.ends_when_refused: bool = plan.get("ends_when_refused", False)
         self._think_s: tuple[float, float] = tuple(plan["think_s"])
-        self._most_s: float = plan["most_s"]
+        self._max_s: float = plan["max_s"]
         self._chance = random.Random(plan["run"])
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -77,33 +77,33 @@ class Load:
     # -- what clients use ----------------------------------------------------------------------------------------------
 
     def context(self, ca: str) -> ssl.SSLContext:
-        """One for each authority, as it takes milliseconds to make."""
+        """Return the context for an authority's file; cached, as making one takes milliseconds."""
         if ca not in self._contexts:
             context = self._contexts[ca] = ssl.create_default_context(cafile=ca)
             context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # which Python 3.11.2 sets
         return self._contexts[ca]
 
     def thinking_s(self) -> float:
-        """How long a client thinks now."""
+        """Return how long a client pauses before its next request."""
         return self._chance.uniform(*self._think_s)
 
     def after(self, delay_s: float, step: Callable[[], None]) -> None:
-        """Have `step` called."""
+        """Call `step` after `delay_s` seconds."""
         self._timer_number += 1
         heapq.heappush(self._timers, (_mono() + delay_s, self._timer_number, step))
 
     def watch(self, client: Client, fd: int, events: int) -> None:
-        """Have client.ready called."""
+        """Call client.ready on these events of `fd`."""
         self._watched[fd] = client
         self.epoll.register(fd, events)
 
     def forget(self, fd: int) -> None:
-        """The end of `watch`; before the descriptor is closed."""
+        """End `watch`, before the descriptor is closed."""
         self.epoll.unregister(fd)
         del self._watched[fd]
 
     def measured(self, kind: str, seconds: float, name: str) -> None:
-        """A client had to wait so long at a time."""
+        """Record how long a client had to wait for the server at a time."""
         self._waits.setdefault(kind, []).append(seconds)
         if seconds > self._worst[0]:
             self._worst = (seconds, name, _mono())
@@ -111,19 +111,19 @@ class Load:
             self._slow.append((_mono(), seconds, f"{kind} {name}"))
 
     def note(self, what: str, client: Client, **facts: object) -> None:
-        """Write down one of NOTES."""
+        """Record a result; what: one of NOTES."""
         own = {"kind": client.kind, "tls": client.over_tls, "pid": client.pid, "at": _mono()}
         self._notes[what].append(own | facts)
 
     def answered(self, client: Client, name: str, version: str, pid: str, wait_s: float) -> None:
-        """A whole answer has come, of the application's `version` and process `pid`."""
+        """Record a complete answer of the application's `version` from process `pid`."""
         self._names.append(name)
         self._worst_by_pid[pid] = max(wait_s, self._worst_by_pid.get(pid, 0.0))
         for what, value in (("kinds", client.kind + "-tls" * client.over_tls), ("versions", version), ("pids", pid)):
             self._counts[what][value] += 1
 
     def heard(self, client: Client) -> None:
-        """A client knows what has come of its first request."""
+        """Note that a client knows the result of its first request; report ready after the last one."""
         if not self._said_ready:
             self._unheard.discard(client)
             if not self._unheard:
@@ -131,16 +131,16 @@ class Load:
                 _say({"ready": True})
 
     def ended(self, client: Client) -> None:
-        """It does nothing more."""
+        """Remove a client that has ended."""
         self._clients.discard(client)
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
     def serve(self) -> None:
-        """Until told to stop, and what is outstanding has come or its time is over."""
+        """Run until told to stop and the outstanding requests have been answered, or their time is over."""
         for client in self._clients:
             client.think(self._chance.uniform(0, START_S))
-        self.after(self._most_s, self._stop)
+        self.after(self._max_s, self._stop)
         os.set_blocking(0, False)
         self.epoll.register(0, select.EPOLLIN)
         while self._clients:

@@ -1,4 +1,4 @@
-"""Requests and answers of the load as bytes. Knows no sockets, and nothing of webpy but the paths of app.py."""
+"""Owns the load's requests and answers as bytes. Knows no sockets, and nothing of webpy but the paths of app.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ METHODS = {"get": "GET", "wait": "GET", "stream": "GET", "post": "POST", "upload
 
 
 def request(kind: str, name: str, padding: str) -> list[bytes]:
-    """The pieces of a request called `name`; one, but for an upload."""
+    """Return the pieces of a request with this name: several for an upload, else one."""
     method = METHODS.get(kind, "GET")
     body = (name.encode() + b" ").ljust(POST_BYTES, b".") if method == "POST" else b""
     length = f"Content-Length: {len(body)}\r\n" if body else ""
@@ -22,7 +22,7 @@ def request(kind: str, name: str, padding: str) -> list[bytes]:
 
 
 def whole_answer(data: bytes) -> tuple[int, bool, bytes] | None:
-    """Status, whether it says close, and body of the answer; None while it is not whole."""
+    """Return the answer's status, whether it says `Connection: close`, and its body; None while it is incomplete."""
     head, end, rest = data.partition(b"\r\n\r\n")
     if not end:
         return None
@@ -40,5 +40,5 @@ def whole_answer(data: bytes) -> tuple[int, bool, bytes] | None:
                 return status, close, body
             body += rest[: int(size, 16)]
             rest = rest[int(size, 16) + 2 :]
-    length = int(fields.get(b"content-length", b"0"))  # one that ends with its connection is none here
+    length = int(fields.get(b"content-length", b"0"))  # app.py's answers never end with their connection
     return (status, close, rest) if len(rest) >= length else None

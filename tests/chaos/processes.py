@@ -1,4 +1,4 @@
-"""A server's processes as /proc shows them: workers by generation, their states. Reads only; knows the titles."""
+"""Reads a server's processes from /proc: workers and generations, by the processes' titles, and their states."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TITLE = re.compile(r"webpy: (?:worker (?P<slot>\d+)|loader) gen (?P<generation>
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this pid is there and not just waiting to be reaped."""
+    """Return whether a process with this pid exists and is not only waiting to be reaped."""
     return state(pid) not in ("", "Z", "X")
 
 
 def state(pid: int) -> str:
-    """The letter of proc_pid_stat(5); "" when there is no such process."""
+    """Return the state's letter (proc_pid_stat(5)); "" if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -38,17 +38,17 @@ def _titles(server: Server) -> dict[int, re.Match[str]]:
 
 
 def workers(server: Server) -> dict[int, int]:
-    """The slot of each worker that is there, by pid."""
+    """Return the slot of each worker that exists, by pid."""
     return {pid: int(title["slot"]) for pid, title in _titles(server).items() if title["slot"]}
 
 
 def generations(server: Server) -> set[int]:
-    """The generations that have a zygote or a worker."""
+    """Return the generations that have a zygote or a worker."""
     return {int(title["generation"]) for title in _titles(server).values()}
 
 
 def until(condition: object, what: str, timeout_s: float = 10.0) -> float:
-    """Wait for what no event tells of; gives the seconds it took."""
+    """Poll until `condition()` is true; return the seconds it took. For conditions that no event reports."""
     begin = time.monotonic()
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < begin + timeout_s, f"not within {timeout_s:g} s: {what}"

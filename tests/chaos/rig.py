@@ -1,6 +1,6 @@
-"""What the chaos tests are made with: the application, the load's process, its report, the access log by name.
+"""The equipment of the chaos tests: the application, the load's process and its report, the access log by request.
 
-Owns the load's process (rig.Load starts and ends it). Knows nothing of faults: those are the tests'.
+`Load` owns the process of the load. Knows nothing of faults: the tests make them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WRITES = itertools.count()
 
 
 def write_app(folder: Path, *, version: str = "1", import_s: float = 0.0, more: str = "") -> Path:
-    """The application of app.py with these constants, and `more` at its end; in one step, as a deploy should be."""
+    """Write app.py with these constants and `more` at its end, in one step, as a deployment should."""
     text = (Path(__file__).parent / "app.py").read_text()
     text = text.replace('VERSION = "1"', f"VERSION = {version!r}").replace("IMPORT_S = 0.0", f"IMPORT_S = {import_s}")
     folder.mkdir(exist_ok=True)
@@ -45,12 +45,13 @@ def write_app(folder: Path, *, version: str = "1", import_s: float = 0.0, more: 
 
 
 def group(server: Server, kind: str, clients: int, **more: Any) -> dict[str, Any]:
-    """So many clients that ask `server` for `kind`; `more`: ca, the file of the authority for TLS; pad_bytes."""
+    """Return a group of clients that send requests of `kind` to `server`. more: ca (the authority's file, for TLS),
+    pad_bytes."""
     return {"kind": kind, "clients": clients, "address": server.address, **more}
 
 
 def mixed(server: Server, clients: int = 64, **more: Any) -> list[dict[str, Any]]:
-    """So many clients, half of them for what is quick."""
+    """Return groups of all kinds, half of the clients with quick requests."""
     parts = {"post": clients // 8, "wait": clients // 8, "stream": clients // 8, "upload": clients // 8}
     parts["get"] = clients - sum(parts.values())
     return [group(server, kind, count, **more) for kind, count in parts.items()]
@@ -58,7 +59,7 @@ def mixed(server: Server, clients: int = 64, **more: Any) -> list[dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of all requests and connections: see load.py."""
+    """The results of all requests and connections: see load.py."""
 
     names: list[str]
     lost: list[dict[str, Any]]
@@ -77,15 +78,15 @@ class Report:
     late_s: float
 
     def closed(self, *, tls: bool) -> int:
-        """Connections that the server ended, however, TLS or plain."""
+        """Return how many connections the server ended, in any way: with TLS, or plain ones."""
         return sum(note["tls"] is tls for note in (*self.closed_idle, *self.told_to_close))
 
     def slowest_s(self, *, but: Iterable[str] = ()) -> float:
-        """The longest that a client had to wait for the server, without the kinds named."""
+        """Return the longest time that a client had to wait for the server, without the kinds in `but`."""
         return max(summary["worst_s"] for kind, summary in self.latency.items() if kind not in but)
 
     def row(self, title: str, **facts: object) -> str:
-        """A line of the table."""
+        """Return a row of the table of results."""
         counts = {
             "answered": len(self.names),
             "lost": len(self.lost),
@@ -99,22 +100,23 @@ class Report:
 
 
 class Load:
-    """A process of load.py; `with` it, and `stop` gives the report."""
+    """A process of load.py. A context manager; `stop` returns the report."""
 
+    # parameters: the plan's, see load.py
     def __init__(
         self,
         groups: Sequence[dict[str, Any]],
         *,
         run: str = "a",
         think_s: tuple[float, float] = (0.02, 0.18),
-        most_s: float = 60.0,
+        max_s: float = 60.0,
         patience_s: float = _PATIENCE_S,
         ends_when_refused: bool = False,
     ) -> None:
         plan = {
             "groups": list(groups),
             "think_s": think_s,
-            "most_s": most_s,
+            "max_s": max_s,
             "patience_s": patience_s,
             "run": run,
             "ends_when_refused": ends_when_refused,
@@ -163,23 +165,23 @@ class Load:
         self._process.stdin.flush()
 
     def counts(self) -> dict[str, int]:
-        """The counts so far: answered, and each of load.NOTES."""
+        """Return the counts so far: answered, and each of load.NOTES."""
         self._tell("count")
         return self._hear(10.0)
 
     def stop(self) -> Report:
-        """Let what is outstanding end, and give the report."""
+        """Let the outstanding requests end and return the report."""
         self._tell("stop")
         return self.wait()
 
     def wait(self, timeout_s: float = 0.0) -> Report:
-        """Until all clients have ended."""
+        """Wait until all clients have ended and return the report."""
         return Report(**self._hear(timeout_s or 2 * self._patience_s))
 
 
 @dataclass
 class Records:
-    """The access log by name: how often each request stands there, and with which status."""
+    """The access log by the names of requests: how many lines each has, answered or killed, and other lines."""
 
     answered: Counter[str] = field(default_factory=Counter)
     killed: Counter[str] = field(default_factory=Counter)
@@ -188,7 +190,7 @@ class Records:
 
     @classmethod
     def read(cls, *paths: Path, pad_bytes: int = 0) -> Records:
-        """Of all these files, each of which ends with a whole line; a line of less than its padding is torn."""
+        """Read these files, each of which ends with a complete line. A line shorter than its padding counts as torn."""
         found = cls()
         for path in paths:
             text = path.read_text(errors="replace")
@@ -216,12 +218,12 @@ class Records:
             self.answered[name] += 1
 
     def check(self, report: Report) -> None:
-        """Every answer has its line, no line comes twice or is torn, and none is of a request that nobody made."""
+        """Check that every answer has one line, that no line is torn, and that every line belongs to the load."""
         assert not self.torn, f"{len(self.torn)} lines are torn: {self.torn[:10]}"
         twice = [name for name, count in self.answered.items() if count > 1]
         assert not twice, f"{len(twice)} requests have more than one line: {twice[:10]}"
         answered, logged = set(report.names), set(self.answered)
-        missing = answered - logged - set(self.killed)  # answered, and killed before it could say so
+        missing = answered - logged - set(self.killed)  # some were answered just before their worker was killed
         assert not missing, f"{len(missing)} answers have no line: {sorted(missing)[:10]}"
         asked = answered | {note["name"] for note in (*report.lost, *report.wrong)}
         strange = (logged | set(self.killed)) - asked

@@ -1,4 +1,4 @@
-"""Deaths under load: of workers, one after the other, and of the master; and the end that was asked for."""
+"""Deaths under load: of workers, one after the other, and of the master; and the graceful end on TERM."""
 
 from __future__ import annotations
 

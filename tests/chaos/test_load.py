@@ -1,4 +1,4 @@
-"""The load client tells the truth: against a server that loses, closes, refuses and garbles on purpose, counted."""
+"""Tests of the load itself, with a server that loses, closes, refuses and garbles a known number of requests."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_waits_are_measured(bad: Callable[..., BadServer]) -> None:
 
 def test_a_load_is_bounded_in_time(bad: Callable[..., BadServer]) -> None:
     server = bad(lambda sock, number, name: not answer(sock, name))
-    with Load([{"kind": "get", "clients": 2, "address": server.address}], most_s=0.5, patience_s=1.0) as load:
+    with Load([{"kind": "get", "clients": 2, "address": server.address}], max_s=0.5, patience_s=1.0) as load:
         assert load.wait(3.0).names
 
 

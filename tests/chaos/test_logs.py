@@ -1,4 +1,4 @@
-"""The access log under load: rotated in both ways, or a pipe that nobody reads. Each answer has its line, by name."""
+"""The access log under load: rotated in both ways, or a pipe that is not read. Each answer has its line, by name."""
 
 from __future__ import annotations
 

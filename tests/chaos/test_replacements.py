@@ -1,4 +1,4 @@
-"""What happens every day, under load: workers scaled, recycled, suspended with their machine. Nobody notices."""
+"""Everyday replacements under load: workers are scaled, recycled, suspended with their machine. No request is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""USR2 under load: the master's program is replaced and nobody notices; a broken one is refused, with the reason."""
+"""USR2 under load: replacing the master's program costs no request; a broken program is refused, with the reason."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from .sidebyside import Pair
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pair]]:
-    """Gives `pair(script, **options) -> Pair`: a script on CherryPy and on webpy until the module ends."""
+    """Return `pair(script, **options) -> Pair`, which runs a script on CherryPy and on webpy until the module ends."""
     pytest.importorskip("cherrypy")
     pairs: list[Pair] = []
 

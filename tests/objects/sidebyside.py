@@ -131,7 +131,7 @@ def _normalise(seen: Seen, address: str) -> None:
         import gzip
 
         seen.text = gzip.decompress(seen.body).decode("latin-1")
-        seen.fields.pop("content-length", None)  # how well it is compressed is nobody's promise
+        seen.fields.pop("content-length", None)  # the compressed length may differ
     else:
         seen.text = seen.body.decode("latin-1").replace(address, "ADDRESS")
     if seen.status >= 400 and "content-length" in seen.fields:  # CherryPy puts blanks behind short pages
@@ -230,7 +230,10 @@ class Pair:
         session: str | None = None,
         version: str = "1.1",
     ) -> Seen:
-        """Both answer the same, but for the fields in `ignore` ("body", "reason" and "cookies" too); gives webpy's."""
+        """Check that both answer the same, except for the fields in `ignore` ("body", "reason" and "cookies" too).
+
+        Returns webpy's answer.
+        """
         theirs, mine = self.send(method, path, body, headers, session=session, version=version)
         ours, wanted = mine.compared(ignore), theirs.compared(ignore)
         if ours != wanted:
@@ -249,7 +252,7 @@ class Pair:
         mine.wait_for(r"worker \d gen 1 .*exited", count=WORKERS)
 
     def stop(self) -> tuple[int, int]:
-        """Ask both to stop, as an operator does; gives their exit statuses."""
+        """Ask both to stop, as an operator does; return their exit statuses."""
         theirs, mine = (server.stop() for server in self._servers)
         return theirs, mine
 

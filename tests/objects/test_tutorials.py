@@ -21,7 +21,7 @@ ALIKE = ("body",)  # for strings made at random
 
 
 def strings(pair: Pair, method: str, path: str, length: int, **more: object) -> tuple[str, str]:
-    """Two answers alike but for the random string of `length` in them; gives both strings."""
+    """Check that two answers differ only in a random string of `length`; return both strings."""
     pair_of = pair.send(method, path, **more)  # type: ignore[arg-type]
     theirs, mine = pair_of
     assert mine.compared(ALIKE) == theirs.compared(ALIKE)

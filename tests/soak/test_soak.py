@@ -1,7 +1,7 @@
-"""Half a minute under load while random workers are killed: what was answered is in the log, and so is what was lost.
+"""Half a minute under load while random workers are killed: the log has all answers, and the requests that were lost.
 
-`wrk` asks for an answer that takes no time, as fast as it can: of its requests only the numbers can be compared.
-Clients of our own name each request, so that each can be found in the log.
+`wrk` sends requests for a quick answer as fast as it can; only their number can be compared with the log. The test's
+own clients give each request a name, by which it is found in the log.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ routes = {"/hello": Hello, "/named/(.*)": Named}
 
 
 class NamedClient:
-    """Asks for /named/CLIENT-NUMBER again and again; remembers what was answered and what was lost."""
+    """A thread that requests /named/CLIENT-NUMBER repeatedly and notes which were answered and which were lost."""
 
     def __init__(self, server: Server, number: int, over: threading.Event) -> None:
         self.answered: list[str] = []
@@ -90,12 +90,12 @@ class NamedClient:
 
 
 def kill_workers(server: Server, over: threading.Event) -> int:
-    """Kill a random worker now and then, until it is over; gives how many."""
+    """Kill a random worker from time to time until `over` is set; return how many."""
     ready = WORKERS
     killed = 0
     chance = random.Random(1)
     while not over.wait(BETWEEN_KILLS_S):
-        # the replacement is there before the next one goes: what is soaked is the loss of a worker, not of all of them
+        # wait for the replacement first: the test is about the loss of one worker, not of all of them
         server.wait_for(r"worker \d+ gen 1 \[\d+\] is ready", count=ready)
         os.kill(chance.choice(living(server)), signal.SIGKILL)
         killed += 1
@@ -104,7 +104,7 @@ def kill_workers(server: Server, over: threading.Event) -> int:
 
 
 def living(server: Server) -> list[int]:
-    """Pids of the workers, by the error log."""
+    """Return the pids of the living workers, by the error log."""
     pids: list[int] = []
     for line in server.errors:
         if found := re.search(r"worker \d+ gen 1 \[(\d+)\] (is ready)?", line):
@@ -164,10 +164,10 @@ def test_kills_under_load_lose_no_line_of_the_log(serve: Callable[..., Server], 
                 path, status = line.split()
                 assert status in ("200", "killed"), line
                 lines[path, status] += 1
-    hello -= 1  # our own, at the end
+    hello -= 1  # the test's own, at the end
 
-    # Of wrk's connections each had one request under way at a time: what it did not count is at most one for each
-    # connection that a kill cost it, and one for each at its end.
+    # Each of wrk's connections has one request outstanding at a time. wrk does not count one for each connection that a
+    # kill has ended, and one for each connection at its own end.
     requests = int(re.search(r"(\d+) requests in", report)[1])  # type: ignore[index]
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
     connect, read, write, timeout = map(int, errors.groups()) if errors else (0, 0, 0, 0)
@@ -179,7 +179,7 @@ def test_kills_under_load_lose_no_line_of_the_log(serve: Callable[..., Server], 
     assert hello <= requests + read + write + WRK_CONNECTIONS, report
     assert killed <= kills, "of the quick requests a worker runs one at a time"
 
-    # Of the named ones each has to be there.
+    # Each named request must be in the log.
     answered = {name for client in clients for name in client.answered}
     lost = {name for client in clients for name in client.lost}
     of_killed = {path.removeprefix("/named/") for path, status in lines if status == "killed"}
@@ -188,7 +188,7 @@ def test_kills_under_load_lose_no_line_of_the_log(serve: Callable[..., Server], 
     assert answered <= of_answered | of_killed
     assert of_answered | of_killed <= answered | lost
     assert max(lines.values()) == 1, "no line twice"
-    # Answered and yet killed, or both: the worker died just between the answer, its line, and its being over.
+    # Both answered and killed: the worker died just between the answer, its line, and the end of the request.
     assert len(of_killed & answered) <= kills, "a line too many for a request or two, never for most of them"
     assert len(of_killed) >= len(lost) / 3, "what was running when its worker died has a line that says so"
     print(f"{requests} + {len(answered)} answers, {kills} kills, {len(lost)} named lost, {len(of_killed)} marked")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.needs("curl")
 
 @pytest.fixture
 def answers(serve: Serve, tmp_path: Path) -> Try:
-    """Gives `answers(name)`: what each line of `curl` in the example's docstring prints."""
+    """Return `answers(name)`, which returns what each line of `curl` in the example's docstring prints."""
 
     def give(name: str) -> list[str]:
         text = (EXAMPLES / name).read_text()

@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def run(serve: Serve, tmp_path: Path) -> Callable[..., Server]:
-    """Gives `run(lines, ...)`: a script of these lines behind the handler's."""
+    """Return `run(lines, ...)`, which runs a script of these lines behind the handler's."""
 
     def start(lines: str, *, loads: bool = True, **env: str) -> Server:
         script = tmp_path / "old.py"
