@@ -1,11 +1,11 @@
-"""Owns `Tool` and its kinds: functions that are called at a point of a request where the configuration turns them on.
+"""Owns `Tool`: a function that is called at a point of a request where the configuration turns it on.
 
     @webpy.objects.tools.json_out(handler=mine)       # on for one page handler, with one argument
     config = {"/": {"tools.json_out.on": True}}       # on for a path and everything below it
     webpy.objects.tools.stamp = Tool("before_finalize", stamp)          # a tool of the application's own
 
 A tool's callable works on `webpy.objects.request` and `.response`; the configuration's entries below `tools.NAME.` are
-its keywords. `toolbox` collects tools; the built-in ones are in `webpy.objects.tools`.
+its keywords. `kinds` has other kinds of tools, `toolbox` collects them; the built-in ones are in `webpy.objects.tools`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from ..messages.errors import NotFound
 from ..process.serving import serving
 
-__all__ = ["ErrorTool", "HandlerTool", "HandlerWrapperTool", "Tool"]
+__all__ = ["Tool"]
 
 Decorated = TypeVar("Decorated")
 
@@ -88,70 +87,6 @@ class Tool:
             priority = getattr(self.callable, "priority", self._priority)
         assert self._point is not None
         serving.request.hooks.attach(self._point, callback, priority=priority, **settings)
-
-
-class HandlerTool(Tool):
-    """A tool that may answer by itself: if its callable returns true, the page handler is not called."""
-
-    def __init__(self, callable: Callable[..., Any], name: str | None = None) -> None:
-        super().__init__("before_handler", callable, name)
-
-    def handler(self, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        """Return the tool as a page handler with these arguments; it answers 404 if its callable returns false."""
-
-        def handle(*path: Any, **params: Any) -> Any:
-            if not self.callable(*args, **self._merged_args(kwargs)):
-                raise NotFound()
-            return serving.response.body
-
-        handle.exposed = True  # type: ignore[attr-defined]
-        return handle
-
-    def _setup(self) -> None:
-        self._attach(self._wrapper)
-
-    def _wrapper(self, **kwargs: Any) -> None:
-        if self.callable(**kwargs):
-            serving.request.handler = None
-
-
-class HandlerWrapperTool(Tool):
-    """Wraps the page handler: `newhandler(next_handler, *args, **kwargs)` returns the body."""
-
-    def __init__(
-        self,
-        newhandler: Callable[..., Any],
-        point: str = "before_handler",
-        name: str | None = None,
-        priority: float = 50,
-    ) -> None:
-        self.newhandler = newhandler
-        self._point = point
-        self._name = name
-        self._priority = priority
-        self.__doc__ = newhandler.__doc__
-        self.callable = self._wrap
-
-    def _wrap(self, *args: Any, **kwargs: Any) -> None:
-        inner = serving.request.handler
-
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            return self.newhandler(inner, *args, **kwargs)
-
-        serving.request.handler = wrapped
-
-
-class ErrorTool(Tool):
-    """Replaces `request.error_response`: answers unexpected exceptions."""
-
-    def __init__(self, callable: Callable[..., Any], name: str | None = None) -> None:
-        super().__init__(None, callable, name)
-
-    def _setup(self) -> None:
-        serving.request.error_response = self._wrapper
-
-    def _wrapper(self) -> None:
-        self.callable(**self._merged_args())
 
 
 def _names_of_arguments(callable: Callable[..., Any]) -> Iterator[str]:
