@@ -30,7 +30,7 @@ class _Program:
     def __init__(self) -> None:
         self._running: webpy_server.HTTPServer | None = None
         self._pid = 0
-        self._asked, self._ask = -1, -1  # a pipe: a byte written to `_ask` ends the server
+        self._stop_reader, self._stop_writer = -1, -1  # a pipe: a byte written to `_stop_writer` ends the server
         self._waiter: threading.Thread | None = None
         self._finishing = threading.RLock()
 
@@ -57,14 +57,15 @@ class _Program:
         running = webpy_server.HTTPServer(
             address or (server.socket_host or "0.0.0.0", server.socket_port or 0), new(tree), **server.keywords()
         )
-        self._asked, self._ask = os.pipe()  # inherited by the workers: pages write to it to end the program
+        # inherited by the workers: pages write to it to end the program
+        self._stop_reader, self._stop_writer = os.pipe()
         running.start()
         self._running = running
-        self._waiter = threading.Thread(target=self._wait_until_asked, args=(running,), name="webpy-exit", daemon=True)
+        self._waiter = threading.Thread(target=self._stop_on_request, args=(running,), name="webpy-exit", daemon=True)
         self._waiter.start()
 
-    def _wait_until_asked(self, running: webpy_server.HTTPServer) -> None:
-        os.read(self._asked, 1)
+    def _stop_on_request(self, running: webpy_server.HTTPServer) -> None:
+        os.read(self._stop_reader, 1)
         running.stop()
 
     def block(self) -> None:
@@ -86,18 +87,18 @@ class _Program:
     def stop(self) -> None:
         """Stop serving and call the listeners of `stop`; in a worker, ask the script's process to."""
         if os.getpid() != self._pid:
-            self._ask_to_end()
+            self._request_stop()
             return
         with self._finishing:
             if self._running is not None:
                 self._running.close()
                 self._running = None
-                self._ask_to_end()  # the server has ended: this makes the waiting thread return
+                self._request_stop()  # the server has ended: this makes the waiting thread return
                 if self._waiter is not None:
                     self._waiter.join()
-                os.close(self._asked)
-                os.close(self._ask)
-                self._asked = self._ask = -1
+                os.close(self._stop_reader)
+                os.close(self._stop_writer)
+                self._stop_reader = self._stop_writer = -1
             if engine.state not in (States.STOPPED, States.EXITING):
                 engine.state = States.STOPPING
                 engine.publish("stop")
@@ -109,11 +110,11 @@ class _Program:
         if os.getpid() == self._pid:
             self._finish()
         else:
-            self._ask_to_end()
+            self._request_stop()
 
-    def _ask_to_end(self) -> None:
-        if self._ask >= 0:
-            os.write(self._ask, b"x")
+    def _request_stop(self) -> None:
+        if self._stop_writer >= 0:
+            os.write(self._stop_writer, b"x")
         else:
             engine.log("exit: a page cannot end `webpy serve`; `webpy ctl stop` does", level=30)
 

@@ -54,18 +54,18 @@ class Channel:
         self.headers = HTTPHeaders()
         self._method = method
         self._changed = threading.Condition()
-        self._told = threading.Lock()  # released to wake the thread in `wait`
-        self._told.acquire()
+        self._wake = threading.Lock()  # released to wake the thread in `wait`
+        self._wake.acquire()
         self._head = b""  # what has been written of the head, until it is complete
         self._has_begun = False  # whether the head is complete
         self._decoder: BodyReader | None = None  # of an answer in chunks
         self._left: int | None = None  # bytes of the body that are missing, if the head says how many there are
         self._pieces: deque[bytes] = deque()
-        self._held_bytes = 0
+        self._buffered_bytes = 0
         self._ended = False
-        self._is_taken = False  # whether the body is taken piece by piece
+        self._is_streamed = False  # whether the body is taken piece by piece
         self._may_run = True  # whether the handler may go on; else it is blocked in its write
-        self._client_left = False
+        self._client_gone = False
         self._failure: BaseException | None = None
 
     # -- the handler's thread ---------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ class Channel:
         Raises BrokenPipeError if the client has gone, NoAnswer if this is not an HTTP answer.
         """
         with self._changed:
-            if self._client_left:
+            if self._client_gone:
                 raise BrokenPipeError(errno.EPIPE, "the client has gone")
             if not self._has_begun:
                 self._head += data
@@ -86,15 +86,15 @@ class Channel:
             if not data:
                 return
             self._pieces.append(data)
-            self._held_bytes += len(data)
-            if not self._is_taken:
-                if self._held_bytes <= _WHOLE_BYTES:
+            self._buffered_bytes += len(data)
+            if not self._is_streamed:
+                if self._buffered_bytes <= _WHOLE_BYTES:
                     return
-                if self._told.locked():
-                    self._told.release()
+                if self._wake.locked():
+                    self._wake.release()
             self._may_run = False
             self._changed.notify_all()
-            while not (self._may_run or self._client_left):
+            while not (self._may_run or self._client_gone):
                 self._changed.wait()
 
     def end(self, failure: BaseException | None = None) -> None:
@@ -105,8 +105,8 @@ class Channel:
             self._failure = failure
             self._ended = True
             self._changed.notify_all()
-            if self._told.locked():
-                self._told.release()
+            if self._wake.locked():
+                self._wake.release()
 
     def _take_head(self) -> bytes:
         """Read the head if it is complete, and return the bytes behind it. Interim answers are dropped: webpy has sent
@@ -180,12 +180,12 @@ class Channel:
 
         Called in a thread of the worker. Raises what the handler raised.
         """
-        while not self._told.acquire(timeout=_LOOK_S):
+        while not self._wake.acquire(timeout=_LOOK_S):
             if self._has_begun:
                 break
         with self._changed:
             if not self._ended:
-                self._is_taken = True
+                self._is_streamed = True
                 return None
             if self._failure is not None and not (self._is_whole and self._is_framed):
                 raise self._failure
@@ -216,15 +216,15 @@ class Channel:
                     return
                 piece = b"".join(self._pieces)
                 self._pieces.clear()
-                self._held_bytes = 0
+                self._buffered_bytes = 0
             yield piece
 
     def close(self) -> None:
         """Make the handler's next write fail, as no more of the answer is sent, and wait until the handler returns."""
         with self._changed:
-            self._client_left = True
+            self._client_gone = True
             self._pieces.clear()
-            self._held_bytes = 0
+            self._buffered_bytes = 0
             self._changed.notify_all()
             while not self._ended:
                 self._changed.wait()

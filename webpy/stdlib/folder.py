@@ -64,7 +64,7 @@ class FolderHandler(PathHandler):
     def find(self) -> Result:
         """Answer with the file, the page of a directory, or a redirect to it. Raises HTTPError 404."""
         resource = self.request.resource
-        standard = _Standard(os.fspath(self.file_local), resource)
+        standard = _StandardHandler(os.fspath(self.file_local), resource)
         path = standard.translate_path(resource)
         try:
             if os.path.isdir(path):
@@ -99,9 +99,9 @@ class FolderHandler(PathHandler):
 
     def file_content_type(self, path: str) -> str:
         """Return the type that the standard library's handler sends."""
-        return str(_Standard(os.fspath(self.file_local), "/").guess_type(path))
+        return str(_StandardHandler(os.fspath(self.file_local), "/").guess_type(path))
 
-    def _list(self, standard: _Standard, path: str) -> Result:
+    def _list(self, standard: _StandardHandler, path: str) -> Result:
         page = standard.list_directory(path)
         if page is None:
             raise HTTPError(404, status_message="No permission to list directory")
@@ -117,7 +117,7 @@ class FolderHandler(PathHandler):
         return 200, shown
 
 
-class _Standard(SimpleHTTPRequestHandler):
+class _StandardHandler(SimpleHTTPRequestHandler):
     """The standard library's handler without a connection, for the methods that need none."""
 
     def __init__(self, directory: str, path: str) -> None:

@@ -94,7 +94,7 @@ class StdlibHandler(HostHandler):
 
     def __init__(self, request: Request, groups: Groups) -> None:
         super().__init__(request, groups)
-        self._has_asked = False
+        self._has_handled_expect = False
 
     def check_continue(self) -> bool:
         """Call `handle_expect_100` of a class that overrides it; the answer that it sends instead of 100 is sent."""
@@ -104,7 +104,7 @@ class StdlibHandler(HostHandler):
         asks = getattr(kind, "handle_expect_100", None)
         if not isinstance(kind, type) or asks is BaseHTTPRequestHandler.handle_expect_100:
             return True
-        self._has_asked = True
+        self._has_handled_expect = True
         channel = Channel(self.request.method)
         handler: Any = object.__new__(kind)
         handler.request = self._wire(channel, io.BytesIO(self._head(expecting=True)))
@@ -120,7 +120,7 @@ class StdlibHandler(HostHandler):
 
     def respond(self) -> Result:
         channel = Channel(self.request.method)
-        received = io.BufferedReader(_Received(self._head(expecting=not self._has_asked), self.request.rfile))
+        received = io.BufferedReader(_Received(self._head(expecting=not self._has_handled_expect), self.request.rfile))
         wire = self._wire(channel, received)
         _threads.run(functools.partial(self._run, channel, wire))
         body = channel.wait()

@@ -65,10 +65,10 @@ class CGIHTTPRequestHandler(SimpleHTTPRequestHandler):
         if not isinstance(connection, Wire):
             self.send_error(501, "CGI scripts are run by serve_forever() only")
             return
-        connection.asked.rfile.seek(0)
+        connection.webpy_request.rfile.seek(0)
         remote, rest = self.cgi_info
         directory = self.translate_path(urllib.parse.quote(remote))
-        script = script_handler(connection.asked, directory, remote, rest)
+        script = script_handler(connection.webpy_request, directory, remote, rest)
         try:
             status, reason, body = cast("tuple[int, str | None, Iterator[bytes]]", script.respond())
         except HTTPError as error:

@@ -43,7 +43,7 @@ class HTTPServer(http.server.HTTPServer):
         self, server_address: tuple[str, int], RequestHandlerClass: Factory, bind_and_activate: bool = True
     ) -> None:
         self._owner_pid = os.getpid()
-        self._asked, self._ask = os.pipe()  # a byte written to `_ask` shuts the server down
+        self._stop_reader, self._stop_writer = os.pipe()  # a byte written to `_stop_writer` shuts the server down
         self._stopped = threading.Event()
         if loading():  # `webpy serve` loads the script for its handler, and binds the address itself
             self.server_name, self.server_port = server_address[:2]
@@ -71,14 +71,14 @@ class HTTPServer(http.server.HTTPServer):
 
     def shutdown(self) -> None:
         """Stop `serve_forever` and wait until it has returned. Handlers may call this; there it does not wait."""
-        os.write(self._ask, b"x")
+        os.write(self._stop_writer, b"x")
         if os.getpid() == self._owner_pid:
             self._stopped.wait()
 
     def server_close(self) -> None:
         """Close the socket."""
         super().server_close()
-        for name in ("_asked", "_ask"):
+        for name in ("_stop_reader", "_stop_writer"):
             fd = getattr(self, name)
             setattr(self, name, -1)
             if fd >= 0:
@@ -87,7 +87,7 @@ class HTTPServer(http.server.HTTPServer):
     def _serve(self, routes: Mapping[str, type[HTTPHandler]]) -> None:
         fd = os.dup(self.socket.fileno())  # webpy's server closes the descriptor that it serves
         try:
-            running = _Bound(f"fd:{fd}", routes, **self._settings())
+            running = _FixedAddressServer(f"fd:{fd}", routes, **self._settings())
         except BaseException:
             os.close(fd)
             raise
@@ -105,7 +105,7 @@ class HTTPServer(http.server.HTTPServer):
         ended = threading.Event()
 
         def stop() -> None:
-            os.read(self._asked, 1000)
+            os.read(self._stop_reader, 1000)
             running.stop()
 
         def wait() -> None:
@@ -118,15 +118,15 @@ class HTTPServer(http.server.HTTPServer):
         try:
             ended.wait()
         finally:
-            os.write(self._ask, b"x")
+            os.write(self._stop_writer, b"x")
             while not ended.is_set():
                 try:
                     ended.wait()
                 except KeyboardInterrupt:
-                    running.stop(0)  # asked twice, it stops at once
+                    running.stop(0)  # a second request stops it at once
             stopping.join()
-            while select.select([self._asked], [], [], 0)[0]:  # drop further requests to stop
-                os.read(self._asked, 1000)
+            while select.select([self._stop_reader], [], [], 0)[0]:  # drop further requests to stop
+                os.read(self._stop_reader, 1000)
 
     def _settings(self) -> dict[str, Any]:
         """Return the settings of webpy's server, beside the address."""
@@ -180,7 +180,7 @@ class ThreadingHTTPSServer(socketserver.ThreadingMixIn, HTTPSServer):
     daemon_threads = True
 
 
-class _Bound(webpy_server.HTTPServer):
+class _FixedAddressServer(webpy_server.HTTPServer):
     """A server with a fixed address: a `bind` in the environment or in webpy.toml does not override it."""
 
     def _resolve(self) -> Resolved:

@@ -15,11 +15,12 @@ __all__ = ["Wire"]
 class Wire:
     """What a handler has as `request` and `connection`: the methods of a socket that HTTP servers use.
 
-    Reading returns the request as it was received, with its body decoded, and then the end. asked: the `webpy.Request`.
+    Reading returns the request as it was received, with its body decoded, and then the end.
+    webpy_request: webpy's own object for the request.
     """
 
-    def __init__(self, channel: Channel, received: IO[bytes], asked: Request) -> None:
-        self.asked = asked
+    def __init__(self, channel: Channel, received: IO[bytes], webpy_request: Request) -> None:
+        self.webpy_request = webpy_request
         self._channel = channel
         self._received = received
         self._timeout: float | None = None
@@ -55,10 +56,10 @@ class Wire:
         raise io.UnsupportedOperation("a connection's descriptor is webpy's")
 
     def getpeername(self) -> tuple[str, int]:
-        return self.asked.client_address
+        return self.webpy_request.client_address
 
     def getsockname(self) -> tuple[str, int]:
-        return self.asked.server_address
+        return self.webpy_request.server_address
 
     def settimeout(self, value: float | None) -> None:
         """Store the value for `gettimeout`. It has no effect: `--write-timeout` and `--body-timeout` have."""

@@ -42,11 +42,11 @@ class FileWrapper:
 
 
 def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> Environ:
-    """What the head says. prefix: the path the application is mounted at; scheme: "http" or "https"; server: host and
-    port that the client connected to. The host counts if the client names none; the port always does (RFC 3875 section
-    4.1.15), as what a client says could be anything.
+    """Return the part of the environment that follows from a request's head.
 
-    The client's address, the body and `wsgi.multithread` are not in it.
+    prefix: the path that the application is mounted at; scheme: "http" or "https"; server: host and port that the
+    client connected to. The host is used if the client names none, the port always (RFC 3875 section 4.1.15), as
+    clients can send any. The client's address, the body and `wsgi.multithread` are not part of it.
     """
     path, _, query = head.resource.partition("?")
     environ: Environ = {
