@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.server import Server
 from webpy.framework.renaming import RenamedOptions
 
 
@@ -130,3 +133,14 @@ def test_options_of_several_features() -> None:
             colour = "blue"
 
     assert len(caught) == 2 and (Made.brush_size, Made.paint_colour) == (2, "blue")
+
+
+def test_the_server_says_it_once_in_its_log(serve: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_text(
+        "import webpy.page\n\nclass Old(webpy.page.PageHandler):\n    template = 'page'\n\nroutes = {'/': Old}\n"
+    )
+    server = serve(tmp_path / "old.py", "--workers", "2")
+    assert [server.get("/").body for _ in range(4)] == [b"page"] * 4
+    server.wait_for(r"old\.py:3: DeprecationWarning: Old\.template is deprecated: page_template is its name now")
+    assert server.stop() == 0
+    assert len([line for line in server.errors if "is deprecated" in line]) == 1

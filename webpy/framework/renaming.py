@@ -12,7 +12,7 @@ versions.
 
 What is not seen is an old name that is set on a class after it was made (`Notes.realm = "notes"`).
 
-Called by the features' mix-ins and handlers, which inherit from it. Knows no feature.
+The features' mix-ins and handlers inherit from it; the loader of TARGET calls `show_warnings`. Knows no feature.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-__all__ = ["RenamedOptions"]
+__all__ = ["RenamedOptions", "show_warnings"]
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -50,6 +50,15 @@ class RenamedOptions:
             setattr(cls, old, _OldName(cls, old, new))
 
 
+def show_warnings() -> None:
+    """Have these warnings printed on stderr, once for each place, unless Python was started with filters of its own.
+
+    Python hides every DeprecationWarning outside of `__main__`, and TARGET is imported as another module.
+    """
+    if not sys.warnoptions:
+        warnings.filterwarnings("default", _text(".+", ".+", ".+"), DeprecationWarning)
+
+
 def _take_over(cls: type, old: str, new: str) -> None:
     """Set the new name in `cls` to what it, or a plain class among its bases, says under the old one."""
     for base in cls.__mro__:
@@ -57,7 +66,7 @@ def _take_over(cls: type, old: str, new: str) -> None:
         if new in own:
             return
         if old in own and not isinstance(own[old], _OldName):
-            _warn(f"{base.__qualname__}.{old} is deprecated: {new} is its name now")
+            _warn(base, old, new)
             if base is cls or old not in cls.renamed_in_place:  # type: ignore[attr-defined]
                 setattr(cls, new, own[old])
             return
@@ -72,7 +81,7 @@ class _OldName:
         self._new = new
 
     def __get__(self, instance: object, owner: type) -> Any:
-        self._warn(owner)
+        _warn(owner, self._old, self._new)
         mro = owner.__mro__
         for base in mro[mro.index(self._level) :]:
             if self._new in vars(base):
@@ -83,16 +92,17 @@ class _OldName:
         return getattr(owner if instance is None else instance, self._new)
 
     def __set__(self, instance: object, value: Any) -> None:
-        self._warn(type(instance))
+        _warn(type(instance), self._old, self._new)
         setattr(instance, self._new, value)
 
-    def _warn(self, owner: type) -> None:
-        _warn(f"{owner.__qualname__}.{self._old} is deprecated: {self._new} is its name now")
+
+def _text(owner: str, old: str, new: str) -> str:
+    return f"{owner}.{old} is deprecated: {new} is its name now"
 
 
-def _warn(text: str) -> None:
+def _warn(owner: type, old: str, new: str) -> None:
     """Warn at the line of the application that made the class, or uses the name."""
     depth, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         depth, frame = depth + 1, frame.f_back
-    warnings.warn(text, DeprecationWarning, stacklevel=depth)
+    warnings.warn(_text(owner.__qualname__, old, new), DeprecationWarning, stacklevel=depth)

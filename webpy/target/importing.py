@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from ..framework.renaming import show_warnings
 from ..statedir import user_name
 from .errors import TargetError, failure
 
@@ -25,6 +26,7 @@ def load_module(spec: str, place: str) -> ModuleType:
     A file is always executed anew, a module only if it is not imported yet. The file's folder, or the current one for a
     module, comes first in sys.path. Raises TargetError.
     """
+    show_warnings()
     if place.endswith(".py") or "/" in place:
         return _load_file(spec, Path(place))
     return _load_named(spec, place)
