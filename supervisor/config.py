@@ -1,7 +1,7 @@
-"""What the supervisor needs to be told: one frozen set of settings for a generation.
+"""The settings of the supervisor: one frozen set for each generation.
 
-Owns the names, units and defaults, and what can be checked without touching the system. Knows nothing of
-where the settings come from. Made by the caller's `configure()`, at the start and again at every reload.
+Owns the names, units and defaults, and the checks that need nothing of the system. Knows nothing of where the settings
+come from. Made by the caller's `configure()`, at the start and again at every reload.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SECONDS = (
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the text names the value got and what was wanted."""
+    """A setting that cannot be used; the text names its value and what is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,21 @@ class Config:
     """Settings of one generation; times in seconds, paths as the system takes them."""
 
     binds: tuple[str, ...] = ("127.0.0.1:8000",)
-    """HOST:PORT, [V6]:PORT, unix:PATH or fd:N each; see `listeners`."""
+    """HOST:PORT, [V6]:PORT, unix:PATH or fd:N each; see `system.listeners`."""
     backlog: int = 2048
     workers: int = 1
     threads: int = 32
-    """Most threads of a worker that want a line on the scoreboard."""
+    """How many threads of a worker have a line on the scoreboard."""
     boot_timeout_s: float = 60.0
     drain_timeout_s: float = 30.0
     healthy_after_s: float = 1.0
-    """A worker that dies sooner after READY has died young."""
+    """A worker that dies sooner after READY has died young: its generation may be to blame."""
     shutdown_delay_s: float = 0.0
-    """How long to accept on after a graceful stop was asked for."""
+    """How long to go on accepting after a graceful stop was asked for."""
     access_log: str = "-"
     """PATH, "-" (standard output) or "off"."""
     log_full: str = "drop"
-    """When the access log takes no more records: "drop" and count them, or let workers "wait"."""
+    """What happens when the access log takes no more records: "drop" and count them, or workers "wait"."""
     error_log: str = "-"
     """PATH or "-" (standard error)."""
     error_format: str = "text"
@@ -79,17 +79,17 @@ class Config:
     chdir: str | None = None
     """Directory of the zygote and the workers; other paths are relative to where the master was started."""
     name: str = "supervisor"
-    """What process titles begin with."""
+    """The beginning of process titles."""
     scheme: str = ""
-    """What addresses are logged with: "http" makes "listening on http://127.0.0.1:8000"."""
+    """Put before addresses in the log: "http" makes "listening on http://127.0.0.1:8000"."""
     ring_bytes: int = 1 << 20
     pool_ring_bytes: int = 1 << 18
     request_timeout_s: float = 0.0
-    """Work on one line of the scoreboard that takes longer makes its worker be replaced; 0 is off, here and below."""
+    """A worker is replaced if one piece of work takes longer; 0 is off, here and below."""
     slow_request_s: float = 0.0
-    """Work that takes longer is logged once with its stack."""
+    """A piece of work that takes longer is logged once, with its stack."""
     heartbeat_timeout_s: float = 0.0
-    """A worker whose loop has not gone round for so long hangs."""
+    """A worker whose loop stands still for so long is replaced."""
     max_requests: int = 0
     max_requests_jitter: int = 0
     max_lifetime_s: float = 0.0
@@ -98,21 +98,21 @@ class Config:
     control: str = "off"
     """PATH of the control socket, "auto" for one in the runtime directory named by pid, or "off"."""
     target: str = ""
-    """What is served, in words for lists of running servers."""
+    """What is served, as lists of running servers show it."""
     awaits_fix: bool = False
-    """Whether a first load that fails is tried again at the next request for a reload; otherwise the master ends."""
+    """Whether the master waits for a request to load again if the first load fails; otherwise it ends."""
     sidecars: tuple[Sidecar, ...] = ()
 
     def keep(self) -> dict[str, Any]:
-        """Give all but the sidecars as JSON takes it."""
+        """Return all but the sidecars for the upgrade state, as JSON takes it."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "sidecars"}
 
     @classmethod
-    def adopt(cls, kept: Mapping[str, Any], sidecars: tuple[Sidecar, ...] = ()) -> Config:
-        """Take on what `keep` gave in another version of this program: what only one of the two knows is left at its
-        default."""
-        known = {each.name: kept[each.name] for each in fields(cls) if each.name in kept}
-        return cls(**{**known, "binds": tuple(kept["binds"]), "sidecars": sidecars})
+    def restore(cls, state: Mapping[str, Any], sidecars: tuple[Sidecar, ...] = ()) -> Config:
+        """Return the settings that `keep` described, perhaps in another version of this program: a setting that only
+        one of the two knows has its default."""
+        known = {each.name: state[each.name] for each in fields(cls) if each.name in state}
+        return cls(**{**known, "binds": tuple(state["binds"]), "sidecars": sidecars})
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "backlog", "ring_bytes", "pool_ring_bytes"):

@@ -1,9 +1,9 @@
-"""The master's one loop: descriptors, timers and signals become calls, one after the other.
+"""The master's event loop: descriptors, timers and signals become calls, one after the other.
 
-Owns the selector, the timers, the signal wakeup descriptor while it is open, and the master's time: `time()`
-stands still while the loop could not go round (the process stopped, the machine suspended), so that nobody
-is found late who was stopped with it. Knows nothing of children or logs. A call that raises is reported and
-the loop goes on: a supervisor must not die of one bad step. Runs in the master only.
+Owns the selector, the timers, the signal wakeup descriptor, and the master's time: `time()` stands still while the loop
+could not run (the process was stopped, the machine suspended), so that workers stopped together with it are not found
+to be late. Knows nothing of children or logs. If a call raises, that is reported and the loop goes on: the master must
+not die of one bad step. Runs in the master only.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ __all__ = ["EventLoop", "Timer"]
 Call = Callable[[], None]
 
 _FOREVER_S = float("inf")
-_GAP_S = 1.0  # later than this, it was not the scheduler that kept the loop waiting
+_GAP_S = 1.0  # if the loop runs later than this, it was stopped, and not just kept waiting by the scheduler
 
 
 class Timer:
-    """A call to come; `cancel` undoes it."""
+    """A call to come; `cancel` prevents it."""
 
     __slots__ = ("call", "due")
 
     def __init__(self, call: Call, due: float) -> None:
         self.call: Call | None = call
         self.due = due
-        """When it comes, in the loop's `time()`."""
+        """When, in the loop's `time()`."""
 
     def cancel(self) -> None:
         self.call = None
 
 
 def _note(number: int, frame: FrameType | None) -> None:
-    """The signal is dealt with when its number comes out of the wakeup descriptor."""
+    """Do nothing: `EventLoop._on_signal` is called when the signal's number is read from the wakeup descriptor."""
 
 
 class EventLoop:
-    """`on_signal` is called with a signal's number, `on_error` from within the handling of an exception."""
+    """`on_signal` is called with a signal's number, `on_error` while an exception of a call is handled."""
 
     def __init__(self, on_signal: Callable[[int], None], on_error: Call) -> None:
         self._on_signal = on_signal
@@ -55,7 +55,7 @@ class EventLoop:
         self._order = itertools.count()
         self._stopped = False
         self._gaps_s = 0.0
-        self._expected = time.monotonic()  # when the loop is to show itself again, at the latest
+        self._expected = time.monotonic()  # when the loop should come by again, at the latest
         self._waker, self._wakeup = socket.socketpair()
         self._waker.setblocking(False)
         self._wakeup.setblocking(False)
@@ -66,22 +66,22 @@ class EventLoop:
     # -- what wakes it ---------------------------------------------------------------------------------------
 
     def catch(self, signals: Iterable[signal.Signals]) -> None:
-        """Have these signals come as events, until `close` (in the main thread)."""
+        """Have these signals call `on_signal` from the loop, until `close`. To be called in the main thread."""
         self._previous_wakeup = signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         for number in signals:
             self._previous_handlers[number] = signal.signal(number, _note)
 
     def watch(self, source: int | socket.socket, call: Call, *, write: bool = False) -> None:
-        """Call when `source` can be read (or written) until `forget`."""
+        """Call `call` whenever `source` can be read (or written), until `forget`."""
         self._selector.register(source, selectors.EVENT_WRITE if write else selectors.EVENT_READ, call)
 
     def forget(self, source: int | socket.socket) -> None:
-        """Watch `source` no longer; not watched is no error."""
+        """Stop watching `source`; it is no error if it is not watched."""
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(source)
 
     def after(self, delay_s: float, call: Call) -> Timer:
-        """Call once in `delay_s` seconds of `time()`."""
+        """Call `call` once, in `delay_s` seconds of `time()`."""
         timer = Timer(call, self.time() + delay_s)
         heapq.heappush(self._timers, (timer.due, next(self._order), timer))
         return timer
@@ -89,39 +89,39 @@ class EventLoop:
     # -- time ------------------------------------------------------------------------------------------------
 
     def time(self) -> float:
-        """Give seconds that pass as time.monotonic()'s do, but not while the loop could not go round."""
+        """Return seconds as time.monotonic() does, but they stand still while the loop could not run."""
         now = time.monotonic()
         if now - self._expected > _GAP_S:  # in this very step
             self._gaps_s += now - self._expected
             self._expected = now
         return now - self._gaps_s
 
-    def _show(self, next_s: float) -> None:
-        """Note the gap if this moment should have come long ago; the next such moment comes within `next_s`."""
+    def _come_by(self, next_s: float) -> None:
+        """Note a gap if the loop should have come by long ago; it comes by again within `next_s`."""
         self._expected = self.time() + self._gaps_s + next_s
 
-    # -- going round -----------------------------------------------------------------------------------------
+    # -- running -----------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Go round until `stop`."""
+        """Wait and call until `stop`."""
         self._expected = time.monotonic()
         while not self._stopped:
-            self._show(0.0)
+            self._come_by(0.0)
             sleep_s = self._sleep_s()
-            self._show(_FOREVER_S if sleep_s is None else sleep_s)
+            self._come_by(_FOREVER_S if sleep_s is None else sleep_s)
             ready = self._selector.select(sleep_s)
-            self._show(0.0)
+            self._come_by(0.0)
             for key, _ in ready:
                 if self._selector_holds(key):
                     self._guard(key.data)
             self._run_timers()
 
     def stop(self) -> None:
-        """Leave `run` after the step that is being made, or do not enter it."""
+        """Have `run` return after the present call; if it does not run, have it return at once."""
         self._stopped = True
 
     def _selector_holds(self, key: selectors.SelectorKey) -> bool:
-        # a call of the same round may have forgotten it, and closed it
+        # an earlier call since select may have called `forget`, and closed it
         return self._selector.get_map().get(key.fd) is key
 
     def _sleep_s(self) -> float | None:
@@ -137,7 +137,8 @@ class EventLoop:
                 self._guard(call)
 
     def take_signals(self) -> list[int]:
-        """Take the numbers of the signals that have come and are not dealt with, in place of their events."""
+        """Return the numbers of signals that have come since the loop looked last; `on_signal` is not called for
+        them."""
         try:
             return list(self._wakeup.recv(4096))
         except BlockingIOError:
@@ -156,7 +157,7 @@ class EventLoop:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give the signals back and close everything (in the master)."""
+        """Restore the signal handlers and close everything (in the master)."""
         for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
         if self._previous_handlers:
@@ -164,7 +165,7 @@ class EventLoop:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the descriptors only (in a forked child)."""
+        """Close the descriptors only (in a child that was just forked)."""
         self._selector.close()
         self._waker.close()
         self._wakeup.close()

@@ -2,8 +2,8 @@
 
 Owns a socket pair that the master makes before its first fork: every worker holds both ends. What is given at one end
 (a descriptor, and bytes about it) waits in the kernel until any worker takes it at the other, even if the giver has
-ended meanwhile. Knows nothing of what the descriptor is or the bytes say. Given and taken by whichever thread leads a
-worker; the master only makes, keeps and closes it.
+ended meanwhile. Knows nothing of what the descriptor is or the bytes say. `give` and `take` are called by the thread
+that leads a worker; the master only makes, keeps and closes the pair.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _MESSAGE_BYTES = 1 << 16
 _SEND_BUFFER_BYTES = 1 << 20  # asked for; the kernel gives what it allows, by default enough for 250 descriptors
 _CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _FD_BYTES = array.array("i").itemsize
-#: the queue is full; too many descriptors are on their way (unix(7)); a datagram longer than this system takes
+#: the queue is full; too many descriptors are on their way (unix(7)); the datagram is longer than the system takes
 _NOT_NOW = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS, errno.EINTR, errno.EMSGSIZE)
 
 
 class Adoption:
-    """Both ends of the pair; `giver` and `taker` are the descriptors of one that was kept through an exec."""
+    """Both ends of the pair: a new one, or one that outlived an exec, with these descriptors."""
 
     __slots__ = ("_giver", "_taker")
 
@@ -41,7 +41,7 @@ class Adoption:
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """The giver's and the taker's, for an exec."""
+        """The giver's and the taker's, to be handed over in an upgrade."""
         return self._giver.fileno(), self._taker.fileno()
 
     def fileno(self) -> int:
@@ -56,10 +56,9 @@ class Adoption:
         return bool(poller.poll(0))
 
     def give(self, fd: int, data: bytes) -> bool:
-        """Give a descriptor and at most 60 KB about it. The caller still has its own copy of the descriptor, and closes
-        it if this was True.
+        """Give a descriptor and at most 60 KB about it, and return True: the caller then closes its own descriptor.
 
-        False when that cannot be done now: too much waits to be taken. OSError when it cannot be done at all.
+        Returns False if that cannot be done now, as too much waits to be taken. Raises OSError if it can never be done.
         """
         try:
             self._giver.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
@@ -70,11 +69,11 @@ class Adoption:
         return True
 
     def take(self) -> tuple[int, bytes] | None:
-        """Take a descriptor, which is the caller's to close, and what was said about it; None when nothing waits.
+        """Return a descriptor, which is the caller's to close, and the bytes about it; None if nothing waits.
 
-        OSError (EMFILE) when this process may have no descriptor more; what waits is then left to others.
+        Raises OSError (EMFILE) if this process can open no more descriptors; what waits is then left to other workers.
         """
-        # The kernel would drop a descriptor that finds no room, and a connection with it.
+        # The kernel drops a descriptor that this process has no room for, and a connection with it: so try that first.
         os.close(os.dup(self._taker.fileno()))
         try:
             data, ancillary, _, _ = self._taker.recvmsg(_MESSAGE_BYTES, socket.CMSG_SPACE(_FD_BYTES), _CLOEXEC)
@@ -87,7 +86,7 @@ class Adoption:
         for surplus in received[1:]:
             os.close(surplus)
         if not received:
-            if not data:  # the other end has gone: macOS, or a pair half closed
+            if not data:  # the other end is closed (seen on macOS only)
                 return None
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         if not _CLOEXEC:
@@ -95,7 +94,7 @@ class Adoption:
         return received[0], data
 
     def close(self) -> None:
-        """Close both ends; what still waits is closed with the last process that holds them."""
+        """Close both ends. What still waits is closed once no other process holds them."""
         self._giver.close()
         self._taker.close()
 

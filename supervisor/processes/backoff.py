@@ -1,6 +1,7 @@
 """How long to wait before trying again: by default 0.1 s, doubled by every failure up to 30 s, with jitter.
 
-Pure but for its dice; two for each slot and one for each generation's zygote, in the master.
+Owns the count of failures; knows nothing of what fails. Each slot has two, each zygote and each sidecar one, in the
+master.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ LONGEST_S = 30.0
 
 
 class Backoff:
-    """`failures` counts those since the last success."""
+    """`failures` is how many there were since the last success."""
 
     __slots__ = ("_first_s", "_longest_s", "failures")
 
@@ -24,11 +25,11 @@ class Backoff:
         self.failures = 0
 
     def failed(self) -> float:
-        """Count a failure; give the seconds to wait: between three quarters and five quarters of the step."""
+        """Count a failure; return the seconds to wait: between three quarters and five quarters of the step."""
         step_s: float = self._first_s * 2 ** min(self.failures, 20)
         self.failures += 1
         return min(self._longest_s, step_s * random.uniform(0.75, 1.25))
 
     def succeeded(self) -> None:
-        """Begin anew with the next failure."""
+        """Start again with the shortest wait at the next failure."""
         self.failures = 0

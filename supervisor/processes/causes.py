@@ -1,6 +1,7 @@
-"""Why a worker ended: the kinds of causes, and each death's own in words. Pure; used by the master.
+"""Why a worker ended: the kinds of causes, and the cause of a death in words.
 
-Knows nothing of processes or cgroups: it is told what is known of a death, and judges.
+Pure functions. Knows nothing of processes or control groups: it decides by what it is told of a death. Used in the
+master.
 """
 
 from __future__ import annotations
@@ -15,28 +16,29 @@ __all__ = ["UNWANTED", "Cause", "describe", "judge"]
 class Cause(StrEnum):
     """Why a worker ended; the value is what restarts are counted under."""
 
-    EXIT = "exit"  # it ended, and nobody had asked it to
-    SIGNAL = "signal"  # it crashed, or somebody else killed it
+    EXIT = "exit"  # it ended, and was not asked to
+    SIGNAL = "signal"  # it crashed, or was killed, but not by the master
     OOM = "oom"  # the kernel killed it, as its control group had no memory left
-    HANG = "hang"  # it, or work of its, took longer than it may
+    HANG = "hang"  # its loop stood still, or a request took longer than it may
     UNREADY = "unready"  # it did not become ready in time
     LATE = "late"  # it was asked to end and did not in time
     RECYCLE = "recycle"  # it had served enough, lived long enough, or grown too large
-    OPERATOR = "operator"  # somebody asked for it to be replaced
+    OPERATOR = "operator"  # an operator asked for it to be replaced
     RELOAD = "reload"  # a generation took over from another
     SCALE = "scale"  # fewer workers were wanted
     STOP = "stop"  # everything stops
 
 
 UNWANTED = frozenset({Cause.EXIT, Cause.SIGNAL, Cause.OOM, Cause.HANG, Cause.UNREADY})
-"""Deaths that tell of a fault; what the others end was meant to end."""
+"""Deaths that tell of a fault; the others were meant."""
 
 
 def judge(status: int | None, *, planned: Cause | None, killed_for: Cause | None, killed: bool, oom: bool) -> Cause:
-    """Say which cause it was.
+    """Return the cause of a death.
 
-    status: its wait status; planned: why it was asked to end; killed_for: why the master killed it, where that is a
-    cause of its own; killed: whether the master did; oom: whether the kernel did, for want of memory.
+    status: its wait status; planned: why it was asked to end, if it was; killed: whether the master killed it;
+    killed_for: the cause the master killed it for, if it has one of its own; oom: whether the kernel killed it because
+    memory ran out.
     """
     if oom:
         return Cause.OOM
@@ -48,15 +50,15 @@ def judge(status: int | None, *, planned: Cause | None, killed_for: Cause | None
         return planned or Cause.EXIT
     if status is not None and os.WIFSIGNALED(status):
         return Cause.SIGNAL
-    if status:  # asked to end, it fell over its own feet
+    if status:  # it was asked to end, and failed at that
         return Cause.EXIT
     return planned or Cause.EXIT
 
 
 def describe(status: int | None) -> str:
-    """Say what a wait status (os.waitpid) means; None is a child whose status nobody could take."""
+    """Return in words what a wait status (os.waitpid) means; None is one that could not be had."""
     if status is None:
-        return "died, nobody knows of what"
+        return "died of an unknown cause"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         core = ", core dumped" if os.WCOREDUMP(status) else ""

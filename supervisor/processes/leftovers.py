@@ -1,8 +1,8 @@
-"""Processes that became the master's when their parents died: what an application started and did not wait for.
+"""Processes that an application started and left behind: they became the master's children when their parents died.
 
-Owns their end, when everything stops: TERM, then KILL as their time is over. What was a child of this process before it
-was a master (a shell that replaced itself by it may have some) is left alone. Knows nothing of workers: those have gone
-before. Linux only, where /proc tells them; elsewhere orphans are never the master's. Runs in the master.
+Owns their end when everything stops: TERM, then KILL when their time is over. Processes that were children of this one
+before it became the master (of a shell that replaced itself by it, say) are left alone. Knows nothing of workers, which
+have gone by then. Linux only, where /proc lists them; elsewhere orphans never become the master's. Runs in the master.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from ..eventloop import EventLoop
 __all__ = ["Leftovers", "children_of"]
 
 _LOOK_S = 0.02
-_KILLED_S = 2.0  # for the killed to be reaped
+_KILLED_S = 2.0  # for killed processes to be reaped
 
 
 class Leftovers:
-    """`end` ends them all; `strangers` are pids that are none of ours."""
+    """`end` ends them all, but for `strangers`: pids of children that this process had before it was the master."""
 
     def __init__(self, loop: EventLoop, report: Callable[[str, str], None], strangers: Iterable[int]) -> None:
         self.strangers = frozenset(strangers)
@@ -34,14 +34,15 @@ class Leftovers:
         self._kill_at = math.inf
 
     def end(self, within_s: float, over: Callable[[], None]) -> None:
-        """End every one within this time, then call `over`; 0 kills them at once."""
+        """Send TERM to all, and KILL to those that live after `within_s`, at once if that is 0; then call `over`.
+        Another call may shorten the time."""
         self._kill_at = min(self._kill_at, self._loop.time() + within_s)
         if not self._ending:
             self._ending = True
             self._look(over)
 
     def living(self) -> list[int]:
-        """Give their pids (when no other child of this process lives)."""
+        """Return the pids of those that live. To be called when no worker or other child of the master lives."""
         return [pid for pid in children_of(os.getpid()) if pid not in self.strangers]
 
     def _look(self, over: Callable[[], None]) -> None:
@@ -65,7 +66,7 @@ class Leftovers:
 
 
 def children_of(pid: int) -> list[int]:
-    """Give the children of a process that have not ended, as /proc has them; none where it does not tell."""
+    """Return the pids of a process's children that have not ended; none where there is no /proc."""
     found = []
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):

@@ -1,7 +1,8 @@
-"""The whole vocabulary between the master and its children: typed messages of a few bytes, on socket pairs.
+"""All messages between the master and its children: a type and a number, on socket pairs.
 
-Owns the wire format (one byte of type, eight bytes of number, at most one descriptor beside it) and knows
-nothing of what either side does about a message. Used by the master, the zygote and every worker.
+Owns the wire format: one byte of type, eight bytes of number, four of the text's length, the text, and at most one
+descriptor beside it. Knows nothing of what either side does about a message. Used in the master, the zygotes and all
+workers.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ __all__ = ["Message", "Packet", "channel_pair", "receive", "send"]
 
 
 class Message(IntEnum):
-    """What can be said. The number that goes with it is in `Packet.number`."""
+    """The types. The number that goes with each is `Packet.number`."""
 
-    READY = 1  # child to master: I have booted; from a zygote with why its application bears one worker only, if so
-    FAILED = 2  # zygote to master: the application did not load, the traceback comes with it
-    DRAIN = 3  # master to worker: stop accepting now (others serve on), finish what is there and return
+    READY = 1  # child to master: I have booted; the text of a zygote says why only one worker can serve, if so
+    FAILED = 2  # zygote to master: the application did not load; the text is the traceback
+    DRAIN = 3  # master to worker: stop accepting now (others serve on), finish what is there, and end
     STOP = 4  # master to worker: accept what is queued, then as DRAIN
-    ORPHANED = 5  # never sent: what a child makes of the end of its channel, the master has died
+    ORPHANED = 5  # never sent: stands for the end of the channel, as the other side has died
     FORK = 6  # master to zygote: fork a worker; number: row * 2**32 + slot; descriptor: its channel
-    FORKED = 7  # worker to master, the first thing it says; number: its pid; descriptor: its stacks (`stacks`)
+    FORKED = 7  # worker to master, its first message; number: its pid; descriptor: the pipe of its stacks (`stacks`)
 
 
 _HEADER = struct.Struct("<BQI")
@@ -35,7 +36,7 @@ _CLOEXEC: int = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 @dataclass(slots=True, frozen=True)
 class Packet:
-    """One message as it was received; who receives a descriptor closes it."""
+    """One message as it was received; its descriptor is the receiver's to close."""
 
     message: Message
     number: int = 0
@@ -44,8 +45,8 @@ class Packet:
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:
-    """Make both ends of a channel (in the master): whole messages in order, and an end that shows a process's
-    death."""
+    """Return both ends of a new channel, non-blocking (in the master). Messages arrive whole and in order, and the
+    death of a process shows as the end of its channel."""
     try:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     except OSError:  # macOS: a stream, on which messages this small arrive whole too
@@ -58,9 +59,9 @@ def channel_pair() -> tuple[socket.socket, socket.socket]:
 def send(
     channel: socket.socket, message: Message, number: int = 0, text: bytes = b"", descriptor: int = -1
 ) -> bool:
-    """Send one message without blocking; False when the other side has gone or does not take any more.
+    """Send one message without blocking; return False if the other side has gone or the channel is full.
 
-    `text` keeps its last 64 KB: the end of a traceback says most.
+    Of a longer `text` the last 64 KB are sent: the end of a traceback says most.
     """
     text = text[-_TEXT_BYTES:]
     packet = _HEADER.pack(message, number, len(text)) + text
@@ -75,8 +76,7 @@ def send(
 
 
 def receive(channel: socket.socket) -> Packet | None:
-    """Receive one message; None when a non-blocking channel has none now, ORPHANED when the other side has
-    gone."""
+    """Return the next message: None if a non-blocking channel has none now, ORPHANED if the other side has gone."""
     whole = channel.type != socket.SOCK_STREAM
     wanted = _HEADER.size + (_TEXT_BYTES if whole else 0)
     try:
@@ -95,8 +95,8 @@ def receive(channel: socket.socket) -> Packet | None:
 
 
 def _parsed(channel: socket.socket, data: bytes, descriptor: int) -> Packet | None:
-    """Give the packet that `data` is, or on a stream begins with; None for the channel's end, or what is no message of
-    ours: who speaks like that is not listened to any more."""
+    """Return the packet that `data` is, or on a stream begins with. None for the end of the channel, and for anything
+    that is not a message: a child that sends such things is treated as if it had closed its channel."""
     if len(data) < _HEADER.size:
         return None
     kind, number, length = _HEADER.unpack_from(data)

@@ -1,7 +1,7 @@
-"""The life of a child process as one table: state by event gives the next state and what to do.
+"""The states of a child process as one table: state and event give the next state and an action.
 
-Owns the states and is the only place that assigns one. Knows nothing of processes: the actions are names,
-carried out by `child`. Zygotes and workers live by the same table.
+Owns the states, and is the only place that assigns one. Knows nothing of processes: the actions are names, and `child`
+carries them out. The table is the same for zygotes, workers and sidecars.
 
     BOOT ----READY----> READY ----DRAIN, STOP----> DRAINING ----EXIT----> GONE
       |                   |                         ^   |                  ^
@@ -23,7 +23,7 @@ class ChildState(IntEnum):
 
     BOOT = 1  # forked, not READY yet
     READY = 2  # serving
-    STUCK = 3  # something in it hangs; it serves what it can until its replacement does
+    STUCK = 3  # something in it hangs; it serves what it can until its replacement is READY
     DRAINING = 4  # told to end; finishing what it has
     KILLED = 5  # sent SIGKILL, or about to be; not reaped yet
     GONE = 6
@@ -35,8 +35,8 @@ class Event(Enum):
     READY = "it said READY"
     DRAIN = "it is to end, others serve on"
     STOP = "it is to end, everything stops"
-    HANG = "its loop, or work of its, takes longer than it may"
-    HOPELESS = "what is left of it is nothing but what hangs"
+    HANG = "its loop stands still, or a request takes longer than it may"
+    HOPELESS = "nothing is left of its work but what hangs"
     DEADLINE = "the time it had to become ready, or to end, is over"
     KILL = "it is to end at once"
     EXIT = "it has died"
@@ -63,10 +63,10 @@ _BOOT, _READY, _STUCK, _DRAINING, _KILLED, _GONE = ChildState
 TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
     _BOOT: {
         Event.READY: (_READY, Action.ADMIT),
-        # It may be accepting already, its READY still on the way: so it is asked, not killed.
+        # It may be accepting already, with its READY still on the way: so it is told to end, not killed.
         Event.DRAIN: (_DRAINING, Action.DRAIN),
         Event.STOP: (_DRAINING, Action.STOP),
-        Event.HANG: (_BOOT, Action.NOTHING),  # its boot has a deadline of its own
+        Event.HANG: (_BOOT, Action.NOTHING),  # the boot timeout takes care of it
         Event.HOPELESS: (_BOOT, Action.NOTHING),
         Event.DEADLINE: (_KILLED, Action.KILL_UNREADY),
         Event.KILL: (_KILLED, Action.KILL),
@@ -77,8 +77,8 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
         Event.DRAIN: (_DRAINING, Action.DRAIN),
         Event.STOP: (_DRAINING, Action.STOP),
         Event.HANG: (_STUCK, Action.QUARANTINE),
-        Event.HOPELESS: (_READY, Action.NOTHING),  # it serves others, so its replacement comes first
-        Event.DEADLINE: (_READY, Action.NOTHING),  # the boot's, overtaken by READY
+        Event.HOPELESS: (_READY, Action.NOTHING),  # it still serves, so its replacement comes first
+        Event.DEADLINE: (_READY, Action.NOTHING),  # the boot timeout, overtaken by READY
         Event.KILL: (_KILLED, Action.KILL),
         Event.EXIT: (_GONE, Action.REAP),
     },
@@ -95,7 +95,7 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
     _DRAINING: {
         Event.READY: (_DRAINING, Action.NOTHING),
         Event.DRAIN: (_DRAINING, Action.NOTHING),
-        Event.STOP: (_DRAINING, Action.STOP_TOO),  # as it may be handing over to workers that end too
+        Event.STOP: (_DRAINING, Action.STOP_TOO),  # it may be handing connections over to workers that end too
         Event.HANG: (_DRAINING, Action.NOTHING),
         Event.HOPELESS: (_KILLED, Action.KILL_HUNG),
         Event.DEADLINE: (_KILLED, Action.KILL_LATE),
@@ -117,7 +117,7 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
 
 
 class Lifecycle:
-    """One child's state; `state` is where it stands already, as the program before this one knew it."""
+    """One child's state; after an upgrade it begins with the `state` that the program before knew."""
 
     __slots__ = ("_state",)
 
@@ -129,6 +129,6 @@ class Lifecycle:
         return self._state
 
     def feed(self, event: Event) -> Action:
-        """Move on by `event`; give what is to be done."""
+        """Move to the next state by `event`; return the action to carry out."""
         self._state, action = TABLE[self._state][event]
         return action

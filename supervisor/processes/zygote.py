@@ -53,6 +53,7 @@ class Zygote:
         self._serve()
 
     def _load(self, birth: Birth) -> None:
+        """Load the application; if it raises, tell the master why and end."""
         try:
             self.identity.take_on()
             birth.stay_with_master()
@@ -60,8 +61,8 @@ class Zygote:
         except BaseException as error:
             own_frame = error.__traceback__
             shown = own_frame.tb_next if own_frame is not None else None
-            told = isinstance(error, LoadError)
-            text = str(error) if told else "".join(traceback.format_exception(type(error), error, shown))
+            says_all = isinstance(error, LoadError)
+            text = str(error) if says_all else "".join(traceback.format_exception(type(error), error, shown))
             send(self.means.channel, Message.FAILED, text=text.encode("utf-8", "backslashreplace"))
             _flush()
             os._exit(1)
@@ -75,6 +76,7 @@ class Zygote:
         _flush()
 
     def _serve(self) -> NoReturn:
+        """Say READY, then fork a worker for each FORK; any other message, or the master's end, ends the zygote."""
         alone: str = getattr(self.application, "alone", "")
         send(self.means.channel, Message.READY, text=alone.encode("utf-8", "backslashreplace"))
         while True:
@@ -87,20 +89,22 @@ class Zygote:
                 os._exit(0)
 
     def _fork(self, order: Packet) -> None:
+        """Fork a process that forks the worker, and wait for its end."""
         if order.descriptor < 0:
             log_record("error", "cannot fork a worker: too many open files to take its channel")
             return
         try:
             pid = os.fork()
             if pid == 0:
-                self._between(order)
+                self._fork_again(order)
             os.waitpid(pid, 0)
         except OSError as error:
             log_record("error", f"cannot fork a worker: {error.strerror}")
         finally:
             os.close(order.descriptor)
 
-    def _between(self, order: Packet) -> NoReturn:
+    def _fork_again(self, order: Packet) -> NoReturn:
+        """Fork the worker and end (in the process between the zygote and the worker)."""
         status = 1
         try:
             between = os.getpid()

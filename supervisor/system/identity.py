@@ -1,6 +1,6 @@
-"""Who the children are: user, groups, umask and directory, looked up by the master, taken on by the zygote.
+"""User, groups, umask and working directory of the children: looked up in the master, taken on by each child.
 
-Owns the order of the system calls, which matters: groups first, the user last. Knows nothing of why.
+Owns the order of the system calls, which matters: groups first, the user last. Knows nothing of what the children do.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Identity"]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Numbers of a user and a group; None is as the master."""
+    """Numbers of a user and a group, and what goes with them; None stands for that of the master."""
 
     uid: int | None = None
     gid: int | None = None
@@ -28,8 +28,8 @@ class Identity:
 
     @classmethod
     def of(cls, config: Config) -> Identity:
-        """Look up what `config` names (in the master); SettingsError when it does not exist or may not be
-        taken on."""
+        """Return what `config` names (in the master). Raises SettingsError if it does not exist, or may not be taken
+        on."""
         uid = gid = name = None
         if config.user is not None:
             entry = _user(config.user)
@@ -46,7 +46,8 @@ class Identity:
         return cls(uid, gid, name, config.umask, config.chdir)
 
     def take_on(self) -> None:
-        """Become it (in the zygote, before anything of the application is loaded)."""
+        """Give this process the identity (in a zygote or sidecar, before the application is loaded). Raises OSError if
+        that is refused."""
         if self.umask is not None:
             os.umask(self.umask)
         if self.gid is not None and self.gid != os.getegid():

@@ -1,7 +1,7 @@
-"""The two things asked of the Linux kernel that the standard library has no call for: both prctl(2).
+"""Two calls of Linux that the standard library does not have: both are prctl(2).
 
-Knows nothing of who asks. Where the system has no prctl (macOS), both say False and what they would have
-given is done without: the channels' ends tell who died.
+Knows nothing of who calls. Where the system has no prctl (macOS), both return False, and the master does without: the
+end of a channel tells that a process has died.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ def _prctl(option: int, value: int) -> bool:
 
 
 def become_subreaper(wanted: bool = True) -> bool:
-    """Have orphaned descendants become this process's children (in the master); False where that is not to be
-    had."""
+    """Have orphaned descendants become this process's children, or not any more (in the master). Return False if the
+    system cannot do that."""
     return _prctl(_PR_SET_CHILD_SUBREAPER, int(wanted))
 
 
 def die_with_parent() -> bool:
-    """Have this process killed when its parent dies; a change of user undoes it."""
+    """Have this process killed when its parent dies; a change of user undoes it. Return False if the system cannot do
+    that."""
     return _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

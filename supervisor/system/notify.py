@@ -1,8 +1,8 @@
-"""What a service manager is told: ready, reloading, stopping, a line of status, and that the master still goes round.
+"""What a service manager is told: ready, reloading, stopping, a line of status, and that the master's loop still runs.
 
 Owns the protocol of sd_notify(3) and sd_watchdog_enabled(3). Takes the manager's variables out of the environment, so
-that nothing the application starts talks in the master's name. Knows nothing of what the states mean to anybody. Used
-by the master; without NOTIFY_SOCKET every call does nothing.
+that programs the application starts cannot speak for the master. Knows nothing of what the states stand for. Used in
+the master; without NOTIFY_SOCKET every call does nothing.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["NOTIFY_VARIABLES", "Notify"]
 NOTIFY_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 _AGAIN_S = 0.1
-_MOST_UNSENT = 16
-_MOST_STATUS_CHARS = 400
+_MAX_UNSENT = 16
+_MAX_STATUS_CHARS = 400
 
 
 class Notify:
-    """One master's word to its service manager.
+    """The master's messages to its service manager.
 
-    `environment` is that of the process, from which the variables are taken; `say(level, text)` is told of trouble.
+    `environment` is that of the process; the variables are taken out of it. `say(level, text)` writes to the error log.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Notify:
         self._say = say
         self._given = {name: environment.pop(name) for name in NOTIFY_VARIABLES if name in environment}
         self._address = _address(self._given.get("NOTIFY_SOCKET", ""))
-        self._unsent: deque[bytes] = deque(maxlen=_MOST_UNSENT)
+        self._unsent: deque[bytes] = deque(maxlen=_MAX_UNSENT)
         self._again: Timer | None = None
         self._failed = False
         self._status = ""
@@ -52,30 +52,31 @@ class Notify:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """What was taken from the environment: for the program that follows this one in the same process."""
+        """What was taken from the environment, for the next program in this process (an upgrade)."""
         return self._given
 
     def ready(self, status: str = "", trouble: str = "") -> None:
-        """The service is up: started, or done with a reload, however that went; of `trouble` the last line is told, as
-        tracebacks end with what they are about."""
+        """Tell that the service is up: it has started, or a reload has ended, well or not. Of `trouble` the last line
+        is added to the status: a traceback ends with what it is about."""
         self.told_ready = True
         self._send("READY=1", status + trouble.rstrip().rpartition("\n")[2])
 
     def reloading(self, status: str = "") -> None:
-        """A reload begins; `ready` ends it."""
+        """Tell that a reload begins; `ready` tells its end."""
         if self.told_ready:
             self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", status)
 
     def stopping(self, status: str = "") -> None:
+        """Tell that the service stops."""
         self._send("STOPPING=1", status)
 
     def status(self, text: str) -> None:
-        """Have `text` shown by whoever asks the service manager."""
+        """Set the line that the service manager shows (`systemctl status`)."""
         if text != self._status:
             self._send("", text)
 
     def _watch(self) -> None:
-        # that the loop comes by is what it says: a step that never ends lets the manager restart the service
+        # sent from the loop: if a step of it never ends, the manager restarts the service
         self._send("WATCHDOG=1")
         self._loop.after(self._watchdog_s / 2, self._watch)
 
@@ -85,7 +86,7 @@ class Notify:
         lines = [state] if state else []
         if status:
             self._status = status
-            lines.append("STATUS=" + " ".join(status.split())[:_MOST_STATUS_CHARS])
+            lines.append("STATUS=" + " ".join(status.split())[:_MAX_STATUS_CHARS])
         self._unsent.append("\n".join(lines).encode("utf-8", "backslashreplace"))
         self._flush()
 
@@ -98,7 +99,7 @@ class Notify:
                 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
                     sock.setblocking(False)
                     sock.sendto(self._unsent[0], self._address)
-            except BlockingIOError:  # the manager is busy: in order, and nothing is left out
+            except BlockingIOError:  # the manager is busy: the messages wait, in order
                 self._again = self._loop.after(_AGAIN_S, self._flush)
                 return
             except OSError as error:
@@ -115,7 +116,7 @@ def _address(text: str) -> str:
 
 
 def _watchdog_s(given: Mapping[str, str]) -> float:
-    """Give the time within which the manager wants a sign of life; 0.0 for none, or none of this process."""
+    """Return the time within which the manager wants a sign of life from this process; 0.0 if it wants none."""
     if given.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     text = given.get("WATCHDOG_USEC", "")

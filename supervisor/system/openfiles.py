@@ -1,4 +1,4 @@
-"""The limit of open files (RLIMIT_NOFILE), which bounds connections too: raised at the start as far as it may be.
+"""The limit of open files (RLIMIT_NOFILE), which limits connections too: raised at the start as far as possible.
 
 Knows nothing of what is opened. Called in the master before its first fork; its children inherit the limit.
 """
@@ -10,22 +10,22 @@ from collections.abc import Callable
 
 __all__ = ["open_files", "raise_open_files"]
 
-_MOST = 1 << 20  # Linux's fs.nr_open. Containers may allow 2**30, and some programs close every number up to the limit.
+_MAX = 1 << 20  # Linux's fs.nr_open. Containers may allow 2**30, and some programs close every number up to the limit.
 _SMALL = 1024
 
 
 def open_files() -> int:
-    """Give how many files this process may have open at a time."""
+    """Return how many files this process may have open at a time."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST if soft == resource.RLIM_INFINITY else soft
+    return _MAX if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_open_files(say: Callable[[str, str], None]) -> None:
-    """Raise the soft limit to the hard one, or to 2**20; `say(level, text)` is told what it is now, if that is new or
-    little."""
+    """Raise the soft limit to the hard one, at most to 2**20. `say(level, text)` writes to the error log: the new
+    limit, why it could not be raised, or that it is low."""
     before = open_files()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+    wanted = _MAX if hard == resource.RLIM_INFINITY else min(hard, _MAX)
     if wanted > before:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,8 +1,8 @@
-"""The file that says the master's pid.
+"""The file with the master's pid.
 
-Owns writing it at once and whole, refusing that of a living master, and removing only its own. A master holds a lock
-on its file (flock(2)) for as long as it lives, so that a pid that somebody else has by now is not taken for a master.
-Nothing is written through a link. Called by the master.
+Owns writing it as a whole, refusing to replace that of a master that lives, and removing it if it is still the master's
+own. A master holds a lock on its file (flock(2)) as long as it lives, so that an old pid that another process has by
+now is not taken for a master. Symbolic links are not followed. Used in the master.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PidFile:
-    """A pidfile at `path`; use `write` and `remove`."""
+    """A pidfile at `path`: `write`, later `remove`."""
 
     def __init__(self, path: str) -> None:
         self._path = os.path.abspath(path)
@@ -41,11 +41,11 @@ class PidFile:
         return self._path
 
     def write(self) -> None:
-        """Write this process's pid, and hold the file's lock; SettingsError when another master holds it, or it cannot
-        be written."""
+        """Write this process's pid, and hold the file's lock. Raises SettingsError if another master holds it, or it
+        cannot be written."""
         try:
             with resolve_path(self._path, follow=False) as place:
-                for left in reversed(range(_TRIES)):  # others may be starting too
+                for left in reversed(range(_TRIES)):  # other masters may be starting too
                     if self._replaced(place, patient=left > 0):
                         return
                     time.sleep(_AGAIN_S)
@@ -55,9 +55,9 @@ class PidFile:
         raise SettingsError(f"pidfile is {self._path!r}: others are writing it")
 
     def _replaced(self, place: SafePath, *, patient: bool) -> bool:
-        """Put a file of our own in place of what is there, if that is nobody's; False if it changed meanwhile, or
-        `patient`, somebody may be doing the same: who only reads the file can lock it too, and must not be in the
-        way."""
+        """Put a file of our own in place of what is there, if no living master holds that. Return False if it has
+        changed meanwhile; if `patient` also if it is locked: another master may be doing the same. A process that only
+        reads the file may lock it too, and must not be able to keep the master from starting."""
         there = self._open_if_there(place)
         try:
             if there >= 0:
@@ -99,7 +99,7 @@ class PidFile:
         return fd
 
     def _put(self, place: SafePath, temporary: str, replaces: bool) -> bool:
-        """Give the new file its name; False if somebody else has just made one of that name."""
+        """Give the new file its name; return False if there is a file of that name by now."""
         if not replaces:
             try:
                 os.link(temporary, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder, follow_symlinks=False)
@@ -113,7 +113,7 @@ class PidFile:
         return True
 
     def remove(self) -> None:
-        """Remove the file if it is still the one that was written, and let go of it."""
+        """Remove the file if it is still the one that was written, and release the lock."""
         if self._fd < 0:
             return
         with contextlib.suppress(OSError), resolve_path(self._path, follow=False) as place:
@@ -145,7 +145,7 @@ def _read(fd: int) -> int | None:
 
 
 def _lock(fd: int) -> bool:
-    """Lock it; False when somebody else has, or where files cannot be locked."""
+    """Lock the file; return False if another process holds the lock, or files cannot be locked there."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -154,7 +154,7 @@ def _lock(fd: int) -> bool:
 
 
 def _is(place: SafePath, fd: int) -> bool:
-    """Whether that is the file of this name."""
+    """Return whether the open file `fd` is the one of this name."""
     try:
         there, ours = os.stat(place.name, dir_fd=place.folder, follow_symlinks=False), os.fstat(fd)
     except OSError:
@@ -163,7 +163,7 @@ def _is(place: SafePath, fd: int) -> bool:
 
 
 def lives(pid: int) -> bool:
-    """Whether there is a process of this number, be it somebody else's."""
+    """Return whether there is a process of this number, of whatever user."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

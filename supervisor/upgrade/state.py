@@ -40,7 +40,7 @@ def save_state(master: Master, control: Control, keeps: Mapping[str, int], hando
         "resources": resources,
         "scoreboard": services.scoreboard.keep(handoff),
         "adoption": [handoff.keep(end) for end in services.adoption.descriptors],
-        "events": services.events.state(),
+        "events": services.events.keep(),
         "control": control.state(handoff.keep),
         "generations": [generation.keep(handoff) for generation in generations],
         "current": master.current.number,
@@ -58,7 +58,7 @@ def config_in_force(state: Mapping[str, Any]) -> Config:
     if state["terms"] != compatibility():
         raise RuntimeError("this program is not the one whose preflight succeeded: it cannot take over")
     (entry,) = (entry for entry in state["generations"] if entry["number"] == state["current"])
-    return Config.adopt(entry["config"])
+    return Config.restore(entry["config"])
 
 
 def restore_state(master: Master, control: Control, state: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ def _restore_generations(master: Master, state: Mapping[str, Any]) -> dict[int, 
             listeners, beside = [], []
         bound = {listener.bind for listener in beside}
         sidecars = tuple(sidecar for sidecar in now.sidecars if bound.issuperset(sidecar.binds))
-        config = Config.adopt(entry["config"], sidecars)
+        config = Config.restore(entry["config"], sidecars)
         basis = Basis(config, application, Identity(**entry["identity"]), listeners, beside)
         generations[number] = master.reloader.generation(number, basis)
     return generations

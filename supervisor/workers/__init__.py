@@ -1,6 +1,6 @@
-"""All the workers: their slots and generations, what replaces them, and what is done about those that hang or die.
+"""All the workers: their slots and generations, how they are replaced, and what is done if they hang or die.
 
-Runs in the master, but for what it has forked.
+Runs in the master.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""What deaths of workers tell together: a storm of them is summed up, and a request that was there each time is named.
+"""What the deaths of workers have in common: many of them are summed up, and a request that was there each time is
+named.
 
-Owns the memory of the last deaths. A storm begins with the tenth death within ten seconds; from then on deaths are
-counted and said once every ten seconds, until they are few again. Knows a request only by the words on its line of
-the scoreboard. Runs in the master; told by `reaper` of deaths that nobody wanted.
+Owns the memory of the last unwanted deaths. A storm begins with the tenth death within ten seconds; from then on deaths
+are counted, and logged once every ten seconds, until they are few again. Knows a request only by the text of its line
+on the scoreboard. Used by `reaping`, in the master.
 """
 
 from __future__ import annotations
@@ -18,33 +19,34 @@ __all__ = ["Crashes", "requests_on"]
 
 _STORM_DEATHS = 10
 _STORM_S = 10.0
-_FEW = 3  # deaths in _STORM_S that are no storm any more
-_SAME = 5  # deaths with one request in all of them
-_TOLD_S = 60.0  # a request that was named so lately is not named again
-_KNOWN = 100  # requests to be remembered
+_FEW = 3  # fewer deaths than this in _STORM_S end the storm
+_SAME = 5  # a request that was running in so many deaths, one after the other, is named
+_NAMED_S = 60.0  # a request that was named so lately is not named again
+_KNOWN = 100  # requests that are remembered
 
 
 class Crashes:
-    """`report(level, text)` takes what is to be said."""
+    """`report(level, text)` writes to the error log."""
 
     def __init__(self, loop: EventLoop, report: Callable[[str, str], None]) -> None:
         self._loop = loop
         self._report = report
         self._times: deque[float] = deque(maxlen=_STORM_DEATHS)
         self._together: deque[frozenset[str]] = deque(maxlen=_SAME)
-        self._told_at: dict[str, float] = {}
-        self._generations: dict[str, int] = {}  # the oldest generation that a request was running in when it died
+        self._named_at: dict[str, float] = {}
+        self._generations: dict[str, int] = {}  # by request, the oldest generation that died of it
         self._summary: Timer | None = None
         self._count = 0
         self._last = ""
 
     @property
     def storm(self) -> bool:
-        """Whether deaths are summed up for now: neither they nor their replacements are said one by one."""
+        """Whether deaths are summed up at present: neither they nor their replacements are logged one by one."""
         return self._summary is not None
 
     def died(self, text: str, requests: frozenset[str], generation: int) -> None:
-        """Say that a worker has died, now or in the next summary; requests: what it was doing."""
+        """Log that a worker has died, now or in the next summary. `text` says so, `requests` are those it was
+        running."""
         now = self._loop.time()
         if self.storm:
             self._count += 1
@@ -57,7 +59,8 @@ class Crashes:
         self._find_culprit(requests, generation, now)
 
     def is_older_than(self, generation: int, requests: frozenset[str]) -> bool:
-        """Return whether workers of an older generation died of one of these requests: it is no fault of this one."""
+        """Return whether workers of an older generation died while they ran one of these requests: then this generation
+        is not to blame."""
         return any(self._generations.get(each, generation) < generation for each in requests)
 
     def _begin_storm(self) -> None:
@@ -81,15 +84,15 @@ class Crashes:
             del self._generations[next(iter(self._generations))]
         if len(self._together) < _SAME:
             return
-        self._told_at = {each: at for each, at in self._told_at.items() if now - at < _TOLD_S}
-        for each in sorted(frozenset.intersection(*self._together) - self._told_at.keys()):
-            self._told_at[each] = now
+        self._named_at = {each: at for each, at in self._named_at.items() if now - at < _NAMED_S}
+        for each in sorted(frozenset.intersection(*self._together) - self._named_at.keys()):
+            self._named_at[each] = now
             self._report("error", f"{each} was running in the last {_SAME} workers that died")
 
 
 def requests_on(row: Row) -> frozenset[str]:
-    """Give what a row says was being done by a thread: without who asked for it, and without a query. What waited for a
-    thread, or for its client, has killed nobody."""
+    """Return the requests that threads of a worker were running, as its row says: method and path, without client
+    address and query. A request that waited for a thread or for its client cannot have killed the worker."""
     on_a_thread = (WorkState.RUNNING, WorkState.PROGRESSING)
     texts = (work.text.split() for work in work_in_progress(row) if work.state in on_a_thread)
     return frozenset(" ".join(words[1:3] or words).partition("?")[0] for words in texts if words)

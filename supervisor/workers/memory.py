@@ -1,8 +1,8 @@
-"""Memory of processes: what is a worker's alone, and whether the kernel killed one for want of it.
+"""Memory of processes: how much is a worker's alone, and whether the kernel killed it because memory ran out.
 
-Owns the reading of /proc and of the control groups' files, version 1 and 2. Knows nothing of workers: pids go in.
-Runs in the master. Every reading is of a file of the kernel's and takes microseconds, for smaps_rollup up to some
-milliseconds with gigabytes mapped. Where there is no /proc (macOS), memory is 0 and nobody was ever out of it.
+Owns the reading of /proc and of the control groups' files, version 1 and 2. Knows nothing of workers: it is given pids.
+Runs in the master. Each reading takes microseconds, but smaps_rollup some milliseconds if gigabytes are mapped. Where
+there is no /proc (macOS), memory is 0 and no process is ever found to be out of it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 __all__ = ["OomWatch", "memory_group", "private_bytes"]
 
 _PAGE_BYTES = resource.getpagesize()
-_REMEMBERED_S = 10.0  # between a kill's being counted and the death it belongs to
+_REMEMBERED_S = 10.0  # the longest time between a kill that is counted and the death it belongs to
 
 
 def private_bytes(pid: int, proc: Path = Path("/proc")) -> int:
-    """Give the bytes of memory that would be free if that process were not: what it does not share. 0 if unknown."""
+    """Return how many bytes of memory the process shares with no other, 0 if that is unknown: they would be free
+    without it."""
     try:
         text = (proc / f"{pid}/smaps_rollup").read_text("ascii")
         return sum(int(kib) << 10 for kib in re.findall(r"^Private_(?:Clean|Dirty):\s*(\d+) kB$", text, re.MULTILINE))
@@ -34,10 +35,8 @@ def private_bytes(pid: int, proc: Path = Path("/proc")) -> int:
 
 
 def memory_group(pid: int, proc: Path = Path("/proc"), mounts: str | None = None) -> Path | None:
-    """Give the file that counts the out-of-memory kills of the control group that a process is in.
-
-    `mounts` is what `group_mounts` gave, if it was asked before.
-    """
+    """Return the file that counts the out-of-memory kills of the control group that a process is in; None if there is
+    no such file. `mounts` is what `group_mounts` returned, if it was called before."""
     if mounts is None:
         mounts = group_mounts(proc)
     try:
@@ -55,7 +54,7 @@ def memory_group(pid: int, proc: Path = Path("/proc"), mounts: str | None = None
 
 
 def group_mounts(proc: Path = Path("/proc")) -> str:
-    """Give the lines of mountinfo that say where the control groups are."""
+    """Return the lines of mountinfo that say where the control groups are mounted; "" where there is no /proc."""
     try:
         mounts = (proc / "self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
@@ -64,7 +63,8 @@ def group_mounts(proc: Path = Path("/proc")) -> str:
 
 
 def _file_in(mounts: str, kind: str, path: str, name: str) -> Path | None:
-    """Find a group's file below where its hierarchy is mounted: proc(5), mountinfo; what is mounted may be a part."""
+    """Find a group's file below the mount point of its hierarchy (proc(5), mountinfo). What is mounted there may be
+    only a part of the hierarchy."""
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
         root, point = before.split()[3:5]
@@ -72,7 +72,7 @@ def _file_in(mounts: str, kind: str, path: str, name: str) -> Path | None:
         if system != kind or (kind == "cgroup" and "memory" not in options.split(",")):
             continue
         root, point = _plain(root), _plain(point)
-        if root != "/":  # a container without a namespace of groups sees its own as the root
+        if root != "/":  # a container without a cgroup namespace: its own group is mounted as the root
             if path != root and not path.startswith(root + "/"):
                 continue
             path = path[len(root) :]
@@ -91,34 +91,35 @@ def _plain(field: str) -> str:
 
 
 class OomWatch:
-    """Which deaths were the kernel's doing: counts the kills of control groups, and gives each to one death.
+    """Finds out which deaths were out-of-memory kills of the kernel's; each kill that is counted explains one death.
 
-    The count rises as the kernel kills; the death is seen a little later, when the process has no group any more.
-    So whoever watches calls `look` now and then while the process lives, and `claim` when it has died of SIGKILL.
+    The count rises when the kernel kills; the master sees the death a little later, when the process is in no group any
+    more. So `look` is to be called now and then while a process lives, and `claim` when it has died of SIGKILL.
     """
 
     def __init__(self) -> None:
         self._mounts = group_mounts()
-        self._groups: dict[int, dict[Path, None]] = {}  # several, as one that dies is moved to the root
+        self._groups: dict[int, dict[Path, None]] = {}  # several: a process that dies is moved to the root group
         self._counted: dict[Path, int] = {}
         self._kills: dict[Path, deque[float]] = {}
 
     def look(self, pid: int) -> None:
-        """Note which group a living process is in, and how many kills it has counted."""
+        """Note the group of a living process, and how many kills it has counted."""
         group = memory_group(pid, mounts=self._mounts)
         if group is not None:
             self._groups.setdefault(pid, {})[group] = None
             self._count(group)
 
     def forget(self, pid: int) -> None:
-        """Drop what was noted of a process that has gone."""
+        """Forget a process that has gone."""
         self._groups.pop(pid, None)
         for group in self._counted.keys() - {group for groups in self._groups.values() for group in groups}:
             del self._counted[group]
             del self._kills[group]
 
     def claim(self, pid: int) -> bool:
-        """Whether a kill was counted that nobody claimed, in the group of a process that has just died."""
+        """Return whether a kill that explains no other death was counted in the group of this process, which has just
+        died."""
         for group in self._groups.get(pid, ()):
             self._count(group)
             if self._kills[group]:

@@ -1,8 +1,8 @@
 """Recycling: workers that have served enough, lived long enough or grown too large are replaced, one at a time.
 
-Owns the limits each worker was given (with jitter, lest all reach theirs at once) and the measuring of memory, which
-the scoreboard shows. A worker that was recycled has to have gone before the next one's turn, so there is never more
-than one process too many. Knows nothing of how a worker is replaced. Called by the watchdog's timer, in the master.
+Owns the limit of each worker (with jitter, so that they do not reach theirs at the same time) and the measuring of
+memory, which the scoreboard shows. The next worker is recycled when the last one has gone, so there is never more than
+one process too many. Knows nothing of how a worker is replaced. Called by the watchdog's timer, in the master.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from .worker import Worker
 
 __all__ = ["Recycling"]
 
-_MEASURE_S = 1.0  # between two measurings, of whichever worker has its turn
-_MEASURE_ALL_S = 2.0  # for every worker to have had its turn, where memory is limited
+_MEASURE_S = 1.0  # between two measurings, each of the next worker in turn
+_MEASURE_ALL_S = 2.0  # for all workers to be measured once, where memory is limited
 
 
 @dataclass(slots=True)
 class _Term:
-    """What a worker may do: `requests` is 0 where there is no limit; `since` its being READY, by the master's time."""
+    """What a worker may do: `requests` at most, 0 for any number; `since` is when it became READY, in the loop's
+    time."""
 
     requests: int
     since: float
 
 
 class Recycling:
-    """`paused` says that now is no time for it."""
+    """`paused` returns True while no worker is to be recycled, as a reload replaces them."""
 
     def __init__(self, loop: EventLoop, fleet: Fleet, events: Events, paused: Callable[[], bool]) -> None:
         self._fleet = fleet
@@ -47,8 +48,9 @@ class Recycling:
         self._measured_at = loop.time()
         self._turn = 0
 
-    def look_round(self, workers: Sequence[Worker], now: float) -> None:
-        """Measure some, and have one replaced if it is due; `workers` are those that serve or drain."""
+    def check(self, workers: Sequence[Worker], now: float) -> None:
+        """Measure the memory of some workers, and have one replaced if it is due. `workers` are those that serve or
+        drain, `now` is the loop's time."""
         self._terms = {worker: self._terms.get(worker) or _term(worker, now) for worker in workers}
         self._measure(workers, now)
         if self._paused() or any(worker.cause is Cause.RECYCLE for worker in self._fleet):
@@ -63,7 +65,7 @@ class Recycling:
                 return
 
     def _reason(self, worker: Worker, now: float) -> str:
-        """Say why a worker is due, "" if it is not."""
+        """Return why a worker is to be recycled, "" if it is not."""
         config, term, row = worker.generation.config, self._terms[worker], worker.row
         memory_bytes = row.count(Cell.MEMORY_BYTES)
         if 0 < config.max_memory_bytes < memory_bytes:
@@ -78,7 +80,7 @@ class Recycling:
         return ""
 
     def _measure(self, workers: Sequence[Worker], now: float) -> None:
-        """Measure the memory of whoever has its turn: a worker a second, or so many that limits are seen in time."""
+        """Measure the next workers in turn: one a second, or so many that a limit is noticed in time."""
         passed_s = now - self._measured_at
         limited = any(worker.generation.config.max_memory_bytes for worker in workers)
         if not limited and passed_s < _MEASURE_S:

@@ -1,10 +1,11 @@
-"""The watchdog: sees from the scoreboard what takes too long in a worker, and has something done about it.
+"""The watchdog: sees on the scoreboard what takes too long in a worker, logs it, and has the worker replaced.
 
-Owns how long every piece of work and every worker's loop has been at it, by the master's own time, which stands still
-while the master could not look: what was suspended with it is not late. Work past `request_timeout_s`, or a loop that
-does not go round, quarantines its worker: all stacks into the log, a replacement first, then DRAIN, and the end as
-soon as nothing is left of it but what hangs. Work past `slow_request_s` has its stack logged, once. Knows nothing of
-what work is, nor of how a worker is replaced. One timer in the master; it reads the scoreboard, and waits for nobody.
+Owns how long each piece of work has run and each worker's loop has stood still, in the loop's time, which stops while
+the master itself is stopped: what was suspended together with the master is not late. Work that takes longer than
+`request_timeout_s`, or a loop that stands still for `heartbeat_timeout_s`, makes its worker STUCK: all its stacks are
+logged and a replacement is forked; then it is told to DRAIN, and killed when nothing is left of it but what hangs. Work
+that takes longer than `slow_request_s` has its stack logged once. Knows nothing of what the work is, nor of how a
+worker is replaced. A timer on the master's loop; it only reads the scoreboard, and waits for no worker.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ __all__ = ["Watchdog"]
 _TICK_S = 0.5
 _QUICK_TICK_S = 0.1  # where a limit is shorter than _QUICK_LIMIT_S
 _QUICK_LIMIT_S = 2.0
-_CALM_TICK_S = 1.0  # where there is no limit, and only memory is measured
+_IDLE_TICK_S = 1.0  # where there is no limit, and only memory is measured
 
-_MOVE_S = 3.0  # for a worker that drains to get rid of idle connections, once it has nothing else to do
-_NO_BEAT_S = 2.0  # a loop that has not gone round for so long has no thread beside it that runs
+_MOVE_S = 3.0  # for a draining worker to hand over its idle connections, once it does nothing else
+_NO_BEAT_S = 2.0  # if the loop stands still for so long, no thread of the worker can answer ASK_SIGNAL
 
 _WATCHED = (ChildState.READY, ChildState.STUCK, ChildState.DRAINING)
 _ON_A_THREAD = (WorkState.RUNNING, WorkState.PROGRESSING)
@@ -40,26 +41,28 @@ _ON_A_THREAD = (WorkState.RUNNING, WorkState.PROGRESSING)
 
 @dataclass(slots=True)
 class _Seen:
-    """A piece of work as it was seen: the line's `start`, and since when, by the master's time."""
+    """A piece of work that was seen on a line of the scoreboard."""
 
     start: float
+    """The line's `start`, by the worker's clock."""
     since: float
-    slow_told: bool = False
-    overdue_told: bool = False
+    """From when its time counts, in the loop's time."""
+    slow_logged: bool = False
+    overdue_logged: bool = False
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What is known of a worker."""
+    """What is known of one worker; times are the loop's."""
 
     beat_ns: int
     beat_since: float
-    silence_told: bool = False
-    alone_since: float | None = None  # draining, with nothing on its lines but what hangs
+    silence_logged: bool = False
+    alone_since: float | None = None  # since when it drains with nothing on its lines but what hangs
     seen: dict[int, _Seen] = field(default_factory=dict)
 
     def see(self, starts: Iterable[float], now: float, looked: float) -> None:
-        """Take in the lines; `now` and `looked`, when they were seen last, are by the master's time."""
+        """Note what is on the lines, whose `starts` these are; `looked` is when they were seen before."""
         ahead = time.monotonic() - now
         seen = {}
         for index, start in enumerate(starts):
@@ -70,19 +73,19 @@ class _Watch:
                 seen[index] = known
         self.seen = seen
 
-    def begin_anew(self, now: float) -> None:
-        """Have everything count from now."""
+    def restart(self, now: float) -> None:
+        """Count the time of everything from now."""
         self.beat_since = now
         for seen in self.seen.values():
             seen.since = now
 
 
 Late = list[tuple[Work, float]]
-"""Work, and the seconds it has taken so far."""
+"""Each work with the seconds it has taken so far."""
 
 
 class Watchdog:
-    """`start` begins the watch. `paused` says that no worker is to be recycled now."""
+    """`start` begins the watch. `paused` returns True while no worker is to be recycled."""
 
     def __init__(self, services: Services, fleet: Fleet, stacks: Stacks, paused: Callable[[], bool]) -> None:
         self._loop = services.loop
@@ -96,31 +99,31 @@ class Watchdog:
         self._looked = self._loop.time()
 
     def start(self) -> None:
-        """Watch from now on, until the loop ends."""
-        self._loop.after(self._interval_s(), self._look_round)
+        """Look at all workers from now on, every 0.1 to 1 s, until the loop ends."""
+        self._loop.after(self._interval_s(), self._look)
 
     def _interval_s(self) -> float:
         configs = {worker.generation: worker.generation.config for worker in self._fleet}.values()
         limits = [limit for config in configs for limit in _limits(config) if limit]
         if configs and not limits:
-            return _CALM_TICK_S
+            return _IDLE_TICK_S
         return _QUICK_TICK_S if min(limits, default=0.0) < _QUICK_LIMIT_S else _TICK_S
 
-    def _look_round(self) -> None:
-        self._loop.after(self._interval_s(), self._look_round)
+    def _look(self) -> None:
+        self._loop.after(self._interval_s(), self._look)
         now = self._loop.time()
         workers = [worker for worker in self._fleet if worker.child.state in _WATCHED]
         self._watches = {worker: self._watches.get(worker) or _watch(worker, now) for worker in workers}
         for worker, watch in self._watches.items():
             watch.see(worker.row.starts(), now, self._looked)
             if worker.row.lead.is_waited_for or worker.row.pool.is_waited_for:
-                watch.begin_anew(now)  # it waits for the log, which is no fault of its own
+                watch.restart(now)  # it waits for room in its log rings, which is the master's to make
             else:
                 self._look_at(worker, watch, now)
         if any(worker.row.pending_bytes for worker in workers):
-            self._scoreboard.ring()  # whoever wrote over `asleep` has others' records wait no longer than this
+            self._scoreboard.ring()  # in case a worker wrote over `asleep`, and no worker wakes the master any more
         self._looked = now
-        self._recycling.look_round(workers, now)
+        self._recycling.check(workers, now)
 
     def _look_at(self, worker: Worker, watch: _Watch, now: float) -> None:
         silent_s = self._silence_s(worker, watch, now)
@@ -129,25 +132,25 @@ class Watchdog:
             if silent_s or (overdue and self._has_nothing_else(worker, watch, now, len(overdue))):
                 self._give_up(worker, silent_s, overdue)
                 return
-        elif silent_s and not watch.silence_told:
-            watch.silence_told = True
+        elif silent_s and not watch.silence_logged:
+            watch.silence_logged = True
             self._quarantine(worker, _silence(worker, silent_s), [])
-        fresh = [late for late in overdue if not watch.seen[late[0].line].overdue_told]
+        fresh = [late for late in overdue if not watch.seen[late[0].line].overdue_logged]
         if fresh:
             for work, _ in fresh:
-                watch.seen[work.line].overdue_told = watch.seen[work.line].slow_told = True
+                watch.seen[work.line].overdue_logged = watch.seen[work.line].slow_logged = True
             limit_s = worker.generation.config.request_timeout_s
             self._quarantine(worker, f"{_first(fresh)}, longer than the {limit_s:g} s it may", fresh[1:])
-        self._tell_slow(worker, watch, now)
+        self._log_slow(worker, watch, now)
 
     # -- what hangs ------------------------------------------------------------------------------------------
 
     def _silence_s(self, worker: Worker, watch: _Watch, now: float) -> float:
-        """Give for how long its loop has not gone round, 0 if that is not too long."""
+        """Return for how long its loop has stood still, 0 if that is not too long."""
         limit_s = worker.generation.config.heartbeat_timeout_s
         beat_ns = worker.row.cells[Cell.HEARTBEAT_NS]
         if beat_ns != watch.beat_ns:
-            watch.beat_ns, watch.beat_since, watch.silence_told = beat_ns, now, False
+            watch.beat_ns, watch.beat_since, watch.silence_logged = beat_ns, now, False
         silent_s = now - watch.beat_since
         return silent_s if limit_s and silent_s > limit_s else 0.0
 
@@ -156,7 +159,8 @@ class Watchdog:
         return [late for late in _late(worker, watch, now, limit_s) if late[0].state in _ON_A_THREAD]
 
     def _has_nothing_else(self, worker: Worker, watch: _Watch, now: float, overdue: int) -> bool:
-        """Whether a worker that drains does nothing but what hangs, and has moved its idle connections, if it can."""
+        """Return whether a draining worker does nothing but the `overdue` pieces of work, and has handed over its idle
+        connections or had 3 s to do so."""
         if len(watch.seen) > overdue:
             watch.alone_since = None
             return False
@@ -165,7 +169,7 @@ class Watchdog:
         return worker.row.count(Cell.CONNECTIONS) <= overdue or now - watch.alone_since > _MOVE_S
 
     def _quarantine(self, worker: Worker, reason: str, more: Late) -> None:
-        """Log what hangs, with all stacks, and have the worker replaced."""
+        """Log what hangs, with all stacks, and have the worker replaced; `more` lists work besides the first."""
         child = worker.child
         listed = "".join(f"\n  {_say(late)}" for late in more)
         fate = "it is ending already" if child.state is ChildState.DRAINING else "it will be replaced"
@@ -188,25 +192,25 @@ class Watchdog:
 
     # -- what is slow ----------------------------------------------------------------------------------------
 
-    def _tell_slow(self, worker: Worker, watch: _Watch, now: float) -> None:
+    def _log_slow(self, worker: Worker, watch: _Watch, now: float) -> None:
         late = _late(worker, watch, now, worker.generation.config.slow_request_s)
-        late = [each for each in late if not watch.seen[each[0].line].slow_told]
+        late = [each for each in late if not watch.seen[each[0].line].slow_logged]
         slow = [each for each in late if each[0].state is WorkState.RUNNING]
         queued = [each for each in late if each[0].state is WorkState.QUEUED]
         for work, _ in slow + queued:
-            watch.seen[work.line].slow_told = True
+            watch.seen[work.line].slow_logged = True
         child = worker.child
         where = f"on {child.title} [{child.pid}]"
         if slow:
             loop_stands = worker.generation.config.heartbeat_timeout_s and now - watch.beat_since > _NO_BEAT_S
-            self._stacks.take(child, lambda stacks: self._log_slow(slow, where, stacks), force=bool(loop_stands))
+            self._stacks.take(child, lambda stacks: self._log_stacks(slow, where, stacks), force=bool(loop_stands))
             for each in slow:
                 self._events.add("slow", f"{_say(each)} {where}", slot=worker.slot.index, pid=child.pid or 0)
         if queued:
             text = f"slow {where}: {len(queued)} more wait for a thread, as all are busy; {_first(queued)}"
             self._errors.say("warning", text)
 
-    def _log_slow(self, slow: Late, where: str, stacks: str) -> None:
+    def _log_stacks(self, slow: Late, where: str, stacks: str) -> None:
         for late in slow:
             self._errors.say("warning", f"slow {where}: {_say(late)}:\n{stack_of(stacks, late[0].ident)}")
 
@@ -226,7 +230,7 @@ def _watch(worker: Worker, now: float) -> _Watch:
 
 
 def _late(worker: Worker, watch: _Watch, now: float, limit_s: float) -> Late:
-    """Give the work that has taken longer than `limit_s`, the longest first; 0 is no limit."""
+    """Return the work that has taken longer than `limit_s`, the longest first; none if that is 0."""
     late: Late = []
     if limit_s:
         for index, seen in watch.seen.items():

@@ -34,6 +34,6 @@ def test_it_survives_an_upgrade() -> None:
     old.count("exit")
     new.add("upgrade", "new program")
     new.count("exit")
-    new.restore(json.loads(json.dumps(old.state())))
+    new.restore(json.loads(json.dumps(old.keep())))
     assert [each["kind"] for each in new.recent] == ["start", "death", "upgrade"]
     assert new.counts == {"exit": 3}

@@ -39,7 +39,8 @@ def test_every_death_has_one_cause(status: int | None, told: dict[str, object], 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (None, "died, nobody knows of what"),
+        (None, "died of an unknown cause"),
+        (0, "exited with status 0"),
         (42 << 8, "exited with status 42"),
         (_KILL, "was killed by SIGKILL (signal 9)"),
         (_CRASH | 0x80, "was killed by SIGSEGV (signal 11, core dumped)"),
