@@ -82,7 +82,7 @@ class LogFiles:
         """Set what `keep` returned, `config` being in force (in the program that took over)."""
         destination = self.errors.open(config.error_log)
         self.errors.use(config.error_log, destination, config.log_level, config.error_format)
-        self.errors.adopt(state["errors"])
+        self.errors.restore(state["errors"])
         self.records = AccessLog(config.access_log, self.errors.say)
         self.records.bytes, self.records.stalls = state["records"]
         self._open = True

@@ -151,7 +151,7 @@ class Supervisor:
         """Go on where the program before left off, whose upgrade state this is."""
         config = config_in_force(state)
         self._resources.restore(state["resources"], config)
-        scoreboard, adoption = Scoreboard.adopt(state["scoreboard"]), Adoption(*state["adoption"])
+        scoreboard, adoption = Scoreboard.restore(state["scoreboard"]), Adoption(*state["adoption"])
         master = self._assemble(config, scoreboard, adoption, state.get("strangers", ()))
         restore_state(master, self._control, state)
         return master
@@ -186,7 +186,7 @@ class Supervisor:
         master.ending = Ending(services, to_end)
         records = resources.logs.records
         fleet.half_written = records.is_half_written
-        master.drainer = Drainer(loop, scoreboard, records, fleet.rows, fleet.reap)
+        master.drainer = Drainer(loop, scoreboard, records, fleet.rows, fleet.free_rows)
         hooks.records_left = master.drainer.drain
         self._errors.attach(loop)
         setproctitle.setproctitle(f"{config.name}: master")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..config import SettingsError
+from ..descriptors import DescriptorHandoff
 from ..eventloop import EventLoop, Timer
 from .conversation import Answer, Conversation, Peer, Run
 from .socketfile import SocketFile, create_socket
@@ -122,30 +123,28 @@ class Control:
 
     # -- an upgrade in place ---------------------------------------------------------------------------------
 
-    def state(self, keep: Callable[[socket.socket], int]) -> dict[str, Any] | None:
-        """Return the socket and the connections that wait for an upgrade's verdict as JSON data; None without a socket.
-
-        `keep` is called with each socket that has to outlive the exec, and returns its descriptor.
-        """
+    def keep(self, handoff: DescriptorHandoff) -> dict[str, Any] | None:
+        """Return the socket and the connections that wait for an upgrade's verdict as JSON data; None without a
+        socket."""
         if self._file is None:
             return None
         file = self._file
         waiting = [
-            {"fd": keep(each.socket), "id": each.id, "who": each.peer.name}
+            {"fd": handoff.keep(each.socket), "id": each.id, "who": each.peer.name}
             for each in self._connections
             if each.peer.limited and each.command == "upgrade"
         ]
         return {
             "where": self._where,
             "path": file.path,
-            "fd": keep(file.socket),
+            "fd": handoff.keep(file.socket),
             "device": file.device,
             "inode": file.inode,
             "waiting": waiting,
         }
 
-    def resume(self, state: Mapping[str, Any] | None) -> list[Answer]:
-        """Take over what `state` returned (in the new program); return the functions that answer those who wait."""
+    def restore(self, state: Mapping[str, Any] | None) -> list[Answer]:
+        """Take over what `keep` returned (in the new program); return the functions that answer those who wait."""
         if state is None:
             return []
         sock = _adopted(state["fd"])

@@ -111,10 +111,10 @@ class Drainer:
         """Return what was reported of dropped records as JSON data, for the program that replaces the master's."""
         return {"dropped": self._log.dropped, "losses": self._drop_report.keep()}
 
-    def adopt(self, kept: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `keep` returned (once the rows are there)."""
-        self._log.dropped = kept["dropped"]
-        self._drop_report.adopt(kept["losses"])
+        self._log.dropped = state["dropped"]
+        self._drop_report.restore(state["losses"])
 
     def _add_killed_records(self) -> bool:
         before = self._log.pending_bytes

@@ -32,10 +32,10 @@ class DropReport:
         """Return what has been reported as JSON data, for the program that replaces the master's."""
         return {"told": self._reported, "goes_on": self._timer is not None}
 
-    def adopt(self, kept: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `keep` returned (once `count` works)."""
-        self._reported = self._seen = kept["told"]
-        if kept["goes_on"]:
+        self._reported = self._seen = state["told"]
+        if state["goes_on"]:
             self._timer = self._loop.after(_CALM_S, self._check_again)
 
     def update(self, *, writable: bool) -> None:

@@ -193,16 +193,16 @@ class ErrorLog:
             "pipe": None if self._pipe is None else [handoff.keep(end) for end in self._pipe],
         }
 
-    def adopt(self, kept: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `keep` returned (after the file was opened, before `attach`)."""
-        self._unwritten = kept["unwritten"].encode("latin-1") + self._unwritten
-        self._dropped += kept["dropped"]
-        self._unfinished_line = kept["part"].encode("latin-1")
-        if kept["pipe"] is not None:
-            reader, writer = kept["pipe"]
+        self._unwritten = state["unwritten"].encode("latin-1") + self._unwritten
+        self._dropped += state["dropped"]
+        self._unfinished_line = state["part"].encode("latin-1")
+        if state["pipe"] is not None:
+            reader, writer = state["pipe"]
             self._pipe = reader, writer
-        if kept.get("records") is not None:
-            ours, theirs = (socket.socket(fileno=number) for number in kept["records"])
+        if state.get("records") is not None:
+            ours, theirs = (socket.socket(fileno=number) for number in state["records"])
             self._keep_records(ours, theirs)
 
     def close(self) -> None:

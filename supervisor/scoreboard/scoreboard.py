@@ -101,9 +101,9 @@ class Scoreboard:
         return {"sizes": self._sizes, "memory": handoff.keep(self.memory_fd), "doorbell": doorbell, "own": own}
 
     @classmethod
-    def adopt(cls, kept: Mapping[str, Any]) -> Scoreboard:
+    def restore(cls, state: Mapping[str, Any]) -> Scoreboard:
         """Return the scoreboard that `keep` described, with everything in it (called in the new program)."""
-        return cls(*kept["sizes"], kept=kept)
+        return cls(*state["sizes"], kept=state)
 
     def wake(self) -> None:
         """Ring the doorbell if the master sleeps (from any process)."""

@@ -41,7 +41,7 @@ def save_state(master: Master, control: Control, keeps: Mapping[str, int], hando
         "scoreboard": services.scoreboard.keep(handoff),
         "adoption": [handoff.keep(end) for end in services.adoption.descriptors],
         "events": services.events.keep(),
-        "control": control.state(handoff.keep),
+        "control": control.keep(handoff),
         "generations": [generation.keep(handoff) for generation in generations],
         "current": master.current.number,
         "fleet": master.fleet.keep(handoff),
@@ -69,7 +69,7 @@ def restore_state(master: Master, control: Control, state: Mapping[str, Any]) ->
     master.installation.current = generations[state["current"]]
     master.fleet.restore(state["fleet"], generations, master.current)
     if "drainer" in state:
-        master.drainer.adopt(state["drainer"])
+        master.drainer.restore(state["drainer"])
     master.reloader.restore(state["reloads"])
     for entry in state["generations"]:
         generations[entry["number"]].resume(entry)
@@ -77,7 +77,7 @@ def restore_state(master: Master, control: Control, state: Mapping[str, Any]) ->
     text = "upgrade done: the master runs the new program"
     master.services.errors.say("info", text)
     master.services.events.add("upgrade", text, pid=os.getpid())
-    for answer in control.resume(state["control"]):
+    for answer in control.restore(state["control"]):
         answer({"ok": True, "text": text})
     master.sidecars.apply(master.current.basis)
     master.services.children.reap()

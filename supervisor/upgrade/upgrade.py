@@ -50,7 +50,7 @@ class Upgrade:
         """Begin an upgrade; return why it is refused, "" if it is accepted.
 
         `asker` is called with the verdict if it fails. After a success it is not: this program is gone then, and the
-        new one answers connections that wait (`Control.resume`).
+        new one answers connections that wait (`Control.restore`).
         """
         if self._running:
             self._say("info", "upgrade requested while one is running: both get its verdict")
@@ -142,7 +142,7 @@ class Upgrade:
     def _logs_are_written(self) -> bool:
         """Drain the logs; return True if only rings of living workers can still hold records."""
         outcome = self._master.drainer.drain()
-        return outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE) and not self._master.fleet.has_unreaped
+        return outcome in (DrainOutcome.IDLE, DrainOutcome.WROTE) and not self._master.fleet.has_dead_rows
 
     def _replace(self) -> None:
         master = self._master

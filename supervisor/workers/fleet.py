@@ -102,8 +102,8 @@ class Fleet:
         return self._closed
 
     @property
-    def has_unreaped(self) -> bool:
-        """Whether there are dead workers whose records are not written yet."""
+    def has_dead_rows(self) -> bool:
+        """Whether rows of dead workers are not free yet, as their records are not written."""
         return bool(self._reaper.dead)
 
     def find(self, index: int) -> Worker | None:
@@ -286,12 +286,12 @@ class Fleet:
                 return bool(self._free)
         return False
 
-    def reap(self) -> list[bytes]:
+    def free_rows(self) -> list[bytes]:
         """Free the rows of dead workers whose rings are empty; return a record for each request that died with them."""
-        records, reaped = self._reaper.reap()
-        if reaped and not self._free:
+        records, gone = self._reaper.free_rows()
+        if gone and not self._free:
             self._loop.after(0.0, self.reconcile)  # a slot may have waited for a row
-        self._free += (worker.row.index for worker in reaped)
+        self._free += (worker.row.index for worker in gone)
         return records
 
     # -- an upgrade ------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Dead workers: why each died, in words, and the records of the requests that died with it.
 
-Owns the workers that are dead and not reaped yet. A row is freed once its rings are empty: then each request that was
-running gets its record. Also logs what a worker does before the master kills it. Knows nothing of slots, nor of what a
-record says. Used by `fleet`, in the master.
+Owns the workers that are dead and whose rows are not free yet. A row is freed once its rings are empty: then each
+request that was running gets its record. Also logs what a worker does before the master kills it. Knows nothing of
+slots, nor of what a record says. Used by `fleet`, in the master.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STACKS_LOGGED_S = 10.0  # stacks that were logged so lately are not logged agai
 
 
 class Reaper:
-    """`note_death` for a worker that has died, then `reap` until its row is free."""
+    """`note_death` for a worker that has died, then `free_rows` until its row is free."""
 
     def __init__(self, services: Services, stacks: Stacks, oom: OomWatch) -> None:
         self.dead: list[Worker] = []
@@ -102,17 +102,17 @@ class Reaper:
             words += f" ({worker.leaving})"
         return words
 
-    def reap(self) -> tuple[list[bytes], list[Worker]]:
+    def free_rows(self) -> tuple[list[bytes], list[Worker]]:
         """Free the rows of dead workers whose rings are empty. Return a record for each request that died with them,
         and these workers."""
-        reaped = [worker for worker in self.dead if not worker.row.pending_bytes]
+        gone = [worker for worker in self.dead if not worker.row.pending_bytes]
         records: list[bytes] = []
-        for worker in reaped:
+        for worker in gone:
             self.dead.remove(worker)
             records += self._lost_records(worker)
             self._scoreboard.retire(worker.row)
         self._scoreboard.master[MasterCell.KILLED_REQUESTS] += len(records)
-        return records, reaped
+        return records, gone
 
     def _lost_records(self, worker: Worker) -> Iterator[bytes]:
         for started, line in zip(worker.row.starts(), worker.row.lines, strict=True):

@@ -24,6 +24,7 @@ from webpy.supervisor.control import server as control
 from webpy.supervisor.control.client import ControlClient, ControlError
 from webpy.supervisor.control.conversation import Answer
 from webpy.supervisor.control.server import MAX_CONNECTIONS, Control
+from webpy.supervisor.descriptors import DescriptorHandoff
 
 Make = Callable[..., Master]
 
@@ -338,15 +339,18 @@ def test_the_idle_are_closed_and_who_waits_is_not(tmp_path: Path, monkeypatch: p
         assert sidecar.recv(1) == b"" and not path.exists() and not thread.failures
 
 
+class Copies(DescriptorHandoff):
+    """An exec leaves the descriptors open: here copies stand for them."""
+
+    def keep(self, source: socket.socket | int) -> int:
+        return super().keep(os.dup(source if isinstance(source, int) else source.fileno()))
+
+
 def test_through_an_upgrade(tmp_path: Path) -> None:
     """The socket and who waits for the upgrade's verdict live on under the next program; other connections end."""
     path = path_of(tmp_path)
     answers: list[Answer] = []
-    kept: list[int] = []
-
-    def keep(sock: socket.socket) -> int:
-        kept.append(os.dup(sock.fileno()))  # the exec leaves the descriptor: here a copy stands for it
-        return kept[-1]
+    handoff = Copies()
 
     with clients_of(path) as clients, loop_thread() as old, loop_thread() as new:
         before = Control(old.loop, take(answers), lambda level, text: None)
@@ -357,11 +361,11 @@ def test_through_an_upgrade(tmp_path: Path) -> None:
         waiting.begin("upgrade", wait=True)
         soon(lambda: answers)
         state: dict[str, Any] = {}
-        old.call(lambda: state.update(json.loads(json.dumps(before.state(keep)))))
+        old.call(lambda: state.update(json.loads(json.dumps(before.keep(handoff)))))
         old.call(before.abandon)
         resumed: list[Answer] = []
-        new.call(lambda: resumed.extend(after.resume(state)))
-        assert len(resumed) == 1 == len(state["waiting"]) and len(kept) == 2
+        new.call(lambda: resumed.extend(after.restore(state)))
+        assert len(resumed) == 1 == len(state["waiting"]) and len(handoff.descriptors) == 2
         new.call(lambda: resumed[0]({"ok": True, "text": "upgraded"}))
         while (reply := waiting.poll()) is None:
             time.sleep(0.001)
@@ -374,7 +378,7 @@ def test_through_an_upgrade(tmp_path: Path) -> None:
         assert path.exists()
         new.call(after.close)
         assert not path.exists() and not old.failures and not new.failures
-    assert Control(old.loop, take([]), lambda level, text: None).state(keep) is None
+    assert Control(old.loop, take([]), lambda level, text: None).keep(handoff) is None
 
 
 @contextlib.contextmanager

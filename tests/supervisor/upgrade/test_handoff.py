@@ -81,7 +81,7 @@ def test_a_scoreboard_with_all_that_is_in_it() -> None:
     scoreboard.rows[2].lead.write(b"a record\n")
     scoreboard.load[1] = 3
     kept = json.loads(json.dumps(scoreboard.keep(Handoff())))
-    heir = Scoreboard.adopt(kept)
+    heir = Scoreboard.restore(kept)
     try:
         assert heir.rows[1].cells[Cell.ACCEPTED] == 7
         assert b"".join(heir.rows[2].lead.pending()) == b"a record\n"
