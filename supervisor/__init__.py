@@ -1,6 +1,20 @@
-"""A general prefork supervisor: listeners, generations, workers, a scoreboard in shared memory, logs.
+"""A general prefork supervisor: a master that keeps worker processes running, and replaces them without losing
+requests.
 
-Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
+Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`. The rooms, from the top down:
+
+    supervisor, master     the master's process, and the parts and commands of a running master
+    upgrade/               replaces the master's own program in place
+    control/               commands and status over a unix socket
+    ending                 how everything stops
+    workers/               slots and generations: fork, replace, reload, recycle, watch
+    sidecars               processes beside the workers, such as a status page
+    resources, logfiles    listeners, pidfile and logs, as the settings name them
+    processes/             single processes: fork, messages, states, stacks
+    system/                sockets, pidfile, user, limits, service manager
+    logs/                  access log and error log
+    scoreboard/            shared memory: each worker's numbers, its requests, its log records
+    config, eventloop, events, descriptors, services     what all of them use
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from .workers.fleet import Fleet
 from .workers.generation import Generation
 from .workers.reload import Reloader
 
-__all__ = ["Ending", "Stage", "ToEnd"]
+__all__ = ["Ending", "PartsToEnd", "Stage"]
 
 _ECHO_S = 0.5
 _KILLED_S = 5.0  # for killed processes to be reaped
@@ -38,7 +38,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class ToEnd:
+class PartsToEnd:
     """The parts of the master that its end is made of."""
 
     fleet: Fleet
@@ -53,7 +53,7 @@ class ToEnd:
 class Ending:
     """`stop`, `stop_at_once` or `kill` begins it; the loop is stopped when every child has gone."""
 
-    def __init__(self, services: Services, parts: ToEnd) -> None:
+    def __init__(self, services: Services, parts: PartsToEnd) -> None:
         self.stage = Stage.RUNNING
         self.left_behind = False
         """Whether children could not be killed."""

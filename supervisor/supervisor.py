@@ -20,7 +20,7 @@ import setproctitle
 from .config import Config, SettingsError
 from .control.commands import Commands
 from .control.server import Control
-from .ending import Ending, ToEnd
+from .ending import Ending, PartsToEnd
 from .eventloop import EventLoop
 from .events import Events
 from .logs.drainer import Drainer
@@ -182,7 +182,7 @@ class Supervisor:
         master.first_load = FirstLoad(services, fleet, reloader, master.installation, self._fail)
         Watchdog(services, fleet, master.stacks, lambda: reloader.phase is not Phase.IDLE).start()
         leftovers = Leftovers(loop, say, strangers)
-        to_end = ToEnd(fleet, reloader, master.sidecars, resources, leftovers, master.generations)
+        to_end = PartsToEnd(fleet, reloader, master.sidecars, resources, leftovers, master.generations)
         master.ending = Ending(services, to_end)
         records = resources.logs.records
         fleet.half_written = records.is_half_written

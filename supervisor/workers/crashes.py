@@ -58,7 +58,7 @@ class Crashes:
                 self._begin_storm()
         self._find_culprit(requests, generation, now)
 
-    def is_older_than(self, generation: int, requests: frozenset[str]) -> bool:
+    def killed_older_workers(self, generation: int, requests: frozenset[str]) -> bool:
         """Return whether workers of an older generation died while they ran one of these requests: then this generation
         is not to blame."""
         return any(self._generations.get(each, generation) < generation for each in requests)

@@ -150,8 +150,8 @@ class Fleet:
         """Have another worker take over from this one, once no other slot is being replaced: when the other is READY,
         this one is told to DRAIN. Return False if this one is ending already, or not READY yet. `reason` is for the
         log."""
-        serves = worker.child.state in (ChildState.READY, ChildState.STUCK)
-        if self._closed or worker.slot.worker is not worker or not serves:
+        can_serve = worker.child.state in (ChildState.READY, ChildState.STUCK)
+        if self._closed or worker.slot.worker is not worker or not can_serve:
             return False
         if not worker.leaving or cause is Cause.HANG:
             worker.cause, worker.leaving = cause, reason
@@ -267,7 +267,7 @@ class Fleet:
         delay_s = pause_s(worker, self.slots)
         if delay_s:
             slot.again = self._loop.after(delay_s, lambda: self._try_again(slot))
-        known = self._reaper.crashes.is_older_than(worker.generation.number, requests_on(worker.row))
+        known = self._reaper.crashes.killed_older_workers(worker.generation.number, requests_on(worker.row))
         return worker.child.died_young and not known
 
     def _try_again(self, slot: Slot) -> None:

@@ -9,7 +9,7 @@ the verdict. Knows nothing of signals or sockets. Runs in the master.
 The way of a HUP, from the signal to the verdict:
 
 1. `Supervisor._signalled` (supervisor.py) calls `Master.reload` (master.py), as `webpy ctl reload` does; that calls
-   `Reloader.request` (this file).
+   `Reloader.request` (this file). (While the first load has failed it calls `FirstLoad.request`, in firstload.py.)
 2. `Reloader._begin` has `Installation.prepare` (workers/installation.py) read the settings, and open the listeners,
    logs and control socket that they name. A mistake in them ends the reload here: go to 8.
 3. `Reloader._begin` makes a `Generation` (workers/generation.py); its `boot` forks a zygote, which loads the

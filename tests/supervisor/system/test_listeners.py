@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from webpy.supervisor import BindError
-from webpy.supervisor.system.doors import keep_out
 from webpy.supervisor.system.identity import Identity
 from webpy.supervisor.system.listeners import Listener, handed_over, inherited, open_listeners
 
@@ -210,22 +209,3 @@ def test_a_service_managers_sockets() -> None:
 @pytest.mark.parametrize("environment", [{}, {"LISTEN_FDS": "1", "LISTEN_PID": "1"}, {"LISTEN_FDS": "x"}])
 def test_sockets_for_another_process_are_not_ours(environment: dict[str, str]) -> None:
     assert inherited(environment, 16) == []
-
-
-def test_who_comes_when_the_door_is_shut_is_neither_queued_nor_refused() -> None:
-    with listening("127.0.0.1:0") as (listener,):
-        before = socket.create_connection(listener.socket.getsockname(), timeout=5)
-        keep_out([listener])
-        with pytest.raises(TimeoutError):
-            socket.create_connection(listener.socket.getsockname(), timeout=0.3)
-        with before, listener.socket.accept()[0] as accepted:  # what waited is whole
-            before.sendall(b"asked")
-            assert accepted.recv(16) == b"asked"
-        with pytest.raises(BlockingIOError):
-            listener.socket.accept()
-
-
-def test_the_door_of_a_unix_socket_stays_open(tmp_path: Path) -> None:
-    with listening(f"unix:{tmp_path}/s") as (listener,):
-        keep_out([listener])
-        connect(listener)
