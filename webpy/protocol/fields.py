@@ -32,20 +32,14 @@ class Fields:
     __slots__ = ("chunked", "close", "content_length", "expect", "first", "host", "pairs", "persist")
 
     def __init__(
-        self,
-        pairs: tuple[tuple[str, str], ...],
-        first: dict[str, str],
-        host: str | None,
-        content_length: int | None,
-        chunked: bool,
-        connection: str | None,
-        expect: str | None,
+        self, pairs: tuple[tuple[str, str], ...], first: dict[str, str], content_length: int | None, chunked: bool
     ) -> None:
         self.pairs = pairs
         self.first = first
-        self.host = host
+        self.host = first.get("host")
         self.content_length = content_length
         self.chunked = chunked
+        connection = first.get("connection")
         if connection is None:
             self.close = self.persist = False
         elif connection == "keep-alive":
@@ -55,6 +49,7 @@ class Fields:
             options = token_list(connection)
             self.close = "close" in options
             self.persist = "keep-alive" in options
+        expect = first.get("expect")
         self.expect = () if expect is None else tuple(token_list(expect))
 
 
@@ -85,7 +80,7 @@ def parse_fields(block: bytes, limits: Limits) -> Fields:
         size = int(length)
     if coding is not None and coding.lower() != "chunked":
         _refuse_coding(coding)
-    return Fields(pairs, first, host, size, coding is not None, first.get("connection"), first.get("expect"))
+    return Fields(pairs, first, size, coding is not None)
 
 
 def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
