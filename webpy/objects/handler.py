@@ -15,6 +15,7 @@ from ..framework.hosting import HostHandler, host_class
 from ..framework.response import Result
 from ..framework.routes import mount_point
 from ..protocol import REASONS
+from ..protocol.grammar import SEGMENTS
 from ..wsgi import new as new_wsgi
 from .bodies import Ending, Pieces, Whole
 from .configuration.reading import Source
@@ -29,7 +30,6 @@ from .tree import Application, Tree, tree
 
 __all__ = ["ObjectsHandler", "new"]
 
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@]+)*")
 _SLASH = re.compile("%2[Ff]")
 _LIKE_SLASH = re.compile("%((?:25)*2F)")
 
@@ -48,7 +48,7 @@ def new(
     Raises ValueError for an invalid `remote` or configuration, TypeError for any other `handler`.
     """
     base = host_class(handler, ObjectsHandler, "webpy.objects.new")
-    if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
+    if not isinstance(remote, str) or "%" in remote or not SEGMENTS.fullmatch(remote):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/shop', without a slash at its end")
     remote = mount_point(remote)
     if isinstance(root, Tree):

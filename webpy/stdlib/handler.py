@@ -21,6 +21,7 @@ from ..framework.hosting import HostHandler, host_class
 from ..framework.request import Request
 from ..framework.response import Result
 from ..framework.routes import Groups, mount_point
+from ..protocol.grammar import SEGMENTS
 from .channel import Channel
 from .threads import Threads
 from .wire import Wire
@@ -30,7 +31,6 @@ __all__ = ["Factory", "StdlibHandler", "hosted", "new", "routes_of"]
 Factory = Callable[..., BaseRequestHandler]
 
 _ALL = "/.*|\\*"
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*")  # segments, RFC 3986 section 3.3
 
 _log = logging.getLogger("webpy")
 _threads = Threads()
@@ -52,7 +52,7 @@ def new(
     base = host_class(handler, StdlibHandler, "webpy.stdlib.new")
     if not callable(factory):
         raise TypeError(f"webpy.stdlib.new: got {factory!r:.60}, wanted a subclass of BaseHTTPRequestHandler")
-    if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
+    if not isinstance(remote, str) or not SEGMENTS.fullmatch(remote):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/old', without a slash at its end")
     remote = mount_point(remote)
     kind = hosted(factory)

@@ -18,6 +18,7 @@ from ..framework.headers import HTTPHeaders
 from ..framework.hosting import HostHandler, host_class
 from ..framework.response import Response, Result
 from ..framework.routes import mount_point
+from ..protocol.grammar import SEGMENTS
 from .bodies import ClosingBody, PiecesBody, checked, close_result
 from .environ import Environ, FileWrapper, of_head
 from .starting import Fields, Started, read_start
@@ -27,7 +28,6 @@ __all__ = ["Application", "WSGIHandler", "new"]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
 
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*")  # segments, RFC 3986 section 3.3
 _WRITTEN_BYTES = 1 << 18  # of what `write` was given, before it goes to a file
 _new_response = Response.__new__
 _new_headers = HTTPHeaders.__new__
@@ -47,7 +47,7 @@ def new(
     base = host_class(handler, WSGIHandler, "webpy.wsgi.new")
     if not callable(app):
         raise TypeError(f"WSGI application: got {app!r:.60}, wanted a callable")
-    if not isinstance(remote, str) or not _PREFIX.fullmatch(remote):
+    if not isinstance(remote, str) or not SEGMENTS.fullmatch(remote):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/shop', without a slash at its end")
     remote = mount_point(remote)
     name = getattr(app, "__qualname__", None) or type(app).__qualname__

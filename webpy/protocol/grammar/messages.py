@@ -18,6 +18,7 @@ __all__ = [
     "HOST",
     "NOT_IN_REQUEST_LINE",
     "PLAIN_CHUNK_LINE",
+    "SEGMENTS",
     "TEXT",
     "VERSION",
     "VERSIONS_SERVED",
@@ -56,6 +57,10 @@ HOST = re.compile(
 )
 """Host = uri-host [":" port], RFC 9110 section 7.2 and RFC 3986 section 3.2.2; never empty (RFC 9110 section
 4.2.1), no IPvFuture, no comma (a sub-delim of RFC 3986, but also what two joined Host fields look like)."""
+
+SEGMENTS = re.compile(r"(?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%]+)*")
+"""*( "/" segment-nz ), RFC 3986 section 3.3: a path without empty segments, or nothing. Whether two hex digits follow
+each % is not checked here."""
 
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})([\t ;][\t\x20-\x7e\x80-\xff]*+)?")
 """chunk-size [chunk-ext], RFC 9112 section 7.1, without its CRLF, or the beginning of one. 16 digits are what
