@@ -1,4 +1,4 @@
-"""What one worker keeps in its own memory: a server with several is refused as it starts, is scaled or reloaded."""
+"""Things kept in one worker's memory: a server with several workers is refused at start, scaling and reload."""
 
 from __future__ import annotations
 

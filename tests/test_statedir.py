@@ -1,4 +1,4 @@
-"""Where webpy keeps its own files when nobody says where, and that no handler ever sends them."""
+"""Where webpy keeps its own files by default, and that no handler ever sends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The TLS context: what it speaks, whom it asks for a certificate, and what it says of files that do not load."""
+"""The TLS context: versions, clients' certificates, and messages about files that do not load."""
 
 from __future__ import annotations
 

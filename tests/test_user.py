@@ -1,4 +1,4 @@
-"""`--user`: what workers write is made so that they can, and the start says what they cannot write. (As root only.)"""
+"""`--user`: workers can write their files, and the start reports what they cannot write. (As root only.)"""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class ControlClient:
             except OSError as error:
                 raise ControlError(error.errno, f"{self._name}: {error.strerror}") from error
             if not data:
-                raise ControlError(f"{self._name}: the master has gone")
+                raise ControlError(f"{self._name}: the master has ended")
             self._received += data
 
     def fileno(self) -> int:

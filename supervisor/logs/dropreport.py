@@ -42,7 +42,7 @@ class DropReport:
         """Begin an episode if records were dropped; `writable`: whether the log can be written now."""
         self._writable = writable
         if self._timer is None and self._count() > self._reported:
-            self._report("error", "the access log takes no more lines for now: those that find no room are dropped")
+            self._report("error", "the access log accepts no more lines for now: lines that find no room are dropped")
             self._timer = self._loop.after(_CALM_S, self._check_again)
 
     def _check_again(self) -> None:
@@ -52,7 +52,7 @@ class DropReport:
             self._timer = self._loop.after(_CALM_S, self._check_again)
             return
         self._timer = None
-        self._report_count("warning", "the access log goes on", count)
+        self._report_count("warning", "the access log continues", count)
 
     def close(self, discarded: int) -> None:
         """Report the drops since the last report, and `discarded` lines that were not written at the end.

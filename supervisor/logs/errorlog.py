@@ -59,7 +59,7 @@ class ErrorLog:
         return Record(level, text, role="master", exception=exception).encode(self.form)
 
     def say_last(self, text: str) -> None:
-        """Write why the master ends, to standard error too, as whoever started the server looks there."""
+        """Write why the master ends, to standard error too, where the server's starter sees it."""
         line = self._line("critical", text)
         self._write(line)
         if self._where != "-":

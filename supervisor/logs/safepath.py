@@ -83,7 +83,7 @@ def open_log(path: str) -> int:
                 if error.errno == errno.ELOOP:
                     continue
                 if error.errno == errno.ENXIO:
-                    text = "a pipe (FIFO) that nobody reads, or a socket: start its reader first, or name a file"
+                    text = "a pipe (FIFO) that no process reads, or a socket: start its reader first, or name a file"
                     raise OSError(errno.ENXIO, text, path) from None
                 error.filename = path
                 raise

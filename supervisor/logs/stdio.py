@@ -1,7 +1,7 @@
 """The standard streams: open in the master, and in children never waiting for a reader that does not read.
 
-Owns what happens to text that is printed to a pipe or terminal that nobody reads: a writer that finds no room waits a
-moment, once; after that, what it writes is dropped until there is room again, and a line says how many bytes were
+Owns what happens to text that is printed to a pipe or terminal that no process reads: a writer that finds no room waits
+a moment, once; after that, what it writes is dropped until there is room again, and a line says how many bytes were
 dropped. Programs that the application starts inherit the plain descriptors. `ensure_standard_streams` is called in the
 master before it opens anything, `guard_standard_streams` in each child after its fork; `destination` uses
 `reopen_nonblocking` in the master.
@@ -68,11 +68,11 @@ class DroppingStream(io.FileIO):
         self._poll.register(fd, select.POLLOUT)
 
     def write(self, data: Any, /) -> int:
-        """Write `data`, or drop what finds no room; return its length. Raises OSError when the reader has gone."""
+        """Write `data`, or drop what finds no room; return its length. Raises OSError if no reader is left."""
         rest = bytes(data)
         length = len(rest)
         if self._dropped_bytes and rest:
-            note = b"\n[%d bytes of this output were dropped: nobody read it]\n" % self._dropped_bytes
+            note = b"\n[%d bytes of this output were dropped: no process read it]\n" % self._dropped_bytes
             if not self._write_piece(note, time.monotonic()):
                 self._dropped_bytes += length
                 return length

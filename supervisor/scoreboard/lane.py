@@ -214,7 +214,7 @@ class Lane:
         return views if self._ordered else _verified(views)
 
     def advance(self, taken_bytes: int) -> None:
-        """Give the room of the first `taken_bytes` of what `pending` returned back to the writer (in the master)."""
+        """Free the room of the first `taken_bytes` of what `pending` returned, for the writer (in the master)."""
         tail = self._cells[_TAIL] % _MAX_HEAD
         if not self._ordered:
             self._clear(tail % len(self._ring), taken_bytes)

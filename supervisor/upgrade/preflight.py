@@ -189,8 +189,8 @@ def run_preflight(configure: Configure, can_succeed: bool) -> NoReturn:
         try:
             _check_program(configure, can_succeed, agreed)
         except BaseException as error:
-            told = isinstance(error, (LoadError, ValueError))
-            text = str(error) if told else _traceback_of(error)
+            has_message = isinstance(error, (LoadError, ValueError))
+            text = str(error) if has_message else _traceback_of(error)
             send(channel, Message.FAILED, text=text.encode("utf-8", "backslashreplace"))
             os._exit(1)
         send(channel, Message.READY)

@@ -1,4 +1,4 @@
-"""A status as a master gives it (supervisor/status.py), for tests to change."""
+"""A status as a master returns it (supervisor/control/status.py), for tests to change."""
 
 from __future__ import annotations
 

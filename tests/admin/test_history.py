@@ -1,3 +1,5 @@
+"""The history: samples of ten minutes, and percentiles from latency buckets."""
+
 from __future__ import annotations
 
 import random

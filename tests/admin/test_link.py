@@ -1,3 +1,5 @@
+"""The link to the master: how often it asks, who waits, and what it says when no answer comes."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""The metrics: names, values and formats, parsed back."""
+
 from __future__ import annotations
 
 import builtins

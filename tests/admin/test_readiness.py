@@ -1,3 +1,5 @@
+"""When a server is ready, by its status."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""Who may read at the admin address: at one of this machine only, everybody; else those who have the token."""
+"""Who may read at the admin address: everybody if only this machine can reach it, else those who have the token."""
 
 from __future__ import annotations
 

@@ -141,12 +141,12 @@ def test_the_site_goes_on_while_the_log_takes_nothing(chaos: Callable[..., Serve
         server = chaos(log=folder / "access.log")
         with Load(mixed(server, pad_bytes=PAD_BYTES)) as load:
             with full(folder):
-                server.wait_for("the access log takes no more lines for now", timeout=20)
+                server.wait_for("the access log accepts no more lines for now", timeout=20)
                 answered = load.counts()["answered"]
                 until(lambda: load.counts()["answered"] > answered + 200, "requests are answered on", 10.0)
                 os.kill(next(iter(workers(server))), signal.SIGKILL)
                 server.wait_for(r"worker \d+ gen 1 \[\d+\] is ready", count=3)
-            server.wait_for(r"the access log goes on; \d+ lines")
+            server.wait_for(r"the access log continues; \d+ lines")
             with ControlClient(server.control) as client:
                 dropped = client.ask("status", timeout_s=5)["status"]["log"]["dropped"]
             report = load.stop()

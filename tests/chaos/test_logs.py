@@ -135,7 +135,7 @@ def test_a_pipe_that_nobody_reads_again(serve: Callable[..., Server], tmp_path: 
     with Load(mixed(server, pad_bytes=6000), think_s=(0.0, 0.02)) as load:
         until(lambda: pipe.lines > 20, "lines come")
         pipe.pause()
-        server.wait_for("the access log takes no more lines for now", timeout=30)
+        server.wait_for("the access log accepts no more lines for now", timeout=30)
         answered = load.counts()["answered"]
         until(lambda: load.counts()["answered"] > answered + 500, "requests are answered on", 10.0)
         report = load.stop()

@@ -1,4 +1,4 @@
-"""`webpy ctl`: its words and exit statuses, against real masters, several, none, and what only looks like one."""
+"""`webpy ctl`: its output and exit statuses, with one master, several, none, and something that only looks like one."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_a_server_that_dies_before_its_answer(start: Start, runtime: Path) -> No
         served.process.kill()
         out, err = waiting.communicate(timeout=20)
     path = runtime / f"{served.process.pid}.sock"
-    assert (waiting.returncode, out, err) == (1, "", f"webpy: {path}: the master has gone\n")
+    assert (waiting.returncode, out, err) == (1, "", f"webpy: {path}: the master has ended\n")
 
 
 def test_a_server_that_does_not_answer(start: Start, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

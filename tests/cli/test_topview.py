@@ -1,4 +1,4 @@
-"""The screen of `webpy ctl top` at every size, from made-up statuses: what is on it, in which order, that it fits."""
+"""The screen of `webpy ctl top` at every size, from made-up statuses: its content, its order, and that it fits."""
 
 from __future__ import annotations
 

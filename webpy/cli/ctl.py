@@ -45,8 +45,8 @@ def ctl(context: click.Context, control: str | None) -> None:
 @click.pass_obj
 def status(control: str | None, as_json: bool) -> None:
     """Print the status of the server and its workers."""
-    told = _ask(control, "status")["status"]
-    click.echo(json.dumps(told, indent=2) if as_json else _summary(told))
+    now = _ask(control, "status")["status"]
+    click.echo(json.dumps(now, indent=2) if as_json else _summary(now))
 
 
 @ctl.command(short_help="Show the status live: workers, rates, longest requests.")
@@ -184,10 +184,10 @@ def _described(path: str) -> str:
 
     try:
         with ControlClient(path) as client:
-            told = client.ask("status", _LIST_S)["status"]
+            now = client.ask("status", _LIST_S)["status"]
     except (ControlError, TimeoutError, KeyError):
         return "(does not answer)"
-    return one_line(f"pid {told['pid']}, {', '.join(told['listeners']) or 'no address'}, {told.get('target', '')}")
+    return one_line(f"pid {now['pid']}, {', '.join(now['listeners']) or 'no address'}, {now.get('target', '')}")
 
 
 def _setting() -> str | None:
@@ -209,28 +209,28 @@ def _end(text: str, exit_status: int) -> NoReturn:
 # -- the status as text --------------------------------------------------------------------------------------
 
 
-def _summary(told: dict[str, Any]) -> str:
-    workers, totals, last = told["workers"], told["totals"], told["reload"]["last"]
+def _summary(now: dict[str, Any]) -> str:
+    workers, totals, last = now["workers"], now["totals"], now["reload"]["last"]
     ready = sum(worker["state"] == "ready" for worker in workers)
     lines = [
-        f"{told['name']} [{told['pid']}] {told['stage']}, generation {told['generation']}, up {age(told['uptime_s'])}, "
-        f"{ready} of {told['wanted']} workers ready",
-        f"listening on {', '.join(told['listeners']) or 'no address'}",
+        f"{now['name']} [{now['pid']}] {now['stage']}, generation {now['generation']}, up {age(now['uptime_s'])}, "
+        f"{ready} of {now['wanted']} workers ready",
+        f"listening on {', '.join(now['listeners']) or 'no address'}",
         f"requests {totals['requests']}: "
         + ", ".join(f"{kind} {number}" for kind, number in totals["by_class"].items() if number or kind == "5xx"),
         f"deaths {totals['deaths']}, requests killed {totals['killed_requests']}, timeouts {totals['timeouts']}, "
         f"connections handed over {totals['handed_over']}",
     ]
-    if told["restarts"]:
-        lines.append("restarts: " + ", ".join(f"{cause} {number}" for cause, number in told["restarts"].items()))
-    if told["reload"]["phase"] != "idle":
-        lines.append(f"reload: {told['reload']['phase']}, {told['reload']['done']} of {told['reload']['of']} workers")
+    if now["restarts"]:
+        lines.append("restarts: " + ", ".join(f"{cause} {number}" for cause, number in now["restarts"].items()))
+    if now["reload"]["phase"] != "idle":
+        lines.append(f"reload: {now['reload']['phase']}, {now['reload']['done']} of {now['reload']['of']} workers")
     if last is not None:
         verdict = "done" if last["ok"] else f"FAILED: {_gist(last['text'])}"
         lines.append(f"last reload: {verdict}")
     lines += ["", " SLOT     PID  GEN STATE        AGE   CONN    BUSY  QUEUE  REQUESTS    MEM  LONGEST"]
     lines += [_row(worker) for worker in workers]
-    lines += [f"{each['title']} [{each['pid']}] {each['state']}" for each in told["sidecars"]]
+    lines += [f"{each['title']} [{each['pid']}] {each['state']}" for each in now["sidecars"]]
     return "\n".join(lines)
 
 

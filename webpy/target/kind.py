@@ -16,7 +16,7 @@ __all__ = ["described", "detect", "is_factory"]
 
 
 def detect(found: Any) -> str | None:
-    """Return the kind, or None if it is none of them.
+    """Return the kind of `found`, None if it has none.
 
     The order matters: classes and servers may be callable, and so may objects with exposed methods.
     """

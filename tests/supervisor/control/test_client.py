@@ -1,4 +1,4 @@
-"""The client against servers of every kind: good, slow, silent, gone, and no master at all."""
+"""The client with all sorts of servers: good, slow, silent, ended, and not a master at all."""
 
 from __future__ import annotations
 

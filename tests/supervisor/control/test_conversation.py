@@ -1,4 +1,4 @@
-"""One control connection under every kind of client, on a real loop in this process."""
+"""One control connection with all sorts of clients, on a real loop in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may command a real master, and what a client does to it that is silent, hostile, slow or dead."""
+"""Who may command a real master, and that silent, hostile, slow and dead clients do it no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control socket's file: its rights from the first moment, what is left behind and what is not ours, its length."""
+"""The control socket's file: its mode from the first moment, files left behind or of other users, long paths."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The access log: whole lines from several rings, also over full disks, truncated and reopened files."""
+
 from __future__ import annotations
 
 import os

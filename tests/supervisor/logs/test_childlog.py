@@ -1,4 +1,4 @@
-"""Records of children in the error log: whole, in either form, and never waited for."""
+"""Records of children in the error log: whole, in either format, without blocking the child."""
 
 from __future__ import annotations
 

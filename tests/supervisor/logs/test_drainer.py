@@ -1,3 +1,5 @@
+"""When the rings are drained: soon while records come, not at all while none do."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The error log: levels, lines of children, and a destination that cannot be written."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""The logs of a real tree: no line lost or torn."""
+"""The logs of a real master and its workers: no line is lost or broken."""
 
 from __future__ import annotations
 
@@ -220,10 +220,10 @@ def test_lines_that_find_no_room_are_dropped_and_counted(master: Make) -> None:
     served.start().started()
     for number in range(300):
         assert served.ask(f"full {number}")
-    served.wait_for("access log takes no more lines for now: those that find no room are dropped")
+    served.wait_for("access log accepts no more lines for now: lines that find no room are dropped")
     log.unlink()
     served.signal(signal.SIGUSR1)
-    dropped = int(served.wait_for(r"the access log goes on; (\d+) lines found no room and were dropped")[1])
+    dropped = int(served.wait_for(r"the access log continues; (\d+) lines found no room and were dropped")[1])
     assert served.ask("after")
     assert served.stop() == 0
     written = [line.split(" by ")[0] for line in served.records()]
@@ -235,7 +235,7 @@ def test_a_flood_past_the_rings_keeps_whole_lines_and_a_count(master: Make) -> N
     rings = {"ring_bytes": 4096, "pool_ring_bytes": 2048}
     served = master(config={"workers": 1, **rings}).start().started()
     pid = served.ask("flood 4000").split()[0]
-    dropped = int(served.wait_for(r"the access log goes on; (\d+) lines found no room and were dropped")[1])
+    dropped = int(served.wait_for(r"the access log continues; (\d+) lines found no room and were dropped")[1])
     assert served.stop() == 0
     records = served.records()
     assert len(records) + dropped == 8001
@@ -253,7 +253,7 @@ def test_workers_answer_while_the_master_stands_still(master: Make) -> None:
             assert served.ask(f"stopped {number}", timeout_s=5)
     finally:
         served.process.send_signal(signal.SIGCONT)
-    served.wait_for(r"the access log goes on; \d+ lines found no room")
+    served.wait_for(r"the access log continues; \d+ lines found no room")
     assert served.stop() == 0
 
 

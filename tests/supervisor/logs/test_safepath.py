@@ -1,4 +1,4 @@
-"""Links that somebody else has planted. Whose they are counts: as root these tests make them nobody's."""
+"""Symbolic links that another user has planted; as root, these tests make them belong to the user nobody."""
 
 from __future__ import annotations
 

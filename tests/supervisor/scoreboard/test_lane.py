@@ -1,3 +1,5 @@
+"""A lane's ring and counters: records come out whole and in order, and a full ring drops or waits."""
+
 from __future__ import annotations
 
 import os

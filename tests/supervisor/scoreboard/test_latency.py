@@ -1,3 +1,5 @@
+"""The latency scale: buckets cover every duration once, and their bounds are exact."""
+
 from __future__ import annotations
 
 from itertools import pairwise

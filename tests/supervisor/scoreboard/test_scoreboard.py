@@ -1,3 +1,5 @@
+"""The scoreboard's parts: they do not overlap, they are shared by processes, and they are cleared for the next one."""
+
 from __future__ import annotations
 
 import os

@@ -1,4 +1,4 @@
-"""What a worker in an attacker's hands writes where the master reads: it must neither stop nor spin."""
+"""Nonsense that a worker in an attacker's hands writes into shared memory must neither stop the master nor keep it busy."""
 
 from __future__ import annotations
 

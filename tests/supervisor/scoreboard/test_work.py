@@ -1,3 +1,5 @@
+"""Work as the lines of a row say: its state, its order, and how it is shown in a log."""
+
 from __future__ import annotations
 
 from webpy.supervisor import LINE_BYTES, SENDING, Row, Scoreboard

@@ -1,3 +1,5 @@
+"""The hand-off: descriptors and a document go through an exec, once, and only to this process."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The program to run again, and how a process knows that it is a preflight."""
+
 from __future__ import annotations
 
 import os

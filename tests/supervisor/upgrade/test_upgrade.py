@@ -625,14 +625,14 @@ def test_a_log_that_takes_nothing_is_refused(master: Make) -> None:
 def test_what_was_said_of_dropped_lines_is_not_said_again(master: Make, calm: bool) -> None:
     served = master(config={"ring_bytes": 4096, "pool_ring_bytes": 2048}).start().started()
     assert served.ask("flood 4000")
-    served.wait_for("the access log takes no more lines")
+    served.wait_for("the access log accepts no more lines")
     if calm:
-        served.wait_for("the access log goes on")
+        served.wait_for("the access log continues")
     upgrade(served)
-    dropped = served.wait_for(r"the access log goes on; (\d+) lines found no room", anew=False)
+    dropped = served.wait_for(r"the access log continues; (\d+) lines found no room", anew=False)
     assert len(served.records()) == 8001 - int(dropped[1])
     assert served.stop() == 0
-    assert served.text().count("takes no more lines") == served.text().count("found no room") == 1
+    assert served.text().count("accepts no more lines") == served.text().count("found no room") == 1
 
 
 # -- whoever asks for it -------------------------------------------------------------------------------------
