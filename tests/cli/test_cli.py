@@ -1,5 +1,4 @@
-"""The command line: words and exit statuses of every command, in this process where nothing is started, else in a
-process of its own."""
+"""The command line: output and exit statuses of every command, in this process unless something is started."""
 
 from __future__ import annotations
 

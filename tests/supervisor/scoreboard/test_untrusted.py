@@ -1,4 +1,4 @@
-"""Nonsense that a worker in an attacker's hands writes into shared memory must neither stop the master nor keep it busy."""
+"""What an attacker in a worker writes into shared memory must neither stop the master nor keep it busy."""
 
 from __future__ import annotations
 

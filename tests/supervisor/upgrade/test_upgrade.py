@@ -1,5 +1,5 @@
-"""USR2: the master's program is replaced in place, and nobody notices; or it is refused, and nothing has changed. All
-with real processes."""
+"""USR2: the master's program is replaced without clients noticing, or it is refused and nothing has changed. With real
+processes."""
 
 from __future__ import annotations
 
@@ -418,7 +418,7 @@ def test_a_death_in_the_moment_of_the_exec(master: Make, delay_s: float) -> None
     assert served.stop() == 0
 
 
-def test_kill_of_the_master_ends_the_proof(master: Make) -> None:
+def test_kill_of_the_master_ends_the_preflight(master: Make) -> None:
     served = master().start().started()
     served.write_settings(load_s=30)
     usr2(served)
