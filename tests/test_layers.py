@@ -154,26 +154,6 @@ FILES_IN_CIRCLES: list[set[str]] = [
         "webpy.framework.request",
         "webpy.framework.routes",
     },
-    {
-        "webpy.worker.accepting",
-        "webpy.worker.connection",
-        "webpy.worker.delivery",
-        "webpy.worker.dispatcher",
-        "webpy.worker.exchange",
-        "webpy.worker.handover",
-        "webpy.worker.handshake",
-        "webpy.worker.http1",
-        "webpy.worker.lifecycle",
-        "webpy.worker.lines",
-        "webpy.worker.protocol",
-        "webpy.worker.reading",
-        "webpy.worker.recorder",
-        "webpy.worker.room",
-        "webpy.worker.sharing",
-        "webpy.worker.streams",
-        "webpy.worker.table",
-        "webpy.worker.worker",
-    },
 ]
 ROOMS_IN_CIRCLES: list[set[str]] = [{"webpy.objects", "webpy.server", "webpy.serving", "webpy.stdlib", "webpy.target"}]
 """The hosts of others' code start servers, whose target may be such a host."""

@@ -89,7 +89,7 @@ class Rig:
         self.recorder = self.worker.recorder
         self.chores = self.worker.chores
         self.pool = self.worker.pool
-        self.heads = self.worker.heads
+        self.heads = self.worker.http1.heads
         self.http1 = self.worker.http1
         self.reading = self.http1.reading
         self.dispatcher = self.worker.dispatcher
@@ -105,7 +105,7 @@ class Rig:
         theirs.settimeout(10)
         origin = Origin(("192.0.2.1", 1), "http")
         conn = Connection(PlainTransport(ours), origin, (b"192.0.2.1", b"%-40b" % b"192.0.2.1"), 0.0)
-        conn.protocol = self.acceptor._handshake if phase == Phase.HANDSHAKE else self.http1
+        conn.protocol = self.worker.handshake if phase == Phase.HANDSHAKE else self.http1
         conn.phase = phase
         self.table.add(conn)
         self.clients.append(theirs)

@@ -73,7 +73,7 @@ def adopt(parts: Rig) -> Connection:
 def test_only_those_that_wait_for_a_request_move(rig: Make, adoption: Adoption, phase: Phase) -> None:
     parts = rig(adoption=adoption)
     conn, _ = parts.connection(phase)
-    moved = Handover(parts.table, adoption).give(conn, 5.0)
+    moved = Handover(adoption, parts.table.let_go).give(conn, 5.0)
     assert moved is (phase in MOVABLE) is adoption.waits
     assert parts.row.cells[Cell.HANDED_OVER] == moved
     if moved:
@@ -89,7 +89,7 @@ def test_what_the_client_sent_and_nobody_read_is_there(rig: Make, adoption: Adop
     conn.since_s = time.monotonic() - 60.0
     client.sendall(head_bytes())
     assert conn.fd in old.poll(5)  # the loop has seen it, and has not come to it yet
-    assert Handover(old.table, adoption).give(conn, time.monotonic())
+    assert Handover(adoption, old.table.let_go).give(conn, time.monotonic())
     assert old.poll() == {}
     moved = adopt(new)
     assert (moved.phase, moved.origin.client_address, moved.peer) == (Phase.IDLE, ("192.0.2.1", 1), conn.peer)
@@ -108,7 +108,7 @@ def test_a_head_that_has_begun_goes_on(rig: Make, adoption: Adoption) -> None:
     assert old.reading.first(conn, 0) is None
     assert conn.phase == Phase.HEAD
     conn.since_s = began = time.monotonic() - 4.0
-    assert Handover(old.table, adoption).give(conn, time.monotonic())
+    assert Handover(adoption, old.table.let_go).give(conn, time.monotonic())
     moved = adopt(new)
     assert abs(moved.since_s - began) < 2.0  # header-timeout counts on
     client.sendall(head_bytes()[20:])
@@ -125,7 +125,7 @@ def test_pipelined_requests_are_answered_in_order(rig: Make, adoption: Adoption)
     conn.buffer = head_bytes("GET", "/2") + head_bytes("GET", "/3")
     client.sendall(head_bytes("GET", "/4"))
     old.lifecycle.draining = True
-    old.lifecycle.handover = Handover(old.table, adoption)
+    old.lifecycle.handover = Handover(adoption, old.table.let_go)
     old.http1.release(conn, False)  # the first one's answer has left
     assert conn.phase == Phase.CLOSED
     moved = adopt(new)
@@ -143,7 +143,7 @@ def test_pipelined_requests_are_answered_in_order(rig: Make, adoption: Adoption)
 def test_more_bytes_than_fit_stay_where_they_are(rig: Make, adoption: Adoption) -> None:
     parts = rig(adoption=adoption, max_headers=100_000)
     conn, _ = parts.connection(Phase.HEAD)
-    handover = Handover(parts.table, adoption)
+    handover = Handover(adoption, parts.table.let_go)
     conn.buffer = b"x" * (32 * 1024 + 1)
     assert not handover.give(conn, 0.0)
     conn.buffer = b"x" * (32 * 1024)
@@ -161,7 +161,7 @@ def test_a_ready_event_of_a_connection_that_has_left_harms_nobody(rig: Make, ado
     fd = conn.fd
     conn.buffer = head_bytes()
     parts.reactor.ready.append((fd, 0))
-    assert Handover(parts.table, adoption).give(conn, 0.0)
+    assert Handover(adoption, parts.table.let_go).give(conn, 0.0)
     other, _ = parts.connection(Phase.IDLE)
     assert other.fd == fd
     with pytest.raises(BlockingIOError):
@@ -181,7 +181,7 @@ def test_a_pool_thread_that_has_just_finished(rig: Make, adoption: Adoption, par
         client.sendall(head_bytes())
         parts.table.park(conn)
     conn.phase = Phase.IDLE
-    assert Handover(parts.table, adoption).give(conn, 0.0)
+    assert Handover(adoption, parts.table.let_go).give(conn, 0.0)
     parts.reactor.call(parts.table.unpark, conn)
     parts.reactor.call(parts.http1.release, conn, False)
     parts.turn(5)

@@ -284,7 +284,7 @@ def test_a_watcher_that_fails_watches_on(rig: Make, monkeypatch: pytest.MonkeyPa
         is_well(other)
         real, failures = parts.pool.lend, [fail]
         monkeypatch.setattr(
-            loop._lead._worker.pool.__class__, "lend", lambda _, role: (failures.pop() if failures else real)(role)
+            loop._lead._parts.pool.__class__, "lend", lambda _, role: (failures.pop() if failures else real)(role)
         )
         client.sendall(b"GET /blocks HTTP/1.1\r\nHost: a\r\n\r\n")
         found(parts, "the watcher failed")

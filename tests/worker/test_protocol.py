@@ -14,9 +14,8 @@ from tests.worker.rig import Rig, led, records
 from webpy import HTTPHandler
 from webpy.framework.later import Later
 from webpy.supervisor import Adoption, Cell, Message
-from webpy.worker.connection import Connection, Phase
+from webpy.worker.connection import FOREVER_S, Connection, ConnectionProtocol, Phase
 from webpy.worker.exchange import Exchange
-from webpy.worker.protocol import FOREVER_S, ConnectionProtocol
 from webpy.worker.transport import WOULD_BLOCK
 from webpy.worker.worker import Worker
 

@@ -21,7 +21,6 @@ from ..framework.origin import Origin
 from .complaints import Complaints
 from .connection import Connection, Phase
 from .handover import unpack
-from .handshake import Handshake
 from .listener import Listener
 from .room import Room
 from .sharing import Sharing
@@ -77,7 +76,6 @@ class Acceptor:
         self._sharing = Sharing(worker)
         self._complaints = Complaints(worker.log)
         self._room = Room(worker, self._complaints)
-        self._handshake = Handshake(worker, worker.http1)
         self._exclusive = False  # the kernel wakes one worker for a connection
         self._listens = True  # at all sources, or rests from all
         self._alone = False  # there are no others, or none that will take anything
@@ -246,7 +244,7 @@ class Acceptor:
             return True
         origin = Origin((address[0], address[1]), listener.scheme)
         conn = self._connection(transport, origin, time.monotonic())
-        conn.protocol = self._worker.http1 if listener.context is None else self._handshake
+        conn.protocol = self._worker.http1 if listener.context is None else self._worker.handshake
         conn.protocol.on_start(conn, b"")
         return self._add(conn, "accept", accepted=True)
 

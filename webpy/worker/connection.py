@@ -1,22 +1,33 @@
-"""Owns what the worker keeps of one connection, and its phases; knows neither HTTP nor the loop.
+"""Owns what the worker keeps of one connection, and what it asks of the protocol that the client speaks and of the
+exchange that is under way; knows neither HTTP nor the loop.
 
-Between requests a connection costs this object, its transport and its socket: nothing else is kept for it.
+Between requests a connection costs this object, its transport and its socket: nothing else is kept for it. HTTP/1 is
+one protocol (http1.py), the TLS handshake before it another (handshake.py); exchange.py has the exchanges.
 """
 
 from __future__ import annotations
 
 import ssl
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..framework.origin import Origin
 
 if TYPE_CHECKING:
-    from .delivery import Delivery
-    from .protocol import ConnectionProtocol
+    from collections.abc import Iterable
+    from contextvars import Context
+
+    from ..framework.request import Request
+    from ..framework.response import Response
+    from ..supervisor import Line
+    from .intake import Intake
+    from .output import Output
+    from .plan import Plan
     from .transport import Transport
 
-__all__ = ["Connection", "Phase"]
+__all__ = ["FOREVER_S", "AbstractExchange", "Connection", "ConnectionProtocol", "Phase"]
+
+FOREVER_S = float("inf")
 
 
 class Phase(IntEnum):
@@ -76,7 +87,7 @@ class Connection:
         self.since_s = now_s
         self.buffer: bytes | bytearray = b""
         self.parked = False
-        self.exchange: Delivery | None = None
+        self.exchange: AbstractExchange | None = None
 
     # -- what a request asks (`framework.request.Peer`) ---------------------------------------------------------------
 
@@ -94,3 +105,145 @@ class Connection:
     def gone(self) -> bool:
         """Whether the client has closed the connection, or its half of it: the kernel tells no difference."""
         return self.phase == Phase.CLOSED or self.transport.gone
+
+
+class AbstractExchange:
+    """One request and its answer, as far as the connection, its protocol and the recorder know it.
+
+    plan: what follows from the request's head. began_s: the monotonic time from which the log counts. context: in which
+    the application's part of it runs. line: on the scoreboard, while no thread's own line shows the request. intake:
+    the request's body, while it is not over. output: the answer, while it is sent. successor: the protocol that gets
+    the connection afterwards, if it changes. The answer to a malformed request has neither plan nor request.
+    """
+
+    __slots__ = (
+        "began_s",
+        "connection",
+        "context",
+        "intake",
+        "line",
+        "output",
+        "plan",
+        "request",
+        "successor",
+    )
+
+    plan: Plan
+    request: Request
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.began_s = 0.0
+        self.context: Context | None = None
+        self.line: Line | None = None
+        self.intake: Intake | None = None
+        self.output: Output | None = None
+        self.successor: ConnectionProtocol | None = None
+
+    def send(self, own: Line | None = None, *, leading: bool = False) -> None:
+        """Send the output as far as the transport takes it.
+
+        own: the line of the thread of the pool that calls, if it has a place there: then it runs the body's iterator
+        too. leading: the caller holds the lead. Another thread leaves the iterator to the pool.
+        """
+        raise NotImplementedError
+
+    def advance(self) -> None:
+        """Go on sending: the transport has room again (the leader)."""
+        raise NotImplementedError
+
+    def break_off(self, error: OSError | None, leading: bool) -> None:
+        """End the connection in the middle of the answer, so that the client cannot take it for whole."""
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """End the line and the body, without a record, as the connection is reset after a fault (the leader)."""
+        raise NotImplementedError
+
+    def drop_intake(self) -> None:
+        """Nobody receives the rest of the request's body any more (the leader)."""
+        raise NotImplementedError
+
+
+class ConnectionProtocol:
+    """What the loop, housekeeping and the exchanges of a connection ask of its protocol.
+
+    An object may serve one connection or all of its kind. Its methods are called by the leader, unless something else
+    is said, and must neither block nor run anything of the application's (see chores.py).
+    `ConnectionTable.hand` gives a connection to one. A protocol that carries no requests leaves the second half out.
+    """
+
+    __slots__ = ()
+
+    # -- the connection -----------------------------------------------------------------------------------------------
+
+    def on_start(self, conn: Connection, received: bytes) -> None:
+        """The connection is this protocol's from now on; received: what was read and not looked at yet."""
+        raise NotImplementedError
+
+    def on_event(self, conn: Connection, event: int) -> AbstractExchange | None:
+        """The poller has an event. Returns an exchange for the loop to run, or None; further ones are dispatched
+        (`Dispatcher.dispatch`)."""
+        raise NotImplementedError
+
+    def deadline(self, conn: Connection, now_s: float) -> float:
+        """Return the monotonic time until which the client may keep the connection waiting; infinite for none. Asked
+        once a second."""
+        return FOREVER_S
+
+    def on_timeout(self, conn: Connection, now_s: float) -> None:
+        """The deadline has passed: answer, or close the connection."""
+        raise NotImplementedError
+
+    def on_drain(self, conn: Connection, now_s: float) -> None:
+        """The worker drains; called again at every sweep until the connection has gone."""
+
+    def on_close(self, conn: Connection) -> None:
+        """The connection is about to be closed: drop what is under way in it."""
+
+    def abandon(self, conn: Connection) -> None:
+        """The connection is about to be reset after a fault: end its answers, unless a thread is at them."""
+
+    def may_make_way(self, conn: Connection) -> bool:
+        """Return whether the connection may be closed for a new one when there are too many."""
+        return False
+
+    # -- its exchanges ------------------------------------------------------------------------------------------------
+
+    def on_dispatch(self, exchange: AbstractExchange) -> None:
+        """A thread of the pool is going to work on the exchange."""
+        raise NotImplementedError
+
+    def serialize(self, exchange: AbstractExchange, response: Response | None, result: Any, closing: bool) -> Output:
+        """Make what is to be sent for a handler's result (status, body) and the fields of its response.
+
+        closing: the connection shall end with it. Called by the thread that ran the handler, without the lead. Raises
+        BadResult for a result that is not valid, ValueError for fields that would break the message.
+        """
+        raise NotImplementedError
+
+    def serialize_switch(self, exchange: AbstractExchange, fields: Iterable[tuple[str, str]]) -> Output:
+        """Make the answer after which the connection speaks another protocol. Raises ValueError for fields that would
+        break the message."""
+        raise NotImplementedError
+
+    def go_on(self, exchange: AbstractExchange) -> None:
+        """The handler has agreed to receive the body (`Exchange.ask`): tell the client to send it."""
+        raise NotImplementedError
+
+    def end_intake(self, exchange: AbstractExchange) -> None:
+        """The handler of a body that still arrives has answered, whether or not it has read all of it: send that."""
+        raise NotImplementedError
+
+    def on_blocked(self, exchange: AbstractExchange) -> None:
+        """The transport takes no more of the answer for now: call `AbstractExchange.advance` when it does."""
+        raise NotImplementedError
+
+    def on_unblocked(self, exchange: AbstractExchange) -> None:
+        """The transport has taken all that there was of the answer for now."""
+        raise NotImplementedError
+
+    def on_finished(self, exchange: AbstractExchange, close: bool, leading: bool) -> None:
+        """The answer has left. close: the connection ends with it; leading: the caller holds the lead, otherwise it is
+        the thread that answered."""
+        raise NotImplementedError

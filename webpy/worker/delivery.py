@@ -12,43 +12,30 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from ..framework.errors import HTTPError
-from .connection import Phase
+from .connection import AbstractExchange, Phase
 from .pace import Work
 from .transport import CLIENT_LEFT
 
 if TYPE_CHECKING:
     from ..supervisor import Line
     from .connection import Connection
-    from .intake import Intake
     from .output import Output
+    from .parts import Parts
     from .pool import Task
-    from .protocol import ConnectionProtocol
-    from .worker import Worker
 
 __all__ = ["Delivery"]
 
 _mono = time.monotonic
 
 
-class Delivery:
-    """The answer's half of an exchange.
+class Delivery(AbstractExchange):
+    """The answer's half of an exchange."""
 
-    began_s: the monotonic time from which the log counts. context: in which the application's part of it runs. line: on
-    the scoreboard, while no thread's own line shows the request. intake: the request's body, while it is not over.
-    output: the answer, while it is sent. successor: the protocol that gets the connection afterwards, if it changes.
-    """
+    __slots__ = ("parts",)
 
-    __slots__ = ("began_s", "connection", "context", "intake", "line", "output", "successor", "worker")
-
-    def __init__(self, worker: Worker, connection: Connection) -> None:
-        self.worker = worker
-        self.connection = connection
-        self.began_s = 0.0
-        self.context: Context | None = None
-        self.line: Line | None = None
-        self.intake: Intake | None = None
-        self.output: Output | None = None
-        self.successor: ConnectionProtocol | None = None
+    def __init__(self, parts: Parts, connection: Connection) -> None:
+        AbstractExchange.__init__(self, connection)
+        self.parts = parts
 
     # -- what kinds of it differ in -----------------------------------------------------------------------------------
 
@@ -81,21 +68,16 @@ class Delivery:
     # -- any thread that it belongs to --------------------------------------------------------------------------------
 
     def send(self, own: Line | None = None, *, leading: bool = False) -> None:
-        """Send the output as far as the transport takes it.
-
-        own: the line of the thread of the pool that calls, if it has a place there: then it runs the body's iterator
-        too. Another thread leaves that to the pool.
-        """
-        output, worker, conn = self.output, self.worker, self.connection
+        output, parts, conn = self.output, self.parts, self.connection
         assert output is not None
         conn.exchange = self
         if output.answer.source is not None:
             if own is not None:
                 self._pull(own)
             elif leading:
-                self._have_pulled(worker.pool.put_ahead)
+                self._have_pulled(parts.pool.put_ahead)
             else:
-                worker.reactor.call(self._have_pulled, worker.pool.put_ahead)
+                parts.reactor.call(self._have_pulled, parts.pool.put_ahead)
             return
         try:
             whole = output.push(conn.transport)
@@ -112,11 +94,11 @@ class Delivery:
     def finish(self, leading: bool, broken: bool = False) -> None:
         """End the exchange, whose answer has been sent or (broken) never will be: record it, end its line and its body,
         and give the connection back to its protocol."""
-        output, worker, conn = self.output, self.worker, self.connection
+        output, parts, conn = self.output, self.parts, self.connection
         assert output is not None
         self.record(leading)
-        worker.lines.end(self)
-        worker.recorder.count_sent(output.sent_bytes, leading)
+        parts.lines.end(self)
+        parts.recorder.count_sent(output.sent_bytes, leading)
         self.output = None
         self._end_body(output, leading)
         if not broken:
@@ -125,21 +107,20 @@ class Delivery:
         if self.intake is None:
             conn.exchange = None  # or they would keep each other
         if leading:
-            worker.chores.leftovers.append(self)  # what is the application's is dropped outside the lead
-            worker.table.abort(conn)
+            parts.chores.leftovers.append(self)  # what is the application's is dropped outside the lead
+            parts.table.abort(conn)
         else:
-            worker.reactor.call(worker.table.abort, conn)
+            parts.reactor.call(parts.table.abort, conn)
 
     def break_off(self, error: OSError | None, leading: bool) -> None:
-        """End the connection in the middle of the answer, so that the client cannot take it for whole."""
         left = self.connection.phase == Phase.CLOSED or isinstance(error, CLIENT_LEFT)
         if error is not None and not left:
-            self.worker.log.error("the answer of %s broke off: %s", self.name, error)
+            self.parts.log.error("the answer of %s broke off: %s", self.name, error)
         self.finish(leading, broken=True)
 
     def _leave_to_the_leader(self) -> None:
         self.show_waiting(self.began_s)
-        self.worker.reactor.call(self._await_room)
+        self.parts.reactor.call(self._await_room)
 
     def _end_body(self, output: Output, leading: bool) -> None:
         """Close the answer's body: if that may run the application's code, not by a thread that leads."""
@@ -148,28 +129,28 @@ class Delivery:
         elif output.closes_quietly:
             output.close(None)
         else:
-            self.worker.chores.put(self.work, (self._close_body, output))
+            self.parts.chores.put(self.work, (self._close_body, output))
 
     def _close_body(self, _line: object, output: Output) -> None:
         error = output.close(self.context)
         if error is not None:
-            self.worker.log.error("closing the body of %s", self.name, exc_info=error)
+            self.parts.log.error("closing the body of %s", self.name, exc_info=error)
 
     # -- a thread of the pool: the iterator of a body -----------------------------------------------------------------
 
     def pull(self, own: Line) -> None:
         """Send what the body's iterator gives, as far as the client takes it (as a task). Raises nothing."""
-        worker, output = self.worker, self.output
+        parts, output = self.parts, self.output
         try:
             assert output is not None
             if self.line is not None:
-                worker.lines.begin(self.line, own)
+                parts.lines.begin(self.line, own)
                 if output.sent_bytes:
-                    worker.lines.move_on(self.line)
+                    parts.lines.move_on(self.line)
             self._pull(own)
         except BaseException as error:
-            worker.faults.tell(error, "sending a body failed")
-            worker.reactor.call(self.give_up)
+            parts.faults.tell(error, "sending a body failed")
+            parts.reactor.call(self.give_up)
 
     def _pull(self, own: Line) -> None:
         output, transport = self.output, self.connection.transport
@@ -200,14 +181,14 @@ class Delivery:
                 return
             if output.sent_bytes > before:
                 if self.line is not None:
-                    self.worker.lines.move_on(self.line)
+                    self.parts.lines.move_on(self.line)
                 elif own.start[0]:  # it stands for the request
                     own.start[0] = _mono()
         self.finish(False)
 
     def _fail_body(self, error: BaseException, own: Line) -> None:
         """The body's iterator raised: answer that in place of the answer, or break it off once it has begun."""
-        output, log = self.output, self.worker.log
+        output, log = self.output, self.parts.log
         assert output is not None
         meant = issubclass(type(error), HTTPError)  # isinstance would ask the error itself
         if not meant:
@@ -225,14 +206,12 @@ class Delivery:
     # -- the leader ---------------------------------------------------------------------------------------------------
 
     def drop_intake(self) -> None:
-        """Nobody receives the rest of the request's body any more."""
         intake, self.intake = self.intake, None
         if intake is not None:
             intake.abandon()
 
     def advance(self) -> None:
-        """Go on sending: the transport has room again."""
-        output, conn, worker = self.output, self.connection, self.worker
+        output, conn, parts = self.output, self.connection, self.parts
         assert output is not None
         before = output.sent_bytes
         try:
@@ -247,9 +226,9 @@ class Delivery:
         output.client_time.end(_mono())
         conn.protocol.on_unblocked(self)
         if output.answer.source is not None:
-            self._have_pulled(worker.pool.put)
+            self._have_pulled(parts.pool.put)
         else:
-            worker.chores.leftovers.append(self)
+            parts.chores.leftovers.append(self)
             self.finish(True)
 
     def resume_plain(self, sent_bytes: int) -> None:
@@ -265,13 +244,12 @@ class Delivery:
 
     def give_up(self) -> None:
         """Reset the connection after a fault, or because the client takes nothing of the answer."""
-        self.worker.chores.leftovers.append(self)
+        self.parts.chores.leftovers.append(self)
         self.abandon()
-        self.worker.table.break_off(self.connection)
+        self.parts.table.break_off(self.connection)
 
     def abandon(self) -> None:
-        """End the line and the body, without a record, as the connection is reset after a fault."""
-        self.worker.lines.end(self)
+        self.parts.lines.end(self)
         output, self.output = self.output, None
         if output is not None:
             self._end_body(output, True)
@@ -292,7 +270,7 @@ class Delivery:
 
     def _have_pulled(self, put: Callable[[Task], None]) -> None:
         """Have a thread of the pool run the body's iterator."""
-        lines = self.worker.lines
+        lines = self.parts.lines
         self.connection.protocol.on_dispatch(self)
         if self.line is not None:
             lines.move_on(self.line)

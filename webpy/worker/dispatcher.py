@@ -13,7 +13,7 @@ from .pace import COMPUTING, QUICK
 if TYPE_CHECKING:
     from ..supervisor import Line
     from .exchange import Exchange
-    from .worker import Worker
+    from .parts import Parts
 
 __all__ = ["Dispatcher"]
 
@@ -21,36 +21,36 @@ __all__ = ["Dispatcher"]
 class Dispatcher:
     """Has exchanges run by threads of the pool."""
 
-    __slots__ = ("_gate", "_gated", "_worker")
+    __slots__ = ("_gate", "_gated", "_parts")
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._gate = worker.gate
-        self._gated = worker.settings.threads > 1  # else all wait in order for the one place there is
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._gate = parts.gate
+        self._gated = parts.settings.threads > 1  # else all wait in order for the one place there is
 
     def dispatch(self, exchange: Exchange) -> None:
         """Have a thread of the pool call the handler and answer (the leader)."""
-        worker = self._worker
+        parts = self._parts
         exchange.began_s = now_s = time.monotonic()
-        exchange.line = worker.lines.take(exchange, now_s)
+        exchange.line = parts.lines.take(exchange, now_s)
         exchange.connection.protocol.on_dispatch(exchange)
         task = (exchange.run,)
         work = exchange.plan.work
         if work.kind == COMPUTING and self._gated:
             share = self._gate.enter(work, task)
             if share:
-                worker.pool.put((self._run_computing, share, task))
+                parts.pool.put((self._run_computing, share, task))
         elif work.kind == QUICK and exchange.handler is None and exchange.intake is None:
-            worker.pool.put_quick(task)  # the leader would run it, but there was no place
+            parts.pool.put_quick(task)  # the leader would run it, but there was no place
         else:
-            worker.pool.put(task)
+            parts.pool.put(task)
 
     def _run_computing(self, line: Line, share: float, task: Any) -> None:
         let_in: list[tuple[float, Any]] = [(share, task)]
         while let_in:
             (share, task), *others = let_in
             for other in others:
-                self._worker.reactor.call(self._worker.pool.put, (self._run_computing, *other))
+                self._parts.reactor.call(self._parts.pool.put, (self._run_computing, *other))
             try:
                 task[0](line, *task[1:])
             finally:

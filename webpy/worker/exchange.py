@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from ..framework.handler import HTTPHandler
     from ..framework.request import Request
     from ..supervisor import Line
-    from .connection import Connection
+    from .connection import Connection, ConnectionProtocol
+    from .parts import Parts
     from .plan import Plan
-    from .protocol import ConnectionProtocol
-    from .worker import Worker
 
 __all__ = ["Exchange", "Rejection"]
 
@@ -46,14 +45,14 @@ _mono = time.monotonic
 class Exchange(Delivery):
     """One request and its answer.
 
-    plan: what follows from the request's head. handler: the one that was made before the body was there, or that
+    handler: the one that was made before the body was there, or that
     answers later. later: what it returned then.
     """
 
-    __slots__ = ("_claim", "handler", "later", "plan", "request")
+    __slots__ = ("_claim", "handler", "later")
 
-    def __init__(self, worker: Worker, connection: Connection, plan: Plan, request: Request) -> None:
-        Delivery.__init__(self, worker, connection)
+    def __init__(self, parts: Parts, connection: Connection, plan: Plan, request: Request) -> None:
+        Delivery.__init__(self, parts, connection)
         self.plan = plan
         self.request = request
         self.handler: HTTPHandler | None = None
@@ -69,19 +68,19 @@ class Exchange(Delivery):
         return self.plan.work
 
     def record(self, leading: bool) -> None:
-        self.worker.recorder.record(self, leading)
+        self.parts.recorder.record(self, leading)
 
     def show_waiting(self, start_s: float) -> None:
-        self.worker.lines.show_waiting(self, start_s)
+        self.parts.lines.show_waiting(self, start_s)
 
     def show_queued(self) -> None:
-        self.line = self.worker.lines.take(self, _mono())
+        self.line = self.parts.lines.take(self, _mono())
 
     # -- running the handler: a thread that does not hold the lead ----------------------------------------------------
 
     def run(self, own: Line) -> None:
         """Call the handler and answer, as a task of a thread whose line is `own`. Raises nothing."""
-        line, worker = self.line, self.worker
+        line, parts = self.line, self.parts
         if line is None:
             show(own, self)
             own.start[0] = _mono()
@@ -90,8 +89,8 @@ class Exchange(Delivery):
         try:
             self._run(own)
         except BaseException as error:  # what a handler raises is answered: this is a fault of ours
-            worker.faults.tell(error, f"answering {self.name} failed")
-            worker.reactor.call(self.give_up)
+            parts.faults.tell(error, f"answering {self.name} failed")
+            parts.reactor.call(self.give_up)
         if line is None:
             own.start[0] = 0.0
 
@@ -111,7 +110,7 @@ class Exchange(Delivery):
             self.deliver(own)
             closing_s = output.closing_s if output is not None else 0.0
         if probe is not None:
-            others = self.worker.gate.running - (work.kind == COMPUTING)
+            others = self.parts.gate.running - (work.kind == COMPUTING)
             work.sample(wall_s + closing_s, cpu_s, others > 0)
 
     def call(self) -> tuple[Any, Any]:
@@ -122,7 +121,7 @@ class Exchange(Delivery):
                 handler = plan.handler(self.request, plan.groups)
             return handler, plan.call(handler)
         except BaseException as error:
-            return self.worker.failures.answer(plan, self.request, error, handler)
+            return self.parts.failures.answer(plan, self.request, error, handler)
 
     def prepare(self, handler: Any, result: Any) -> None:
         """Make the output of a handler's result: a 500 if it cannot be sent, none if it is a `Later`. Raises nothing.
@@ -137,7 +136,7 @@ class Exchange(Delivery):
             self.output = self.connection.protocol.serialize(self, handler._response, result, closing)
         except BaseException as error:
             trace = None if isinstance(error, BadResult) else error
-            self.worker.log.now.error("the answer of %s cannot be sent: %s", self.name, error, exc_info=trace)
+            self.parts.log.now.error("the answer of %s cannot be sent: %s", self.name, error, exc_info=trace)
             self.output = self.error_output(500, closing)
 
     def error_output(self, status: Any, closing: bool) -> Output:
@@ -148,7 +147,7 @@ class Exchange(Delivery):
             response = Response(request.error_headers) if request.has_error_headers else None
             return serialize(self, response, (status, f"{status} - {REASONS.get(status, '')}\n"), closing)
         except BaseException as error:
-            self.worker.log.now.error("the error answer of %s cannot be sent", self.name, exc_info=error)
+            self.parts.log.now.error("the error answer of %s cannot be sent", self.name, exc_info=error)
             return serialize(self, None, (500, "500 - Internal Server Error\n"), closing)
 
     def _answer_plainly(self, handler: Any, result: Any, own: Line) -> bool:
@@ -156,9 +155,9 @@ class Exchange(Delivery):
 
         Returns False for any other, and has done nothing then.
         """
-        conn, worker = self.connection, self.worker
-        clock, lifecycle = worker.clock, worker.lifecycle
-        if not (self.plan.plain and worker.recorder.is_plain) or (lifecycle.draining and lifecycle.closes(conn)):
+        conn, parts = self.connection, self.parts
+        clock, lifecycle = parts.clock, parts.lifecycle
+        if not (self.plan.plain and parts.recorder.is_plain) or (lifecycle.draining and lifecycle.closes(conn)):
             return False
         prefix = None
         try:
@@ -182,32 +181,32 @@ class Exchange(Delivery):
             sent = -1
         if sent != len(out):
             self.output = Output.of_plain(status, out, len(body))
-            worker.reactor.call(self.resume_plain, sent)
+            parts.reactor.call(self.resume_plain, sent)
             return True
         line, self.line = self.line, None
-        worker.recorder.record_plain(self, status, len(body), sent, line or own)
+        parts.recorder.record_plain(self, status, len(body), sent, line or own)
         if line is not None:
-            worker.lines.free(line)
+            parts.lines.free(line)
         conn.protocol.on_finished(self, False, False)
         return True
 
     def ask(self, own: Line) -> None:
         """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1), as a task of the pool."""
-        worker = self.worker
+        parts = self.parts
         context = self.context = Context()
         try:
             if self.line is not None:
-                worker.lines.begin(self.line, own)
+                parts.lines.begin(self.line, own)
             refusal = context.run(self._ask)
             if refusal is None:
-                worker.reactor.call(self.connection.protocol.go_on, self)
+                parts.reactor.call(self.connection.protocol.go_on, self)
                 return
             self.began_s = _mono()
             context.run(self.prepare, *refusal)
             self.send(own)
         except BaseException as error:
-            worker.faults.tell(error, f"answering {self.name} failed")
-            worker.reactor.call(self.give_up)
+            parts.faults.tell(error, f"answering {self.name} failed")
+            parts.reactor.call(self.give_up)
 
     def _ask(self) -> tuple[Any, Any] | None:
         """Make the handler; return the error handler and its result if it refuses."""
@@ -215,12 +214,12 @@ class Exchange(Delivery):
         try:
             handler = plan.handler(self.request, plan.groups)
             if not plan.answers:
-                handler.is_method_known = self.worker.routes.knows(plan.head.method)
+                handler.is_method_known = self.parts.routes.knows(plan.head.method)
                 raise handler.not_allowed()
             if handler.check_continue() is False:
                 raise HTTPError(417)
         except BaseException as error:
-            return self.worker.failures.answer(plan, self.request, error, handler)
+            return self.parts.failures.answer(plan, self.request, error, handler)
         self.handler = handler
         return None
 
@@ -229,14 +228,14 @@ class Exchange(Delivery):
         if self.later is not None:
             self._answer_later(own)
         elif self.intake is not None:
-            self.worker.reactor.call(self.connection.protocol.end_intake, self)
+            self.parts.reactor.call(self.connection.protocol.end_intake, self)
         else:
             self.send(own, leading=own is None)
 
     # -- an answer that comes after the handler has returned ----------------------------------------------------------
 
     def _answer_later(self, own: Line | None) -> None:
-        lines, conn = self.worker.lines, self.connection
+        lines, conn = self.parts.lines, self.connection
         if self.line is None:
             self.line = lines.take(self, _mono())
         else:
@@ -246,7 +245,7 @@ class Exchange(Delivery):
             self._begin(own)
         else:
             conn.protocol.on_dispatch(self)
-            self.worker.chores.put(self.work, (self._begin,))
+            self.parts.chores.put(self.work, (self._begin,))
 
     def _begin(self, _line: object) -> None:
         """Call the application, which answers now or later (a thread that does not hold the lead)."""
@@ -261,7 +260,7 @@ class Exchange(Delivery):
             try:
                 self.fail(error)
             except RuntimeError:  # it had answered before
-                self.worker.log.now.error("%s raised after its answer", self.name, exc_info=error)
+                self.parts.log.now.error("%s raised after its answer", self.name, exc_info=error)
 
     def respond(self, result: Any) -> None:
         """Answer with what a handler would have returned, after the handler gave a `Later`.
@@ -275,7 +274,7 @@ class Exchange(Delivery):
     def fail(self, error: BaseException) -> None:
         """Answer as if the handler had raised this; otherwise as `respond`."""
         self._take_claim()
-        self._answer(*self.worker.failures.answer(self.plan, self.request, error, self.handler))
+        self._answer(*self.parts.failures.answer(self.plan, self.request, error, self.handler))
 
     def upgrade(self, fields: Iterable[tuple[str, str]], successor: ConnectionProtocol) -> None:
         """Answer that the connection changes its protocol, with these fields, and hand it to `successor` then.
@@ -293,7 +292,7 @@ class Exchange(Delivery):
 
     def _answer(self, handler: Any, result: Any) -> None:
         """Send an answer from a thread that may be none of the pool's."""
-        worker = self.worker
+        parts = self.parts
         try:
             assert self.context is not None
             self.context = self.context.copy()  # another thread may just be leaving the handler's own
@@ -302,12 +301,12 @@ class Exchange(Delivery):
                 self.later = None
                 self.output = self.error_output(500, False)
             if self.intake is not None:
-                worker.reactor.call(self.connection.protocol.end_intake, self)
+                parts.reactor.call(self.connection.protocol.end_intake, self)
             else:
                 self.send()
         except BaseException as error:
-            worker.faults.tell(error, f"answering {self.name} failed")
-            worker.reactor.call(self.give_up)
+            parts.faults.tell(error, f"answering {self.name} failed")
+            parts.reactor.call(self.give_up)
 
 
 class Rejection(Delivery):
@@ -321,7 +320,7 @@ class Rejection(Delivery):
 
     @property
     def work(self) -> Work:
-        return self.worker.chores.dropping
+        return self.parts.chores.dropping
 
     def record(self, leading: bool) -> None:
         """It has been recorded when it was made."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from .connection import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..supervisor import Adoption
     from .connection import Connection
-    from .table import ConnectionTable
 
 __all__ = ["Arrival", "Handover", "pack", "unpack"]
 
@@ -58,8 +59,9 @@ def unpack(message: bytes) -> Arrival:
 class Handover:
     """Gives this worker's connections to the workers that take them (the leader of a worker that drains)."""
 
-    def __init__(self, table: ConnectionTable, adoption: Adoption) -> None:
-        self._table = table
+    def __init__(self, adoption: Adoption, let_go: Callable[[Connection], None]) -> None:
+        """let_go: called with a connection that has been given."""
+        self._let_go = let_go
         self._adoption = adoption
         self.full = False  # no more could be given at the last try
         self.failure: OSError | None = None  # none can be given any more
@@ -82,7 +84,7 @@ class Handover:
             return False
         if self.full:
             return False
-        self._table.let_go(conn)
+        self._let_go(conn)
         return True
 
     def done(self) -> bool:

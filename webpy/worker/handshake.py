@@ -7,12 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from ..supervisor import Cell
-from .connection import Connection, Phase
-from .protocol import ConnectionProtocol
+from .connection import Connection, ConnectionProtocol, Phase
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
-    from .worker import Worker
+    from .parts import Parts
 
 __all__ = ["Handshake"]
 
@@ -20,22 +18,22 @@ __all__ = ["Handshake"]
 class Handshake(ConnectionProtocol):
     """Goes on with the transport's handshake, and hands the connection to the protocol that follows."""
 
-    __slots__ = ("_next", "_worker")
+    __slots__ = ("_next", "_parts")
 
-    def __init__(self, worker: Worker, following: ConnectionProtocol) -> None:
-        self._worker = worker
+    def __init__(self, parts: Parts, following: ConnectionProtocol) -> None:
+        self._parts = parts
         self._next = following
 
     def on_start(self, conn: Connection, received: bytes) -> None:
         """Begin with the client's first bytes; nothing can have been received before."""
         conn.phase = Phase.HANDSHAKE
 
-    def on_event(self, conn: Connection, event: int) -> Exchange | None:
-        table = self._worker.table
+    def on_event(self, conn: Connection, event: int) -> None:
+        table = self._parts.table
         try:
             wanted = conn.transport.handshake()
         except (OSError, ValueError) as error:
-            self._worker.log.debug("TLS handshake with %s failed: %s", conn.origin.client_address[0], error)
+            self._parts.log.debug("TLS handshake with %s failed: %s", conn.origin.client_address[0], error)
             table.forget(conn)
             return None
         table.watch(conn, wanted or select.EPOLLIN)
@@ -46,11 +44,11 @@ class Handshake(ConnectionProtocol):
         return None
 
     def deadline(self, conn: Connection, now_s: float) -> float:
-        return conn.since_s + self._worker.settings.header_timeout
+        return conn.since_s + self._parts.settings.header_timeout
 
     def on_timeout(self, conn: Connection, now_s: float) -> None:
-        self._worker.row.cells[Cell.TIMEOUTS] += 1
-        self._worker.table.forget(conn)
+        self._parts.row.cells[Cell.TIMEOUTS] += 1
+        self._parts.table.forget(conn)
 
     def on_drain(self, conn: Connection, now_s: float) -> None:
         """Wait for the end of the handshake: a request follows it, and its answer ends the connection."""

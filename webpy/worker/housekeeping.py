@@ -9,11 +9,11 @@ import time
 from typing import TYPE_CHECKING
 
 from ..supervisor import Cell, Message
-from .lifecycle import Draining
+from .draining import Draining
 
 if TYPE_CHECKING:
     from .accepting import Acceptor
-    from .worker import Worker
+    from .parts import Parts
 
 __all__ = ["Housekeeping"]
 
@@ -25,45 +25,45 @@ _mono = time.monotonic
 class Housekeeping:
     """Sweeps connections, keeps the clock, and obeys the master."""
 
-    def __init__(self, worker: Worker, acceptor: Acceptor) -> None:
+    def __init__(self, parts: Parts, acceptor: Acceptor) -> None:
         self.acceptor = acceptor
-        self._worker = worker
-        self._draining = worker.draining = Draining(worker, acceptor)
+        self._parts = parts
+        self._draining = Draining(parts, acceptor)
         self._sweep_s = 0.0
 
     def start(self) -> None:
         """Listen to the master (before the loop runs)."""
-        worker = self._worker
-        worker.reactor.watch(worker.context.channel.fileno(), self._obey)
-        worker.row.cells[Cell.THREADS] = worker.settings.threads
+        parts = self._parts
+        parts.reactor.watch(parts.context.channel.fileno(), self._obey)
+        parts.row.cells[Cell.THREADS] = parts.settings.threads
         self.tick(_mono())
 
     def tick(self, now_s: float) -> None:
         """Do what is due, and say when to come again."""
-        worker = self._worker
-        if now_s >= worker.clock.due_s:
-            worker.clock.tick(now_s)
-        worker.row.cells[Cell.HEARTBEAT_NS] = int(now_s * 1e9)
-        worker.reactor.run_timers(now_s)
+        parts = self._parts
+        if now_s >= parts.clock.due_s:
+            parts.clock.tick(now_s)
+        parts.row.cells[Cell.HEARTBEAT_NS] = int(now_s * 1e9)
+        parts.reactor.run_timers(now_s)
         sweeps = now_s >= self._sweep_s
         if sweeps:
             self._sweep(now_s)
             self.acceptor.refresh()
-            worker.pool.admit()  # a place is no longer kept once quick handlers have ceased to come
-        draining = worker.lifecycle.draining
+            parts.pool.admit()  # a place is no longer kept once quick handlers have ceased to come
+        draining = parts.lifecycle.draining
         if draining:
             self._draining.check_over(now_s)
         tick_s = self._draining.tick_s if draining else _TICK_S
         if sweeps:
             self._sweep_s = now_s + tick_s
-        worker.reactor.come_back(now_s, tick_s, min(worker.clock.due_s, self._sweep_s))
+        parts.reactor.come_back(now_s, tick_s, min(parts.clock.due_s, self._sweep_s))
 
     def _sweep(self, now_s: float) -> None:
         """End the waits that took too long; while draining, see who can go."""
-        draining = self._worker.lifecycle.draining
+        draining = self._parts.lifecycle.draining
         if draining:
             self._draining.begin_sweep(now_s)
-        for conn in list(self._worker.table.by_fd.values()):
+        for conn in list(self._parts.table.by_fd.values()):
             protocol = conn.protocol
             if now_s > protocol.deadline(conn, now_s):
                 protocol.on_timeout(conn, now_s)
@@ -71,14 +71,14 @@ class Housekeeping:
                 protocol.on_drain(conn, now_s)
 
     def _obey(self, _event: int) -> None:
-        worker = self._worker
-        while not worker.lifecycle.over:
-            message = worker.context.receive()
+        parts = self._parts
+        while not parts.lifecycle.over:
+            message = parts.context.receive()
             if message is None:
                 return
             if message is Message.ORPHANED:
-                worker.log.error("the master has died; this worker ends")
-                worker.lifecycle.over = True
+                parts.log.error("the master has died; this worker ends")
+                parts.lifecycle.over = True
             elif message in (Message.DRAIN, Message.STOP):
                 self._sweep_s = 0.0
                 if message is Message.DRAIN:

@@ -12,22 +12,22 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..logthrottle import log_throttled
-from ..protocol import ProtocolError
 from ..supervisor import Cell
-from .connection import Connection, Phase
-from .exchange import Exchange, Rejection
+from .connection import FOREVER_S, AbstractExchange, Connection, ConnectionProtocol, Phase
+from .heads import HeadCache
 from .output import Output
-from .protocol import FOREVER_S, ConnectionProtocol
 from .rate import LeastRate
 from .reading import Reading
-from .serializer import reject, render, render_shortly, switch
+from .replies import Replies
+from .serializer import render, render_shortly, switch
 from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
     from ..framework.response import Response
-    from .delivery import Delivery
-    from .worker import Worker
+    from .dispatcher import Dispatcher
+    from .exchange import Exchange
+    from .parts import Parts
+    from .streams import Streams
 
 __all__ = ["Http1"]
 
@@ -42,13 +42,16 @@ _mono = time.monotonic
 class Http1(ConnectionProtocol):
     """HTTP/1.0 and HTTP/1.1."""
 
-    __slots__ = ("_limits_s", "_steps", "_worker", "rate", "reading")
+    __slots__ = ("_limits_s", "_parts", "_replies", "_steps", "_streams", "heads", "rate", "reading")
 
-    def __init__(self, worker: Worker) -> None:
-        settings = worker.settings
-        self._worker = worker
+    def __init__(self, parts: Parts, dispatcher: Dispatcher, streams: Streams) -> None:
+        settings = parts.settings
+        self._parts = parts
+        self._streams = streams
+        self._replies = Replies(parts)
+        self.heads = HeadCache(parts.planner, parts.limits)
         self.rate = LeastRate(settings.min_body_rate)
-        self.reading = reading = Reading(worker, self)
+        self.reading = reading = Reading(parts, self.heads, self._replies, dispatcher, streams)
         self._steps: dict[int, Callable[[Connection, int], Exchange | None]] = {
             Phase.IDLE: reading.first,
             Phase.NEW: reading.first,
@@ -79,13 +82,13 @@ class Http1(ConnectionProtocol):
         if received:
             conn.buffer = received
             conn.phase = Phase.PIPELINED
-            self._worker.reactor.ready.append((conn.fd, 0))
+            self._parts.reactor.ready.append((conn.fd, 0))
 
     def on_event(self, conn: Connection, event: int) -> Exchange | None:
         return self._steps[conn.phase](conn, event)
 
     def _park(self, conn: Connection, _event: int) -> None:
-        self._worker.table.park(conn)
+        self._parts.table.park(conn)
 
     def _advance(self, conn: Connection, _event: int) -> None:
         assert conn.exchange is not None
@@ -100,7 +103,7 @@ class Http1(ConnectionProtocol):
             except WOULD_BLOCK:
                 return
             if not count:
-                self._worker.table.forget(conn)
+                self._parts.table.forget(conn)
                 return
             taken += count
 
@@ -116,7 +119,7 @@ class Http1(ConnectionProtocol):
                 return -FOREVER_S
         return conn.since_s + self._limits_s[conn.phase]
 
-    def _is_too_slow(self, conn: Connection, exchange: Delivery, now_s: float) -> bool:
+    def _is_too_slow(self, conn: Connection, exchange: AbstractExchange, now_s: float) -> bool:
         """Return whether the client is waited for, and sends its body or takes its answer below the least rate."""
         output, intake = exchange.output, exchange.intake
         if conn.phase == Phase.WRITING and output is not None:
@@ -126,7 +129,7 @@ class Http1(ConnectionProtocol):
         return False
 
     def on_timeout(self, conn: Connection, now_s: float) -> None:
-        cells, phase, exchange = self._worker.row.cells, conn.phase, conn.exchange
+        cells, phase, exchange = self._parts.row.cells, conn.phase, conn.exchange
         too_slow = exchange is not None and self._is_too_slow(conn, exchange, now_s)
         if phase in (Phase.HEAD, Phase.BODY, Phase.STREAMING):
             why = f"came slower than {self.rate.bytes_s} bytes a second" if too_slow else "did not arrive in time"
@@ -134,22 +137,22 @@ class Http1(ConnectionProtocol):
         elif phase == Phase.WRITING:
             if too_slow:
                 client, rate = conn.origin.client_address[0], self.rate.bytes_s
-                self._worker.log.debug("%s takes its answer slower than %d bytes a second", client, rate)
+                self._parts.log.debug("%s takes its answer slower than %d bytes a second", client, rate)
             cells[Cell.TIMEOUTS] += 1
             if exchange is not None:
                 exchange.break_off(None, True)
-            self._worker.table.forget(conn)
+            self._parts.table.forget(conn)
         else:
             if phase != Phase.LINGER:  # that one has had its answer, and has been counted by its cause
                 cells[Cell.CLOSED_IDLE if phase == Phase.IDLE else Cell.TIMEOUTS] += 1
-            self._worker.table.forget(conn)
+            self._parts.table.forget(conn)
 
     def on_drain(self, conn: Connection, now_s: float) -> None:
-        draining = self._worker.draining
-        if draining.hand_over(conn, now_s):
+        lifecycle = self._parts.lifecycle
+        if lifecycle.hand_over(conn, now_s):
             return
-        if conn.phase <= Phase.NEW and draining.may_close(conn, now_s) and not conn.transport.readable:
-            self._worker.table.forget(conn)  # if something can be read, the loop answers, and closes then
+        if conn.phase <= Phase.NEW and lifecycle.may_close(conn, now_s) and not conn.transport.readable:
+            self._parts.table.forget(conn)  # if something can be read, the loop answers, and closes then
 
     def may_make_way(self, conn: Connection) -> bool:
         return conn.phase in _IDLE
@@ -160,18 +163,18 @@ class Http1(ConnectionProtocol):
         exchange, conn.exchange = conn.exchange, None  # or they would keep each other
         if exchange is None:
             return
-        worker = self._worker
-        worker.chores.leftovers.append(exchange)  # which may hold a handler
+        parts = self._parts
+        parts.chores.leftovers.append(exchange)  # which may hold a handler
         if exchange.intake is not None:
-            streams = conn.phase == Phase.STREAMING and not worker.streams.waits(exchange)
+            streams = conn.phase == Phase.STREAMING and not self._streams.waits(exchange)
             exchange.drop_intake()
             if not streams and conn.phase != Phase.RUNNING:  # otherwise the line is the handler's thread's to free
-                worker.lines.end(exchange)
+                parts.lines.end(exchange)
 
     def abandon(self, conn: Connection) -> None:
         exchange = conn.exchange
         if exchange is not None and exchange.output is not None:
-            self._worker.chores.leftovers.append(exchange)
+            self._parts.chores.leftovers.append(exchange)
             exchange.abandon()
 
     def lingering_close(self, conn: Connection) -> None:
@@ -183,71 +186,71 @@ class Http1(ConnectionProtocol):
         exchange, conn.exchange = conn.exchange, None
         unread = exchange is not None and exchange.intake is not None
         if not unread and not conn.buffer and not conn.transport.unread():
-            self._worker.table.forget(conn)
+            self._parts.table.forget(conn)
             return
         if exchange is not None and unread:
-            self._worker.chores.leftovers.append(exchange)
+            self._parts.chores.leftovers.append(exchange)
             exchange.drop_intake()
-            self._worker.lines.end(exchange)
+            self._parts.lines.end(exchange)
         conn.buffer = b""
         conn.transport.end_sending()
         conn.phase = Phase.LINGER
         conn.since_s = _mono()
-        self._worker.table.watch(conn, select.EPOLLIN)
+        self._parts.table.watch(conn, select.EPOLLIN)
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
-    def on_dispatch(self, exchange: Delivery) -> None:
+    def on_dispatch(self, exchange: AbstractExchange) -> None:
         conn = exchange.connection
         conn.exchange = exchange
         if conn.phase != Phase.STREAMING:
             conn.phase = Phase.RUNNING
 
-    def serialize(self, exchange: Exchange, response: Response | None, result: Any, closing: bool) -> Output:
-        worker, plan = self._worker, exchange.plan
-        closing = closing or worker.lifecycle.closes(exchange.connection)
+    def serialize(self, exchange: AbstractExchange, response: Response | None, result: Any, closing: bool) -> Output:
+        parts, plan = self._parts, exchange.plan
+        closing = closing or parts.lifecycle.closes(exchange.connection)
         answer = None
         if plan.plain and not closing:
-            answer = render_shortly(worker.clock, response, result)
+            answer = render_shortly(parts.clock, response, result)
         if answer is None:
             headers = None if response is None else response.headers
-            answer = render(plan.head, headers, result, worker.clock.date, closing)
+            answer = render(plan.head, headers, result, parts.clock.date, closing)
         return Output(answer)
 
-    def serialize_switch(self, exchange: Exchange, fields: Iterable[tuple[str, str]]) -> Output:
-        return Output(switch(fields, self._worker.clock.date))
+    def serialize_switch(self, exchange: AbstractExchange, fields: Iterable[tuple[str, str]]) -> Output:
+        return Output(switch(fields, self._parts.clock.date))
 
-    def on_blocked(self, exchange: Delivery) -> None:
+    def on_blocked(self, exchange: AbstractExchange) -> None:
         exchange.connection.phase = Phase.WRITING
-        self._worker.table.watch(exchange.connection, select.EPOLLOUT)
+        self._parts.table.watch(exchange.connection, select.EPOLLOUT)
 
-    def on_unblocked(self, exchange: Delivery) -> None:
-        self._worker.table.watch(exchange.connection, select.EPOLLIN)
+    def on_unblocked(self, exchange: AbstractExchange) -> None:
+        self._parts.table.watch(exchange.connection, select.EPOLLIN)
 
-    def on_finished(self, exchange: Delivery, close: bool, leading: bool) -> None:
-        conn, worker = exchange.connection, self._worker
+    def on_finished(self, exchange: AbstractExchange, close: bool, leading: bool) -> None:
+        conn, parts = exchange.connection, self._parts
         whole = exchange.intake is None
         if whole:
             conn.exchange = None
         if exchange.successor is not None:
             if leading:
-                worker.table.hand(conn, exchange.successor)
+                parts.table.hand(conn, exchange.successor)
             else:
-                worker.reactor.call(worker.table.hand, conn, exchange.successor)
+                parts.reactor.call(parts.table.hand, conn, exchange.successor)
         elif leading:
             self.release(conn, close)
-        elif close or conn.buffer or not whole or worker.lifecycle.draining:
+        elif close or conn.buffer or not whole or parts.lifecycle.draining:
             # a draining worker's connections move as soon as they can
-            worker.reactor.call(self.release, conn, close)
+            parts.reactor.call(self.release, conn, close)
         else:
             conn.since_s = _mono()
             conn.phase = Phase.IDLE
             if conn.parked:
-                worker.reactor.call(worker.table.unpark, conn)
+                parts.reactor.call(parts.table.unpark, conn)
 
     def release(self, conn: Connection, close: bool) -> None:
         """The exchange is over: wait for the next request, or end the connection."""
-        worker = self._worker
+        parts = self._parts
         if conn.phase == Phase.CLOSED:
             return
         if close or conn.exchange is not None:
@@ -255,61 +258,27 @@ class Http1(ConnectionProtocol):
             return
         now_s = conn.since_s = _mono()
         conn.phase = Phase.PIPELINED if conn.buffer else Phase.IDLE
-        handover = worker.lifecycle.handover
+        handover = parts.lifecycle.handover
         if handover is not None and handover.give(conn, now_s):
             return
         if conn.buffer:
-            worker.reactor.ready.append((conn.fd, 0))
+            parts.reactor.ready.append((conn.fd, 0))
         if conn.parked:
-            worker.table.watch(conn, select.EPOLLIN)
-
-    def reject(self, conn: Connection, error: ProtocolError, seen: bytes | bytearray) -> None:
-        """Reject a malformed request, of which `seen` was received: send the error response, once, and close (RFC 9112
-        sections 2.2 and 9.6)."""
-        worker = self._worker
-        if error.__cause__ is not None:
-            log_throttled(worker.log, f"{error}: {error.__cause__}")
-        answer = reject(error, worker.clock.date)
-        worker.recorder.record_rejection(conn, seen, error.status, len(answer.payload))
-        asked, rejection = conn.exchange, Rejection(worker, conn)
-        if asked is not None:  # a body that came too late, too slowly, or in the wrong form
-            worker.lines.end(asked)
-            rejection.intake = asked.intake
-            worker.chores.leftovers.append(asked)
-        conn.buffer = b"?"  # whatever the client still sends is not looked at
-        rejection.began_s = conn.since_s
-        rejection.output = Output(answer)
-        rejection.send(leading=True)
+            parts.table.watch(conn, select.EPOLLIN)
 
     # -- bodies that arrive while a thread has their handler ----------------------------------------------------------
 
-    def go_on(self, exchange: Exchange) -> None:
-        """Tell the client to send its body."""
-        conn, worker, intake = exchange.connection, self._worker, exchange.intake
-        if conn.phase == Phase.CLOSED or intake is None:
-            worker.chores.leftovers.append(exchange)
-            return
-        if intake.stream is None:
-            worker.lines.show_waiting(exchange, _mono())
-        try:
-            conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")  # a few bytes into a buffer that is empty
-        except OSError:
-            worker.table.forget(conn)
-            return
-        conn.phase = Phase.BODY
-        conn.since_s = _mono()
-        intake.client_time.begin(conn.since_s)
-        if conn.parked:
-            worker.table.watch(conn, select.EPOLLIN)
+    def go_on(self, exchange: AbstractExchange) -> None:
+        self._replies.go_on(exchange)
 
-    def end_intake(self, exchange: Exchange) -> None:
+    def end_intake(self, exchange: AbstractExchange) -> None:
         """The handler of a streamed body has answered, whether or not it has read all of it: send that."""
-        conn, worker, output = exchange.connection, self._worker, exchange.output
+        conn, parts, output = exchange.connection, self._parts, exchange.output
         assert output is not None
-        worker.chores.leftovers.append(exchange)
+        parts.chores.leftovers.append(exchange)
         if conn.phase == Phase.CLOSED:
             # the client has left: a thread of the pool finds that out by sending, logs it, and closes the body
-            worker.pool.put((exchange.send,))
+            parts.pool.put((exchange.send,))
             return
         intake = exchange.intake
         if intake is not None:

@@ -16,7 +16,7 @@ from .pool import Role
 if TYPE_CHECKING:
     from ..supervisor import Line
     from .exchange import Exchange
-    from .worker import Worker
+    from .parts import Parts
 
 __all__ = ["Lead", "Left"]
 
@@ -42,7 +42,7 @@ class Left(NamedTuple):
 
 
 class Lead:
-    """The lead of a worker.
+    """The lead of a parts.
 
     leader: the leading thread's ident, changed under the lead; line: its line on the scoreboard; chore_s: since when it
     is at a chore, 0.0 while it is not; polling: whether it waits for events.
@@ -50,10 +50,10 @@ class Lead:
 
     __slots__ = (
         "_lock",
+        "_parts",
         "_take",
         "_unwatched",
         "_watcher_wake",
-        "_worker",
         "acquire",
         "chore_s",
         "leader",
@@ -63,15 +63,15 @@ class Lead:
         "watcher_sleeps",
     )
 
-    def __init__(self, worker: Worker, take: Role) -> None:
+    def __init__(self, parts: Parts, take: Role) -> None:
         """take: what a thread does that has the lead."""
-        self._worker = worker
+        self._parts = parts
         self._take = take
         self._lock = threading.Lock()
         self._watcher_wake = threading.Semaphore(0)
         self._unwatched = False  # no thread watches: the system gave none
         self.leader = 0
-        self.line: Line = worker.row.lines[0]
+        self.line: Line = parts.row.lines[0]
         self.chore_s = 0.0
         self.polling = False
         self.watcher_sleeps = False
@@ -80,7 +80,7 @@ class Lead:
 
     def take(self, line: Line) -> None:
         """This thread leads from now on; holding the lead."""
-        self.leader = self._worker.log.leader = threading.get_ident()
+        self.leader = self._parts.log.leader = threading.get_ident()
         self.line = line
 
     def again(self, me: int, held: bool) -> bool:
@@ -110,14 +110,14 @@ class Lead:
             try:
                 return self._take if self._look() else None
             except BaseException as error:
-                self._worker.faults.tell(error, "the watcher failed")
+                self._parts.faults.tell(error, "the watcher failed")
                 time.sleep(_PAUSE_S)
 
     def _look(self) -> bool:
         """Watch. Returns True once this thread has taken the lead, False when the worker is over."""
         last = 0.0
         stuck = calm = 0
-        while not self._worker.lifecycle.over:
+        while not self._parts.lifecycle.over:
             time.sleep(_TICK_S)
             began = self._busy_since()
             if self.polling:
@@ -130,7 +130,7 @@ class Lead:
             calm = 0
             stuck = stuck + 1 if began and began == last else 0
             last = began
-            if stuck > (_PATIENT_TICKS if self._worker.gate.running else 0) and self._depose(began):
+            if stuck > (_PATIENT_TICKS if self._parts.gate.running else 0) and self._depose(began):
                 return True
         return False
 
@@ -151,7 +151,7 @@ class Lead:
             return False
         deposed = False
         try:
-            pool = self._worker.pool
+            pool = self._parts.pool
             running = pool.inline
             if running is None or self._busy_since() != began:
                 return False
@@ -159,7 +159,7 @@ class Lead:
                 if not pool.starved:
                     return False  # all are busy
                 self._unwatched = True  # better without a watcher than without a leader
-                self._worker.reactor.call_at(0.0, self.find_watcher)
+                self._parts.reactor.call_at(0.0, self.find_watcher)
             pool.expect()
             conn, work, _ = running
             if conn is not None and conn.phase == Phase.IDLE:
@@ -181,9 +181,9 @@ class Lead:
     def find_watcher(self) -> None:
         """Have a thread watch again, if there was none to be had for it (the leader)."""
         if self._unwatched:
-            self._unwatched = not self._worker.pool.lend(self.watch)
+            self._unwatched = not self._parts.pool.lend(self.watch)
             if self._unwatched:
-                self._worker.reactor.call_at(time.monotonic() + _SEARCH_S, self.find_watcher)
+                self._parts.reactor.call_at(time.monotonic() + _SEARCH_S, self.find_watcher)
 
 
 def _sleeps(thread_id: int) -> bool:

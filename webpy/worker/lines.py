@@ -16,13 +16,12 @@ from ..supervisor import SENDING, Line
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .delivery import Delivery
-    from .exchange import Exchange
+    from .connection import AbstractExchange
 
 __all__ = ["Lines", "show"]
 
 
-def show(line: Line, exchange: Exchange) -> None:
+def show(line: Line, exchange: AbstractExchange) -> None:
     """Write who asks for what on a line."""
     line.text[:] = exchange.connection.peer[1] + exchange.plan.text
 
@@ -39,7 +38,7 @@ class Lines:
     def __init__(self, lines: Iterable[Line]) -> None:
         self._free = deque(lines)  # a deque, as its ends are atomic; the last one freed is taken first: fewer pages
 
-    def take(self, exchange: Exchange, start_s: float) -> Line | None:
+    def take(self, exchange: AbstractExchange, start_s: float) -> Line | None:
         """Take a line for a request that waits for a thread since `start_s`; None when all are taken."""
         try:
             line = self._free.pop()
@@ -55,7 +54,7 @@ class Lines:
         line.thread[0] = line.ident[0] = 0
         self._free.append(line)
 
-    def end(self, exchange: Delivery) -> None:
+    def end(self, exchange: AbstractExchange) -> None:
         """Free the line of a request, if it has one."""
         line, exchange.line = exchange.line, None
         if line is not None:
@@ -79,7 +78,7 @@ class Lines:
         """The request has no thread for now; its time runs on."""
         line.thread[0] = line.ident[0] = 0
 
-    def show_waiting(self, exchange: Exchange, start_s: float) -> None:
+    def show_waiting(self, exchange: AbstractExchange, start_s: float) -> None:
         """Show that the request waits for its client, to send or to take the answer; no thread waits with it."""
         line = exchange.line
         if line is None:

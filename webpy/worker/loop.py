@@ -145,7 +145,7 @@ class Loop:
         me, http1 = threading.get_ident(), worker.http1
         conns_get, fd_callbacks, ready = worker.table.by_fd.get, reactor.fd_callbacks, reactor.ready
         next_ready, add_ready, poll = ready.popleft, ready.extend, reactor.epoll.poll
-        plans_get, begin = worker.heads.recent.get, http1.reading.begin
+        plans_get, begin = http1.heads.recent.get, http1.reading.begin
         clock, gate, scoreboard = worker.clock, worker.gate, worker.context.scoreboard
         asleep, recorder, failed = scoreboard.asleep, worker.recorder, worker.failures.answer
         pool, places = worker.pool, worker.pool.places

@@ -19,9 +19,12 @@ from .intake import Intake, Stream
 from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
-    from .http1 import Http1
+    from .dispatcher import Dispatcher
+    from .heads import HeadCache
+    from .parts import Parts
     from .plan import Plan
-    from .worker import Worker
+    from .replies import Replies
+    from .streams import Streams
 
 __all__ = ["Begun", "Reading"]
 
@@ -35,12 +38,17 @@ _mono = time.monotonic
 class Reading:
     """Makes requests of what connections receive."""
 
-    __slots__ = ("_http1", "_limits", "_worker")
+    __slots__ = ("_dispatcher", "_heads", "_limits", "_parts", "_replies", "_streams")
 
-    def __init__(self, worker: Worker, http1: Http1) -> None:
-        self._worker = worker
-        self._http1 = http1
-        self._limits = worker.limits
+    def __init__(
+        self, parts: Parts, heads: HeadCache, replies: Replies, dispatcher: Dispatcher, streams: Streams
+    ) -> None:
+        self._parts = parts
+        self._heads = heads
+        self._replies = replies
+        self._dispatcher = dispatcher
+        self._streams = streams
+        self._limits = parts.limits
 
     # -- heads --------------------------------------------------------------------------------------------------------
 
@@ -76,7 +84,7 @@ class Reading:
     def begin(self, conn: Connection, data: bytes | bytearray, scanned: int = 0) -> Begun | None:
         """The bytes of a new request, from its beginning; `scanned` of them have been looked at."""
         if not data:
-            self._worker.table.forget(conn)
+            self._parts.table.forget(conn)
             return None
         try:
             end = find_head(data, self._limits, scanned)
@@ -86,7 +94,7 @@ class Reading:
                     conn.phase = Phase.HEAD
                     conn.since_s = _mono()
                 return None
-            plan = self._worker.heads.plan(bytes(data[:end]))
+            plan = self._heads.plan(bytes(data[:end]))
             conn.buffer = bytes(data[end:])
             request = Request(conn, plan.head)
             if plan.has_body:
@@ -94,18 +102,18 @@ class Reading:
         except ProtocolError as error:
             if conn.phase == Phase.IDLE:
                 conn.since_s = _mono()  # the log tells the time from here, not from the last answer
-            self._http1.reject(conn, error, data)
+            self._replies.reject(conn, error, data)
             return None
         conn.phase = Phase.IDLE
         return plan, request
 
     def _exchange(self, conn: Connection, begun: Begun | None) -> Exchange | None:
-        return None if begun is None else Exchange(self._worker, conn, *begun)
+        return None if begun is None else Exchange(self._parts, conn, *begun)
 
     # -- bodies that are gathered -------------------------------------------------------------------------------------
 
     def _begin_body(self, conn: Connection, plan: Plan, request: Request) -> Begun | None:
-        worker = self._worker
+        parts = self._parts
         intake = Intake(request, self._limits)
         rest, conn.buffer = bytes(conn.buffer), b""
         conn.since_s = _mono()
@@ -113,31 +121,31 @@ class Reading:
         handler = plan.handler
         asks = plan.head.expect_continue and not rest
         default = handler.check_continue is HTTPHandler.check_continue and plan.answers
-        streams = handler.stream and worker.streams.max_handlers and conn.transport.duplex and (default or not asks)
+        streams = handler.stream and self._streams.max_handlers and conn.transport.duplex and (default or not asks)
         if rest and not streams:
             try:
                 intake.feed(rest)
             except ProtocolError:
-                exchange = conn.exchange = Exchange(worker, conn, plan, request)
+                exchange = conn.exchange = Exchange(parts, conn, plan, request)
                 exchange.intake = intake
                 raise
             if intake.complete:
                 conn.buffer = bytes(intake.reader.excess)
                 conn.phase = Phase.IDLE
                 return plan, request
-        exchange = conn.exchange = Exchange(worker, conn, plan, request)
+        exchange = conn.exchange = Exchange(parts, conn, plan, request)
         exchange.intake = intake
         if streams:
             self._begin_stream(exchange, intake, rest)
         elif asks and default:
-            self._http1.go_on(exchange)
+            self._replies.go_on(exchange)
         elif asks:
-            exchange.line = worker.lines.take(exchange, conn.since_s)
+            exchange.line = parts.lines.take(exchange, conn.since_s)
             conn.phase = Phase.RUNNING
-            worker.pool.put((exchange.ask,))
+            parts.pool.put((exchange.ask,))
         else:
             intake.client_time.begin(conn.since_s)
-            worker.lines.show_waiting(exchange, conn.since_s)
+            parts.lines.show_waiting(exchange, conn.since_s)
         return None
 
     def more_body(self, conn: Connection, _event: int) -> Exchange | None:
@@ -152,7 +160,7 @@ class Reading:
             conn.since_s = _mono()
             intake.feed(data)
         except ProtocolError as error:
-            self._http1.reject(conn, error, exchange.plan.head.line)
+            self._replies.reject(conn, error, exchange.plan.head.line)
             return None
         if intake.complete:
             return self._whole(exchange, intake)
@@ -161,13 +169,13 @@ class Reading:
     def _whole(self, exchange: Exchange, intake: Intake) -> Exchange | None:
         """The body is there. A handler that was made early goes on on a thread of the pool."""
         conn = exchange.connection
-        self._worker.lines.end(exchange)
+        self._parts.lines.end(exchange)
         exchange.intake = conn.exchange = None
         conn.buffer = bytes(intake.reader.excess)
         conn.phase = Phase.IDLE
         if exchange.handler is not None:
-            self._worker.dispatcher.dispatch(exchange)
-            self._worker.chores.leftovers.append(exchange)  # the handler is not the leader's to drop
+            self._dispatcher.dispatch(exchange)
+            self._parts.chores.leftovers.append(exchange)  # the handler is not the leader's to drop
             return None
         return exchange
 
@@ -185,16 +193,16 @@ class Reading:
         writes."""
         conn = exchange.connection
         intake.client_time.begin(conn.since_s)
-        intake.stream = Stream(lambda: self._worker.reactor.call(self._resume_stream, conn))
+        intake.stream = Stream(lambda: self._parts.reactor.call(self._resume_stream, conn))
         exchange.request.read_from(io.BufferedReader(intake.stream))
         if exchange.plan.head.expect_continue and not rest:
-            self._http1.go_on(exchange)
+            self._replies.go_on(exchange)
             if conn.phase == Phase.CLOSED:
                 return
         conn.phase = Phase.STREAMING
         if rest:
             intake.feed(rest)
-        self._worker.streams.begin(exchange)
+        self._streams.begin(exchange)
         if intake.complete:
             conn.buffer = bytes(intake.reader.excess)
 
@@ -202,7 +210,7 @@ class Reading:
         """More of a body that a handler reads meanwhile."""
         intake = None if conn.exchange is None else conn.exchange.intake
         if intake is None or not intake.needs_more:
-            self._worker.table.park(conn)
+            self._parts.table.park(conn)
             return
         data = self._receive(conn)
         if data is None:
@@ -212,8 +220,8 @@ class Reading:
             if not data:
                 raise ProtocolError(400, "the connection ended inside the body")
             conn.since_s = _mono()
-            if exchange.line is not None and not self._worker.streams.waits(exchange):
-                self._worker.lines.move_on(exchange.line)  # a handler that waits for its client is not late
+            if exchange.line is not None and not self._streams.waits(exchange):
+                self._parts.lines.move_on(exchange.line)  # a handler that waits for its client is not late
             intake.feed(data)
         except ProtocolError as error:
             self._break_off(exchange, intake, error)
@@ -223,17 +231,17 @@ class Reading:
             conn.buffer = bytes(intake.reader.excess)
         elif intake.stream.hold():
             intake.client_time.end(conn.since_s)
-            self._worker.table.park(conn)
+            self._parts.table.park(conn)
 
     def _break_off(self, exchange: Exchange, intake: Intake, error: ProtocolError) -> None:
         """The rest of a stream will not come: the handler's read raises, and it answers or not."""
         conn = exchange.connection
-        if self._worker.streams.waits(exchange):
+        if self._streams.waits(exchange):
             intake.abandon(error)
-            self._http1.reject(conn, error, exchange.plan.head.line)
+            self._replies.reject(conn, error, exchange.plan.head.line)
         else:
             intake.abandon(error)
-            self._worker.table.park(conn)
+            self._parts.table.park(conn)
 
     def _resume_stream(self, conn: Connection) -> None:
         """The handler has read enough for the client to send on."""
@@ -241,7 +249,7 @@ class Reading:
         if conn.phase == Phase.STREAMING and conn.parked and intake is not None and intake.needs_more:
             conn.since_s = _mono()
             intake.client_time.begin(conn.since_s)
-            self._worker.table.watch(conn, select.EPOLLIN)
+            self._parts.table.watch(conn, select.EPOLLIN)
 
     # -- what is late -------------------------------------------------------------------------------------------------
 
@@ -255,7 +263,7 @@ class Reading:
             return True
         exchange, _ = self._arriving(conn)
         if intake.stream is None:
-            self._http1.reject(conn, error, exchange.plan.head.line)
+            self._replies.reject(conn, error, exchange.plan.head.line)
         elif conn.parked or not intake.needs_more:
             return False
         else:
@@ -265,9 +273,9 @@ class Reading:
     def _cut_head(self, conn: Connection, error: ProtocolError) -> None:
         """No more of a head will come. A CRLF alone, as some clients send behind a body, is not a request."""
         if conn.buffer == b"\r\n":
-            self._worker.table.forget(conn)
+            self._parts.table.forget(conn)
         else:
-            self._http1.reject(conn, error, conn.buffer)
+            self._replies.reject(conn, error, conn.buffer)
 
     def _receive(self, conn: Connection) -> bytes | None:
         """Return what has come: None if nothing has yet, b"" at the end."""
@@ -276,5 +284,5 @@ class Reading:
         except WOULD_BLOCK:
             return None
         except (OSError, ValueError):
-            self._worker.table.forget(conn)
+            self._parts.table.forget(conn)
             return None

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from ..supervisor import Row, Scoreboard
     from .chores import Chores
     from .clock import Clock
-    from .connection import Connection
+    from .connection import AbstractExchange, Connection
     from .errorlog import ErrorLog
-    from .exchange import Exchange
 
 __all__ = ["Recorder"]
 
@@ -66,7 +65,7 @@ class Recorder:
         self.http_log = http_log
         self.is_plain = http_log is None and (access is None or not access.reads_answers)
 
-    def record(self, exchange: Exchange, leading: bool) -> None:
+    def record(self, exchange: AbstractExchange, leading: bool) -> None:
         """Log and count the answer of an exchange, as far as it has been sent (any thread)."""
         output = exchange.output
         assert output is not None
@@ -91,7 +90,9 @@ class Recorder:
             record = self.access.line(conn.peer[0], self._clock.stamp, parts, status, body_bytes, us)
         self._count(record, status, us, True)
 
-    def record_plain(self, exchange: Exchange, status: int, body_bytes: int, sent_bytes: int, line: Line) -> None:
+    def record_plain(
+        self, exchange: AbstractExchange, status: int, body_bytes: int, sent_bytes: int, line: Line
+    ) -> None:
         """Log and count a plain answer of a pool thread that has been sent whole, and end the request's scoreboard
         line: what `record` and `count_sent` do, under one lock."""
         us = int((_mono() - exchange.began_s) * 1e6)

@@ -20,7 +20,7 @@ from .connection import Connection
 if TYPE_CHECKING:
     from ..settings import Settings
     from .complaints import Complaints
-    from .worker import Worker
+    from .parts import Parts
 
 __all__ = ["Room", "room_for"]
 
@@ -42,14 +42,14 @@ def room_for(settings: Settings) -> int:
 
 
 class Room:
-    """The room of one worker."""
+    """The room of one parts."""
 
-    def __init__(self, worker: Worker, complaints: Complaints) -> None:
-        self._table = worker.table
-        self._cells = worker.row.cells
+    def __init__(self, parts: Parts, complaints: Complaints) -> None:
+        self._table = parts.table
+        self._cells = parts.row.cells
         self._complaints = complaints
-        self._max = room_for(worker.settings)
-        self._max_per_client = worker.settings.max_connections_per_client
+        self._max = room_for(parts.settings)
+        self._max_per_client = parts.settings.max_connections_per_client
         self._clients: dict[str, int] = {}  # connections by `_client_of`, when they are counted
         self._barren_until_s = 0.0
         self._told: Callable[[], None] | None = None  # called when a connection goes

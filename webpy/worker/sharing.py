@@ -24,7 +24,7 @@ from .connection import Phase
 
 if TYPE_CHECKING:
     from .connection import Connection
-    from .worker import Worker
+    from .parts import Parts
 
 __all__ = ["Sharing"]
 
@@ -38,10 +38,10 @@ _AFTERMATH_NS = 5_000_000_000  # a worker that died since then may not be the la
 class Sharing:
     """What this worker knows of its connections and the others'."""
 
-    def __init__(self, worker: Worker) -> None:
-        self._conns = worker.table.by_fd
-        self._row = worker.row
-        self._scoreboard = worker.context.scoreboard
+    def __init__(self, parts: Parts) -> None:
+        self._conns = parts.table.by_fd
+        self._row = parts.row
+        self._scoreboard = parts.context.scoreboard
         self._cpus = effective_cpus()
         self._short = False  # what the last look found
         self._recent: deque[Connection] = deque(maxlen=_KEPT)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from .connection import Phase
 
 if TYPE_CHECKING:
+    from .dispatcher import Dispatcher
     from .exchange import Exchange
-    from .worker import Worker
+    from .parts import Parts
 
 __all__ = ["Streams"]
 
@@ -24,9 +25,10 @@ class Streams:
     """Starts streaming handlers while there is room for them; max_handlers: how many may wait for their clients at
     once."""
 
-    def __init__(self, worker: Worker) -> None:
-        self.max_handlers = worker.settings.threads // 2
-        self._worker = worker
+    def __init__(self, parts: Parts, dispatcher: Dispatcher) -> None:
+        self.max_handlers = parts.settings.threads // 2
+        self._parts = parts
+        self._dispatcher = dispatcher
         self._reading: set[Exchange] = set()
         self._waiting: dict[Exchange, None] = {}  # in order
 
@@ -35,14 +37,14 @@ class Streams:
         intake = exchange.intake
         assert intake is not None
         if intake.complete:
-            self._worker.dispatcher.dispatch(exchange)
+            self._dispatcher.dispatch(exchange)
             return
         intake.over = functools.partial(self._over, exchange)
         if len(self._reading) < self.max_handlers:
             self._start(exchange)
         else:
             self._waiting[exchange] = None
-            self._worker.lines.show_waiting(exchange, time.monotonic())
+            self._parts.lines.show_waiting(exchange, time.monotonic())
 
     def waits(self, exchange: object) -> bool:
         """Return whether the handler of this request has not been started."""
@@ -53,8 +55,8 @@ class Streams:
         self._run(exchange)
 
     def _run(self, exchange: Exchange) -> None:
-        self._worker.lines.end(exchange)
-        self._worker.dispatcher.dispatch(exchange)
+        self._parts.lines.end(exchange)
+        self._dispatcher.dispatch(exchange)
 
     def _over(self, exchange: Exchange) -> None:
         """No more of the body will come: it is whole, or broken off."""

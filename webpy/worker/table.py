@@ -12,13 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..supervisor import CLOSED, Cell
-from .connection import Connection, Phase
+from .connection import Connection, ConnectionProtocol, Phase
 
 if TYPE_CHECKING:
     from ..supervisor import Row, Scoreboard
     from .faults import Faults
     from .lifecycle import Lifecycle
-    from .protocol import ConnectionProtocol
     from .reactor import Reactor
 
 __all__ = ["ConnectionTable"]

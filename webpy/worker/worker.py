@@ -1,4 +1,4 @@
-"""Owns `Worker`: the parts that a worker is made of, each made once.
+"""Owns `Worker`: all of a worker's parts, and the protocols that connections begin with.
 
 Each part has a file; this one only says which there are, and in which order they are made.
 """
@@ -6,119 +6,35 @@ Each part has a file; this one only says which there are, and in which order the
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..supervisor import QUEUE_LINES
-from .chores import Chores
-from .connection import Connection
-from .delivery import Delivery
 from .dispatcher import Dispatcher
-from .errorlog import ErrorLog
-from .failures import Failures
-from .faults import Faults
-from .heads import HeadCache
+from .handshake import Handshake
 from .http1 import Http1
-from .lifecycle import Lifecycle
-from .lines import Lines
-from .pace import Gate
-from .pool import Pool
-from .reactor import Reactor
-from .recorder import Recorder
+from .parts import Parts
 from .streams import Streams
-from .table import ConnectionTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..framework.routes import RouteTable
-    from ..protocol import Limits
     from ..settings import Settings
     from ..supervisor import Context
     from .clock import Clock
-    from .lifecycle import Draining
     from .plan import Planner
-    from .pool import Task
 
 __all__ = ["Worker"]
 
 
-class Worker:
-    """The parts of a worker.
+class Worker(Parts):
+    """All parts of a worker, each named after its class."""
 
-    context: what the supervisor gave it; row: its row of the scoreboard. settings, limits, routes, planner, clock: of
-    the application that it serves. log: the error log. The others are named after their class. draining is set when
-    there is an acceptor.
-    """
-
-    __slots__ = (
-        "chores",
-        "clock",
-        "context",
-        "dispatcher",
-        "draining",
-        "failures",
-        "faults",
-        "gate",
-        "heads",
-        "http1",
-        "lifecycle",
-        "limits",
-        "lines",
-        "log",
-        "planner",
-        "pool",
-        "reactor",
-        "recorder",
-        "routes",
-        "row",
-        "settings",
-        "streams",
-        "table",
-    )
-
-    draining: Draining
+    __slots__ = ("dispatcher", "handshake", "http1", "streams")
 
     def __init__(
         self, context: Context, settings: Settings, planner: Planner, clock: Clock, log: logging.Logger
     ) -> None:
-        self.context = context
-        self.row = context.row
-        self.settings = settings
-        self.planner = planner
-        self.routes: RouteTable = planner.routes
-        self.limits: Limits = planner.limits
-        self.clock = clock
-        self.log = ErrorLog(log, self._defer_log)
-        self.faults = Faults(self.log)
-        self.lifecycle = Lifecycle()
-        self.reactor = Reactor(self._call_failed)
-        self.gate = Gate()
-        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, self.log, self.reactor.call)
-        self.lines = Lines(self.row.lines[-QUEUE_LINES:])
-        self.chores = Chores(self.pool)
-        scoreboard = context.scoreboard
-        self.table = ConnectionTable(self.reactor, self.lifecycle, self.faults, self.row, scoreboard)
-        self.recorder = Recorder(self.row, scoreboard, clock, self.chores, self.log)
-        self.failures = Failures(self.log, self.routes)
+        """See `Parts`."""
+        super().__init__(context, settings, planner, clock, log)
         self.dispatcher = Dispatcher(self)
-        self.streams = Streams(self)
-        self.heads = HeadCache(planner, self.limits)
-        self.http1 = Http1(self)
-        Connection.multithread = settings.threads > 1
-
-    def leave(self) -> None:
-        """Close what a process inherited that the application forked: it is not the worker."""
-        self.table.close_all()
-        self.reactor.close()
-
-    def _defer_log(self, task: Task) -> None:
-        self.chores.put_log(task)
-
-    def _call_failed(self, error: BaseException, function: Callable[..., None], args: tuple[Any, ...]) -> None:
-        """Tell the fault of a call that another thread had the leader make, and reset the connection it was for."""
-        self.faults.tell(error, f"a call of {getattr(function, '__qualname__', function)} failed")
-        for each in (*args, getattr(function, "__self__", None)):
-            conn = each.connection if isinstance(each, Delivery) else each
-            if isinstance(conn, Connection):
-                self.table.reset(conn, theirs=False)  # the thread that called has done with it
-                return
+        self.streams = Streams(self, self.dispatcher)
+        self.http1 = Http1(self, self.dispatcher, self.streams)
+        self.handshake = Handshake(self, self.http1)
+        self.lifecycle.on_closing = self.http1.heads.close

@@ -1,0 +1,67 @@
+"""Owns what HTTP/1 says without a handler: that a request is malformed, or that its body may come. The leader's."""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import TYPE_CHECKING
+
+from ..logthrottle import log_throttled
+from ..protocol import ProtocolError
+from .connection import AbstractExchange, Connection, Phase
+from .exchange import Rejection
+from .output import Output
+from .serializer import reject
+
+if TYPE_CHECKING:
+    from .parts import Parts
+
+__all__ = ["Replies"]
+
+_mono = time.monotonic
+
+
+class Replies:
+    """Rejections, and 100 (Continue)."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def reject(self, conn: Connection, error: ProtocolError, seen: bytes | bytearray) -> None:
+        """Reject a malformed request, of which `seen` was received: send the error response, once, and close (RFC 9112
+        sections 2.2 and 9.6)."""
+        parts = self._parts
+        if error.__cause__ is not None:
+            log_throttled(parts.log, f"{error}: {error.__cause__}")
+        answer = reject(error, parts.clock.date)
+        parts.recorder.record_rejection(conn, seen, error.status, len(answer.payload))
+        asked, rejection = conn.exchange, Rejection(parts, conn)
+        if asked is not None:  # a body that came too late, too slowly, or in the wrong form
+            parts.lines.end(asked)
+            rejection.intake = asked.intake
+            parts.chores.leftovers.append(asked)
+        conn.buffer = b"?"  # whatever the client still sends is not looked at
+        rejection.began_s = conn.since_s
+        rejection.output = Output(answer)
+        rejection.send(leading=True)
+
+    def go_on(self, exchange: AbstractExchange) -> None:
+        """Tell the client to send its body."""
+        conn, parts, intake = exchange.connection, self._parts, exchange.intake
+        if conn.phase == Phase.CLOSED or intake is None:
+            parts.chores.leftovers.append(exchange)
+            return
+        if intake.stream is None:
+            parts.lines.show_waiting(exchange, _mono())
+        try:
+            conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")  # a few bytes into a buffer that is empty
+        except OSError:
+            parts.table.forget(conn)
+            return
+        conn.phase = Phase.BODY
+        conn.since_s = _mono()
+        intake.client_time.begin(conn.since_s)
+        if conn.parked:
+            parts.table.watch(conn, select.EPOLLIN)
