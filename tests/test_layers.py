@@ -209,7 +209,6 @@ def test_no_circle_of_rooms() -> None:
 # Rooms with fewer than 4 or more than 12 files, and why.
 ROOM_SIZES = {
     "webpy/framework": "not cut yet",
-    "webpy/worker": "not cut yet",
 }
 
 

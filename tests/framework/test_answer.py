@@ -17,7 +17,7 @@ import pytest
 from tests.heads import head_of
 from webpy import HTTPHeaders
 from webpy.framework.answer import Answer, BadResult, close_body
-from webpy.worker.serializer import render
+from webpy.worker.http1.serializer import render
 
 DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
 DATA = bytes(range(256)) * 400  # longer than one read

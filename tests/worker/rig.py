@@ -24,17 +24,17 @@ from webpy.framework.routes import compile_routes
 from webpy.settings import resolve
 from webpy.supervisor import Adoption, Context, Means, Message, Place, Row, Scoreboard
 from webpy.supervisor.processes.messages import channel_pair, send
-from webpy.worker.accepting import Acceptor
 from webpy.worker.application import limits_of
-from webpy.worker.clock import Clock
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.exchange import Exchange
+from webpy.worker.connections.accepting import Acceptor
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.connections.listener import Listener
+from webpy.worker.connections.transport import PlainTransport
+from webpy.worker.exchanges.clock import Clock
+from webpy.worker.exchanges.exchange import Exchange
+from webpy.worker.exchanges.plan import Planner
 from webpy.worker.housekeeping import Housekeeping
-from webpy.worker.listener import Listener
+from webpy.worker.http1.reading import Begun
 from webpy.worker.loop import Loop
-from webpy.worker.plan import Planner
-from webpy.worker.reading import Begun
-from webpy.worker.transport import PlainTransport
 from webpy.worker.worker import Worker
 
 __all__ = ["Rig", "led", "records"]

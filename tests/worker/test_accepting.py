@@ -13,11 +13,11 @@ import pytest
 
 from tests.worker.rig import Rig
 from webpy.supervisor import CLOSED, Adoption, Cell
-from webpy.worker import accepting as module
-from webpy.worker.accepting import Acceptor
-from webpy.worker.connection import Phase
-from webpy.worker.handover import pack
-from webpy.worker.listener import Listener
+from webpy.worker.connections import accepting as module
+from webpy.worker.connections.accepting import Acceptor
+from webpy.worker.connections.connection import Phase
+from webpy.worker.connections.handover import pack
+from webpy.worker.connections.listener import Listener
 
 Make = Callable[..., Rig]
 

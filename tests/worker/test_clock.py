@@ -11,8 +11,8 @@ from tests.heads import head_of
 from webpy import HTTPHeaders
 from webpy.framework.response import Response
 from webpy.protocol import REASONS, body_allowed
-from webpy.worker.clock import Clock
-from webpy.worker.serializer import render
+from webpy.worker.exchanges.clock import Clock
+from webpy.worker.http1.serializer import render
 
 
 def clock() -> Clock:

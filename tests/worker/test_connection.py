@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from webpy.framework.origin import Origin
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.transport import PlainTransport, TLSTransport
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.connections.transport import PlainTransport, TLSTransport
 
 
 @pytest.fixture(scope="module")

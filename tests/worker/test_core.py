@@ -13,9 +13,9 @@ import pytest
 
 from tests.worker.rig import Rig, records
 from webpy.supervisor import BUCKETS, CLOSED, Cell
-from webpy.worker.connection import Phase
-from webpy.worker.exchange import Exchange
-from webpy.worker.output import Output
+from webpy.worker.connections.connection import Phase
+from webpy.worker.exchanges.exchange import Exchange
+from webpy.worker.exchanges.output import Output
 
 Make = Callable[..., Rig]
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.worker.rig import Rig, records
 from webpy import HTTPError
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.output import Output
-from webpy.worker.serializer import render
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.exchanges.output import Output
+from webpy.worker.http1.serializer import render
 
 Make = Callable[..., Rig]
 

@@ -17,7 +17,7 @@ import trustme
 from tests.heads import head_bytes
 from tests.worker.rig import Rig
 from webpy.supervisor import CLOSED, Adoption, Cell, Message
-from webpy.worker.connection import Connection, Phase
+from webpy.worker.connections.connection import Connection, Phase
 
 Make = Callable[..., Rig]
 

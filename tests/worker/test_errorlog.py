@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from webpy.worker.errorlog import ErrorLog
+from webpy.worker.log.errorlog import ErrorLog
 
 
 class Raises(logging.Handler):

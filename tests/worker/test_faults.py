@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from webpy.worker import faults
-from webpy.worker.errorlog import ErrorLog
-from webpy.worker.faults import Faults
+from webpy.worker.log import faults
+from webpy.worker.log.errorlog import ErrorLog
+from webpy.worker.log.faults import Faults
 
 
 def caught(text: str) -> BaseException:

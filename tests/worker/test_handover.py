@@ -18,9 +18,9 @@ from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
 from webpy.supervisor import Adoption, Cell, Message
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.handover import Handover, pack, unpack
-from webpy.worker.plan import Plan
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.connections.handover import Handover, pack, unpack
+from webpy.worker.exchanges.plan import Plan
 
 Make = Callable[..., Rig]
 

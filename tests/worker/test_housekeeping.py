@@ -13,8 +13,8 @@ import pytest
 from tests.worker.rig import Rig, records
 from webpy.framework.answer import Answer
 from webpy.supervisor import Cell, Message
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.output import Output
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.exchanges.output import Output
 
 Make = Callable[..., Rig]
 

@@ -14,8 +14,8 @@ from tests.heads import FakePeer, head_of
 from webpy import HTTPError, HTTPHandler
 from webpy.framework.request import Request
 from webpy.protocol import Limits, ProtocolError
-from webpy.worker import intake as module
-from webpy.worker.intake import Intake, Stream
+from webpy.worker.exchanges import intake as module
+from webpy.worker.exchanges.intake import Intake, Stream
 
 WAIT_S = 10.0
 LIMITS = Limits(body_bytes=1 << 20)

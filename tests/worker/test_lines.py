@@ -17,8 +17,8 @@ from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
 from webpy.supervisor import QUEUE_LINES, SENDING, Line
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.output import Output
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.exchanges.output import Output
 
 Make = Callable[..., Rig]
 

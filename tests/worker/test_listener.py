@@ -16,8 +16,8 @@ import trustme
 from tests.worker.rig import Rig, led
 from webpy import HTTPHandler
 from webpy.supervisor import Adoption, Cell, Message
-from webpy.worker.listener import Listener
-from webpy.worker.transport import PlainTransport, TLSTransport
+from webpy.worker.connections.listener import Listener
+from webpy.worker.connections.transport import PlainTransport, TLSTransport
 
 Make = Callable[..., Rig]
 

@@ -15,11 +15,11 @@ import pytest
 
 from tests.worker.rig import Rig, led, records
 from webpy import HTTPHandler
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.exchange import Exchange
-from webpy.worker.intake import Intake
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.exchanges.exchange import Exchange
+from webpy.worker.exchanges.intake import Intake
+from webpy.worker.http1.reading import Reading
 from webpy.worker.loop import Loop
-from webpy.worker.reading import Reading
 
 Make = Callable[..., Rig]
 

@@ -13,9 +13,9 @@ import pytest
 
 from tests.heads import head_of
 from webpy.framework.answer import Answer
-from webpy.worker.output import Output, Truncated
-from webpy.worker.serializer import render
-from webpy.worker.transport import PlainTransport
+from webpy.worker.connections.transport import PlainTransport
+from webpy.worker.exchanges.output import Output, Truncated
+from webpy.worker.http1.serializer import render
 
 LARGE = hashlib.shake_128(b"x").digest(3_000_000)  # does not repeat, so that nothing can be sent twice unnoticed
 SMALL = LARGE[:20_000]

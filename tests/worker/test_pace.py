@@ -9,7 +9,7 @@ import pytest
 
 from webpy import HTTPHandler
 from webpy.framework.routes import Route
-from webpy.worker.pace import COMPUTING, HEATED, QUICK, SUSPECT_S, WAITING, Gate, PaceTable, Probe, Work
+from webpy.worker.threads.pace import COMPUTING, HEATED, QUICK, SUSPECT_S, WAITING, Gate, PaceTable, Probe, Work
 
 MS = 0.001
 

@@ -14,8 +14,8 @@ from webpy.framework.atomic import ResourceLocks
 from webpy.framework.request import Request
 from webpy.framework.routes import compile_routes
 from webpy.protocol import Limits, ProtocolError
-from webpy.worker.heads import HeadCache
-from webpy.worker.plan import PEER_BYTES, Plan, Planner
+from webpy.worker.exchanges.plan import PEER_BYTES, Plan, Planner
+from webpy.worker.http1.heads import HeadCache
 
 
 class Echo(HTTPHandler):

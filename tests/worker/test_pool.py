@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from webpy.supervisor import QUEUE_LINES, Line, Scoreboard
-from webpy.worker.pool import Pool, Role
+from webpy.worker.threads.pool import Pool, Role
 
 WAIT_S = 5.0
 

@@ -14,9 +14,9 @@ from tests.worker.rig import Rig, led, records
 from webpy import HTTPHandler
 from webpy.framework.later import Later
 from webpy.supervisor import Adoption, Cell, Message
-from webpy.worker.connection import FOREVER_S, Connection, ConnectionProtocol, Phase
-from webpy.worker.exchange import Exchange
-from webpy.worker.transport import WOULD_BLOCK
+from webpy.worker.connections.connection import FOREVER_S, Connection, ConnectionProtocol, Phase
+from webpy.worker.connections.transport import WOULD_BLOCK
+from webpy.worker.exchanges.exchange import Exchange
 from webpy.worker.worker import Worker
 
 Make = Callable[..., Rig]

@@ -18,9 +18,9 @@ from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
 from webpy.framework.origin import Origin
 from webpy.supervisor import Cell
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.rate import ClientTime, LeastRate
-from webpy.worker.transport import PlainTransport
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.connections.transport import PlainTransport
+from webpy.worker.exchanges.rate import ClientTime, LeastRate
 
 Make = Callable[..., Rig]
 

@@ -13,9 +13,9 @@ import pytest
 from tests.worker.rig import Rig
 from webpy.settings import resolve
 from webpy.supervisor import Cell
-from webpy.worker.complaints import Complaints
-from webpy.worker.connection import Connection, Phase
-from webpy.worker.room import Room, _client_of, room_for
+from webpy.worker.connections.connection import Connection, Phase
+from webpy.worker.connections.room import Room, _client_of, room_for
+from webpy.worker.log.complaints import Complaints
 
 Make = Callable[..., Rig]
 
@@ -149,7 +149,7 @@ def test_what_one_client_is(one: str, other: str, same: bool) -> None:
 def test_each_kind_of_complaint_comes_once_a_minute(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = rig()
     now_s = [1000.0]
-    monkeypatch.setattr("webpy.worker.complaints.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("webpy.worker.log.complaints.time.monotonic", lambda: now_s[0])
     complaints = Complaints(parts.log)
     for _ in range(3):
         complaints.say("a", "first")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.worker.rig import Rig
 from webpy.supervisor import CLOSED, Cell
-from webpy.worker import sharing as module
-from webpy.worker.sharing import Sharing
+from webpy.worker.connections import sharing as module
+from webpy.worker.connections.sharing import Sharing
 
 Make = Callable[..., Rig]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.worker.rig import Rig
-from webpy.worker.sources import Sources
+from webpy.worker.connections.sources import Sources
 
 Make = Callable[..., Rig]
 

@@ -21,15 +21,15 @@ from ..protocol import Limits
 from ..singleworker import refusal, set_worker_count, single_worker_names
 from ..supervisor import LoadError, open_files
 from ..tls import PemFiles, make_context
-from .accepting import Acceptor
-from .clock import Clock
-from .errorlog import ErrorLog
+from .connections.accepting import Acceptor
+from .connections.listener import Listener
+from .connections.room import room_for
+from .exchanges.clock import Clock
+from .exchanges.plan import PEER_BYTES, Planner
 from .housekeeping import Housekeeping
-from .listener import Listener
-from .logs import log_applications_records, log_own_records
+from .log.errorlog import ErrorLog
+from .log.logs import log_applications_records, log_own_records
 from .loop import Loop
-from .plan import PEER_BYTES, Planner
-from .room import room_for
 from .worker import Worker
 
 if TYPE_CHECKING:

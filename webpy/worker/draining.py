@@ -16,11 +16,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from .connection import FOREVER_S
-from .handover import Handover
+from .connections.connection import FOREVER_S
+from .connections.handover import Handover
 
 if TYPE_CHECKING:
-    from .accepting import Acceptor
+    from .connections.accepting import Acceptor
     from .parts import Parts
 
 __all__ = ["Draining"]

@@ -12,7 +12,7 @@ from ..supervisor import Cell, Message
 from .draining import Draining
 
 if TYPE_CHECKING:
-    from .accepting import Acceptor
+    from .connections.accepting import Acceptor
     from .parts import Parts
 
 __all__ = ["Housekeeping"]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .connection import FOREVER_S
+from .connections.connection import FOREVER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .connection import Connection
-    from .errorlog import ErrorLog
-    from .handover import Handover
+    from .connections.connection import Connection
+    from .connections.handover import Handover
+    from .log.errorlog import ErrorLog
 
 __all__ = ["Lifecycle"]
 

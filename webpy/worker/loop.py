@@ -1,7 +1,7 @@
 """Owns the loop: the one thread at a time that leads, from a ready descriptor to an answer.
 
 The leader holds the lead all the time, except while it runs the application's code: then the watcher may take it, if
-that code blocks (lead.py). So no request waits for a lock, and two threads never lead at once.
+that code blocks (threads/lead.py). So no request waits for a lock, and two threads never lead at once.
 
 Each event has a boundary: an exception costs the connection it came from, and the loop goes on.
 """
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..framework.request import Request
 from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
-from .connection import Connection
-from .exchange import Exchange
-from .lead import Lead, Left
-from .output import Output
-from .pace import HEATED, SUSPECT_S, Probe
-from .plan import PEER_BYTES
-from .pool import Role
-from .transport import WOULD_BLOCK
+from .connections.connection import Connection
+from .connections.transport import WOULD_BLOCK
+from .exchanges.exchange import Exchange
+from .exchanges.output import Output
+from .exchanges.plan import PEER_BYTES
+from .threads.lead import Lead, Left
+from .threads.pace import HEATED, SUSPECT_S, Probe
+from .threads.pool import Role
 
 if TYPE_CHECKING:
     from .housekeeping import Housekeeping

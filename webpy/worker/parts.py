@@ -10,18 +10,18 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..supervisor import QUEUE_LINES
-from .chores import Chores
-from .connection import AbstractExchange, Connection
-from .errorlog import ErrorLog
-from .failures import Failures
-from .faults import Faults
+from .connections.connection import AbstractExchange, Connection
+from .connections.reactor import Reactor
+from .connections.table import ConnectionTable
+from .exchanges.failures import Failures
+from .exchanges.lines import Lines
+from .exchanges.recorder import Recorder
 from .lifecycle import Lifecycle
-from .lines import Lines
-from .pace import Gate
-from .pool import Pool
-from .reactor import Reactor
-from .recorder import Recorder
-from .table import ConnectionTable
+from .log.errorlog import ErrorLog
+from .log.faults import Faults
+from .threads.chores import Chores
+from .threads.pace import Gate
+from .threads.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from ..protocol import Limits
     from ..settings import Settings
     from ..supervisor import Context
-    from .clock import Clock
-    from .plan import Planner
-    from .pool import Task
+    from .exchanges.clock import Clock
+    from .exchanges.plan import Planner
+    from .threads.pool import Task
 
 __all__ = ["Parts"]
 

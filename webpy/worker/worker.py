@@ -8,17 +8,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .dispatcher import Dispatcher
-from .handshake import Handshake
-from .http1 import Http1
+from .connections.handshake import Handshake
+from .exchanges.streams import Streams
+from .http1.protocol import Http1
 from .parts import Parts
-from .streams import Streams
+from .threads.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from ..settings import Settings
     from ..supervisor import Context
-    from .clock import Clock
-    from .plan import Planner
+    from .exchanges.clock import Clock
+    from .exchanges.plan import Planner
 
 __all__ = ["Worker"]
 

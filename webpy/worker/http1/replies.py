@@ -6,15 +6,15 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from ..logthrottle import log_throttled
-from ..protocol import ProtocolError
-from .connection import AbstractExchange, Connection, Phase
-from .exchange import Rejection
-from .output import Output
+from ...logthrottle import log_throttled
+from ...protocol import ProtocolError
+from ..connections.connection import AbstractExchange, Connection, Phase
+from ..exchanges.exchange import Rejection
+from ..exchanges.output import Output
 from .serializer import reject
 
 if TYPE_CHECKING:
-    from .parts import Parts
+    from ..parts import Parts
 
 __all__ = ["Replies"]
 

@@ -12,14 +12,14 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ..framework.answer import Answer, close_body
+from ...framework.answer import Answer, close_body
+from ..connections.transport import WOULD_BLOCK
 from .rate import ClientTime
-from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
     from contextvars import Context
 
-    from .transport import Transport
+    from ..connections.transport import Transport
 
 __all__ = ["Output", "Truncated"]
 

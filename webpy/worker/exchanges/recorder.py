@@ -10,17 +10,17 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ..supervisor import BUCKET_OF, BUCKETS, Cell, Line, bucket
+from ...supervisor import BUCKET_OF, BUCKETS, Cell, Line, bucket
 
 if TYPE_CHECKING:
     import logging
 
-    from ..accesslog import AccessFormat
-    from ..supervisor import Row, Scoreboard
-    from .chores import Chores
+    from ...accesslog import AccessFormat
+    from ...supervisor import Row, Scoreboard
+    from ..connections.connection import AbstractExchange, Connection
+    from ..log.errorlog import ErrorLog
+    from ..threads.chores import Chores
     from .clock import Clock
-    from .connection import AbstractExchange, Connection
-    from .errorlog import ErrorLog
 
 __all__ = ["Recorder"]
 

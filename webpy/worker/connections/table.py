@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..supervisor import CLOSED, Cell
+from ...supervisor import CLOSED, Cell
 from .connection import Connection, ConnectionProtocol, Phase
 
 if TYPE_CHECKING:
-    from ..supervisor import Row, Scoreboard
-    from .faults import Faults
-    from .lifecycle import Lifecycle
+    from ...supervisor import Row, Scoreboard
+    from ..lifecycle import Lifecycle
+    from ..log.faults import Faults
     from .reactor import Reactor
 
 __all__ = ["ConnectionTable"]

@@ -13,26 +13,26 @@ import time
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from ..framework.answer import BadResult
-from ..framework.errors import HTTPError
-from ..framework.later import Later
-from ..framework.response import Response
-from ..protocol import REASONS
+from ...framework.answer import BadResult
+from ...framework.errors import HTTPError
+from ...framework.later import Later
+from ...framework.response import Response
+from ...protocol import REASONS
+from ..connections.transport import WOULD_BLOCK
+from ..threads.pace import COMPUTING, QUICK, Probe, Work
 from .delivery import Delivery
 from .lines import show
 from .output import Output
-from .pace import COMPUTING, QUICK, Probe, Work
 from .plan import name_of
-from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..framework.handler import HTTPHandler
-    from ..framework.request import Request
-    from ..supervisor import Line
-    from .connection import Connection, ConnectionProtocol
-    from .parts import Parts
+    from ...framework.handler import HTTPHandler
+    from ...framework.request import Request
+    from ...supervisor import Line
+    from ..connections.connection import Connection, ConnectionProtocol
+    from ..parts import Parts
     from .plan import Plan
 
 __all__ = ["Exchange", "Rejection"]

@@ -10,15 +10,15 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, compose, discard, file_range
-from ..protocol import LAST_CHUNK, Framing, ProtocolError, encode_chunk, encode_head, frame
-from .clock import SERVER
+from ...framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, compose, discard, file_range
+from ...protocol import LAST_CHUNK, Framing, ProtocolError, encode_chunk, encode_head, frame
+from ..exchanges.clock import SERVER
 
 if TYPE_CHECKING:
-    from ..framework.headers import HTTPHeaders
-    from ..framework.response import Response
-    from ..protocol import Head
-    from .clock import Clock
+    from ...framework.headers import HTTPHeaders
+    from ...framework.response import Response
+    from ...protocol import Head
+    from ..exchanges.clock import Clock
 
 __all__ = ["reject", "render", "render_shortly", "switch"]
 

@@ -1,7 +1,7 @@
 """Owns plans: all that follows from a request's head alone, worked out once per distinct head.
 
-Knows no protocol's bytes: what parses heads may keep their plans (heads.py). A plan is never changed once it is made,
-and threads share it. Only the leader calls the planner.
+Knows no protocol's bytes: what parses heads may keep their plans (http1/heads.py). A plan is never changed once it is
+made, and threads share it. Only the leader calls the planner.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from ..framework.errors import HTTPError
-from ..framework.handler import HTTPHandler
-from ..framework.routes import STANDARD_METHODS, Groups, Route, RouteTable
-from ..protocol import Head, Limits
-from ..supervisor import LINE_BYTES
-from .pace import PaceTable, Work
+from ...framework.errors import HTTPError
+from ...framework.handler import HTTPHandler
+from ...framework.routes import STANDARD_METHODS, Groups, Route, RouteTable
+from ...protocol import Head, Limits
+from ...supervisor import LINE_BYTES
+from ..threads.pace import PaceTable, Work
 
 if TYPE_CHECKING:
-    from ..accesslog import AccessFormat
-    from ..framework.atomic import ResourceLocks
-    from ..framework.request import Request
+    from ...accesslog import AccessFormat
+    from ...framework.atomic import ResourceLocks
+    from ...framework.request import Request
 
 __all__ = ["PEER_BYTES", "Plan", "Planner", "name_of"]
 

@@ -6,11 +6,11 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from ..supervisor import Cell
+from ...supervisor import Cell
 from .connection import Connection, ConnectionProtocol, Phase
 
 if TYPE_CHECKING:
-    from .parts import Parts
+    from ..parts import Parts
 
 __all__ = ["Handshake"]
 

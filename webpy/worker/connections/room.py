@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..supervisor import Cell, open_files
+from ...supervisor import Cell, open_files
 from .connection import Connection
 
 if TYPE_CHECKING:
-    from ..settings import Settings
-    from .complaints import Complaints
-    from .parts import Parts
+    from ...settings import Settings
+    from ..log.complaints import Complaints
+    from ..parts import Parts
 
 __all__ = ["Room", "room_for"]
 

@@ -6,9 +6,9 @@ the same fields. So both are kept. A plan is never changed once it is made, so t
 
 from __future__ import annotations
 
-from ..protocol import Fields, Limits, parse_fields, parse_head
+from ...protocol import Fields, Limits, parse_fields, parse_head
+from ..exchanges.plan import Plan, Planner
 from .cache import Cache
-from .plan import Plan, Planner
 
 __all__ = ["HeadCache"]
 

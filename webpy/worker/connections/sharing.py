@@ -18,13 +18,13 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..settings import effective_cpus
-from ..supervisor import CLOSED, Cell
+from ...settings import effective_cpus
+from ...supervisor import CLOSED, Cell
 from .connection import Phase
 
 if TYPE_CHECKING:
+    from ..parts import Parts
     from .connection import Connection
-    from .parts import Parts
 
 __all__ = ["Sharing"]
 

@@ -12,7 +12,7 @@ import functools
 import logging
 from typing import Any
 
-from ..supervisor import log_record
+from ...supervisor import log_record
 
 __all__ = ["log_applications_records", "log_own_records"]
 

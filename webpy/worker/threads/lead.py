@@ -10,13 +10,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from .connection import Connection, Phase
+from ..connections.connection import Connection, Phase
 from .pool import Role
 
 if TYPE_CHECKING:
-    from ..supervisor import Line
-    from .exchange import Exchange
-    from .parts import Parts
+    from ...supervisor import Line
+    from ..exchanges.exchange import Exchange
+    from ..parts import Parts
 
 __all__ = ["Lead", "Left"]
 

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from ..framework.errors import HTTPError
-from .connection import AbstractExchange, Phase
-from .pace import Work
-from .transport import CLIENT_LEFT
+from ...framework.errors import HTTPError
+from ..connections.connection import AbstractExchange, Phase
+from ..connections.transport import CLIENT_LEFT
+from ..threads.pace import Work
 
 if TYPE_CHECKING:
-    from ..supervisor import Line
-    from .connection import Connection
+    from ...supervisor import Line
+    from ..connections.connection import Connection
+    from ..parts import Parts
+    from ..threads.pool import Task
     from .output import Output
-    from .parts import Parts
-    from .pool import Task
 
 __all__ = ["Delivery"]
 

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ..framework.origin import Origin
-from .complaints import Complaints
+from ...framework.origin import Origin
+from ..log.complaints import Complaints
 from .connection import Connection, Phase
 from .handover import unpack
 from .listener import Listener
@@ -28,8 +28,8 @@ from .sources import Sources
 from .transport import PlainTransport, Transport
 
 if TYPE_CHECKING:
-    from ..supervisor import Adoption
-    from .worker import Worker
+    from ...supervisor import Adoption
+    from ..worker import Worker
 
 __all__ = ["Acceptor"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .pace import QUICK, Work
 
 if TYPE_CHECKING:
-    from ..supervisor import Line
+    from ...supervisor import Line
     from .pool import Pool, Task
 
 __all__ = ["Chores"]

@@ -11,12 +11,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..supervisor import SENDING, Line
+from ...supervisor import SENDING, Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .connection import AbstractExchange
+    from ..connections.connection import AbstractExchange
 
 __all__ = ["Lines", "show"]
 

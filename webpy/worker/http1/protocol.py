@@ -12,22 +12,22 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..supervisor import Cell
-from .connection import FOREVER_S, AbstractExchange, Connection, ConnectionProtocol, Phase
+from ...supervisor import Cell
+from ..connections.connection import FOREVER_S, AbstractExchange, Connection, ConnectionProtocol, Phase
+from ..connections.transport import WOULD_BLOCK
+from ..exchanges.output import Output
+from ..exchanges.rate import LeastRate
 from .heads import HeadCache
-from .output import Output
-from .rate import LeastRate
 from .reading import Reading
 from .replies import Replies
 from .serializer import render, render_shortly, switch
-from .transport import WOULD_BLOCK
 
 if TYPE_CHECKING:
-    from ..framework.response import Response
-    from .dispatcher import Dispatcher
-    from .exchange import Exchange
-    from .parts import Parts
-    from .streams import Streams
+    from ...framework.response import Response
+    from ..exchanges.exchange import Exchange
+    from ..exchanges.streams import Streams
+    from ..parts import Parts
+    from ..threads.dispatcher import Dispatcher
 
 __all__ = ["Http1"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from .pace import COMPUTING, QUICK
 
 if TYPE_CHECKING:
-    from ..supervisor import Line
-    from .exchange import Exchange
-    from .parts import Parts
+    from ...supervisor import Line
+    from ..exchanges.exchange import Exchange
+    from ..parts import Parts
 
 __all__ = ["Dispatcher"]
 

@@ -15,7 +15,7 @@ from .connection import Phase
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..supervisor import Adoption
+    from ...supervisor import Adoption
     from .connection import Connection
 
 __all__ = ["Arrival", "Handover", "pack", "unpack"]

@@ -10,21 +10,21 @@ import select
 import time
 from typing import TYPE_CHECKING
 
-from ..framework.handler import HTTPHandler
-from ..framework.request import Request
-from ..protocol import ProtocolError, find_head
-from .connection import Connection, Phase
-from .exchange import Exchange
-from .intake import Intake, Stream
-from .transport import WOULD_BLOCK
+from ...framework.handler import HTTPHandler
+from ...framework.request import Request
+from ...protocol import ProtocolError, find_head
+from ..connections.connection import Connection, Phase
+from ..connections.transport import WOULD_BLOCK
+from ..exchanges.exchange import Exchange
+from ..exchanges.intake import Intake, Stream
 
 if TYPE_CHECKING:
-    from .dispatcher import Dispatcher
+    from ..exchanges.plan import Plan
+    from ..exchanges.streams import Streams
+    from ..parts import Parts
+    from ..threads.dispatcher import Dispatcher
     from .heads import HeadCache
-    from .parts import Parts
-    from .plan import Plan
     from .replies import Replies
-    from .streams import Streams
 
 __all__ = ["Begun", "Reading"]
 

@@ -11,19 +11,19 @@ import contextlib
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ..framework.errors import HTTPError, HTTPErrorHandler, Unavailable
-from ..framework.merging import add_cookies
-from ..framework.request import Request
-from ..logthrottle import log_throttled
+from ...framework.errors import HTTPError, HTTPErrorHandler, Unavailable
+from ...framework.merging import add_cookies
+from ...framework.request import Request
+from ...logthrottle import log_throttled
 from .intake import BrokenOff
 from .plan import Plan, name_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..framework.handler import HTTPHandler
-    from ..framework.routes import RouteTable
-    from .errorlog import ErrorLog
+    from ...framework.handler import HTTPHandler
+    from ...framework.routes import RouteTable
+    from ..log.errorlog import ErrorLog
 
 __all__ = ["Failures"]
 

@@ -20,12 +20,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..supervisor import Line
+from ...supervisor import Line
 
 if TYPE_CHECKING:
     import logging
 
-    from .errorlog import ErrorLog
+    from ..log.errorlog import ErrorLog
 
 __all__ = ["Pool", "Role", "Task"]
 

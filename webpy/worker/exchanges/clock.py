@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..framework.answer import BYTES_TYPE, NO_SNIFFING, OURS, TEXT_TYPE
-from ..protocol import REASONS, body_allowed, encode_head
-from ..protocol.grammar import http_date
+from ...framework.answer import BYTES_TYPE, NO_SNIFFING, OURS, TEXT_TYPE
+from ...protocol import REASONS, body_allowed, encode_head
+from ...protocol.grammar import http_date
 
 if TYPE_CHECKING:
-    from ..framework.response import Response
+    from ...framework.response import Response
 
 __all__ = ["SERVER", "Clock"]
 

@@ -11,12 +11,12 @@ import functools
 import time
 from typing import TYPE_CHECKING
 
-from .connection import Phase
+from ..connections.connection import Phase
 
 if TYPE_CHECKING:
-    from .dispatcher import Dispatcher
+    from ..parts import Parts
+    from ..threads.dispatcher import Dispatcher
     from .exchange import Exchange
-    from .parts import Parts
 
 __all__ = ["Streams"]
 

@@ -2,7 +2,7 @@
 exchange that is under way; knows neither HTTP nor the loop.
 
 Between requests a connection costs this object, its transport and its socket: nothing else is kept for it. HTTP/1 is
-one protocol (http1.py), the TLS handshake before it another (handshake.py); exchange.py has the exchanges.
+one protocol (http1/), the TLS handshake before it another (handshake.py); exchanges/ has the exchanges.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import ssl
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..framework.origin import Origin
+from ...framework.origin import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from contextvars import Context
 
-    from ..framework.request import Request
-    from ..framework.response import Response
-    from ..supervisor import Line
-    from .intake import Intake
-    from .output import Output
-    from .plan import Plan
+    from ...framework.request import Request
+    from ...framework.response import Response
+    from ...supervisor import Line
+    from ..exchanges.intake import Intake
+    from ..exchanges.output import Output
+    from ..exchanges.plan import Plan
     from .transport import Transport
 
 __all__ = ["FOREVER_S", "AbstractExchange", "Connection", "ConnectionProtocol", "Phase"]
@@ -169,7 +169,7 @@ class ConnectionProtocol:
     """What the loop, housekeeping and the exchanges of a connection ask of its protocol.
 
     An object may serve one connection or all of its kind. Its methods are called by the leader, unless something else
-    is said, and must neither block nor run anything of the application's (see chores.py).
+    is said, and must neither block nor run anything of the application's (see threads/chores.py).
     `ConnectionTable.hand` gives a connection to one. A protocol that carries no requests leaves the second half out.
     """
 

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO, Any
 
-from ..framework.errors import HTTPError
-from ..framework.request import Request
-from ..protocol import BodyReader, Limits, ProtocolError
+from ...framework.errors import HTTPError
+from ...framework.request import Request
+from ...protocol import BodyReader, Limits, ProtocolError
 from .rate import ClientTime
 
 __all__ = ["BrokenOff", "Intake", "Stream"]
