@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statedir
 from ..accesslog import AccessFormat, compile_format
+from ..atfork import AtFork
 from ..framework.routes import RouteTable, compile_routes
 from ..protocol import Limits
 from ..singleworker import refusal, set_worker_count, single_worker_names
@@ -69,6 +70,18 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+class _LeaveInChild(AtFork):
+    """Closes, in a process that the application forks, the copies of the worker's descriptors."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        super().__init__()
+
+    def after_fork_in_child(self) -> None:
+        """Close them: a connection would not end with its answer as long as another process has it open."""
+        self._worker.leave()
+
+
 class WebApplication:
     """A web application under a supervisor."""
 
@@ -94,6 +107,7 @@ class WebApplication:
         self._pem_files = PemFiles(resolved.settings)
         self._workers = resolved.settings.worker_count()
         self.alone = ""
+        self._leaving: AtFork | None = None
 
     def load(self) -> None:
         """Load the application, its routes and certificates (in the zygote)."""
@@ -158,7 +172,7 @@ class WebApplication:
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         worker = Worker(context, settings, planner, clock, self._log)
         worker.recorder.write_to(access, self._http_log)
-        os.register_at_fork(after_in_child=worker.leave)
+        self._leaving = _LeaveInChild(worker)
         listeners = [Listener(sock, self._tls) for sock in context.listeners]
         housekeeping = Housekeeping(worker, Acceptor(worker, listeners))
         loop = Loop(worker, housekeeping)
