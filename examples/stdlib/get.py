@@ -1,4 +1,4 @@
-"""What a handler knows of a request: after "BaseHTTPServer" of Python Module of the Week.
+"""What a handler knows about a request: after "BaseHTTPServer" of Python Module of the Week.
 
     python examples/stdlib/get.py
     webpy serve examples/stdlib/get.py:GetHandler           # or so, on port 8000

@@ -1,4 +1,4 @@
-"""The function of the standard library's documentation: any server class, any handler class.
+"""The function `run` of the standard library's documentation, for any server class and any handler class.
 
     python examples/stdlib/run.py
 

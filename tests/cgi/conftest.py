@@ -18,7 +18,7 @@ Add = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Not pytest's own, which only its user may enter: root's scripts are run by nobody."""
+    """Return a folder outside of pytest's, which only its user may enter: root's scripts are run by nobody."""
     path = Path(tempfile.mkdtemp(prefix="webpy-cgi-"))
     path.chmod(0o755)
     (path / "cgi-bin").mkdir()

@@ -1,4 +1,4 @@
-"""Scripts that wait, their processes, and how a test sees those end."""
+"""Scripts that wait, their processes, and how a test waits for their end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long scripts live: they stream, and end with their time, their client, their worker, the server."""
+"""The life of scripts: they stream, and end with their timeout, their client, their worker, the server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Serve = Callable[..., Server]
 
 
 def pids_in_log(server: Server, name: str, count: int = 1) -> list[int]:
-    """What a script said of itself on standard error."""
+    """Return the pids that a script has written to standard error."""
     line = server.wait_for(rf"/{name}: [\d ]+$", count=count)
     return [int(word) for word in line.rpartition(": ")[2].split()]
 
@@ -67,7 +67,7 @@ def test_scripts_that_wait_hold_nobody_up(server: Server) -> None:
 
 
 def test_only_so_many_run_at_once(server: Server) -> None:
-    """In each of the two workers; those of other routes count too."""
+    """The limit holds in each of the two workers; scripts of other routes count too."""
     with contextlib.ExitStack() as scripts:
         for _ in range(8):
             scripts.enter_context(waiting(server, "/cgi-bin/waits"))
@@ -183,7 +183,7 @@ def test_a_stop_at_once_leaves_nothing(serve: Serve, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_no_kill_leaves_a_script_behind(server: Server) -> None:
-    """Workers are killed while scripts are being started, run and end; none outlives its worker."""
+    """Workers are killed while scripts start, run and end; no script outlives its worker."""
     stop = threading.Event()
     seen: set[int] = set()
 

@@ -1,4 +1,4 @@
-"""Scripts answered with, by a real server: what they are told and given, and what becomes of what they give."""
+"""Scripts run by a real server: their environment and input, and the answers that are made of their output."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_whether_the_status_counts(server: Server) -> None:
 
 
 def test_an_environment_that_no_program_takes(server: Server) -> None:
-    """--max-headers lets no more in than fits, unless it was raised."""
+    """--max-headers keeps the environment small enough, unless it was raised."""
     assert len(variables(server, "/cgi-bin/environment", headers={"X-Long": "y" * 32_000})["HTTP_X_LONG"]) == 32_000
     assert (
         server.get("/cgi-bin/environment", headers={f"X-{number}": "y" * 60_000 for number in range(3)}).status == 431

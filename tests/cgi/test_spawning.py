@@ -1,4 +1,4 @@
-"""The spawner, asked by this very process."""
+"""The spawner, used by the test's own process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_program_is_run_and_its_end_told() -> None:
 
 
 def test_it_begins_with_nothing_of_the_worker_s() -> None:
-    """Signals at their defaults, a session of its own, no descriptors."""
+    """A script begins with default signals, in a session of its own, without inherited descriptors."""
     process = sh(
         "ps -o sid= -p $$ | tr -d ' '; echo $$; ls /proc/$$/fd; exec grep Sig /proc/self/status",
         PATH=os.environ["PATH"],
@@ -72,7 +72,7 @@ def test_what_cannot_be_started_is_told(directory: str, stage: str) -> None:
 
 
 def test_ending_reaches_past_copies_of_the_control() -> None:
-    """As a process has them that the application forked."""
+    """Processes that the application has forked have such copies."""
     process = sh("echo $$; sleep 600")
     pid = int(process.stdout.read(100))
     copy = os.dup(process.control.fileno())

@@ -46,7 +46,7 @@ class Books(Protocol):
 
 
 class Client:
-    """`group` is one of the plan's."""
+    """A client of the load. group: one of the plan's groups."""
 
     def __init__(self, load: Books, number: int, group: dict[str, Any]) -> None:
         self._load = load
@@ -61,9 +61,9 @@ class Client:
         self._fd = -1
         self._turn = 0  # a timer set for an earlier turn is void
         self.ready: Callable[[float], None] = self._nothing
-        """Called by the loop when the descriptor has news."""
+        """Called by the loop when the descriptor is ready."""
         self.pid = ""
-        """Of the worker that answered last on this connection."""
+        """The pid of the worker that answered last on this connection."""
         self._clear()
 
     def _clear(self) -> None:
@@ -79,7 +79,7 @@ class Client:
     # -- turns ---------------------------------------------------------------------------------------------------------
 
     def think(self, delay_s: float | None = None) -> None:
-        """Ask again after a while."""
+        """Send the next request after a pause."""
         self._later(self._load.thinking_s() if delay_s is None else delay_s, self._ask)
 
     def _later(self, delay_s: float, step: Callable[[], None]) -> None:
@@ -88,13 +88,13 @@ class Client:
         self._load.after(delay_s, lambda: step() if turn == self._turn else None)
 
     def end(self) -> None:
-        """Nothing more from this client."""
+        """End this client and close its connection."""
         self._turn += 1
         self._drop()
         self._load.ended(self)
 
     def give_up(self, why: str) -> None:
-        """Whatever is outstanding is lost."""
+        """Record an outstanding request as lost, and end this client."""
         if self.name:
             self._lose(why)
         self.end()
@@ -177,7 +177,7 @@ class Client:
             self._connect()
 
     def _look(self) -> bool:
-        """Whether the idle connection is still there, as of now."""
+        """Return whether the idle connection is still open."""
         assert self._sock is not None
         why = "the connection ended"
         try:
@@ -229,7 +229,7 @@ class Client:
             self._later(self._load.patience_s, lambda: self._broke("no whole answer in time"))
 
     def _act(self, now: float) -> None:
-        """Something has come, or there is room to send."""
+        """Read what has been received, and send what is left of the request."""
         assert self._sock is not None
         while True:
             try:
@@ -274,11 +274,11 @@ class Client:
         self.think()
 
     def _idle(self, _now: float) -> None:
-        """Something comes while nothing is outstanding: the end, or a session ticket of TLS."""
+        """Handle an event while no request is outstanding: the connection's end, or a session ticket of TLS."""
         self._look()
 
     def _broke(self, why: str) -> None:
-        """The connection is of no use any more, during a request."""
+        """Handle a connection that failed during a request."""
         if self._sent_bytes:
             self._lose(why)
         else:  # not a byte of it has left

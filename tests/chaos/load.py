@@ -207,7 +207,7 @@ def _summary(waits: list[float]) -> dict[str, float]:
 
 
 def _histogram(waits: list[float]) -> dict[str, int]:
-    """How many took up to so many ms: 1, 2, 4, 8 …"""
+    """Return how many waits took up to 1, 2, 4, 8 … ms."""
     found = Counter(1 << max(0, int(wait * 1000)).bit_length() for wait in waits)
     return {str(ms): found[ms] for ms in sorted(found)}
 

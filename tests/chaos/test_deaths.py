@@ -84,7 +84,7 @@ routes["/crash"] = Crash
 
 @pytest.mark.slow
 def test_a_request_that_crashes_its_worker_costs_others_little(chaos: Callable[..., Server], tmp_path: Path) -> None:
-    """One client asks for it every 0.1 s, from the start on."""
+    """One client sends that request every 0.1 s, from the start on."""
     write_app(tmp_path, more=CRASH)
     server = chaos()
     crashes = 0
@@ -143,7 +143,7 @@ def test_the_master_is_killed(chaos: Callable[..., Server]) -> None:
 
 
 def is_free(address: tuple[str, int]) -> bool:
-    """Whether another server can listen there."""
+    """Return whether another server can listen at the address."""
     try:
         socket.create_server(address).close()
     except OSError:

@@ -1,6 +1,6 @@
-"""The access log's disk is full for a while, under load: lines wait in the rings; then they are dropped, or wait.
+"""The access log's disk is full for some time, under load. Lines wait in the rings; then they are dropped, or wait.
 
-Each time every answer must have its one whole line, by name, but for those that were dropped, which are counted.
+Every answer must have exactly one complete line, found by its name, except for those that were dropped and counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting takes root")
 
 @contextlib.contextmanager
 def disk(folder: Path, size: str) -> Iterator[Path]:
-    """A small file system of its own."""
+    """A context manager: a small file system of its own at `folder`."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "chaos", str(folder)], check=True)
     try:
@@ -41,7 +41,7 @@ def disk(folder: Path, size: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def full(folder: Path) -> Iterator[None]:
-    """Nothing more goes on this disk, meanwhile."""
+    """A context manager in which the disk of `folder` is full."""
     path = folder / "filler"
     with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
@@ -78,7 +78,7 @@ def test_the_disk_is_full_for_a_while(chaos: Callable[..., Server], tmp_path: Pa
 @pytest.mark.needs("mount")
 @as_root
 def test_a_worker_whose_ring_is_full_waits_for_the_log(chaos: Callable[..., Server], tmp_path: Path) -> None:
-    """And waiting is no hang: with a request-timeout, and a reload meanwhile."""
+    """Waiting is not taken for a hang: there is a request-timeout, and a reload meanwhile."""
     with disk(tmp_path / "disk", "64m") as folder:
         options = ("--request-timeout", str(REQUEST_TIMEOUT_S), "--slow-request", "1", "--log-full", "wait")
         server = chaos(*options, log=folder / "access.log")
@@ -136,7 +136,7 @@ def test_a_worker_is_killed_as_its_ring_is_full(chaos: Callable[..., Server], tm
 @pytest.mark.needs("mount")
 @as_root
 def test_the_site_goes_on_while_the_log_takes_nothing(chaos: Callable[..., Server], tmp_path: Path) -> None:
-    """With full rings lines are dropped, as by default; a worker that is killed then is replaced as ever."""
+    """With full rings, lines are dropped by default; a worker that is killed then is replaced as usual."""
     with disk(tmp_path / "disk", "64m") as folder:
         server = chaos(log=folder / "access.log")
         with Load(mixed(server, pad_bytes=PAD_BYTES)) as load:
@@ -162,7 +162,7 @@ def test_the_site_goes_on_while_the_log_takes_nothing(chaos: Callable[..., Serve
 
 
 def stands_still(load: Load) -> bool:
-    """Whether no client has had an answer for 0.3 s."""
+    """Return whether no client has had an answer for 0.3 s."""
     before = load.counts()["answered"]
     time.sleep(0.3)
     return load.counts()["answered"] == before

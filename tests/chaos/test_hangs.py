@@ -1,4 +1,4 @@
-"""Hangs under load: a stopped worker, and handlers that never answer. The others are served, and it is replaced."""
+"""Hangs under load: a stopped worker, and handlers that never answer. It is replaced, other clients are served."""
 
 from __future__ import annotations
 

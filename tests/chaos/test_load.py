@@ -17,8 +17,10 @@ from .rig import Load, Records, Report
 
 
 class BadServer:
-    """Answers each connection's requests one after the other as `behave(socket, number, name)` says, which gives
-    whether the connection is still to be used; `number` counts all requests from 1."""
+    """A server that calls `behave(socket, number, name)` for each request, one after the other on a connection.
+
+    It returns whether the connection can still be used; `number` counts all requests from 1.
+    """
 
     def __init__(self, behave: Callable[[socket.socket, int, str], bool]) -> None:
         self._behave = behave
@@ -56,7 +58,7 @@ class BadServer:
                     return
 
     def refuse(self) -> None:
-        """Stop listening; what is connected goes on."""
+        """Stop listening; existing connections continue."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -86,7 +88,7 @@ def bad() -> Iterator[Callable[..., BadServer]]:
 
 
 def run(server: BadServer, *, clients: int = 4, until: Callable[[dict[str, int]], bool], **options: object) -> Report:
-    """Load `server` until the counts are so."""
+    """Load `server` until `until(counts)` is true, and return the report."""
     groups = [{"kind": "get", "clients": clients, "address": server.address}]
     with Load(groups, think_s=(0.001, 0.02), **options) as load:  # type: ignore[arg-type]
         deadline = time.monotonic() + 10

@@ -42,8 +42,8 @@ def test_rotation_by_renaming(chaos: Callable[..., Server], tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_rotation_by_copying_and_truncating(chaos: Callable[..., Server], tmp_path: Path) -> None:
-    """As logrotate's copytruncate. What comes between its copy and its truncation is lost by its nature; the master is
-    stopped meanwhile, so that what is counted here is ours alone."""
+    """As logrotate's copytruncate does. Lines between its copy and its truncation are always lost, so the master is
+    stopped meanwhile: then every line that is missing was lost by webpy."""
     server = chaos()
     log = tmp_path / "access.log"
     with Load(mixed(server), think_s=(0.0, 0.05)) as load:
@@ -66,7 +66,7 @@ def test_rotation_by_copying_and_truncating(chaos: Callable[..., Server], tmp_pa
 
 
 class Pipe:
-    """A server whose standard output is a pipe of ours, which is read when we like."""
+    """A server whose standard output is a pipe, which the test reads when it likes."""
 
     def __init__(self, serve: Callable[..., Server], folder: Path) -> None:
         self._path = folder / "pipe"
@@ -100,11 +100,11 @@ class Pipe:
         self._reads.set()
 
     def leave(self) -> None:
-        """Close the pipe, after the next lines that come."""
+        """Close the pipe after the next lines."""
         self._leaves = True
 
     def records(self) -> Records:
-        """What was read, after the server's end."""
+        """Return what was read, after the server's end."""
         self._reader.join(10)
         return Records.read(self._kept)
 
@@ -129,7 +129,7 @@ def test_a_pipe_that_is_not_read_for_a_while(serve: Callable[..., Server], tmp_p
 
 @pytest.mark.slow
 def test_a_pipe_that_nobody_reads_again(serve: Callable[..., Server], tmp_path: Path) -> None:
-    """Neither the site nor its stop waits for it; lines that find no room are counted."""
+    """Neither requests nor a stop wait for the pipe; lines that find no room are counted."""
     pipe = Pipe(serve, tmp_path)
     server = pipe.server
     with Load(mixed(server, pad_bytes=6000), think_s=(0.0, 0.02)) as load:

@@ -1,4 +1,4 @@
-"""Workers that grow under load: past --max-memory, and past what their control group has."""
+"""Workers that grow under load: above --max-memory, and above the memory of their control group."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_worker_grows_past_max_memory(chaos: Callable[..., Server], tmp_path: 
 
 @contextlib.contextmanager
 def memory_group(limit_bytes: int) -> Iterator[Path]:
-    """A control group (version 1) with so much memory; its processes must have gone at the end."""
+    """A context manager: a control group (version 1) with limited memory. Its processes must end before it."""
     group = MEMORY_GROUPS / f"webpy-chaos-{os.getpid()}"
     group.mkdir()
     try:

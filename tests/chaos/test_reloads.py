@@ -149,5 +149,5 @@ def test_a_storm_of_reloads(chaos: Callable[..., Server], tmp_path: Path) -> Non
 
 
 def _begun(server: Server) -> int:
-    """How many reloads have begun, by the error log."""
+    """Return how many reloads have begun, by the error log."""
     return sum(bool(re.search(r"reload: generation \d+$", line)) for line in server.errors)

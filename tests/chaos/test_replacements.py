@@ -41,7 +41,7 @@ def test_scaling(chaos: Callable[..., Server], tmp_path: Path) -> None:
 
 
 def serving(client: ControlClient) -> dict[int, int]:
-    """The worker's pid of each slot, if all there are serve; else nothing."""
+    """Return the worker's pid of each slot if all of them serve; else an empty dict."""
     found = client.ask("status", timeout_s=5)["status"]["workers"]
     return {each["slot"]: each["pid"] for each in found} if all(each["state"] == "ready" for each in found) else {}
 
@@ -70,7 +70,7 @@ def test_recycling_by_requests(chaos: Callable[..., Server], tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_suspended_machine(chaos: Callable[..., Server], tmp_path: Path) -> None:
-    """All processes stand still for longer than any may hang, as in a suspended machine."""
+    """All processes are stopped for longer than a worker may hang, as in a suspended machine."""
     server = chaos("--request-timeout", "1.5")
     with Load(mixed(server)) as load:
         before = workers(server)

@@ -19,7 +19,7 @@ UPGRADES = 3
 
 
 def started_of(pid: int) -> int:
-    """The clock ticks at which the process began (field 22 of proc_pid_stat(5)): an exec does not change them."""
+    """Return when the process began, in clock ticks (field 22 of proc_pid_stat(5)), which an exec does not change."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 

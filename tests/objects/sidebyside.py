@@ -1,9 +1,9 @@
-"""One script on CherryPy and on webpy: what either answers to the same requests, compared.
+"""Runs one script on CherryPy and on webpy, and compares their answers to the same requests.
 
-A script says `import cherrypy` or `import webpy.objects as cherrypy`; each side gets its own spelling, its own folder
+A script has `import cherrypy` or `import webpy.objects as cherrypy`; each side gets its own import, its own folder
 (with the same files in it) and a free port. webpy serves on two workers. `Pair.same` sends a request to both and
-compares what a client can see. What must differ is put aside first: ports, dates, session ids, nonces, and of the page
-of an error the look (its title, heading, message and type are compared).
+compares what a client can see. What must differ is removed first: ports, dates, session ids, nonces, and the look of
+error pages (their title, heading, message and type are compared).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ runpy.run_path(script, run_name="__main__")
 
 @dataclass(slots=True)
 class Seen:
-    """An answer, less what must differ."""
+    """An answer without the parts that must differ."""
 
     status: int
     reason: str
@@ -77,7 +77,7 @@ class Seen:
 
 
 class _Side:
-    """One server, and the cookies that its clients keep."""
+    """One of the two servers, and the cookies that its clients keep."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -142,7 +142,7 @@ def _normalise(seen: Seen, address: str) -> None:
 
 
 def _page(text: str) -> str:
-    """What the built-in page of an error says."""
+    """Return the texts of a built-in error page."""
     parts = []
     for tag in ("title", "h2", "p"):
         found = re.search(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
@@ -153,7 +153,7 @@ def _page(text: str) -> str:
 
 
 class Pair:
-    """A script on both. `options` are environment variables for webpy's side; `files` are put into both folders."""
+    """A script on both servers. options: environment variables for webpy's; files: are written to both folders."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ class Pair:
         session: str | None = None,
         version: str = "1.1",
     ) -> tuple[Seen, Seen]:
-        """The answers of CherryPy and of webpy; session: whose cookies are sent and kept."""
+        """Send a request to both; return the answers of CherryPy and webpy. session: the name of a set of cookies."""
         sides = (self.cherrypy, self.webpy)
         one, other = (side.send(method, path, body, headers or {}, session, version) for side in sides)
         return one, other
@@ -245,7 +245,7 @@ class Pair:
         return mine
 
     def reload(self) -> None:
-        """Give webpy's side new workers, and wait until those before them have ended."""
+        """Reload webpy's server, and wait until its old workers have ended."""
         mine = self.webpy.server
         mine.wait_for(r"worker \d gen 1 .*is ready", count=WORKERS)
         mine.send(signal.SIGHUP)
@@ -257,13 +257,13 @@ class Pair:
         return theirs, mine
 
     def kill(self) -> None:
-        """End both at once."""
+        """Kill both servers."""
         for server in self._servers:
             server.kill()
 
 
 def multipart(parts: Iterable[tuple[str, str, bytes]], boundary: str = "xYzZy") -> tuple[bytes, dict[str, str]]:
-    """A form's body of (name, further header text, content), and its Content-Type."""
+    """Return the body of a multipart form of (name, further header text, content), and its Content-Type."""
     body = b"".join(
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
         for name, more, content in parts
@@ -278,7 +278,7 @@ def _free_port() -> int:
 
 
 def _wait_until_open(server: Server, port: int) -> None:
-    """CherryPy may have been told to log nothing, so there is nothing to wait for but the socket."""
+    """Wait for the socket, as CherryPy may be configured to log nothing."""
     server.scheme, server.address, server.path = "http", ("127.0.0.1", port), None
     deadline = time.monotonic() + START_S
     while True:

@@ -1,4 +1,4 @@
-"""What happens around a page, in which order, and that threads and workers keep requests apart."""
+"""What is called around a page, in which order; and threads and workers do not mix up requests."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def both(pair: Callable[..., Pair]) -> Pair:
 
 
 def ended(folder: Path, with_line: str = "") -> list[str]:
-    """The events of one request, which are taken away once it has ended."""
+    """Return the events of one request, and remove them, once it has ended."""
     path = folder / "events"
     deadline = time.monotonic() + 10
     while True:
@@ -249,7 +249,7 @@ def test_a_client_that_leaves_ends_the_page(both: Pair) -> None:
 
 @pytest.mark.slow
 def test_a_page_may_end_the_program(both: Pair) -> None:
-    """The last of this module. CherryPy's page is answered only when it is quick enough, and its status is 70 then."""
+    """The last test here. CherryPy's page is only answered if it is quick enough; its exit status is then 70."""
     server = both.webpy.server
     assert requests.get(f"{server.url}/app/exit", timeout=10).text == "bye"
     assert server.wait() == 0

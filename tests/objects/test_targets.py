@@ -60,7 +60,7 @@ def target(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_as_target(target: Path, serve: Callable[..., Server]) -> None:
-    """`webpy serve pages.py`: its own address, start once a generation, stop once at the end."""
+    """`webpy serve pages.py` on its address; "start" is called once for each generation, "stop" once at the end."""
     server = serve(target, "--workers", "2")
     events = target.parent / "events"
     url = server.url

@@ -1,4 +1,4 @@
-"""The way of an answer from the thread that writes it, with nothing else around it."""
+"""Tests `Channel` alone: the answer of a handler between the thread that writes it and the one that sends it."""
 
 from __future__ import annotations
 

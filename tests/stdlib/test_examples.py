@@ -1,4 +1,4 @@
-"""The scripts of examples/stdlib, started as their docstrings say, and asked by the lines of `curl` in these."""
+"""The scripts of examples/stdlib, started as their docstrings say, with the requests of the `curl` lines there."""
 
 from __future__ import annotations
 

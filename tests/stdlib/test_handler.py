@@ -1,4 +1,4 @@
-"""Handlers of the standard library, unchanged, asked on the wire."""
+"""Unchanged handlers of the standard library, tested by requests to a server."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_paths(pair: Pair) -> None:
 
 
 def test_paths_in_normal_form(pair: Pair) -> None:
-    """Here every path is brought into its normal form first, and the real one asks its file system."""
+    """webpy brings every path into normal form first; the standard library passes it to the file system."""
     odd = {"/sub/.": "/sub/", "/sub/..": "/", "/sub/../": "/", "/sub/deep/..": "/sub/", "///sub": "/sub"}
     for path, normal in odd.items():
         assert ask(pair[1], "GET", path) == ask(pair[1], "GET", normal) == ask(pair[0], "GET", normal)

@@ -1,4 +1,4 @@
-"""Old scripts with their import changed: they bind, serve on two workers, and end as they always did."""
+"""Existing scripts with their import changed: they bind, serve on two workers, and end as before."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_a_socket_of_tls(httpd: webpy.stdlib.HTTPServer) -> None:
 
 
 def test_one_request_without_webpy(httpd: webpy.stdlib.HTTPServer) -> None:
-    """The body of a form ends where it ends, and not with the connection."""
+    """The form's body ends at its own length, not with the connection."""
 
     class Handler(webpy.stdlib.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

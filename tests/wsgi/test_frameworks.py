@@ -1,4 +1,4 @@
-"""Applications of real frameworks, served as their users would: no change to their code, two workers."""
+"""Applications of real frameworks, without changes to their code, on two workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an application may do (PEP 3333), asked on the wire from two workers."""
+"""What an application may do (PEP 3333), tested by requests to a server with two workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ AT = "/mounted/here"
 
 
 def closings(server: Server, name: str) -> int:
-    """How often bodies called `name` have been closed."""
+    """Return how often bodies called `name` have been closed."""
     told = server.cwd / "closed"
     return told.read_text().split().count(name) if told.exists() else 0
 
@@ -90,7 +90,7 @@ def test_the_environment(server: Server) -> None:
 
 
 def test_the_same_head_again_gets_an_environment_of_its_own(server: Server) -> None:
-    """The worker remembers heads that come again: what one request changed must not show in another."""
+    """The worker caches heads: what one request changes in its environment must not show in another's."""
     with contextlib.closing(server.client()) as client:
         ports = set()
         for _ in range(5):
@@ -272,7 +272,7 @@ def test_without_a_host_it_is_the_address_that_the_client_came_to(serve: Callabl
 
 
 def test_the_port_is_the_one_that_the_client_came_to(server: Server) -> None:
-    """What the client says in Host could be anything."""
+    """The client can send anything as Host."""
     for host in ("shop.example:1", "shop.example", "shop.example:1", "shop.example:1"):
         told = json.loads(server.request("GET", f"{AT}/environment", None, {"Host": host}).body)
         assert (told["SERVER_NAME"], told["SERVER_PORT"]) == ("shop.example", str(server.address[1]))
@@ -290,7 +290,7 @@ def test_one_head_on_two_ports(serve: Callable[..., Server]) -> None:
 
 
 def test_an_escaped_slash_or_nul(serve: Callable[..., Server], server: Server, tmp_path: Path) -> None:
-    """Alone an application gets it decoded, as from other servers; beside other routes it could lead around them."""
+    """Alone, an application gets it decoded, as from other servers; beside other routes it could bypass them."""
     (tmp_path / "alone.py").write_text(
         "def app(environ, start):\n    start('200 OK', [])\n    return [environ['PATH_INFO'].encode('latin-1')]\n"
     )

@@ -111,7 +111,7 @@ class WSGIHandler(HostHandler):
     def _start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], None]:
-        """PEP 3333, "The start_response() Callable"."""
+        """The application's `start_response` (PEP 3333, "The start_response() Callable"); returns `write`."""
         if exc_info is not None:
             try:
                 if self._is_sent:

@@ -1,4 +1,4 @@
-"""What configures a page, from where, and which wins: the same on CherryPy and on webpy."""
+"""Where a page's configuration comes from, and which entry wins: the same on CherryPy and on webpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which page answers a path, with which arguments: the same on CherryPy and on webpy, where it is found and not."""
+"""Which page answers a path, with which arguments, and which path has none: the same on CherryPy and on webpy."""
 
 from __future__ import annotations
 

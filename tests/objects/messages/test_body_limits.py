@@ -1,4 +1,4 @@
-"""What a client may send of forms and parts is bounded; no server: entities are read from bytes."""
+"""Limits of forms and parts that clients send. Without a server: entities are read from bytes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_files_are_rewound_and_charsets_unknown_are_no_fault_of_the_server() -> 
 @pytest.mark.parametrize("line", [b"\n", b"\r\n", b"\r\n-", b"\r\n--", b"\r\n--c"], ids=repr)
 @pytest.mark.parametrize("filename", ["", '; filename="x"'], ids=["field", "file"])
 def test_what_lines_a_part_has_costs_nothing(line: bytes, filename: str) -> None:
-    """8 MB of line ends took 7.6 s; they take as long as 8 MB of anything, give or take the noise of the machine."""
+    """8 MB of line ends took 7.6 s once; they must take as long as 8 MB of anything else, within measuring errors."""
 
     def cost_s(content: bytes) -> float:
         body = part(f"Content-Disposition: form-data; name=a{filename}", content) + b"--b--\r\n"

@@ -1,4 +1,4 @@
-"""Errors, redirects, hooks and one's own tools: the same on CherryPy and on webpy."""
+"""Errors, redirects, hooks and tools of the application: the same on CherryPy and on webpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bus: what a script subscribes to happens, once for the server what CherryPy does once, whatever the workers."""
+"""The bus: listeners are called, and those that CherryPy calls once are called once, not in each worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tool sessions: the same on CherryPy and on webpy, and what webpy promises beyond: all workers, no update lost."""
+"""The tool sessions: the same on CherryPy and on webpy; and beyond, on all workers and without lost updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools staticdir and staticfile, and lib.static: the same on CherryPy and on webpy, and nothing else leaves."""
+"""The tools staticdir and staticfile, and lib.static: the same on CherryPy and on webpy; other files are not sent."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_a_folder_whose_name_only_begins_alike_is_not_inside(both: Pair) -> None
 
 @pytest.mark.parametrize("spelled", ["/%5Csub/index.html", "/%2573ub/index.html", "/sub%2Findex.html"])
 def test_a_path_is_decoded_once(both: Pair, spelled: str) -> None:
-    """CherryPy decodes it again, and takes a backslash at the front for a slash: that leads around what is guarded."""
+    """CherryPy decodes it twice, and takes a leading backslash for a slash: so clients can bypass a protected path."""
     theirs, mine = both.send("GET", f"/static{spelled}")
     assert theirs.text == "<p>sub</p>"
     assert mine.text != "<p>sub</p>"

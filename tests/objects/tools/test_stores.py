@@ -1,4 +1,4 @@
-"""Where sessions and kept answers may be: real memcached and Redis servers, a worker's memory; and when they end."""
+"""Stores of sessions and kept answers: real memcached and Redis servers, a worker's memory; and when they expire."""
 
 from __future__ import annotations
 

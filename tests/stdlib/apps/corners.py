@@ -191,7 +191,7 @@ class Corners(http.server.BaseHTTPRequestHandler):
 
 
 class Persistent(Corners):
-    """HTTP/1.1, and its own word on bodies before they are sent."""
+    """HTTP/1.1, and an own `handle_expect_100`."""
 
     protocol_version = "HTTP/1.1"
 
@@ -205,7 +205,7 @@ class Persistent(Corners):
 
 
 class Wrapped(http.server.BaseHTTPRequestHandler):
-    """Overrides what is around a request, and its messages."""
+    """Overrides the methods around a request, and those that log."""
 
     wbufsize = 1000
     timeout = 5
@@ -241,7 +241,7 @@ class Folder(http.server.SimpleHTTPRequestHandler):
 
 
 class Scripts(webpy.stdlib.CGIHTTPRequestHandler):
-    """Scripts in one folder of its own beside the usual ones."""
+    """Scripts in one more folder beside the usual ones."""
 
     cgi_directories = (*webpy.stdlib.CGIHTTPRequestHandler.cgi_directories, "/own")
 

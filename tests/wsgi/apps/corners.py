@@ -17,7 +17,7 @@ HERE = Path(__file__)
 
 
 class Closing:
-    """An iterable whose closing leaves a line with its name in the file `closed`."""
+    """An iterable that writes a line with its name to the file `closed` when it is closed."""
 
     def __init__(self, name, pieces):
         self.name = name

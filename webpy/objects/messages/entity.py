@@ -1,6 +1,6 @@
-"""Owns the body of a request: `Entity`, how its type decides what is made of it, and the reading of forms.
+"""Owns `Entity`, a body with header fields, whose media type decides which function reads it.
 
-`request.body` is one (`requestbody.RequestBody`); each part of a multipart body is an `Entity` too (`multipart.Part`).
+`request.body` is an entity (`requestbody.RequestBody`), and so is each part of a multipart body (`multipart.Part`).
 """
 
 from __future__ import annotations

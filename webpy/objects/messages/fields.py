@@ -162,7 +162,7 @@ class HeaderMap(dict[str, Any]):
         return super().pop(_title(name), *default)
 
     def update(self, fields: Any = (), **more: Any) -> None:  # type: ignore[override]
-        """Set all of these fields."""
+        """Set these fields, as `dict.update` does."""
         for name, value in dict(fields, **more).items():
             self[name] = value
 

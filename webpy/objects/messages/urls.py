@@ -1,4 +1,4 @@
-"""Owns `url`, the address of a page of the current application; reads the current request."""
+"""Owns `url`, which makes URLs of pages of the current application; it reads the current request."""
 
 from __future__ import annotations
 
