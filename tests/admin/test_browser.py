@@ -67,7 +67,7 @@ def test_a_real_server_from_load_to_end(serve: Callable[..., Server], show: Call
 
     (server.cwd / "FAIL_HERE").touch()
     tab.click("#reload")
-    tab.wait("document.getElementById('verdict-text').textContent.includes('failed; generation 2 serves on')")
+    tab.wait("document.getElementById('verdict-text').textContent.includes('failed; generation 2 keeps serving')")
     tab.wait("document.getElementById('verdict-all').textContent.includes('told to <b>fail</b>')")
     tab.click("#dismiss")
     assert tab.eval("document.getElementById('verdict').hidden")
