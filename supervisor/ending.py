@@ -143,7 +143,7 @@ class Ending:
 
     def _leave_behind(self) -> None:
         titles = ", ".join(f"{child.title} [{child.pid}]" for child in self._services.children)
-        self._say("error", f"killed but not gone: {titles}")
+        self._say("error", f"killed, but still there: {titles}")
         self.left_behind = True
         self._services.loop.stop()
 

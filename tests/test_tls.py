@@ -244,4 +244,4 @@ def test_a_broken_certificate_does_not_keep_the_dead_from_coming_back(
         tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert tls.makefile("rb").read().endswith(b"up")
     server.send(signal.SIGHUP)
-    server.wait_for("reload failed, generation 1 serves on")
+    server.wait_for("reload failed, generation 1 keeps serving")

@@ -44,7 +44,7 @@ def test_a_change_of_a_source_is_served(served: Server, tmp_path: Path) -> None:
 
 def test_a_mistake_is_told_and_its_correction_served(served: Server, tmp_path: Path) -> None:
     (tmp_path / "text.py").write_text("TEXT = = 'wrong'")
-    served.wait_for("reload failed, generation 1 serves on")
+    served.wait_for("reload failed, generation 1 keeps serving")
     served.wait_for("SyntaxError")
     assert served.get("/").body == b"one"
     (tmp_path / "text.py").write_text("TEXT = 'right'")

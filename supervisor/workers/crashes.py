@@ -65,7 +65,7 @@ class Crashes:
 
     def _begin_storm(self) -> None:
         text = f"{_STORM_DEATHS} workers died within {_STORM_S:g} s: from now on deaths are counted"
-        self._report("error", f"{text}, and said every {_STORM_S:g} s")
+        self._report("error", f"{text}, and logged every {_STORM_S:g} s")
         self._times.clear()
         self._summary = self._loop.after(_STORM_S, self._sum_up)
 

@@ -185,7 +185,7 @@ class Generation:
             return
         stopped = zygote.pid is not None and is_stopped(zygote.pid)
         if stopped or after_s >= _NO_FORK_S:
-            why = "is stopped, by a signal (SIGSTOP or its like), and" if stopped else "lives, but"
+            why = "is stopped, by a signal (SIGSTOP or the like), and" if stopped else "lives, but"
             self.replace_zygote(f"{why} did not fork {worker.title} within {after_s:g} s")
 
     # -- an upgrade ------------------------------------------------------------------------------------------

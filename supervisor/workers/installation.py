@@ -102,7 +102,7 @@ class Installation:
         """Close what was opened for `basis`, as its reload failed; None if the settings could not even be read."""
         self._services.scoreboard.master[MasterCell.RELOADS_FAILED] += 1
         self._services.events.add("reload-failed", why)
-        self._notify.ready(f"generation {self.current.number} serves on, a reload failed: ", why)
+        self._notify.ready(f"generation {self.current.number} keeps serving, a reload failed: ", why)
         self._control.discard()
         if basis is not None:
             self._resources.revert(basis)

@@ -70,13 +70,13 @@ class Recycling:
         memory_bytes = row.count(Cell.MEMORY_BYTES)
         if 0 < config.max_memory_bytes < memory_bytes:
             limit_mb = config.max_memory_bytes / 2**20
-            return f"{memory_bytes / 2**20:.1f} MB of memory of its own, {limit_mb:.1f} MB are its limit"
+            return f"{memory_bytes / 2**20:.1f} MB of memory of its own, the limit is {limit_mb:.1f} MB"
         if 0 < config.max_lifetime_s < now - term.since:
-            return f"{now - term.since:.0f} s old, {config.max_lifetime_s:g} s are its limit"
+            return f"{now - term.since:.0f} s old, the limit is {config.max_lifetime_s:g} s"
         if term.requests:
             served = sum(counts(row.lead.latency)) + sum(counts(row.pool.latency))
             if served >= term.requests:
-                return f"{served} requests served, {term.requests} are its limit"
+                return f"{served} requests served, the limit is {term.requests}"
         return ""
 
     def _measure(self, workers: Sequence[Worker], now: float) -> None:

@@ -52,7 +52,7 @@ class Phase(Enum):
     """How far a reload is."""
 
     IDLE = "none"
-    WAITING = "waiting for workers of the last one to end"
+    WAITING = "waiting for workers of the last reload to end"
     BOOTING = "loading the application"
     ROLLING = "replacing workers"
     PROVING = "seeing whether the new workers live"
@@ -242,7 +242,7 @@ class Reloader:
             if new is not None:
                 new.close()
             self._installation.undo(None if new is None else new.basis, failure)
-            self._say("error", f"reload failed, generation {old.number} serves on: {failure}")
+            self._say("error", f"reload failed, generation {old.number} keeps serving: {failure}")
             self._tell(Verdict(False, old.number, failure))
         elif new is not None:
             old.close()

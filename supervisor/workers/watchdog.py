@@ -140,7 +140,7 @@ class Watchdog:
             for work, _ in fresh:
                 watch.seen[work.line].overdue_logged = watch.seen[work.line].slow_logged = True
             limit_s = worker.generation.config.request_timeout_s
-            self._quarantine(worker, f"{_first(fresh)}, longer than the {limit_s:g} s it may", fresh[1:])
+            self._quarantine(worker, f"{_first(fresh)}, longer than the limit of {limit_s:g} s", fresh[1:])
         self._log_slow(worker, watch, now)
 
     # -- what hangs ------------------------------------------------------------------------------------------
@@ -250,5 +250,5 @@ def _first(late: Late) -> str:
 
 def _silence(worker: Worker, silent_s: float) -> str:
     if worker.child.pid is not None and is_stopped(worker.child.pid):
-        return f"it is stopped, by a signal (SIGSTOP or its like), for {silent_s:.1f} s"
-    return f"its loop has not gone round for {silent_s:.1f} s"
+        return f"it is stopped, by a signal (SIGSTOP or the like), for {silent_s:.1f} s"
+    return f"its event loop has stood still for {silent_s:.1f} s"

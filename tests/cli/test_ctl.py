@@ -78,7 +78,7 @@ def test_reload(start: Start, run: Run) -> None:
     assert result.err.startswith("webpy: loader gen 4 [") and "Traceback (most recent call last):" in result.err
     assert result.err.endswith("RuntimeError: no such module\n")
     assert run("ctl", "reload").status == 0, "accepted: what becomes of it is in the log"
-    served.wait_for("reload failed, generation 3 serves on")
+    served.wait_for("reload failed, generation 3 keeps serving")
     assert re.search(r"^last reload: FAILED: loader gen \d+ .* … \S.*Error", run("ctl", "status").out, re.MULTILINE)
 
 

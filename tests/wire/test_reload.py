@@ -68,7 +68,7 @@ def test_a_new_generation_that_fails_changes_nothing(
 ) -> None:
     (tmp_path / "app.py").write_text(APP + broken + "\n")
     served.send(signal.SIGHUP)
-    served.wait_for("reload failed, generation 1 serves on")
+    served.wait_for("reload failed, generation 1 keeps serving")
     served.wait_for(verdict)
     assert served.get("/").body.startswith(b"one")
     (tmp_path / "app.py").write_text(APP.replace("one", "two"))
@@ -84,7 +84,7 @@ def test_a_mistake_in_the_settings_changes_nothing(serve: Serve, tmp_path: Path)
     server.wait_for(r"worker 0 gen 1 \[\d+\] is ready")
     (tmp_path / "webpy.toml").write_text("workers = 'many'\n")
     server.send(signal.SIGHUP)
-    server.wait_for(r"reload failed, generation 1 serves on: .*workers: got 'many', wanted")
+    server.wait_for(r"reload failed, generation 1 keeps serving: .*workers: got 'many', wanted")
     assert server.get("/").status == 200
     (tmp_path / "webpy.toml").write_text("workers = 2\n")
     server.send(signal.SIGHUP)

@@ -91,7 +91,7 @@ def test_from_start_to_end(master: Make, manager: Manager) -> None:
     served.signal(signal.SIGHUP)
     manager.hear_of("RELOADING")
     message = manager.hear_of("READY")
-    assert message["STATUS"] == "generation 2 serves on, a reload failed: RuntimeError: no such module"
+    assert message["STATUS"] == "generation 2 keeps serving, a reload failed: RuntimeError: no such module"
 
     served.signal(signal.SIGTERM)
     assert manager.hear_of("STOPPING") == {"STOPPING": "1", "STATUS": "stopping (SIGTERM)"}

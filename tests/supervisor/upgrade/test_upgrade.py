@@ -589,7 +589,7 @@ def test_settings_that_break_after_the_proof_take_nothing_down(master: Make, tmp
     served.titled("worker 0")[0].kill()
     served.wait_for("worker 0 gen 1 .* is ready")
     served.signal(signal.SIGHUP)
-    served.wait_for("reload failed, generation 1 serves on: ")
+    served.wait_for("reload failed, generation 1 keeps serving: ")
     assert served.ask()
     assert served.stop() == 0
 

@@ -122,7 +122,7 @@ def test_a_storm_of_deaths_is_summed_up(master: Make) -> None:
     served = master(config={"workers": 2}).start().started(2)
     for _ in range(40):
         served.ask("die 3")
-    served.wait_for("10 workers died within 10 s: from now on deaths are counted, and said every 10 s", anew=False)
+    served.wait_for("10 workers died within 10 s: from now on deaths are counted, and logged every 10 s", anew=False)
     served.wait_for(r"\d+ workers died in the last 10 s; the last, worker \d gen 1 \[\d+\] exited with status 3")
     assert sum("exited with status 3" in line for line in served.lines) <= 12
     assert sum("is ready" in line for line in served.lines) <= 16

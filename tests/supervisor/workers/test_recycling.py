@@ -33,7 +33,7 @@ def test_so_many_requests_and_never_two_at_once(master: Make) -> None:
         most = max(most, len(pids(served)))
     assert most <= 3, "one more than wanted at most: the replacement"
     assert all(count >= 5 for pid, count in answers.items() if pid in before)
-    served.wait_for(r"exited with status 0 \(recycled: \d+ requests served, [5-8] are its limit\)", anew=False)
+    served.wait_for(r"exited with status 0 \(recycled: \d+ requests served, the limit is [5-8]\)", anew=False)
     assert "[error]" not in served.text()
     assert served.stop() == 0
     assert len(served.records()) == sum(answers.values())
@@ -43,7 +43,7 @@ def test_so_old(master: Make) -> None:
     served = master(config={"max_lifetime_s": 0.5}).start().started()
     began = time.monotonic()
     served.wait_for(r"worker 0 gen 1 .* is ready")
-    served.wait_for(r"exited with status 0 \(recycled: \d s old, 0.5 s are its limit\)")
+    served.wait_for(r"exited with status 0 \(recycled: \d s old, the limit is 0.5 s\)")
     assert 0.4 < time.monotonic() - began < 1.5
     assert served.stop() == 0
 
@@ -56,7 +56,7 @@ def test_so_large(master: Make) -> None:
     pid = int(served.ask("grow 80").split()[0])
     served.wait_for(
         # found out while it still grew, maybe
-        rf"\[{pid}\] exited with status 0 \(recycled: [6-9]\d\.\d MB of memory of its own, 60.0 MB are its limit\)"
+        rf"\[{pid}\] exited with status 0 \(recycled: [6-9]\d\.\d MB of memory of its own, the limit is 60.0 MB\)"
     )
     assert len(pids(served) & before) == 1
     assert served.stop() == 0

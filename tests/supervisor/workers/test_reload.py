@@ -26,7 +26,7 @@ def test_new_settings_and_code_take_over_worker_by_worker(master: Make) -> None:
     served.write_settings(config={"workers": 3}, answer="new", load_s=0.3)
     hup(served)
     served.wait_for("reload: generation 2")
-    assert served.ask().endswith("1 old"), "it serves on while the new one loads"
+    assert served.ask().endswith("1 old"), "it keeps serving while the new one loads"
     served.wait_for("worker 0 gen 2 .* is ready")
     served.wait_for("reload done: generation 2 serves")
     assert served.ask().endswith("2 new")
@@ -79,7 +79,7 @@ def test_a_generation_that_fails_changes_nothing(master: Make, broken: dict[str,
     before = {process.pid for process in served.descendants()}
     served.write_settings(**{"answer": "new", **broken})  # type: ignore[arg-type]
     hup(served)
-    served.wait_for("reload failed, generation 1 serves on")
+    served.wait_for("reload failed, generation 1 keeps serving")
     assert said in served.text()
     assert served.ask().endswith("1 old")
     until(lambda: {process.pid for process in served.descendants()} == before, "no other process than before")

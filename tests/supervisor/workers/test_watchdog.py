@@ -45,7 +45,7 @@ def test_work_that_hangs_has_its_worker_replaced_and_killed(master: Make, kind: 
     began = time.monotonic()
     served.wait_for(
         rf"\[error\] worker 0 gen 1 \[{pid}\] hangs: '10.0.0.1 task {kind}' runs for "
-        r"0\.[5-9] s, longer than the 0\.5 s it may; it will be replaced"
+        r"0\.[5-9] s, longer than the limit of 0\.5 s; it will be replaced"
     )
     told = stacks_after(served, rf"\[error\] stacks of worker 0 gen 1 \[{pid}\], which hangs")
     assert f"in {where}" in told
@@ -104,10 +104,10 @@ def test_slow_work_is_told_once_with_its_stack_and_lives(master: Make) -> None:
 def test_a_loop_in_c_that_holds_the_gil(master: Make) -> None:
     served = master(config={"heartbeat_timeout_s": 0.6, "workers": 2}, beat=True).start().started(2)
     with served.hold("gil"):
-        served.wait_for(r"hangs: its loop has not gone round for 0\.\d s; it will be replaced")
+        served.wait_for(r"hangs: its event loop has stood still for 0\.\d s; it will be replaced")
         told = stacks_after(served, "stacks of")
         assert "hold_the_gil" in told and "zygote.py" not in told, "frames below the application are left out"
-        served.wait_for(r"worker \d gen 1 \[\d+\] hung: its loop has not gone round")
+        served.wait_for(r"worker \d gen 1 \[\d+\] hung: its event loop has stood still")
         assert served.ask()
     until(lambda: len(served.titled("worker")) == 2, "two workers")
     assert served.stop() == 0
