@@ -1,4 +1,4 @@
-"""The `master` fixture: makes masters, ends every one hard, and shows their logs when the test failed."""
+"""The `master` fixture: makes masters, kills each at the end of the test, and shows their logs if it failed."""
 
 from __future__ import annotations
 

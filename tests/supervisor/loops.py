@@ -1,4 +1,4 @@
-"""A real event loop in a thread of the test's, for parts of the master that need no more than that."""
+"""A real event loop in a thread, for tests of parts of the master that need nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webpy.supervisor.eventloop import EventLoop
 
 
 class LoopThread:
-    """`failures` are the calls on the loop that raised."""
+    """`failures` has an entry for each call on the loop that raised."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
@@ -24,7 +24,7 @@ class LoopThread:
         self._thread.start()
 
     def call(self, call: Callable[[], object]) -> None:
-        """Have the loop's thread make a call, and wait for it."""
+        """Make a call in the loop's thread, and wait for its end."""
         done = threading.Event()
 
         def run() -> None:
@@ -59,7 +59,7 @@ def loop_thread() -> Iterator[LoopThread]:
 
 
 def soon(condition: Callable[[], object]) -> None:
-    """Wait for what another thread does."""
+    """Wait until another thread has made the condition true."""
     give_up = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < give_up

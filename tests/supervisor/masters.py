@@ -1,4 +1,4 @@
-"""Real masters for the tests: each in a folder of its own, watched by its error log, ended hard."""
+"""Real masters for the tests: each in a folder of its own; tests wait for lines of its error log; killed at the end."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Master:
                 self._news.notify_all()
 
     def wait_for(self, pattern: str, *, anew: bool = True, timeout_s: float = TIMEOUT_S) -> re.Match[str]:
-        """Wait for a line of the error log; lines before the last one waited for do not count, if `anew`."""
+        """Wait for a line of the error log. With `anew` only lines after the last one that was waited for count."""
         deadline = time.monotonic() + timeout_s
         at = self._seen if anew else 0
         with self._news:
@@ -82,7 +82,7 @@ class Master:
                     raise AssertionError(f"no line {pattern!r} within {timeout_s} s:\n" + "\n".join(self.lines))
 
     def started(self, workers: int = 1) -> Master:
-        """Wait until so many workers are ready, and what was between them and the zygote has ended."""
+        """Wait until so many workers are ready, and the processes that forked them have ended."""
         for _ in range(workers):
             self.wait_for(r"worker \d+ gen 1 \[\d+\] is ready")
         until(lambda: len(self.descendants()) == workers + 1, "workers and zygote only")
@@ -94,7 +94,7 @@ class Master:
         return host, int(port)
 
     def ask(self, line: str = "hello", *, timeout_s: float = TIMEOUT_S) -> str:
-        """Give the answer to one line: "PID SLOT GENERATION TEXT"; "" when the connection ended without one."""
+        """Return the answer to one line, "PID SLOT GENERATION TEXT"; "" if the connection ended without one."""
         with socket.create_connection(self.address, timeout=timeout_s) as connection:
             connection.sendall(line.encode() + b"\n")
             with contextlib.suppress(ConnectionResetError):
@@ -102,7 +102,7 @@ class Master:
             return ""
 
     def hold(self, line: str) -> socket.socket:
-        """Ask, and give the connection without waiting for the answer."""
+        """Send a line, and return the connection without waiting for the answer."""
         connection = socket.create_connection(self.address, timeout=TIMEOUT_S)
         connection.sendall(line.encode() + b"\n")
         return connection
@@ -111,7 +111,7 @@ class Master:
         self.process.send_signal(number)
 
     def wait(self, timeout_s: float = TIMEOUT_S) -> int:
-        """Give the exit status."""
+        """Wait for the end; return the exit status."""
         status = self.process.wait(timeout_s)
         self._thread.join(TIMEOUT_S)
         return status
@@ -125,11 +125,11 @@ class Master:
         return children
 
     def titled(self, pattern: str) -> list[psutil.Process]:
-        """Give the children whose title matches."""
+        """Return the children whose title matches."""
         return [child for child in self.descendants() if re.search(pattern, _title(child))]
 
     def titles(self) -> list[str]:
-        """Give the titles of the children that live, each cut at its end."""
+        """Return the titles of the children that live, without trailing spaces."""
         return sorted(filter(None, (_title(child).rstrip() for child in self.descendants())))
 
     def records(self) -> list[str]:
@@ -139,7 +139,7 @@ class Master:
         return "\n".join(self.lines)
 
     def end(self) -> None:
-        """End everything that is left, hard (whatever the test's outcome)."""
+        """Kill everything that is left, whatever the outcome of the test."""
         if not hasattr(self, "process"):
             return
         left = []
@@ -165,7 +165,7 @@ def _title(process: psutil.Process) -> str:
 
 
 def all_gone(processes: list[psutil.Process], within_s: float) -> bool:
-    """Whether all have ended in time; nobody may be there to reap them."""
+    """Return whether all have ended in time; a zombie has ended too, as there may be no process to reap it."""
     deadline = time.monotonic() + within_s
     while any(_lives(process) for process in processes):
         if time.monotonic() > deadline:
@@ -184,7 +184,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 def until(condition: Any, what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Wait for what no event tells of."""
+    """Wait for a condition that no line of the log tells of."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"

@@ -1,4 +1,4 @@
-"""The adoption socket: what is given comes out whole, whoever gave it, and nothing is dropped for want of room."""
+"""The adoption socket: a connection that is given is taken whole by any process; none is lost when there is no room."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_it_outlives_the_process_that_gave_it(adoption: Adoption) -> None:
             os._exit(0 if adoption.give(ours.fileno(), b"from a child") else 1)
         ours.close()
         assert os.waitpid(pid, 0)[1] == 0
-        theirs.sendall(b"sent while nobody had it")
+        theirs.sendall(b"sent while it was on its way")
         taken = adoption.take()
         assert taken is not None
         assert taken[1] == b"from a child"
         with socket.socket(fileno=taken[0]) as moved:
-            assert moved.recv(99) == b"sent while nobody had it"
+            assert moved.recv(99) == b"sent while it was on its way"
 
 
 def test_when_it_is_full_it_says_so_and_has_room_again_later(adoption: Adoption) -> None:

@@ -1,4 +1,4 @@
-"""What an application leaves behind: it neither keeps the port nor outlives the server, and is in no reload's way."""
+"""Processes that an application leaves behind: they do not keep the port, end with the server, and hinder no reload."""
 
 from __future__ import annotations
 

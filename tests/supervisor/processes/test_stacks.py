@@ -29,7 +29,9 @@ from webpy.supervisor.processes.stacks import (
 )
 
 
-class Nursery:
+class Forker:
+    """Forks children that offer their stacks, and takes them."""
+
     def __init__(self) -> None:
         self.loop = EventLoop(lambda number: self.children.reap(), self.failed)
         self.loop.catch([signal.SIGCHLD])
@@ -41,7 +43,7 @@ class Nursery:
     def failed(self) -> None:
         self.failures += 1
 
-    def bear(self, live: Callable[[], None]) -> Child:
+    def fork(self, live: Callable[[], None]) -> Child:
         ours, theirs = channel_pair()
         pid = os.fork()
         if pid == 0:
@@ -81,8 +83,8 @@ class Nursery:
 
 
 @pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
+def forker() -> Iterator[Forker]:
+    made = Forker()
     yield made
     for child in made.children:
         assert child.pid is not None
@@ -104,10 +106,10 @@ def sleep_long(ready: threading.Barrier) -> None:
     time.sleep(60)
 
 
-def test_all_threads_and_again(nursery: Nursery) -> None:
-    child = nursery.bear(wait_on_threads)
+def test_all_threads_and_again(forker: Forker) -> None:
+    child = forker.fork(wait_on_threads)
     for _ in range(2):
-        dump = nursery.take(child)
+        dump = forker.take(child)
         assert dump.count("in sleep_long") == 3
         assert dump.count("Thread 0x") == 3 and dump.count("Current thread 0x") == 1
 
@@ -126,10 +128,10 @@ def recurse_for_ever() -> None:
         down(12)
 
 
-def test_taking_them_does_no_harm(nursery: Nursery) -> None:
-    child = nursery.bear(churn)
+def test_taking_them_does_no_harm(forker: Forker) -> None:
+    child = forker.fork(churn)
     for _ in range(100):
-        assert nursery.take(child).count("Thread 0x") == 4
+        assert forker.take(child).count("Thread 0x") == 4
 
 
 def answer_twice() -> None:
@@ -143,29 +145,29 @@ def answer_twice() -> None:
     signal.signal(ASK_SIGNAL, twice)
 
 
-def test_an_answer_that_comes_twice_is_one(nursery: Nursery) -> None:
-    child = nursery.bear(answer_twice)
+def test_an_answer_that_comes_twice_is_one(forker: Forker) -> None:
+    child = forker.fork(answer_twice)
     for _ in range(30):
-        assert nursery.take(child).count("Current thread 0x") == 1
+        assert forker.take(child).count("Current thread 0x") == 1
 
 
-def test_many_askers_one_dump(nursery: Nursery) -> None:
-    child = nursery.bear(wait_on_threads)
-    nursery.stacks.take(child, nursery.told.append)
-    nursery.stacks.take(child, lambda _: [].pop())
-    nursery.stacks.take(child, nursery.tell)
-    nursery.run()
-    assert len(nursery.told) == 2 and nursery.told[0] is nursery.told[1]
-    assert nursery.failures == 1
+def test_many_askers_one_dump(forker: Forker) -> None:
+    child = forker.fork(wait_on_threads)
+    forker.stacks.take(child, forker.told.append)
+    forker.stacks.take(child, lambda _: [].pop())
+    forker.stacks.take(child, forker.tell)
+    forker.run()
+    assert len(forker.told) == 2 and forker.told[0] is forker.told[1]
+    assert forker.failures == 1
 
 
-def test_a_stopped_process_is_let_go_on(nursery: Nursery) -> None:
-    child = nursery.bear(wait_on_threads)
+def test_a_stopped_process_is_let_go_on(forker: Forker) -> None:
+    child = forker.fork(wait_on_threads)
     assert child.pid is not None
     os.kill(child.pid, signal.SIGSTOP)
     while not is_stopped(child.pid):
         time.sleep(0.001)
-    assert "in sleep_long" in nursery.take(child)
+    assert "in sleep_long" in forker.take(child)
     assert not is_stopped(child.pid)
 
 
@@ -177,41 +179,41 @@ def hold_the_gil() -> None:
     threading.Timer(0.05, re.match, ("(a+)+$", "a" * 40 + "b")).start()
 
 
-def test_c_code_with_the_gil_is_forced(nursery: Nursery) -> None:
-    child = nursery.bear(hold_the_gil)
+def test_c_code_with_the_gil_is_forced(forker: Forker) -> None:
+    child = forker.fork(hold_the_gil)
     time.sleep(0.15)
-    assert nursery.take(child).startswith("(no stacks")
-    assert "re/__init__.py" in nursery.take(child, force=True)
+    assert forker.take(child).startswith("(no stacks")
+    assert "re/__init__.py" in forker.take(child, force=True)
 
 
-def test_one_that_does_not_answer_takes_half_a_second(nursery: Nursery) -> None:
-    child = nursery.bear(turn_deaf)
+def test_one_that_does_not_answer_takes_half_a_second(forker: Forker) -> None:
+    child = forker.fork(turn_deaf)
     began = time.monotonic()
-    assert nursery.take(child, force=True) == "(no stacks: the process did not answer within 0.5 s)"
+    assert forker.take(child, force=True) == "(no stacks: the process did not answer within 0.5 s)"
     assert LIMIT_S <= time.monotonic() - began < LIMIT_S + 0.2
 
 
-def test_one_that_dies_meanwhile(nursery: Nursery) -> None:
-    child = nursery.bear(turn_deaf)
+def test_one_that_dies_meanwhile(forker: Forker) -> None:
+    child = forker.fork(turn_deaf)
     assert child.pid is not None
     fd = child.stacks_fd
-    nursery.stacks.take(child, nursery.tell)
+    forker.stacks.take(child, forker.tell)
     os.kill(child.pid, signal.SIGKILL)
-    nursery.run()  # its death
+    forker.run()  # its death
     assert child.stacks_fd == -1
-    reused = os.dup2(nursery.loop._waker.fileno(), fd)
-    while not nursery.told:
-        nursery.run()
-    assert nursery.told[0].startswith("(no stacks")
-    nursery.loop.watch(reused, lambda: None)
-    nursery.loop.forget(reused)
+    reused = os.dup2(forker.loop._waker.fileno(), fd)
+    while not forker.told:
+        forker.run()
+    assert forker.told[0].startswith("(no stacks")
+    forker.loop.watch(reused, lambda: None)
+    forker.loop.forget(reused)
     os.close(reused)
-    assert nursery.take(child) == "(no stacks: the process has none to offer)"
+    assert forker.take(child) == "(no stacks: the process has none to offer)"
 
 
-def test_only_a_pipe_is_read(nursery: Nursery) -> None:
+def test_only_a_pipe_is_read(forker: Forker) -> None:
     ours, theirs = channel_pair()
-    child = nursery.children.add("liar", ours, Config(), lambda child: None)
+    child = forker.children.add("liar", ours, Config(), lambda child: None)
     with open("/dev/zero", "rb") as file:
         send(theirs, Message.FORKED, 1, descriptor=file.fileno())
     send(theirs, Message.READY, descriptor=theirs.fileno())

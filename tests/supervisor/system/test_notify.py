@@ -1,4 +1,4 @@
-"""What a service manager hears: by a real datagram socket, from a real master; and the sockets it passes."""
+"""What a real master tells a service manager over a datagram socket, and the sockets that it inherits."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_manager_that_cannot_be_reached_is_a_warning(master: Make, address: st
     assert len(re.findall(r"\[warning\] NOTIFY_SOCKET", served.text())) == 1
 
 
-def test_a_busy_manager_hears_everything_later_in_order(tmp_path: Path) -> None:
+def test_a_busy_manager_gets_every_message_later_in_order(tmp_path: Path) -> None:
     said: list[str] = []
     loop = EventLoop(lambda number: None, lambda: None)
     with Manager(str(tmp_path / "notify")) as manager:

@@ -1,4 +1,4 @@
-"""The limit of open files at the start, in processes of its own: a lowered hard limit is for good."""
+"""The limit of open files, in processes of its own: a hard limit that was lowered cannot be raised again."""
 
 from __future__ import annotations
 

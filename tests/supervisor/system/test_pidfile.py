@@ -26,7 +26,7 @@ HOLD = (
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[int]:
-    """Have another process write it; give that one's pid."""
+    """Have another process write the file; return that process's pid."""
     command = [sys.executable, "-uc", HOLD, str(path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stdout.readline()
@@ -102,7 +102,7 @@ def test_who_only_reads_it_cannot_keep_others_from_starting(tmp_path: Path) -> N
         pidfile.remove()
 
 
-def test_one_that_somebody_else_put_there_stays(tmp_path: Path) -> None:
+def test_a_file_of_another_process_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     pidfile = PidFile(str(path))
     pidfile.write()

@@ -30,7 +30,7 @@ Private_Hugetlb:       9 kB
 
 
 def fork_of(ballast: bytearray) -> tuple[int, int]:
-    """Fork a child that waits; give its pid and a descriptor whose end ends it."""
+    """Fork a child that waits; return its pid and a descriptor: closing it ends the child."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -125,7 +125,7 @@ def test_each_kill_is_claimed_by_one_death(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.fixture
 def narrow_group() -> Iterator[Path]:
-    """A control group with 60 MB of memory; tests that want one are left out where none can be made."""
+    """A control group with 60 MB of memory; tests that need one are left out where it cannot be made."""
     made = _V1 / f"webpy-test-{os.getpid()}"
     try:
         made.mkdir()

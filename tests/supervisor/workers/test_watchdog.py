@@ -1,4 +1,4 @@
-"""Hangs, slowness and what is neither, under real masters."""
+"""The watchdog under real masters: what hangs, what is only slow, and what must not be taken for either."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pid_of(served: Master) -> int:
 
 
 def stacks_after(served: Master, pattern: str) -> str:
-    """Wait for a line, and for the stacks below it; give both."""
+    """Wait for a line, and for the stacks below it; return both."""
     first = served.wait_for(pattern, timeout_s=10).string
     lines: list[str] = []
 
@@ -126,7 +126,7 @@ def test_a_stopped_worker_is_replaced(master: Make) -> None:
     assert served.stop() == 0
 
 
-def test_nobody_is_late_who_was_stopped_with_the_master(master: Make) -> None:
+def test_a_worker_that_was_stopped_with_the_master_is_not_late(master: Make) -> None:
     config = {"heartbeat_timeout_s": 1.2, "request_timeout_s": 1.5, "drain_timeout_s": 2.5, "workers": 2}
     served = master(config=config, beat=True).start(start_new_session=True).started(2)
     pids = {process.pid for process in served.titled("worker")}
@@ -232,7 +232,7 @@ def test_hangs_while_a_reload_proves_itself_are_no_young_deaths(master: Make) ->
     assert served.stop() == 0
 
 
-def test_who_waits_for_the_log_does_not_hang(master: Make) -> None:
+def test_a_worker_that_waits_for_the_log_does_not_hang(master: Make) -> None:
     config = {"heartbeat_timeout_s": 0.5, "request_timeout_s": 0.5, "access_log": "-", "ring_bytes": 1 << 16}
     served = master(config=config, beat=True).start(stdout=subprocess.PIPE).started()
     assert served.process.stdout is not None
