@@ -155,8 +155,18 @@ FILES_IN_CIRCLES: list[set[str]] = [
         "webpy.framework.routes",
     },
 ]
-ROOMS_IN_CIRCLES: list[set[str]] = [{"webpy.objects", "webpy.server", "webpy.serving", "webpy.stdlib", "webpy.target"}]
-"""The hosts of others' code start servers, whose target may be such a host."""
+ROOMS_IN_CIRCLES: list[set[str]] = [
+    # The hosts of others' code start servers, whose target may be such a host.
+    {"webpy.objects", "webpy.server", "webpy.serving", "webpy.stdlib", "webpy.target"},
+    # Their files are in no circle, but a connection has an exchange, which has a connection.
+    {
+        "webpy.worker",
+        "webpy.worker.connections",
+        "webpy.worker.exchanges",
+        "webpy.worker.http1",
+        "webpy.worker.threads",
+    },
+]
 
 
 def circles(below: dict[str, set[str]]) -> list[set[str]]:
@@ -179,9 +189,10 @@ def circles(below: dict[str, set[str]]) -> list[set[str]]:
 
 
 def room(module: str) -> str:
-    """The folder that a module is in; a module beside the rooms is one by itself."""
-    depth = 3 if module.startswith("webpy.supervisor.") else 2
-    return ".".join(module.split(".")[:depth])
+    """The folder that a module is in, as a package; a module beside the rooms is one by itself."""
+    if MODULES[module].name == "__init__.py" or MODULES[module].parent in (ROOT / "webpy", ROOT / "supervisor"):
+        return module
+    return module.rpartition(".")[0]
 
 
 def graph(name: Callable[[str], str]) -> dict[str, set[str]]:
