@@ -1,0 +1,80 @@
+"""Checks of settings against each other and the machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.settings.sources import problems
+from webpy.settings import SettingsError, resolve
+
+PEM = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"
+
+
+class TestChecks:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "cert.pem").write_text(PEM)
+        (tmp_path / "key.pem").write_text(KEY)
+        (tmp_path / "both.pem").write_text(KEY + PEM)
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"certfile": "cert.pem", "keyfile": "key.pem"},
+            {"certfile": "both.pem"},
+            {"certfile": "both.pem", "client_ca": "cert.pem", "client_cert": "required"},
+            {"access_log": "a.log", "error_log": "e.log", "pidfile": "p.pid", "bind": "unix:s.sock"},
+        ],
+    )
+    def test_good(self, given: dict[str, str], folder: Path) -> None:
+        assert not resolve(given, base=folder).warnings
+
+    @pytest.mark.parametrize(
+        ("given", "wanted"),
+        [
+            ({"certfile": "cert.pem"}, "--certfile: 'cert.pem' holds no private key, wanted keyfile too"),
+            ({"keyfile": "key.pem"}, "--keyfile: given without certfile, wanted both"),
+            (
+                {"certfile": "no.pem", "keyfile": "key.pem"},
+                "--certfile: got 'no.pem', wanted a file that can be read: No such file or directory",
+            ),
+            ({"certfile": "both.pem", "client_cert": "optional"},
+             "--client-cert: got 'optional' without client-ca, wanted both"),
+            ({"access_log": "no/a.log"}, "--access-log: got 'no/a.log', wanted a path in a folder that exists"),
+            ({"error_log": "."}, "--error-log: got '.', wanted a file, but it is a folder"),
+            ({"pidfile": "no/p"}, "--pidfile: got 'no/p', wanted a path in a folder that exists"),
+            ({"bind": "unix:no/s"}, "--bind: got 'unix:no/s', wanted a path in a folder that exists"),
+            ({"user": "nobody-here"},
+             "--user: got 'nobody-here', wanted the name or number of a user of this system"),
+            ({"group": "nobody-here"},
+             "--group: got 'nobody-here', wanted the name or number of a group of this system"),
+        ],
+    )  # fmt: skip
+    def test_bad(self, given: dict[str, str], wanted: str, folder: Path) -> None:
+        assert problems(given, base=folder) == (wanted,)
+
+    def test_own_ids_are_good(self) -> None:
+        resolve({"user": str(os.geteuid()), "group": str(os.getegid())})
+
+    def test_no_follow_up_of_a_value_already_refused(self, folder: Path) -> None:
+        assert len(problems({"certfile": "cert.pem", "keyfile": "\0"}, base=folder)) == 1
+
+    def test_relative_paths_are_taken_from_chdir(self, folder: Path) -> None:
+        parent, name = folder.parent, folder.name
+        resolved = resolve({"chdir": name, "certfile": "both.pem"}, base=parent)
+        assert resolved.settings.chdir == str(folder)
+        with pytest.raises(SettingsError):
+            resolve({"certfile": "both.pem"}, base=parent)
+
+    def test_client_ca_without_asking_is_a_warning(self, folder: Path) -> None:
+        resolved = resolve({"certfile": "both.pem", "client_ca": "cert.pem"}, base=folder)
+        assert resolved.warnings == ("--client-ca: has no effect while client-cert is none",)
+
+    def test_templates_are_compiled(self) -> None:
+        (problem,) = problems({"access_format": "%(h)s %(nope)s"})
+        assert problem.startswith("--access-format: ") and "nope" in problem
