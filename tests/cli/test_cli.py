@@ -235,7 +235,7 @@ class TestGiven:
             os.chdir("/")
 
 
-class TestHabits:
+class TestAliases:
     """-b, -w, --host and --port are what people type who know other servers."""
 
     @pytest.mark.parametrize(

@@ -573,7 +573,7 @@ def test_an_exec_that_fails_changes_nothing(master: Make, tmp_path: Path) -> Non
     assert served.stop() == 0
 
 
-def test_settings_that_break_after_the_proof_take_nothing_down(master: Make, tmp_path: Path) -> None:
+def test_settings_that_break_after_the_preflight_end_no_worker(master: Make, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
         f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
