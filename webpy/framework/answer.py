@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
 from ..protocol import body_allowed
+from ..protocol.grammar import token_list
 from .headers import HTTPHeaders
 
 __all__ = [
@@ -154,7 +155,7 @@ def _fill(answer: Answer, method: str, headers: HTTPHeaders | None, body: Any) -
         answer.file = answer.source = None
     answer.length = None if status == 304 and not length else length
     answer.fields, answer.said = fields, said
-    answer.close = "close" in _members(said.get("connection", ""))
+    answer.close = "close" in token_list(said.get("connection", ""))
 
 
 def _unpack(answer: Answer, result: Any) -> tuple[str | None, Any]:
@@ -243,11 +244,6 @@ def _stated_length(value: str) -> int:
     if not (value.isascii() and value.isdigit()):
         raise BadResult(f"a handler set Content-Length to {value!r}, wanted a number of bytes")
     return int(value)
-
-
-def _members(value: str) -> list[str]:
-    """The members of a list of tokens (RFC 9110 section 5.6.1), in lower case."""
-    return [member.strip().lower() for member in value.split(",")]
 
 
 def _pieces(body: Iterable[Any]) -> Iterator[bytes]:
