@@ -13,7 +13,7 @@ import pytest
 from tests.heads import request_of
 from tests.server import ROOT
 from webpy import HTTPError, HTTPErrorHandler, HTTPHandler, query, store
-from webpy.auth import BasicAuthHandler, DigestAuthHandler, Nonces
+from webpy.auth import BasicAuthHandler, DigestAuthHandler, Nonces, TokenAuthHandler
 from webpy.caching import CachingMixIn
 from webpy.conditional import Validators
 from webpy.file import FileHandler, PathHandler
@@ -154,3 +154,11 @@ def test_old_names_do_what_they_did(tmp_path: Path) -> None:
 
     kept = old_style(SessionMixIn, session_life_s=60.0, session_store=store.MemoryStore(per_worker=True))
     assert kept._terms.ttl_s == 60.0
+
+
+def test_what_was_free_is_free() -> None:
+    """`users` was no option of Bearer: a handler may have one of its own, without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = type("Own", (TokenAuthHandler,), {"users": {"ann": 1}, "algorithms": 2})
+        assert made.users == {"ann": 1} and made.algorithms == 2  # type: ignore[attr-defined]

@@ -6,7 +6,8 @@ Owns the form of the credentials. Knows no passwords: `login` or `auth_users` ch
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from ..framework.errors import HTTPError
 from ..protocol.grammar import CTL, TOKEN68, quoted
@@ -18,6 +19,8 @@ __all__ = ["BasicAuthHandler", "BasicAuthMixIn"]
 
 class BasicAuthMixIn(AuthMixIn):
     """Put in front of a handler: `login(user, password)`, or `auth_users`, decides who may use it."""
+
+    renamed_options: ClassVar[Mapping[str, str]] = {"users": "auth_users"}
 
     auth_schemes = ("basic",)
     auth_users: HTPasswd | HTDigest | None = None

@@ -9,7 +9,7 @@ then repeats the request with a new nonce, without asking its user.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
@@ -86,6 +86,12 @@ class DigestAuthMixIn(AuthMixIn):
 
     Raises ValueError, when the class is made, for algorithms that are not known and for an htpasswd file.
     """
+
+    renamed_options: ClassVar[Mapping[str, str]] = {
+        "users": "auth_users",
+        "algorithms": "auth_algorithms",
+        "nonces": "auth_nonces",
+    }
 
     auth_schemes = ("digest",)
     auth_users: HTPasswd | HTDigest | None = None

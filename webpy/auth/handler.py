@@ -54,13 +54,7 @@ class AuthMixIn(RenamedOptions, HTTPHandler):
     """
 
     mixin_rank = Rank.AUTH
-    renamed_options: ClassVar[Mapping[str, str]] = {
-        "realm": "auth_realm",
-        "users": "auth_users",
-        "schemes": "auth_schemes",
-        "algorithms": "auth_algorithms",
-        "nonces": "auth_nonces",
-    }
+    renamed_options: ClassVar[Mapping[str, str]] = {"realm": "auth_realm", "schemes": "auth_schemes"}
     renamed_in_place = frozenset({"schemes"})
 
     auth_realm = "webpy"
