@@ -247,19 +247,19 @@ class Fleet:
         if slot.worker is worker:
             slot.worker, slot.successor = slot.successor, None
         unasked = not worker.child.asked or worker.child.ready_at is None
-        fell = unasked and not self._closed and slot in self.slots
-        failed = fell and self._fell(worker)
+        unexpected = unasked and not self._closed and slot in self.slots
+        to_blame = unexpected and self._pause_slot(worker)
         if worker.cause is Cause.UNREADY and worker.child.pid is None:
             worker.generation.replace_zygote(f"did not fork {worker.child.title}")
         self._hooks.records_left()
         self._hooks.worker_gone(worker)
-        if failed:
+        if to_blame:
             self._hooks.worker_failed(worker, cause)
-        if fell and not self.ever_ready and slot.backoff.failures >= _HOPELESS_FAILURES:
+        if unexpected and not self.ever_ready and slot.backoff.failures >= _HOPELESS_FAILURES:
             self._hooks.hopeless(f"{worker.child.title} {cause}")
         self.reconcile()
 
-    def _fell(self, worker: Worker) -> bool:
+    def _pause_slot(self, worker: Worker) -> bool:
         """Have the slot of a worker that died without being asked to stay empty for a while, if need be. Return whether
         its generation may be to blame: it died young, and not of a request that killed workers of older ones."""
         slot = worker.slot
