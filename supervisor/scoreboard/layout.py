@@ -59,7 +59,7 @@ class Cell(IntEnum):
     STARTED_NS = 4  # time.monotonic_ns() of the fork
     READY_NS = 5  # time.monotonic_ns() of READY, 0 before
     DEATH_NS = 6  # time.monotonic_ns() when the slot's previous worker died, 0 if it ended as told
-    HEARTBEAT_NS = 8  # time.monotonic_ns(), written by the worker's loop as it goes round
+    HEARTBEAT_NS = 8  # time.monotonic_ns(), written by the worker's loop at every turn
     CONNECTIONS = 9
     THREADS = 10
     QUEUED = 12
