@@ -97,7 +97,7 @@ def test_what_is_no_log(tmp_path: Path) -> None:
     with pytest.raises(OSError) as caught:
         open_log(str(tmp_path / "fifo"))
     assert caught.value.errno == errno.ENXIO, "nobody reads it, and nothing waits for that"
-    assert "that nobody reads" in str(caught.value)
+    assert "that no process reads" in str(caught.value)
     reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     os.close(open_log(str(tmp_path / "fifo")))
     os.close(reader)
