@@ -31,7 +31,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def http_date(seconds: float) -> str:
-    """The date of a time in seconds since the epoch, such as "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7).
+    """Return the HTTP-date of a time in seconds since the epoch, such as "Sun, 06 Nov 1994 08:49:37 GMT".
 
     Raises ValueError or OverflowError for a time that is not of the years 1 to 9999.
     """
@@ -47,9 +47,9 @@ def _date_of_second(second: int) -> str:
 
 @lru_cache(256)
 def parse_http_date(text: str, this_year: int) -> float | None:
-    """The seconds since the epoch of an HTTP-date in any of its three formats, or None for any other text.
+    """Return the seconds since the epoch of an HTTP-date in any of its three formats, or None for any other text.
 
-    A year of two digits is the one of them that is at most 50 years after `this_year` (RFC 9110 section 5.6.7).
+    A year of two digits is taken for the one that is at most 50 years after `this_year` (RFC 9110 section 5.6.7).
     """
     stripped = text.strip(" \t")
     found = next((found for pattern in _FORMATS if (found := pattern.fullmatch(stripped))), None)

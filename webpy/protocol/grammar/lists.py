@@ -23,7 +23,7 @@ _CUTS = {separator: re.compile(f"{_STRING}|({separator})", re.DOTALL) for separa
 
 
 def split_list(value: str, separator: str = ",") -> list[str]:
-    """The pieces between separators outside of quoted strings, as they are: also empty ones, and with their spaces.
+    """Return the pieces between the separators outside of quoted strings, with their white space; also empty ones.
 
     separator: "," or ";".
     """
@@ -39,13 +39,13 @@ def split_list(value: str, separator: str = ",") -> list[str]:
 
 
 def members(value: str) -> list[str]:
-    """The members of a comma-separated list, without the white space around them; empty ones are left out (RFC 9110
-    section 5.6.1.2)."""
+    """Return the members of a comma-separated list, without the white space around them. Empty ones are left out (RFC
+    9110 section 5.6.1.2)."""
     return [member for piece in split_list(value) if (member := piece.strip(" \t"))]
 
 
 def token_list(value: str) -> list[str]:
-    """The tokens of a comma-separated list that holds nothing else, in lower case, such as those of Connection or Vary.
+    """Return the tokens of a comma-separated list that holds nothing else, such as Connection or Vary, in lower case.
 
     A quote has no meaning there, so none can hide a comma (RFC 9110 section 5.6.1).
     """
@@ -53,11 +53,11 @@ def token_list(value: str) -> list[str]:
 
 
 def parameters(value: str) -> list[tuple[str, str]]:
-    """Names, in lower case, and values, as sent, of the parameters that follow the first `;` of a member (RFC 9110
+    """Return names, in lower case, and values, as sent, of the parameters after the first `;` of a member (RFC 9110
     section 5.6.6).
 
-    More is let through than the RFC has, as clients send more: white space around the `=`, and values that ought to be
-    quoted. Parts without a `=` are left out. `unquoted` gives the text of a value; `PARAMETER` is the strict form.
+    More is accepted than the RFC allows, as clients send more: white space around the `=`, and values that should have
+    been quoted. Parts without a `=` are left out. `unquoted` gives the text of a value; `PARAMETER` is the strict form.
     """
     found = []
     for part in split_list(value, ";")[1:]:
@@ -68,5 +68,5 @@ def parameters(value: str) -> list[tuple[str, str]]:
 
 
 def media_type(value: str) -> str:
-    """The media type of a Content-Type, in lower case, without its parameters (RFC 9110 section 8.3.1)."""
+    """Return the media type of a Content-Type, in lower case, without its parameters (RFC 9110 section 8.3.1)."""
     return value.partition(";")[0].strip(" \t").lower()

@@ -1,7 +1,6 @@
 """Tokens, quoted strings and controls (RFC 9110 section 5.6): what field values are made of.
 
-Text is as fields have it, one character a byte (latin-1). The patterns are put together from one another by their
-`pattern`.
+Text is as fields have it, one character for each byte (latin-1). Patterns are composed of others by their `pattern`.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _TO_BE_ESCAPED = re.compile(r'(["\\])')
 
 
 def quoted(text: str) -> str:
-    """The quoted-string of a text, as UTF-8 with one character a byte (RFC 9110 section 5.6.4).
+    """Return the quoted-string of a text, in UTF-8 with one character for each byte (RFC 9110 section 5.6.4).
 
     Raises ValueError for text with control characters, which a field cannot hold.
     """
@@ -41,7 +40,7 @@ def quoted(text: str) -> str:
 
 
 def unquoted(value: str) -> str:
-    """The text of a quoted-string, or the value as it is if no quote is in it (RFC 9110 section 5.6.4).
+    """Return the text of a quoted-string, or the value itself if it has no quotes (RFC 9110 section 5.6.4).
 
     Raises ValueError for any other value with quotes, such as a string that is not closed.
     """
@@ -53,8 +52,10 @@ def unquoted(value: str) -> str:
 
 
 def extended_value(value: str) -> tuple[str, str]:
-    """Charset in lower case, and text still percent-encoded, of a value such as `UTF-8''na%C3%AFve` (RFC 8187 section
-    3.2.1). Raises ValueError for a value of another form."""
+    """Return charset, in lower case, and text, still percent-encoded, of a value such as `UTF-8''na%C3%AFve`.
+
+    (RFC 8187 section 3.2.1.) Raises ValueError for a value of another form.
+    """
     parts = value.split("'")
     if len(parts) != 3 or not parts[0]:
         raise ValueError(f"{value[:60]!a}, wanted CHARSET'LANGUAGE'TEXT")

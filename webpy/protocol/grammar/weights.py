@@ -16,9 +16,9 @@ _CACHED_CHARACTERS = 256  # what browsers send is shorter; longer values must no
 
 
 def weigh(value: str) -> list[tuple[str, float]]:
-    """The members of a weighted list with their weights, 0.0 to 1.0, in the order they came (RFC 9110 section 12.4.2).
+    """Return the members of a weighted list with their weights, 0.0 to 1.0, in their order (RFC 9110 section 12.4.2).
 
-    A member is in lower case but for the values of its parameters, which follow as `;name=value` without spaces.
+    A member is in lower case except for the values of its parameters, which follow as `;name=value` without spaces.
     Members that do not follow the grammar are left out.
     """
     return list(_weigh_cached(value) if len(value) <= _CACHED_CHARACTERS else _weigh(value))
