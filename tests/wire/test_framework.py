@@ -610,9 +610,10 @@ def test_atomic_handlers_run_one_at_a_time_across_workers(start: Callable[..., S
         with Client(server) as client:
             return [client.ask("/counter", method="POST").text for _ in range(each)]
 
+    pids: list[str] = []
     with ThreadPoolExecutor(clients) as pool:
-        pids = [pid for answered in pool.map(count, range(clients)) for pid in answered]
-    assert len(pids) == clients * each
-    assert len(set(pids)) == 2
+        while len(set(pids)) < 2:  # on a busy machine one worker may get all the connections of a round
+            assert len(pids) < 10 * clients * each, "both workers take part"
+            pids += [pid for answered in pool.map(count, range(clients)) for pid in answered]
     with Client(server) as client:
-        assert client.ask("/counter").text == str(clients * each)
+        assert client.ask("/counter").text == str(len(pids))
