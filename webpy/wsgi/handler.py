@@ -87,7 +87,8 @@ class WSGIHandler(HostHandler):
     def _environ(self) -> Environ:
         request = self.request
         head = request.head
-        scheme = request.scheme
+        origin = request.origin
+        scheme = origin.scheme
         server = request.server_address
         known = head.kept
         if known is not None and known[0] is self.__class__ and known[1] == server and known[2] == scheme:
@@ -97,7 +98,7 @@ class WSGIHandler(HostHandler):
             made["wsgi.multithread"] = request.multithread
             head.kept = (self.__class__, server, scheme, made)
             environ = made.copy()
-        environ["REMOTE_ADDR"], port = request.client_address
+        environ["REMOTE_ADDR"], port = origin.client_address
         environ["REMOTE_PORT"] = str(port)
         environ["wsgi.input"] = stream = request.rfile
         if head.chunked:
