@@ -8,7 +8,7 @@ curl -u ann:sesame http://127.0.0.1:8000/      hello, ann
 curl -u ann:sesame http://127.0.0.1:8000/ops   403: ann is known, but not allowed here
 curl -u me:secret http://127.0.0.1:8000/ops    hello, me: the handler itself knows this user
 
-A change of users.htpasswd counts at once. Basic sends the password readably: use it under TLS (`--certfile`), or see
+A change of users.htpasswd counts at once. Basic sends the password unencrypted: use it under TLS (`--certfile`), or see
 login_digest.py.
 """
 

@@ -14,7 +14,7 @@ credentials nothing of the handler runs, and a client that sent `Expect: 100-con
 - `AuthHandler`: any scheme, by a method `auth_<scheme>(token)`, with "_" for each "-" of the scheme's name. What the
   method returns becomes `self.auth`; anything false refuses the request. `challenge_<scheme>()` may return the
   scheme's challenges; by default there is one, with the scheme and the realm.
-- `BasicAuthHandler`: `login(user, password)` (RFC 7617, UTF-8). Use it only under TLS: the password is sent readably.
+- `BasicAuthHandler`: `login(user, password)` (RFC 7617, UTF-8). Use it only under TLS: anyone on the way can read it.
 - `DigestAuthHandler`: `password(user)`, `ha1(user, algorithm)` or `auth_users = htdigest(path)` (RFC 7616, `qop=auth`).
 - `TokenAuthHandler`: `token(token)` (Bearer, RFC 6750). Compare secrets with `same`, whose time tells nothing.
 - `htpasswd(path)`: users with bcrypt (`pip install 'webpy[auth]'`) or {SHA} hashes; `htdigest(path)`: with MD5 or
