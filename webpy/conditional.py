@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from .protocol.grammar import http_date
@@ -108,6 +109,7 @@ def _modified_since(values: list[str], validators: Validators | None) -> bool | 
     return None if since_s is None else math.floor(validators.modified_s) > since_s
 
 
+@lru_cache(256)
 def parse_http_date(text: str) -> float | None:
     """Return the time in seconds since the epoch of an HTTP-date in any of its three formats, None for anything else.
 

@@ -150,7 +150,8 @@ class SessionMixIn(RenamedOptions, CookieMixIn):
         raise HTTPError(503, f"{why}; try again\n", headers={"Retry-After": "1"})
 
     def _add_fields(self, headers: HTTPHeaders) -> None:
-        if not {"*", "cookie"} & set(token_list(",".join(headers.getlist("Vary")))):
+        vary = headers.getlist("Vary")
+        if not vary or not {"*", "cookie"} & set(token_list(",".join(vary))):
             headers.add("Vary", "Cookie")
         stated = ",".join(headers.getlist("Cache-Control"))
         if private(stated) != stated:
