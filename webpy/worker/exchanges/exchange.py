@@ -112,6 +112,7 @@ class Exchange(Delivery):
         if probe is not None:
             others = self.parts.gate.running - (work.kind == COMPUTING)
             work.sample(wall_s + closing_s, cpu_s, others > 0)
+        handler = result = None  # an error handler has the error, whose traceback has this frame
 
     def call(self) -> tuple[Any, Any]:
         """Return the handler and its result; those of an error handler if it raised."""
@@ -203,6 +204,7 @@ class Exchange(Delivery):
                 return
             self.began_s = _mono()
             context.run(self.prepare, *refusal)
+            refusal = None  # as in `_run`
             self.send(own)
         except BaseException as error:
             parts.faults.tell(error, f"answering {self.name} failed")
