@@ -61,7 +61,7 @@ class Site:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """The protocol's limits as the settings have them."""
+    """Return the protocol's limits as the settings have them."""
     return Limits(
         line_bytes=settings.max_line,
         head_bytes=settings.max_headers,
@@ -185,7 +185,7 @@ class WebApplication:
                 line.start[0] = 0.0
 
     def lost(self, text: bytes, started: float, row: Row) -> bytes:
-        """The access log's record of a request that was running when its worker died (in the master)."""
+        """Return the access log's record of a request that was running when its worker died (in the master)."""
         if self._access is None or self._http_log is not None:
             return b""
         said = text[:PEER_BYTES].rstrip() + b" " + text[PEER_BYTES:].rstrip()

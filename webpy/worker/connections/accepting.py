@@ -25,7 +25,7 @@ from .listener import Listener
 from .room import Room
 from .sharing import Sharing
 from .sources import Sources
-from .transport import PlainTransport, Transport
+from .transport import PlainTransport
 
 if TYPE_CHECKING:
     from ...supervisor import Adoption
@@ -243,13 +243,13 @@ class Acceptor:
             sock.close()
             return True
         origin = Origin((address[0], address[1]), listener.scheme)
-        conn = self._connection(transport, origin, time.monotonic())
-        conn.protocol = self._worker.http1 if listener.context is None else self._worker.handshake
-        conn.protocol.on_start(conn, b"")
+        conn = Connection(transport, origin, self._peer(address[0]), time.monotonic())
+        if listener.context is None:
+            conn.protocol = self._worker.http1
+        else:
+            conn.protocol = self._worker.handshake
+            conn.protocol.on_start(conn, b"")
         return self._add(conn, "accept", accepted=True)
-
-    def _connection(self, transport: Transport, origin: Origin, since_s: float) -> Connection:
-        return Connection(transport, origin, self._peer(origin.client_address[0]), since_s)
 
     def _add(self, conn: Connection, what: str, accepted: bool) -> bool:
         try:
@@ -280,7 +280,8 @@ class Acceptor:
             return True
         sock.setblocking(False)
         origin = Origin(arrival.address, "http")  # one that speaks TLS cannot move
-        conn = self._connection(PlainTransport(sock), origin, time.monotonic() - arrival.elapsed_s)
+        peer = self._peer(arrival.address[0])
+        conn = Connection(PlainTransport(sock), origin, peer, time.monotonic() - arrival.elapsed_s)
         conn.protocol = self._worker.http1
         conn.phase = arrival.phase
         conn.buffer = arrival.buffer

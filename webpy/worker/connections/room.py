@@ -33,8 +33,10 @@ _UNIX = "unix"
 
 
 def room_for(settings: Settings) -> int:
-    """How many connections a worker may have: as set, or three quarters of the files it may open; never more than that
-    leaves room for. The rest is for bodies in temporary files, files that are served, and the application's own."""
+    """Return how many connections a worker may have: as set, or three quarters of the files it may open.
+
+    The rest is for bodies in temporary files, files that are served, and the application's own.
+    """
     files = max(_LEAST, open_files() - _KEPT_FILES)
     if isinstance(settings.max_connections, int):
         return min(settings.max_connections, files)
@@ -42,7 +44,7 @@ def room_for(settings: Settings) -> int:
 
 
 class Room:
-    """The room of one parts."""
+    """The room of one worker."""
 
     def __init__(self, parts: Parts, complaints: Complaints) -> None:
         self._table = parts.table
@@ -75,7 +77,7 @@ class Room:
         return True
 
     def make(self) -> bool:
-        """Close the connections that have been idle longest, one or a few; False if none is."""
+        """Close the connections that have been idle longest, one or a few. Returns False if none is idle."""
         now_s = time.monotonic()
         if now_s < self._barren_until_s:
             return False
@@ -111,9 +113,11 @@ class Room:
         return True
 
     def entered(self, conn: Connection) -> None:
-        """A connection was taken."""
+        """Count a connection that was taken."""
+        if not self._max_per_client:
+            return
         host = conn.origin.client_address[0]
-        if self._max_per_client and host != _UNIX:
+        if host != _UNIX:
             client = _client_of(host)
             self._clients[client] = self._clients.get(client, 0) + 1
 
@@ -137,7 +141,7 @@ def _since(conn: Connection) -> float:
 
 
 def _silent(conns: list[Connection]) -> list[Connection]:
-    """Those that have nothing to read: neither a request that has come meanwhile nor their end."""
+    """Return those that have nothing to read: neither a request that has come meanwhile nor their end."""
     poller = select.poll()
     for conn in conns:
         poller.register(conn.fd, select.POLLIN)
@@ -146,7 +150,7 @@ def _silent(conns: list[Connection]) -> list[Connection]:
 
 
 def _client_of(host: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which is what one customer is given."""
+    """Return what counts as one client: an IPv4 address, or the /64 of an IPv6 one, which a customer is given whole."""
     if ":" not in host:
         return host
     try:

@@ -1,7 +1,7 @@
 """Owns the sharing of connections among workers: whether this one may accept now, or leaves what waits to others.
 
 All workers wait at the same listeners. Connections that last are shared by their number, which every worker shows on
-the scoreboard: one that has more than its part leaves what waits to those with fewer, for a moment. Connections that
+the scoreboard: one that has more than its share leaves what waits to those with fewer, for a moment. Connections that
 end at once are not counted, as how many there are at one instant says nothing of the next: then as many workers listen
 as there are CPUs, in turn, since more would only wake one another. After a worker has died all listen for a while: the
 next to die may be one that the others left a connection to. Knows nothing of sockets. The leader's.
@@ -36,7 +36,7 @@ _AFTERMATH_NS = 5_000_000_000  # a worker that died since then may not be the la
 
 
 class Sharing:
-    """What this worker knows of its connections and the others'."""
+    """Compares this worker's connections with those of the others."""
 
     def __init__(self, parts: Parts) -> None:
         self._conns = parts.table.by_fd
@@ -51,7 +51,7 @@ class Sharing:
         self._waited_for: dict[int, tuple[int, int, float]] = {}  # rows: what they showed, and since when
 
     def took(self, conn: Connection) -> None:
-        """A connection was taken."""
+        """Note a connection that was taken."""
         self._recent.append(conn)
         self._taken += 1
         if self._taken < _WINDOW:
@@ -104,7 +104,8 @@ class Sharing:
         return any(0 <= now_ns - row.cells[Cell.DEATH_NS] < _AFTERMATH_NS for row in self._scoreboard.rows)
 
     def _waits_for(self, indexes: Iterable[int], least: int) -> bool:
-        """Return whether so many of these workers live: left a connection, they took one or gave a heartbeat."""
+        """Return whether at least so many of these workers are alive: since a connection was left to them, they took
+        one or gave a heartbeat."""
         now_s, rows = time.monotonic(), self._scoreboard.rows
         live = 0
         shown = {}
@@ -121,5 +122,5 @@ class Sharing:
 
 
 def _exceeds(mine: int, other: int) -> bool:
-    """Return whether `mine` is more than this worker's part: an eighth above the other's."""
+    """Return whether `mine` is more than this worker's share: an eighth above the other's."""
     return mine > other + 1 + (other >> 3)

@@ -42,16 +42,16 @@ class Sources:
         self._reactor.fd_callbacks[fd] = take
 
     def leave(self, fd: int) -> None:
-        """Wait there no more."""
+        """Stop waiting at a descriptor."""
         if fd in self._fds:
             del self._fds[fd], self._reactor.fd_callbacks[fd]
             if self._events.pop(fd, None) is not None:
                 self._reactor.epoll.unregister(fd)
 
     def listen(self, resting: bool, wake_one: bool) -> bool:
-        """Wait at all of them, or (resting) at none; as the last of those of whom the kernel wakes one.
+        """Wait at all of them, or (resting) at none; wake_one: so that the kernel wakes one worker, this one last.
 
-        False if it could not be done everywhere, for want of memory or watches: call it again.
+        Returns False if that could not be done everywhere, for want of memory or watches: call it again then.
         """
         epoll = self._reactor.epoll
         for fd, wakes_one in self._fds.items():

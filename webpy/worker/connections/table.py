@@ -107,9 +107,11 @@ class ConnectionTable:
     def _leave_out(self, conn: Connection) -> None:
         self.by_fd.pop(conn.fd, None)  # one that could not be watched is not there
         if not conn.parked:
-            with contextlib.suppress(OSError):
-                # closing would not do it while another process has the socket too
+            # Closing would not do it while another process has the socket too.
+            try:  # noqa: SIM105 - contextlib.suppress costs 0.4 µs
                 self._reactor.epoll.unregister(conn.fd)
+            except OSError:
+                pass
         self._show_count()
         if self.left is not None:
             self.left(conn)

@@ -128,8 +128,10 @@ class Transport:
 
     def close(self) -> None:
         """Close the connection in an orderly way."""
-        with contextlib.suppress(OSError):  # the application may have closed a descriptor that was not its own
+        try:  # noqa: SIM105 - contextlib.suppress costs 0.4 µs
             self.sock.close()
+        except OSError:  # the application has closed a descriptor that was not its own
+            pass
 
     def abort(self) -> None:
         """Reset the connection, so that the client cannot take what it got for a whole answer."""
@@ -154,7 +156,8 @@ class PlainTransport(Transport):
     __slots__ = ()
 
     def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock)
+        self.sock = sock  # as in Transport: a call less for each connection
+        self.fd = sock.fileno()
         self.recv = sock.recv
         self.send = sock.send
 

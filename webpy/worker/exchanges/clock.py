@@ -24,7 +24,7 @@ SERVER = "webpy"
 
 
 class Prefixes(dict[int, bytes | None]):
-    """Status to the answer's head up to the Content-Length's number, in one piece; None where a body is not plain."""
+    """Maps a status to the answer's head, up to the number of its Content-Length; to None if it has no plain body."""
 
     __slots__ = ("_date", "_type")
 
@@ -42,7 +42,7 @@ class Prefixes(dict[int, bytes | None]):
 
 
 class Headed(dict[tuple[int, bool, Fields], bytes | None]):
-    """The same for answers whose handler set headers: by status, whether the body is text, and the fields.
+    """The same for answers whose handler set headers, by status, whether the body is text, and the fields.
 
     An application sets the same few again and again, so they are encoded once a second and not once a request.
     """
@@ -85,9 +85,9 @@ class Clock:
         self.tick(time.monotonic())
 
     def prefix(self, status: int, is_text: bool, response: Response | None) -> bytes | None:
-        """The head of a plain answer up to the number of its Content-Length; None if it is not a plain one.
+        """Return the head of a plain answer, up to the number of its Content-Length; None if the answer is not plain.
 
-        Raises what comes of a status or headers that are none.
+        Raises whatever an invalid status or invalid headers raise.
         """
         if response is None:
             return (self.text if is_text else self.plain)[status]

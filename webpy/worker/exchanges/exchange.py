@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ...supervisor import Line
     from ..connections.connection import Connection, ConnectionProtocol
     from ..parts import Parts
+    from .intake import Intake
     from .plan import Plan
 
 __all__ = ["Exchange", "Rejection"]
@@ -52,7 +53,14 @@ class Exchange(Delivery):
     __slots__ = ("_claim", "handler", "later")
 
     def __init__(self, parts: Parts, connection: Connection, plan: Plan, request: Request) -> None:
-        Delivery.__init__(self, parts, connection)
+        self.parts = parts  # as in Delivery and AbstractExchange: two calls less for each exchange
+        self.connection = connection
+        self.began_s = 0.0
+        self.context: Context | None = None
+        self.line: Line | None = None
+        self.intake: Intake | None = None
+        self.output: Output | None = None
+        self.successor: ConnectionProtocol | None = None
         self.plan = plan
         self.request = request
         self.handler: HTTPHandler | None = None

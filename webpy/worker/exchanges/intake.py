@@ -65,7 +65,7 @@ class Intake:
         return not self.complete and (self.stream is None or not self.stream.failed)
 
     def feed(self, data: bytes | bytearray) -> None:
-        """Take what the client sent; raises ProtocolError, also when it cannot be stored: then with the cause."""
+        """Take what the client sent. Raises ProtocolError; with its cause if the body cannot be stored."""
         self.received_bytes += len(data)
         piece = self.reader.feed(data)
         if self.stream is not None:
@@ -90,7 +90,7 @@ class Intake:
             self._file.write(piece)
 
     def abandon(self, error: ProtocolError | None = None) -> None:
-        """The client went, or sent nonsense (`error`): nothing of the body reaches a handler as if whole."""
+        """Drop the body, as the client went or sent something malformed (`error`); no handler takes it for whole."""
         self._pieces.clear()
         if self._file is not None:
             self._file.close()
@@ -144,19 +144,19 @@ class Stream(io.RawIOBase):
                 self._changed.notify()
 
     def hold(self) -> bool:
-        """Return whether enough waits, and the client has to (the leader, which then stops reading)."""
+        """Return whether so much waits for the handler that the client has to wait; the leader then stops reading."""
         with self._changed:
             self._held = self._waiting_bytes > _STREAM_BYTES and not self.closed
             return self._held
 
     def end(self) -> None:
-        """The body is whole (the leader)."""
+        """Tell the reader that the body is whole (the leader)."""
         with self._changed:
             self._ended = True
             self._changed.notify()
 
     def fail(self, error: ProtocolError) -> None:
-        """The body will never be whole (the leader): reading raises BrokenOff, a ConnectionError."""
+        """Tell the reader that the body will never be whole (the leader). Its read raises BrokenOff."""
         with self._changed:
             if not self._ended:
                 self._failure = error
@@ -164,7 +164,7 @@ class Stream(io.RawIOBase):
 
     @property
     def failed(self) -> bool:
-        """Whether it has been said that the body will never be whole."""
+        """Whether `fail` has been called."""
         return self._failure is not None
 
     def readable(self) -> bool:

@@ -1,8 +1,8 @@
 """Owns the worker's lines on the scoreboard that stand for requests: from the head's arrival to the answer's last byte.
 
-What stands there when the worker is killed is what the access log says of it, and what status and the master's watch
-over hangs go by. A quick handler is no business of this: the leader shows it on its thread's own line. A request that
-finds no line free goes on without. Called by all threads.
+When the worker is killed, the access log names the requests that stand there; the status and the master's watchdog read
+them too. Quick handlers are not shown here: the leader's own line shows them. A request that finds no line free goes on
+without. Called by all threads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def show(line: Line, exchange: AbstractExchange) -> None:
 
 
 class Lines:
-    """Lines that nothing stands on, and what is done to those that requests have taken.
+    """The free lines, and what is done to those that requests have taken.
 
     A line says that its request waits for a thread, that a thread runs it (`begin`), that a thread gives an answer
     whose pieces leave as they are made (`move_on`), or that it waits for its client (`show_waiting`).
@@ -49,7 +49,7 @@ class Lines:
         return line
 
     def free(self, line: Line) -> None:
-        """The request is over."""
+        """Free the line of a request that is over."""
         line.start[0] = 0.0
         line.thread[0] = line.ident[0] = 0
         self._free.append(line)
@@ -62,7 +62,7 @@ class Lines:
 
     @staticmethod
     def begin(line: Line, own: Line) -> None:
-        """The thread whose own line is `own` runs the request from now on."""
+        """Show that the thread whose own line is `own` runs the request now."""
         line.thread[0] = own.thread[0]
         line.ident[0] = own.ident[0]
         line.start[0] = time.monotonic()
@@ -75,7 +75,7 @@ class Lines:
 
     @staticmethod
     def wait(line: Line) -> None:
-        """The request has no thread for now; its time runs on."""
+        """Show that no thread works on the request for now; its time goes on."""
         line.thread[0] = line.ident[0] = 0
 
     def show_waiting(self, exchange: AbstractExchange, start_s: float) -> None:

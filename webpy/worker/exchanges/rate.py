@@ -1,4 +1,4 @@
-"""Owns the least rate of bodies and answers (`--min-body-rate`): what is slower on average is given up.
+"""Owns the least rate of bodies and answers (`--min-body-rate`): a slower client is given up.
 
 A client that sends or takes a byte now and then keeps every limit on silence, and would hold memory or a thread for
 ever. Only time in which the client is waited for counts, never that of a slow handler. No sockets, no clock.
@@ -21,22 +21,22 @@ class ClientTime:
         self._since_s: float | None = None
 
     def begin(self, now_s: float) -> None:
-        """The client is waited for from now on."""
+        """Begin to wait for the client."""
         if self._since_s is None:
             self._since_s = now_s
 
     def end(self, now_s: float) -> None:
-        """It is not, for now."""
+        """Stop waiting for the client, for now."""
         self._total_s = self.total(now_s)
         self._since_s = None
 
     def total(self, now_s: float) -> float:
-        """All of it so far, in s."""
+        """Return how long it has been waited for so far, in seconds."""
         return self._total_s if self._since_s is None else self._total_s + now_s - self._since_s
 
 
 class LeastRate:
-    """Tells which are too slow; bytes_s: the least bytes a second, 0 for any."""
+    """Tells which clients are too slow. bytes_s: the least bytes a second, 0 for any."""
 
     __slots__ = ("bytes_s", "grace_s")
 

@@ -18,7 +18,7 @@ __all__ = ["ErrorLog"]
 
 
 class ErrorLog:
-    """The methods of a logger, for any thread.
+    """Has the methods of a logger, for any thread.
 
     leader: the ident of the thread that leads, whose lines are handed to `defer`, as a task of the pool. `now` is the
     same log without that, for code that does not hold the lead.
@@ -34,7 +34,7 @@ class ErrorLog:
 
     @property
     def name(self) -> str:
-        """The logger's."""
+        """The logger's name."""
         return self._logger.name
 
     def debug(self, message: str, *args: object) -> None:
@@ -48,15 +48,15 @@ class ErrorLog:
         self._say(logging.WARNING, message, args, None)
 
     def error(self, message: str, *args: object, exc_info: BaseException | None = None) -> None:
-        """exc_info: an exception, whose stack is told too."""
+        """Log an error; exc_info: an exception, whose stack is logged too."""
         self._say(logging.ERROR, message, args, exc_info)
 
     def critical(self, message: str, *args: object, exc_info: BaseException | None = None) -> None:
-        """As `error`, for what should never happen."""
+        """Log what should never happen; otherwise as `error`."""
         self._say(logging.CRITICAL, message, args, exc_info)
 
     def log(self, level: int, message: str, *args: object) -> None:
-        """At a level of `logging`."""
+        """Log at a level of `logging`."""
         self._say(level, message, args, None)
 
     def _say(self, level: int, message: str, args: tuple[object, ...], error: BaseException | None) -> None:

@@ -42,7 +42,7 @@ class Left(NamedTuple):
 
 
 class Lead:
-    """The lead of a parts.
+    """The lead of a worker.
 
     leader: the leading thread's ident, changed under the lead; line: its line on the scoreboard; chore_s: since when it
     is at a chore, 0.0 while it is not; polling: whether it waits for events.
@@ -79,7 +79,7 @@ class Lead:
         self.leave = self._lock.release
 
     def take(self, line: Line) -> None:
-        """This thread leads from now on; holding the lead."""
+        """Make the calling thread, which holds the lock, the leader."""
         self.leader = self._parts.log.leader = threading.get_ident()
         self.line = line
 

@@ -47,7 +47,7 @@ class Probe:
         self._began_s = time.monotonic()
 
     def end(self) -> tuple[float, float]:
-        """Wall time, less what it was preempted, and CPU time; both in seconds."""
+        """Return wall time, less the time of preemption, and CPU time; both in seconds."""
         wall_s = time.monotonic() - self._began_s
         cpu_s = time.thread_time() - self._cpu_s
         return (wall_s if _voluntary_switches() != self._switches else cpu_s), cpu_s
@@ -112,15 +112,15 @@ class Work:
             self.heat = self._seen = 0
 
     def found_waiting(self) -> None:
-        """The leader was found asleep in this handler."""
+        """Learn that the leader was found asleep in this handler."""
         self._leave_the_lead()
 
     def found_busy(self) -> None:
-        """The leader was found in this handler for long, and not asleep: measure it from now on."""
+        """Learn that the leader was found in this handler for long, and not asleep: measure it from now on."""
         self.heat = HEATED
 
     def share(self) -> float:
-        """The part of one CPU that a run of this handler keeps busy: its CPU time over the least wall time seen."""
+        """Return the part of a CPU that a run of this handler keeps busy: its CPU time over the least wall time seen."""
         return min(1.0, self.cpu_s / self._low_s) if self._low_s < 1e9 else 1.0
 
     def _leave_the_lead(self) -> None:
@@ -144,7 +144,7 @@ class PaceTable:
         self._works: dict[tuple[Any, ...], Work] = {}
 
     def find(self, route: Any, method: str, resource: str) -> Work:
-        """The work of `method` on `resource` by `route` (a `routes.Route`)."""
+        """Return the work of `method` on `resource` by `route` (a `routes.Route`)."""
         key: tuple[Any, ...] = (route, method)
         segments = route.telling_segments
         if segments:
@@ -159,7 +159,7 @@ class PaceTable:
 
 
 def _cpus_to_fill() -> int:
-    """CPUs that Python threads of one process can use at once: one under the GIL (PEP 703)."""
+    """Return how many CPUs Python threads of one process can use at once: one under the GIL (PEP 703)."""
     gil = getattr(sys, "_is_gil_enabled", None)
     if gil is None or gil():
         return 1
@@ -185,7 +185,7 @@ class Gate:
         sys.setswitchinterval(_SWITCH_S)
 
     def enter(self, work: Work, task: Any) -> float:
-        """The share taken for `task`, which may run now; 0.0 when it has been queued."""
+        """Return the share taken for `task`, which may run now; 0.0 if it has been queued."""
         with self._lock:
             share = work.share()
             if self._waiting or (self.running and self._load + share > self._room):
@@ -194,7 +194,7 @@ class Gate:
             return self._take(share)
 
     def leave(self, share: float) -> list[tuple[float, Any]]:
-        """Give a share back; the tasks that may run now, each with the share taken for it."""
+        """Give a share back. Returns the tasks that may run now, each with the share taken for it."""
         let_in = []
         with self._lock:
             self.running -= 1

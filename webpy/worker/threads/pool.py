@@ -145,7 +145,7 @@ class Pool:
                 self.hand_on(task)
 
     def take_place(self) -> None:
-        """Take a place for a leader that is deposed, whose handler had seen it free (the new leader); see `join`."""
+        """Take the place that the handler of a deposed leader had seen free (the new leader); see `join`."""
         try:
             self.places.pop()
         except IndexError:  # it was no handler, which need not see one
@@ -153,14 +153,15 @@ class Pool:
                 self._debt += 1
 
     def expect(self) -> None:
-        """A thread is going to `join` later: tasks may wait for it."""
+        """Note that a thread is going to `join` later, so that tasks may wait for it."""
         self.inline = None
         self._expected += 1
 
     # -- any thread -------------------------------------------------------------------------------------------------
 
     def start(self, role: Role) -> bool:
-        """Start a thread that plays `role`, then the role that gave, until one gives None; False if none can be had."""
+        """Start a thread that plays `role`, then the role that it returns, and so on until None. Returns False if the
+        system gives no thread."""
         try:
             line = self._free_lines.popleft()
         except IndexError:  # there are as many threads as there may be
@@ -195,8 +196,8 @@ class Pool:
         return True
 
     def join(self) -> Role | None:
-        """The role of a deposed leader, which holds a place and has answered: to serve, if the pool has room for one
-        more."""
+        """Return the next role of a deposed leader, which holds a place and has answered: to serve tasks, if the pool
+        has room for one more thread; None to end."""
         self._expected = max(0, self._expected - 1)
         with self._count_lock:
             has_place = not self._debt
@@ -229,7 +230,7 @@ class Pool:
         return None
 
     def _next(self) -> Task | None:
-        """What a thread that has finished a task does in the same place; None when the place has been given back."""
+        """Return the task that a thread does next in the place that it holds; None if the place has been given back."""
         if self._quick or self.places or not self._keeps_one():
             task = self._take_waiting()
             if task is not None:
@@ -238,7 +239,7 @@ class Pool:
         return None
 
     def give_place(self) -> None:
-        """A task that had a place is over."""
+        """Give back the place of a task that is over."""
         self.places.append(None)
         if self._waiting or self._quick:  # the leader may have looked before
             self._call(self.admit)
