@@ -100,9 +100,11 @@ class Delivery(AbstractExchange):
         parts.lines.end(self)
         parts.recorder.count_sent(output.sent_bytes, leading)
         self.output = None
-        self._end_body(output, leading)
+        answer = output.answer
+        if answer.owner is not None or answer.source is not None:
+            self._end_body(output, leading)
         if not broken:
-            conn.protocol.on_finished(self, output.answer.close, leading)
+            conn.protocol.on_finished(self, answer.close, leading)
             return
         if self.intake is None:
             conn.exchange = None  # or they would keep each other

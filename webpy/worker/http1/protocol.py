@@ -208,7 +208,8 @@ class Http1(ConnectionProtocol):
 
     def serialize(self, exchange: AbstractExchange, response: Response | None, result: Any, closing: bool) -> Output:
         parts, plan = self._parts, exchange.plan
-        closing = closing or parts.lifecycle.closes(exchange.connection)
+        if parts.lifecycle.draining and parts.lifecycle.closes(exchange.connection):
+            closing = True
         answer = None
         if plan.plain and not closing:
             answer = render_shortly(parts.clock, response, result)

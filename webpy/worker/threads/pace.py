@@ -120,7 +120,7 @@ class Work:
         self.heat = HEATED
 
     def share(self) -> float:
-        """Return the part of a CPU that a run of this handler keeps busy: its CPU time over the least wall time seen."""
+        """Return the part of a CPU that a run of this handler keeps busy: CPU time over the least wall time seen."""
         return min(1.0, self.cpu_s / self._low_s) if self._low_s < 1e9 else 1.0
 
     def _leave_the_lead(self) -> None:
