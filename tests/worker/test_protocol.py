@@ -185,7 +185,32 @@ def test_a_fault_in_the_protocol_costs_its_connection(parts: Rig, echoes: list[E
         until(lambda: echoes[0].closed == 1)
         other.sendall(b"on")
         assert received(other, 2) == b"on"
-        assert any("an event of a connection of 127.0.0.1 failed" in each for each in parts.complaints)
+        until(lambda: any("an event of a connection of 127.0.0.1 failed" in each for each in parts.complaints))
+
+
+@pytest.mark.parametrize("method", ["deadline", "on_timeout", "on_drain"])
+def test_a_fault_in_a_sweep_costs_its_connection(
+    parts: Rig, method: str, echoes: list[Echo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise KeyError("a fault")
+
+    with led(parts):
+        client, other = switched(parts), switched(parts)
+        monkeypatch.setattr(echoes[0], method, fail)
+        if method == "on_timeout":
+            echoes[0].silence_s = 0.0
+        elif method == "on_drain":
+            parts.say(Message.DRAIN)
+        with pytest.raises(ConnectionResetError):
+            while client.recv(99):
+                pass
+        until(lambda: any("a look at a connection of 127.0.0.1 failed" in each for each in parts.complaints))
+        if method == "on_drain":
+            assert received(other, 7) == b"goodbye"
+        else:
+            other.sendall(b"on")
+            assert received(other, 2) == b"on"
 
 
 def test_its_deadline_is_its_own(rig: Make, echoes: list[Echo]) -> None:

@@ -59,16 +59,23 @@ class Housekeeping:
         parts.reactor.come_back(now_s, tick_s, min(parts.clock.due_s, self._sweep_s))
 
     def _sweep(self, now_s: float) -> None:
-        """End the waits that took too long; while draining, see who can go."""
-        draining = self._parts.lifecycle.draining
+        """End the waits that took too long; while draining, ask each connection's protocol what to do about that. A
+        fault of a protocol costs its connection."""
+        parts = self._parts
+        draining = parts.lifecycle.draining
         if draining:
             self._draining.begin_sweep(now_s)
-        for conn in list(self._parts.table.by_fd.values()):
+        for conn in list(parts.table.by_fd.values()):
             protocol = conn.protocol
-            if now_s > protocol.deadline(conn, now_s):
-                protocol.on_timeout(conn, now_s)
-            elif draining:
-                protocol.on_drain(conn, now_s)
+            try:
+                if now_s > protocol.deadline(conn, now_s):
+                    protocol.on_timeout(conn, now_s)
+                elif draining:
+                    protocol.on_drain(conn, now_s)
+            except BaseException as error:
+                client = conn.origin.client_address[0]
+                parts.faults.tell(error, f"a look at a connection of {client} failed; it is reset")
+                parts.table.reset(conn)
 
     def _obey(self, _event: int) -> None:
         parts = self._parts
