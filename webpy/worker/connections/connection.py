@@ -112,7 +112,8 @@ class AbstractExchange:
 
     plan: what follows from the request's head. began_s: the monotonic time from which the log counts. context: in which
     the application's part of it runs. line: on the scoreboard, while no thread's own line shows the request. intake:
-    the request's body, while it is not over. output: the answer, while it is sent. successor: the protocol that gets
+    the request's body, while it is not over. output: the answer, while it is sent. transport: what it is sent by, the
+    connection's or, where several exchanges share that, one of the protocol's own. successor: the protocol that gets
     the connection afterwards, if it changes. The answer to a malformed request has neither plan nor request.
     """
 
@@ -126,6 +127,7 @@ class AbstractExchange:
         "plan",
         "request",
         "successor",
+        "transport",
     )
 
     plan: Plan
@@ -133,6 +135,7 @@ class AbstractExchange:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.transport = connection.transport
         self.began_s = 0.0
         self.context: Context | None = None
         self.line: Line | None = None
@@ -241,6 +244,10 @@ class ConnectionProtocol:
 
     def on_unblocked(self, exchange: AbstractExchange) -> None:
         """The transport has taken all that there was of the answer for now."""
+        raise NotImplementedError
+
+    def on_broken(self, exchange: AbstractExchange, leading: bool) -> None:
+        """The answer cannot be sent whole, and the client must not take it for whole; leading: see `on_finished`."""
         raise NotImplementedError
 
     def on_finished(self, exchange: AbstractExchange, close: bool, leading: bool) -> None:

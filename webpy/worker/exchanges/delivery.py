@@ -70,7 +70,8 @@ class Delivery(AbstractExchange):
     def send(self, own: Line | None = None, *, leading: bool = False) -> None:
         output, parts, conn = self.output, self.parts, self.connection
         assert output is not None
-        conn.exchange = self
+        if conn.phase != Phase.OTHER:
+            conn.exchange = self
         if output.answer.source is not None:
             if own is not None:
                 self._pull(own)
@@ -80,7 +81,7 @@ class Delivery(AbstractExchange):
                 parts.reactor.call(self._have_pulled, parts.pool.put_ahead)
             return
         try:
-            whole = output.push(conn.transport)
+            whole = output.push(self.transport)
         except OSError as error:
             self.break_off(error, leading)
             return
@@ -106,13 +107,9 @@ class Delivery(AbstractExchange):
         if not broken:
             conn.protocol.on_finished(self, answer.close, leading)
             return
-        if self.intake is None:
-            conn.exchange = None  # or they would keep each other
         if leading:
             parts.chores.leftovers.append(self)  # what is the application's is dropped outside the lead
-            parts.table.abort(conn)
-        else:
-            parts.reactor.call(parts.table.abort, conn)
+        conn.protocol.on_broken(self, leading)
 
     def break_off(self, error: OSError | None, leading: bool) -> None:
         left = self.connection.phase == Phase.CLOSED or isinstance(error, CLIENT_LEFT)
@@ -155,7 +152,7 @@ class Delivery(AbstractExchange):
             parts.reactor.call(self.give_up)
 
     def _pull(self, own: Line) -> None:
-        output, transport = self.output, self.connection.transport
+        output, transport = self.output, self.transport
         assert output is not None
         source = output.answer.source
         assert source is not None
@@ -217,7 +214,7 @@ class Delivery(AbstractExchange):
         assert output is not None
         before = output.sent_bytes
         try:
-            whole = output.push(conn.transport)
+            whole = output.push(self.transport)
         except OSError as error:
             self.break_off(error, True)
             return
@@ -237,7 +234,8 @@ class Delivery(AbstractExchange):
         """Go on with a plain answer of which the transport took so much; -1 if the client has gone."""
         output, conn = self.output, self.connection
         assert output is not None
-        conn.exchange = self
+        if conn.phase != Phase.OTHER:
+            conn.exchange = self
         if sent_bytes < 0:
             self.finish(True, broken=True)
         else:
@@ -263,11 +261,12 @@ class Delivery(AbstractExchange):
     def _wait_for_room(self) -> None:
         output, conn = self.output, self.connection
         assert output is not None
-        conn.exchange = self
+        if conn.phase != Phase.OTHER:
+            conn.exchange = self
         self.show_waiting(self.began_s)
         conn.since_s = _mono()
         output.client_time.begin(conn.since_s)
-        output.has_moved(conn.transport)  # from here on
+        output.has_moved(self.transport)  # from here on
         conn.protocol.on_blocked(self)
 
     def _have_pulled(self, put: Callable[[Task], None]) -> None:

@@ -55,6 +55,7 @@ class Exchange(Delivery):
     def __init__(self, parts: Parts, connection: Connection, plan: Plan, request: Request) -> None:
         self.parts = parts  # as in Delivery and AbstractExchange: two calls less for each exchange
         self.connection = connection
+        self.transport = connection.transport
         self.began_s = 0.0
         self.context: Context | None = None
         self.line: Line | None = None

@@ -228,6 +228,15 @@ class Http1(ConnectionProtocol):
     def on_unblocked(self, exchange: AbstractExchange) -> None:
         self._parts.table.watch(exchange.connection, select.EPOLLIN)
 
+    def on_broken(self, exchange: AbstractExchange, leading: bool) -> None:
+        conn, parts = exchange.connection, self._parts
+        if exchange.intake is None:
+            conn.exchange = None  # or they would keep each other
+        if leading:
+            parts.table.abort(conn)
+        else:
+            parts.reactor.call(parts.table.abort, conn)
+
     def on_finished(self, exchange: AbstractExchange, close: bool, leading: bool) -> None:
         conn, parts = exchange.connection, self._parts
         whole = exchange.intake is None
