@@ -1,10 +1,10 @@
 """The workers: so many slots, each held by one worker of the generation that is wanted.
 
 Owns slots, workers and free rows, and one idempotent step, `reconcile`, which brings what is there nearer to what is
-wanted. It forks workers into empty slots, and replaces workers one slot at a time, the replacement first: those of
-another generation, and those that hang, have served enough, or are to go as an operator asked. What is wanted is said
-by `set_target` (a reload, its undoing, scaling) and by `replace`. Knows nothing of settings, signals or log files, nor
-of how a hang is found. Runs in the master.
+wanted. It forks workers into empty slots, and replaces workers one slot at a time, the replacement first, if they are
+of another generation, hang, have served enough, or an operator drains them. Slots that are too many drain at once,
+without a replacement. Callers say what they want by `set_target` (a reload, its undoing, scaling) and `replace`. Knows
+nothing of settings, signals or log files, nor of how a hang is found. Runs in the master.
 """
 
 from __future__ import annotations

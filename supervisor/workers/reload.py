@@ -19,8 +19,8 @@ The way of a HUP, from the signal to the verdict:
 5. `Reloader._generation_ready` calls `Fleet.set_target` (workers/fleet.py) with the new generation and the number of
    workers. `Fleet.reconcile` replaces the workers one slot at a time: a new one is forked and becomes READY, then the
    old one is told to DRAIN.
-6. When every slot is held by a READY worker of the new generation, the fleet calls `Reloader.fleet_settled`. If for
-   `healthy_after_s` none of them dies, go to 8.
+6. When every slot is held by a READY worker of the new generation, the fleet calls `Reloader.fleet_settled`. If none
+   dies for `healthy_after_s`, go to 8. After one young death that time begins again; the second one leads to 7.
 7. If workers of the new generation die young, `Reloader.worker_failed` calls `Fleet.set_target` with the old
    generation; the slots go back to it, and `Reloader.fleet_settled` is called again.
 8. `Reloader._end` calls `Installation.commit`, or `Installation.undo` with the reason, closes the zygote that is not
@@ -91,7 +91,7 @@ class Reloader:
         self._new: Generation | None = None
         self._deaths = 0
         self._failure = ""
-        self._wanted_before = 0
+        self._wanted_before = self._wanted_by_reload = 0
         self._trial: Timer | None = None
 
     @property
@@ -136,7 +136,6 @@ class Reloader:
         self._deaths = 0
         self._failure = ""
         self._old = self._fleet.target
-        self._wanted_before = self._fleet.wanted
         self._number += 1
         self._say("info", f"reload: generation {self._number}")
         self.phase = Phase.BOOTING
@@ -170,6 +169,7 @@ class Reloader:
             self._fleet.reconcile()
             return
         self.phase = Phase.ROLLING
+        self._wanted_before, self._wanted_by_reload = self._fleet.wanted, wanted
         self._fleet.set_target(generation, wanted)
 
     def _generation_failed(self, generation: Generation, verdict: str) -> None:
@@ -202,7 +202,8 @@ class Reloader:
         self._say("error", f"reload: {self._failure}; going back")
         self.phase = Phase.UNDOING
         self._fleet.end_pauses()  # the old generation is known to be good
-        self._fleet.set_target(self._old, self._wanted_before)
+        scaled = self._fleet.wanted != self._wanted_by_reload  # during the reload: an operator's number stays
+        self._fleet.set_target(self._old, self._fleet.wanted if scaled else self._wanted_before)
 
     def worker_gone(self) -> None:
         """Go on, as a worker has ended: it may have been the last of the reload before."""

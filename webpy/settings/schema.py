@@ -95,7 +95,10 @@ class Settings:
     )
     keepalive: float = _option(types.seconds(), 75.0, _TIMES, "Close a connection that has been idle for so long.")
     header_timeout: float = _option(
-        types.seconds(zero=False), 10.0, _TIMES, "Limit for receiving the whole head of a request."
+        types.seconds(zero=False),
+        10.0,
+        _TIMES,
+        "Limit for receiving the whole head of a request, and for the TLS handshake.",
     )
     body_timeout: float = _option(
         types.seconds(zero=False), 30.0, _TIMES, "Limit between two bytes of a request's body."

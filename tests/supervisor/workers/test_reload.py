@@ -175,6 +175,19 @@ def test_scaling_outlives_a_reload(master: Make) -> None:
     assert served.stop() == 0
 
 
+def test_scaling_outlives_a_reload_that_is_undone(master: Make) -> None:
+    served = master().start().started()
+    served.write_settings(config={"boot_timeout_s": 0.5}, run="unready")
+    hup(served)
+    served.wait_for(r"loader gen 2 \[\d+\] is ready")
+    served.signal(signal.SIGTTIN)  # while the first worker of generation 2 has not failed yet
+    served.wait_for("workers: 1 -> 2")
+    served.wait_for("2 workers of the new generation died young")
+    served.wait_for("reload failed")
+    until(lambda: len(served.titled("worker . gen 1")) == 2, "as many as were asked for meanwhile")
+    assert served.stop() == 0
+
+
 def test_term_during_a_reload(master: Make) -> None:
     served = master().start().started()
     served.write_settings(load_s=30)

@@ -53,8 +53,8 @@ class Connection:
 
     peer: the client's address for the log, and the same padded for the scoreboard. since_s: the monotonic time when the
     present wait began, from which a timeout counts. buffer: bytes that were received and not looked at yet. exchange:
-    the one that HTTP/1 is at, if its request needs more than a look. parked: it has been taken out of epoll, because
-    the client sent more or went while its handler runs.
+    the one that HTTP/1 is at, if its request needs more than a look. parked: it is out of epoll, because an event came
+    (more bytes, or the client left) while its handler ran.
     """
 
     #: whether several threads of this process may run the application at once; the worker's setting
@@ -173,7 +173,8 @@ class ConnectionProtocol:
 
     An object may serve one connection or all of its kind. Its methods are called by the leader, unless something else
     is said, and must neither block nor run anything of the application's (see threads/chores.py).
-    `ConnectionTable.hand` gives a connection to one. A protocol that carries no requests leaves the second half out.
+    `ConnectionTable.hand` gives a connection to one. A protocol without requests need not define the methods below "its
+    exchanges".
     """
 
     __slots__ = ()
@@ -199,7 +200,8 @@ class ConnectionProtocol:
         raise NotImplementedError
 
     def on_drain(self, conn: Connection, now_s: float) -> None:
-        """The worker drains; called again at every sweep until the connection has gone."""
+        """The worker drains; called again at every sweep until the connection has gone. By default nothing is done: the
+        connection stays until `drain-timeout`, when the worker is killed."""
 
     def on_close(self, conn: Connection) -> None:
         """The connection is about to be closed: drop what is under way in it."""

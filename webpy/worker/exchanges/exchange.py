@@ -1,8 +1,8 @@
 """Owns `Exchange`: one request and its answer, from the moment that it needs more than the loop's quick path.
 
 It runs the handler, or is answered by any thread later. Sending is the other half (delivery.py), and the bytes are made
-by the connection's protocol. While its handler runs, an exchange and its connection belong to the thread that runs it;
-then to the thread that answers; and to the leader while it waits for the client. The handler, the iterator of its body
+by the connection's protocol. An exchange and its connection belong to the thread that runs the handler, then to the
+thread that answers; while the client is waited for, to the leader. The handler, the iterator of its body
 and the body's `close` run in one `contextvars.Context`, which no other request sees.
 """
 
