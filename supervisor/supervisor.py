@@ -47,7 +47,7 @@ from .upgrade.upgrade import Upgrade
 from .workers.firstload import FirstLoad
 from .workers.fleet import Fleet, Hooks
 from .workers.installation import ControlSocket, Installation
-from .workers.reload import Asker, Phase, Reloader
+from .workers.reload import Asker, Reloader, ReloadPhase
 from .workers.watchdog import Watchdog
 from .workers.worker import rows_for
 
@@ -180,7 +180,7 @@ class Supervisor:
         master.reloader = reloader = Reloader(services, fleet, master.installation)
         hooks.worker_failed = reloader.worker_failed
         master.first_load = FirstLoad(services, fleet, reloader, master.installation, self._fail)
-        Watchdog(services, fleet, master.stacks, lambda: reloader.phase is not Phase.IDLE).start()
+        Watchdog(services, fleet, master.stacks, lambda: reloader.phase is not ReloadPhase.IDLE).start()
         leftovers = Leftovers(loop, say, strangers)
         to_end = PartsToEnd(fleet, reloader, master.sidecars, resources, leftovers, master.generations)
         master.ending = Ending(services, to_end)

@@ -18,7 +18,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .framework.errors import HTTPError, HTTPErrorHandler
+    from .framework.errorhandler import HTTPErrorHandler
+    from .framework.errors import HTTPError
     from .framework.handler import HTTPHandler
     from .framework.headers import HTTPHeaders
     from .server import HTTPServer
@@ -36,7 +37,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "HTTPError": ".framework.errors",
-    "HTTPErrorHandler": ".framework.errors",
+    "HTTPErrorHandler": ".framework.errorhandler",
     "HTTPHandler": ".framework.handler",
     "HTTPHeaders": ".framework.headers",
     "HTTPServer": ".server",

@@ -43,9 +43,9 @@ from .framework.order import Rank
 from .negotiation import vary
 
 if TYPE_CHECKING:
+    from .framework.groups import Groups
     from .framework.request import Request
     from .framework.response import Result
-    from .framework.routes import Groups
 
 __all__ = ["CORSMixIn"]
 

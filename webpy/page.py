@@ -46,7 +46,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .framework.answer import NO_SNIFFING
-from .framework.errors import HTTPErrorHandler
+from .framework.errorhandler import HTTPErrorHandler
 from .framework.handler import HTTPHandler
 from .framework.renaming import RenamedOptions
 

@@ -43,9 +43,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from .framework.errors import HTTPError
 from .framework.fields import ABSENT, MissingField, text_as
+from .framework.groups import Groups
 from .framework.handler import HTTPHandler
 from .framework.renaming import RenamedOptions
-from .framework.routes import Groups
 from .protocol.grammar import BAD_ESCAPE, urlencoded_pairs
 
 if TYPE_CHECKING:

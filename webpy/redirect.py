@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from .framework.errors import HTTPError
+from .framework.groups import Groups
 from .framework.handler import HTTPHandler
 from .framework.hosting import host_class
-from .framework.routes import Groups
 
 if TYPE_CHECKING:
     from .framework.response import Result

@@ -44,9 +44,9 @@ from .framework.handler import HTTPHandler
 from .framework.order import Rank
 
 if TYPE_CHECKING:
+    from .framework.groups import Groups
     from .framework.request import Request
     from .framework.response import Result
-    from .framework.routes import Groups
 
 __all__ = ["RequestIDFilter", "RequestIDMixIn"]
 

@@ -18,7 +18,7 @@ from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from .framework.atomic import ResourceLocks
-from .framework.errors import HTTPErrorHandler
+from .framework.errorhandler import HTTPErrorHandler
 from .framework.routes import compile_routes
 from .serving import config_of, inherited_locks, prepare_statedir, supervise
 from .settings import Resolved, find_config, resolve

@@ -46,7 +46,7 @@ from ..scoreboard.latency import BUCKETS, CLASSES
 from ..scoreboard.layout import LINE_BYTES, Cell, MasterCell
 from ..scoreboard.row import Row
 from ..scoreboard.untrusted import counts, past_time
-from ..workers.reload import Phase
+from ..workers.reload import ReloadPhase
 from ..workers.worker import Worker
 
 __all__ = ["snapshot"]
@@ -125,7 +125,7 @@ def _stage(master: Master, fleet: Iterable[Worker]) -> str:
 
 def _reload(master: Master) -> dict[str, Any]:
     reloader, fleet = master.reloader, master.fleet
-    replacing = reloader.phase in (Phase.ROLLING, Phase.PROVING, Phase.UNDOING)
+    replacing = reloader.phase in (ReloadPhase.ROLLING, ReloadPhase.PROVING, ReloadPhase.UNDOING)
     done = 0
     if replacing:
         done = sum(slot.worker is not None and slot.worker.generation is fleet.target for slot in fleet.slots)

@@ -22,7 +22,7 @@ from ..descriptors import DescriptorHandoff
 from ..eventloop import EventLoop, Timer
 from .causes import Cause
 from .messages import Message, receive, send
-from .states import Action, ChildState, Event, Lifecycle
+from .states import Action, ChildLife, ChildState, Event
 
 __all__ = ["Changed", "Child", "Family"]
 
@@ -110,7 +110,7 @@ class Child:
         self.alone = ""
         """Why only one worker of its application can serve, as it said with READY; "" if many can."""
         self._family = family
-        self._life = Lifecycle()
+        self._life = ChildLife()
         self._changed = changed
         self._config = config
         self._deadline: Timer | None = family.loop.after(config.boot_timeout_s, self._expire)
@@ -152,7 +152,7 @@ class Child:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Set what `keep` returned (in the program that took over)."""
-        self._life = Lifecycle(ChildState[state["state"]])
+        self._life = ChildLife(ChildState[state["state"]])
         self._set_deadline(state["deadline_s"])
         self.stacks_fd = state["stacks"]
         self.started_at, self.ready_at = state["started_at"], state["ready_at"]

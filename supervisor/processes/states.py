@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from enum import Enum, IntEnum
 
-__all__ = ["TABLE", "Action", "ChildState", "Event", "Lifecycle"]
+__all__ = ["TABLE", "Action", "ChildLife", "ChildState", "Event"]
 
 
 class ChildState(IntEnum):
@@ -116,7 +116,7 @@ TABLE: dict[ChildState, dict[Event, tuple[ChildState, Action]]] = {
 }
 
 
-class Lifecycle:
+class ChildLife:
     """One child's state; after an upgrade it begins with the `state` that the program before knew."""
 
     __slots__ = ("_state",)

@@ -12,7 +12,7 @@ from enum import Enum
 from .layout import SENDING
 from .row import Line, Row
 
-__all__ = ["Work", "WorkState", "describe_work", "find_work", "printable_text", "work_in_progress"]
+__all__ = ["WorkInProgress", "WorkState", "describe_work", "find_work", "printable_text", "work_in_progress"]
 
 
 class WorkState(Enum):
@@ -25,7 +25,7 @@ class WorkState(Enum):
 
 
 @dataclass(slots=True, frozen=True)
-class Work:
+class WorkInProgress:
     """One piece of work: the index of its line, its start (time.monotonic()), its text, and the thread that does it
     (`thread` and `ident` as in `Line`)."""
 
@@ -37,26 +37,26 @@ class Work:
     ident: int
 
 
-def work_in_progress(row: Row) -> list[Work]:
+def work_in_progress(row: Row) -> list[WorkInProgress]:
     """Return the work that is going on in a row, the oldest first."""
     busy = [(start, index) for index, start in enumerate(row.starts()) if start]
     return [_read(index, start, row.lines[index]) for start, index in sorted(busy)]
 
 
-def find_work(row: Row, index: int, start: float) -> Work | None:
+def find_work(row: Row, index: int, start: float) -> WorkInProgress | None:
     """Return the work on line `index` if it is the one that began at `start`, None if that has ended."""
     line = row.lines[index]
     work = _read(index, start, line)
     return work if line.start[0] == start else None
 
 
-def _read(index: int, start: float, line: Line) -> Work:
+def _read(index: int, start: float, line: Line) -> WorkInProgress:
     thread, ident = line.thread[0], line.ident[0]
     if thread:
         state = WorkState.RUNNING if ident else WorkState.PROGRESSING
     else:
         state = WorkState.SENDING if ident == SENDING else WorkState.QUEUED
-    return Work(index, start, printable_text(bytes(line.text)), state, thread, ident)
+    return WorkInProgress(index, start, printable_text(bytes(line.text)), state, thread, ident)
 
 
 def printable_text(text: bytes) -> str:

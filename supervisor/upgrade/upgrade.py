@@ -19,7 +19,7 @@ from ..control.server import Control
 from ..logs.accesslog import DrainOutcome
 from ..master import Master
 from ..processes.messages import Message
-from ..workers.reload import Asker, Phase, Verdict
+from ..workers.reload import Asker, ReloadPhase, Verdict
 from .handoff import BLOCKED_SIGNALS, STATE_VARIABLE, Handoff
 from .preflight import Preflight, Program
 from .state import save_state
@@ -97,7 +97,7 @@ class Upgrade:
         return ""
 
     def _is_reloading(self) -> bool:
-        return self._master.reloader.phase is not Phase.IDLE
+        return self._master.reloader.phase is not ReloadPhase.IDLE
 
     # -- the steps -------------------------------------------------------------------------------------------
 

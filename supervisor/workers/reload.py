@@ -43,12 +43,12 @@ from .generation import Generation
 from .installation import Installation
 from .worker import Worker
 
-__all__ = ["Asker", "Phase", "Reloader", "Verdict"]
+__all__ = ["Asker", "ReloadPhase", "Reloader", "Verdict"]
 
 _STRAY_DEATHS = 1  # one young death may be an operator's kill; with the next one the new generation is to blame
 
 
-class Phase(Enum):
+class ReloadPhase(Enum):
     """How far a reload is."""
 
     IDLE = "none"
@@ -77,7 +77,7 @@ class Reloader:
     """`request` asks for a reload; `fleet_settled`, `worker_failed` and `worker_gone` are called by the fleet."""
 
     def __init__(self, services: Services, fleet: Fleet, installation: Installation) -> None:
-        self.phase = Phase.IDLE
+        self.phase = ReloadPhase.IDLE
         self.last: Verdict | None = None
         self._services = services
         self._fleet = fleet
@@ -121,14 +121,14 @@ class Reloader:
         if self._wanted:
             return
         self._wanted = True
-        if self.phase is Phase.IDLE:
+        if self.phase is ReloadPhase.IDLE:
             self._begin()
         else:
             self._say("info", f"reload asked for during a reload ({self.phase.value}): one more follows")
 
     def _begin(self) -> None:
         if len(self._fleet.generations()) > 1:
-            self.phase = Phase.WAITING
+            self.phase = ReloadPhase.WAITING
             return
         assert self._fleet.target is not None
         self._wanted = False
@@ -138,7 +138,7 @@ class Reloader:
         self._old = self._fleet.target
         self._number += 1
         self._say("info", f"reload: generation {self._number}")
-        self.phase = Phase.BOOTING
+        self.phase = ReloadPhase.BOOTING
         try:
             basis = self._installation.prepare(self._number)
         except Exception as error:
@@ -157,7 +157,7 @@ class Reloader:
     def _generation_ready(self, generation: Generation) -> None:
         """Have the fleet replace its workers, if that is the new generation; otherwise a zygote that died was replaced,
         and the fleet may fork again."""
-        if self.phase is not Phase.BOOTING or generation is not self._new:
+        if self.phase is not ReloadPhase.BOOTING or generation is not self._new:
             self._fleet.reconcile()
             return
         assert self._old is not None
@@ -168,46 +168,46 @@ class Reloader:
             self._end()
             self._fleet.reconcile()
             return
-        self.phase = Phase.ROLLING
+        self.phase = ReloadPhase.ROLLING
         self._wanted_before, self._wanted_by_reload = self._fleet.wanted, wanted
         self._fleet.set_target(generation, wanted)
 
     def _generation_failed(self, generation: Generation, verdict: str) -> None:
         self._say("debug", verdict)
-        if self.phase is Phase.BOOTING:
+        if self.phase is ReloadPhase.BOOTING:
             self._failure = verdict
             self._end()
         self._fleet.reconcile()
 
     def fleet_settled(self) -> None:
         """Go on, as every slot is held by a READY worker of the generation that is wanted."""
-        if self.phase is Phase.ROLLING and self._fleet.target is not None:
-            self.phase = Phase.PROVING
+        if self.phase is ReloadPhase.ROLLING and self._fleet.target is not None:
+            self.phase = ReloadPhase.PROVING
             healthy_after_s = self._fleet.target.config.healthy_after_s
             self._trial = self._services.loop.after(healthy_after_s, self._trial_over)
-        elif self.phase is Phase.UNDOING:
+        elif self.phase is ReloadPhase.UNDOING:
             self._end()
 
     def worker_failed(self, worker: Worker, cause: str) -> None:
         """Count a worker that died before READY or soon after; with the second of the new generation, go back."""
-        if self.phase not in (Phase.ROLLING, Phase.PROVING) or worker.generation is not self._new:
+        if self.phase not in (ReloadPhase.ROLLING, ReloadPhase.PROVING) or worker.generation is not self._new:
             return
         self._deaths += 1
         self._stop_trial()
-        self.phase = Phase.ROLLING
+        self.phase = ReloadPhase.ROLLING
         if self._deaths <= _STRAY_DEATHS:
             return
         last = f"the last, {worker.child.title}, {cause}"
         self._failure = f"{self._deaths} workers of the new generation died young; {last}"
         self._say("error", f"reload: {self._failure}; going back")
-        self.phase = Phase.UNDOING
+        self.phase = ReloadPhase.UNDOING
         self._fleet.end_pauses()  # the old generation is known to be good
         scaled = self._fleet.wanted != self._wanted_by_reload  # during the reload: an operator's number stays
         self._fleet.set_target(self._old, self._fleet.wanted if scaled else self._wanted_before)
 
     def worker_gone(self) -> None:
         """Go on, as a worker has ended: it may have been the last of the reload before."""
-        if self.phase is Phase.WAITING:
+        if self.phase is ReloadPhase.WAITING:
             self._begin()
 
     def abandon(self) -> None:
@@ -219,9 +219,9 @@ class Reloader:
             self._old.close()
         self._askers += self._asked
         self._asked = []
-        if self.phase is not Phase.IDLE:
+        if self.phase is not ReloadPhase.IDLE:
             self._tell(Verdict(False, self._number, "the master is stopping"))
-        self.phase = Phase.IDLE
+        self.phase = ReloadPhase.IDLE
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class Reloader:
         old, new, failure = self._old, self._new, self._failure
         assert old is not None
         self._old = self._new = None
-        self.phase = Phase.IDLE
+        self.phase = ReloadPhase.IDLE
         if failure:
             if new is not None:
                 new.close()

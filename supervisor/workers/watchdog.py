@@ -19,7 +19,7 @@ from ..processes.causes import Cause
 from ..processes.stacks import Stacks, is_stopped, stack_of
 from ..processes.states import ChildState, Event
 from ..scoreboard.layout import Cell
-from ..scoreboard.work import Work, WorkState, find_work
+from ..scoreboard.work import WorkInProgress, WorkState, find_work
 from ..services import Services
 from .fleet import Fleet
 from .recycling import Recycling
@@ -80,7 +80,7 @@ class _Watch:
             seen.since = now
 
 
-Late = list[tuple[Work, float]]
+Late = list[tuple[WorkInProgress, float]]
 """Each work with the seconds it has taken so far."""
 
 
@@ -239,7 +239,7 @@ def _late(worker: Worker, watch: _Watch, now: float, limit_s: float) -> Late:
     return sorted(late, key=lambda each: -each[1])
 
 
-def _say(late: tuple[Work, float]) -> str:
+def _say(late: tuple[WorkInProgress, float]) -> str:
     work, seconds = late
     return f"{work.text!r} {work.state.value} for {seconds:.1f} s"
 

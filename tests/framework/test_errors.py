@@ -9,7 +9,7 @@ import pytest
 
 from tests.heads import request_of
 from webpy import HTTPError, HTTPErrorHandler, HTTPHeaders
-from webpy.framework.errors import compile_error_routes
+from webpy.framework.errorhandler import compile_error_routes
 from webpy.framework.routes import RouteTable, compile_routes
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.heads import request_of
 from webpy import HTTPError, HTTPHandler
-from webpy.framework.routes import Groups, Route, compile_routes, mount_point
+from webpy.framework.groups import Groups
+from webpy.framework.routes import Route, compile_routes, mount_point
 
 
 class One(HTTPHandler):

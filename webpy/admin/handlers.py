@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from .. import __version__
-from ..framework.errors import HTTPErrorHandler
+from ..framework.errorhandler import HTTPErrorHandler
 from ..framework.handler import HTTPHandler
 from ..framework.headers import HTTPHeaders
 from ..framework.response import Result

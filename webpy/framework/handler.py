@@ -12,8 +12,8 @@ from .response import Answering
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .groups import Groups
     from .response import Body, Result
-    from .routes import Groups
 
 __all__ = ["HTTPHandler"]
 

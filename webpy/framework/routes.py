@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from ..protocol import ProtocolError
 from ..protocol.path import decoded, escaped, hides_separator, is_normal, normal_path
 from .coroutines import coroutine_method
-from .errors import HTTPError, HTTPErrorHandler, compile_error_routes
+from .errorhandler import HTTPErrorHandler, compile_error_routes
+from .errors import HTTPError
+from .groups import Groups
 from .handler import HTTPHandler
 
 if TYPE_CHECKING:
     from .request import Request
 
-__all__ = ["STANDARD_METHODS", "Groups", "Route", "RouteTable", "compile_routes", "mount_point"]
+__all__ = ["STANDARD_METHODS", "Route", "RouteTable", "compile_routes", "mount_point"]
 
 _LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*(?![*+?{])")
 """The literal beginning of a regex; a character before a quantifier does not belong to it."""
@@ -32,25 +34,6 @@ STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS",
 
 Handler = type[HTTPHandler]
 Routes = Mapping[str, Handler]
-
-
-class Groups(tuple[Any, ...]):
-    """What a route's regex captured: `groups[0]` is the first group, `groups["name"]` a named one."""
-
-    names: dict[str, str | None]
-
-    def __new__(cls, match: re.Match[str]) -> Groups:
-        self = super().__new__(cls, match.groups())
-        self.names = match.groupdict()
-        return self
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.names[key] if isinstance(key, str) else super().__getitem__(key)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return the named group, or `default` if the regex has no such group or it took no part in the match."""
-        value = self.names.get(name)
-        return default if value is None else value
 
 
 _NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]

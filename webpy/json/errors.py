@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..framework.answer import NO_SNIFFING
-from ..framework.errors import HTTPErrorHandler
+from ..framework.errorhandler import HTTPErrorHandler
 from ..protocol.grammar import media_type
 from .text import dumps
 

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from ..file import FileHandler, PathHandler
 from ..file.opening import refusal
-from ..framework.errors import HTTPError, HTTPErrorHandler
+from ..framework.errorhandler import HTTPErrorHandler
+from ..framework.errors import HTTPError
 from ..framework.response import Result
 from ..statedir import is_private
 from ..worker import Site

@@ -16,11 +16,12 @@ from socketserver import BaseRequestHandler
 from typing import IO, Any
 
 from ..framework.errors import HTTPError
+from ..framework.groups import Groups
 from ..framework.handler import HTTPHandler
 from ..framework.hosting import HostHandler, host_class
 from ..framework.request import Request
 from ..framework.response import Result
-from ..framework.routes import Groups, mount_point
+from ..framework.routes import mount_point
 from ..protocol.grammar import SEGMENTS
 from .channel import Channel
 from .threads import Threads

@@ -15,8 +15,8 @@ from typing import Any, ClassVar, cast
 
 from ..cgi import CGIHandler
 from ..framework.errors import HTTPError
+from ..framework.groups import Groups
 from ..framework.request import Request
-from ..framework.routes import Groups
 from .wire import Wire
 
 __all__ = ["CGIHTTPRequestHandler", "find_script", "script_handler"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from webpy.supervisor.processes import child, states
-from webpy.supervisor.processes.states import TABLE, Action, ChildState, Event, Lifecycle
+from webpy.supervisor.processes.states import TABLE, Action, ChildLife, ChildState, Event
 
 _PATHS = {
     ChildState.BOOT: [],
@@ -21,7 +21,7 @@ _PATHS = {
 @pytest.mark.parametrize("state", ChildState)
 @pytest.mark.parametrize("event", Event)
 def test_every_state_takes_every_event(state: ChildState, event: Event) -> None:
-    life = Lifecycle()
+    life = ChildLife()
     for step in _PATHS[state]:
         life.feed(step)
     assert life.state is state

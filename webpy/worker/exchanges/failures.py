@@ -11,7 +11,8 @@ import contextlib
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ...framework.errors import HTTPError, HTTPErrorHandler, Unavailable
+from ...framework.errorhandler import HTTPErrorHandler
+from ...framework.errors import HTTPError, Unavailable
 from ...framework.merging import add_cookies
 from ...framework.request import Request
 from ...logthrottle import log_throttled

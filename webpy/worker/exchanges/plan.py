@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from ...framework.errors import HTTPError
+from ...framework.groups import Groups
 from ...framework.handler import HTTPHandler
-from ...framework.routes import STANDARD_METHODS, Groups, Route, RouteTable
+from ...framework.routes import STANDARD_METHODS, Route, RouteTable
 from ...protocol import Head, Limits
 from ...supervisor import LINE_BYTES
 from ..threads.pace import PaceTable, Work

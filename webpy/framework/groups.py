@@ -1,0 +1,27 @@
+"""Owns `Groups`: what a route's regex captured, by number and by name."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["Groups"]
+
+
+class Groups(tuple[Any, ...]):
+    """What a route's regex captured: `groups[0]` is the first group, `groups["name"]` a named one."""
+
+    names: dict[str, str | None]
+
+    def __new__(cls, match: re.Match[str]) -> Groups:
+        self = super().__new__(cls, match.groups())
+        self.names = match.groupdict()
+        return self
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.names[key] if isinstance(key, str) else super().__getitem__(key)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the named group, or `default` if the regex has no such group or it took no part in the match."""
+        value = self.names.get(name)
+        return default if value is None else value
