@@ -6,6 +6,7 @@ Owns the browser's process and its folder. `Browser.open` gives a page of its ow
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Browser", "Tab"]
+__all__ = ["Browser", "Navigated", "Tab"]
 
 _FLAGS = [
     "--headless",
@@ -40,6 +41,10 @@ for number, end in enumerate(ends, 3):
     os.dup2(end, number)
 os.execv(sys.argv[3], sys.argv[3:])
 """
+
+
+class Navigated(Exception):
+    """The page went while a command was under way."""
 
 
 class Browser:
@@ -76,6 +81,8 @@ class Browser:
         while True:
             reply = self._read()
             if reply.get("id") == self._number:
+                if "navigated" in reply.get("error", {}).get("message", ""):
+                    raise Navigated(method)
                 assert "error" not in reply, f"{method}: {reply['error']}"
                 return reply["result"]
             self.heard.append(reply)
@@ -145,10 +152,11 @@ class Tab:
         """Until the expression is true."""
         give_up = time.monotonic() + limit_s
         while True:
-            if self.eval(f"Boolean({expression})"):
-                return
-            assert time.monotonic() < give_up, f"never true: {expression}; {self.troubles()}; {self.text()}"
-            self.eval("new Promise((done) => setTimeout(done, 50))")
+            with contextlib.suppress(Navigated):  # a new page is coming
+                if self.eval(f"Boolean({expression})"):
+                    return
+                assert time.monotonic() < give_up, f"never true: {expression}; {self.troubles()}; {self.text()}"
+            time.sleep(0.05)
 
     def text(self) -> str:
         """What can be read on the page."""
