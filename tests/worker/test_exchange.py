@@ -83,7 +83,13 @@ class Checks(Tracked):
         return 200, self.request.body
 
 
+class Other(HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, "other"
+
+
 ROUTES = {
+    "/other": Other,
     "/plain": Plain,
     "/wide": Wide,
     "/pieces": Pieces,
@@ -125,8 +131,8 @@ def settled(parts: Rig) -> None:
     until(lambda: not parts.running())
     client = parts.client()
     for _ in range(2):
-        client.sendall(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert client.recv(999).startswith(b"HTTP/1.1 404 ")
+        client.sendall(get("/other"))
+        assert client.recv(999).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(
