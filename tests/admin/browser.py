@@ -156,7 +156,7 @@ class Tab:
                 if self.eval(f"Boolean({expression})"):
                     return
                 assert time.monotonic() < give_up, f"never true: {expression}; {self.troubles()}; {self.text()}"
-            time.sleep(0.05)
+                self.eval("new Promise((done) => setTimeout(done, 50))")
 
     def text(self) -> str:
         """What can be read on the page."""
