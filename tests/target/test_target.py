@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -442,3 +444,14 @@ def test_a_server_that_is_started_already() -> None:
 def test_a_target_is_immutable() -> None:
     with pytest.raises(AttributeError):
         Target("routes", {}, "x", ModuleType("x")).kind = "wsgi"  # type: ignore[misc]
+
+
+def test_a_file_that_changes_within_a_second_is_loaded_anew(tmp_path: Path) -> None:
+    path = tmp_path / "quick.py"
+    load = f"from webpy.target.target import load_target; print(load_target({str(path)!r}).module.version)"
+    for version in ("1", "2"):
+        path.write_text(HANDLER + f"routes = {{'/': Hello}}\nversion = {version}\n")
+        os.utime(path, (1e9, 1e9))
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+        done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, env=environment, check=True)
+        assert done.stdout.strip() == version

@@ -7,17 +7,27 @@ Called by `target` in the zygote of each generation and by `webpy check`. Raises
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from ..framework.renaming import show_warnings
 from ..statedir import user_name
 from .errors import TargetError, failure
 
 __all__ = ["load_module"]
+
+
+class _UncachedLoader(importlib.machinery.SourceFileLoader):
+    """Compiles the file each time. Python takes a file of the same size and second for the one that it has compiled and
+    kept, so a reload soon after a change could load what was there before."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
 
 
 def load_module(spec: str, place: str) -> ModuleType:
@@ -55,7 +65,7 @@ def _load_file(spec: str, path: Path) -> ModuleType:
     known = sys.modules.get(name)
     if (known is not None and _file_of(known) != path) or name in sys.stdlib_module_names or not name.isidentifier():
         name = f"webpy_target_{name}"  # its own name is taken
-    module_spec = importlib.util.spec_from_file_location(name, path)
+    module_spec = importlib.util.spec_from_file_location(name, path, loader=_UncachedLoader(name, str(path)))
     assert module_spec is not None and module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[name] = module
