@@ -82,9 +82,9 @@ def test_ending_reaches_past_copies_of_the_control() -> None:
 
 
 def test_one_spawner_for_all_and_another_when_it_dies() -> None:
-    first, second = sh("echo $PPID; sleep 600"), sh("echo $PPID; sleep 600")
-    spawner = int(first.stdout.read(100))
-    assert int(second.stdout.read(100)) == spawner
+    first, second = sh("echo $PPID $$; exec sleep 600"), sh("echo $PPID $$; exec sleep 600")
+    spawner, *scripts = map(int, (first.stdout.read(100) + second.stdout.read(100)).split())
+    assert scripts.pop(1) == spawner
     assert os.getsid(spawner) == spawner
     os.kill(spawner, signal.SIGTERM)  # as a service manager sends to everybody
     os.kill(spawner, signal.SIGINT)
@@ -93,6 +93,8 @@ def test_one_spawner_for_all_and_another_when_it_dies() -> None:
     until_over(third).release()
     os.kill(spawner, signal.SIGKILL)
     assert until_over(first).lost and until_over(second).lost
+    for script in scripts:  # nobody is left to end them: under a server they are its leftovers
+        os.kill(script, signal.SIGKILL)
     fourth = sh("echo $PPID")
     assert int(fourth.stdout.read(100)) != spawner
     for process in (first, second, fourth):
