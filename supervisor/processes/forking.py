@@ -28,6 +28,7 @@ from ..logs.childlog import connect
 from ..logs.errorlog import ErrorLog
 from ..logs.stdio import guard_standard_streams
 from ..system.kernel import die_with_parent
+from ..system.oomscore import be_ended_first
 
 __all__ = ["MASTER_SIGNALS", "Birth", "Output", "become_child_of", "fork", "leave_to_master"]
 
@@ -114,6 +115,7 @@ class Birth:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         self.stay_with_master()
+        be_ended_first()
         atexit._clear()  # exit handlers registered in the master's process are not for its children
         if (logging := sys.modules.get("logging")) is not None:
             atexit.register(logging.shutdown)

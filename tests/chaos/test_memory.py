@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -80,7 +81,7 @@ def test_the_kernel_kills_for_memory(chaos: Callable[..., Server], tmp_path: Pat
                 pid = pid_of(culprit)
                 assert pid in workers(server)
                 culprit.send(get(f"/grow/{GROUP_BYTES >> 20}"))
-                server.wait_for(r"worker \d+ gen 1 \[\d+\] is ready", count=3, timeout=REPLACED_S)
+                server.wait_for(r"worker \d+ gen \d+ \[\d+\] is ready", count=3, timeout=REPLACED_S)
                 time.sleep(0.5)
                 counts = restarts(server)
                 report = load.stop()
@@ -89,10 +90,12 @@ def test_the_kernel_kills_for_memory(chaos: Callable[..., Server], tmp_path: Pat
             server.kill()
     records = Records.read(tmp_path / "access.log")
     said = server.wait_for(rf"\[{pid}\].*memory")
+    # the kernel may end another process before the memory of the first is free, but never the master
+    ended = re.findall(r"worker \d+ gen \d+ \[(\d+)\] was killed by SIGKILL", "\n".join(server.errors))
     print(report.row("OOM kill in a control group", restarts=counts, said=repr(said.partition("] [")[2])))
-    assert counts.get("oom") == 1
+    assert counts.get("oom") == len(ended) and str(pid) in ended
     assert (report.wrong, report.refused) == ([], [])
-    assert all(note["pid"] in (str(pid), "") for note in report.lost)
+    assert all(note["pid"] in (*ended, "") for note in report.lost)
     records.check(report)
     grown = [line.split()[1:3] for line in records.others if "grow" in line]
     assert grown == [[f"/grow/{GROUP_BYTES >> 20}", "killed"]]

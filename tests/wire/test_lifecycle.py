@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.server import Server
@@ -32,6 +33,18 @@ def start_workers(start: Start, workers: int, *options: str) -> Server:
 
 def pid_of(client: Client) -> int:
     return int(client.ask("/pid").text)
+
+
+def oom_score(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+def test_memory_that_runs_out_costs_a_worker_before_the_master(start: Start) -> None:
+    """As the kernel weighs them; tests/chaos/test_memory.py has it choose."""
+    server = start_workers(start, 2)
+    children = psutil.Process(server.pid).children(recursive=True)
+    assert len(children) >= 3  # the loader too
+    assert {oom_score(child.pid) for child in children} == {min(1000, oom_score(server.pid) + 100)}
 
 
 # -- accepting ----------------------------------------------------------------------------------------------------
