@@ -20,14 +20,12 @@ from .errorhandler import HTTPErrorHandler, compile_error_routes
 from .errors import HTTPError
 from .groups import Groups
 from .handler import HTTPHandler
+from .prefixes import PrefixIndex, literal_prefix
 
 if TYPE_CHECKING:
     from .request import Request
 
 __all__ = ["STANDARD_METHODS", "Route", "RouteTable", "compile_routes", "mount_point"]
-
-_LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*(?![*+?{])")
-"""The literal beginning of a regex; a character before a quantifier does not belong to it."""
 
 STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"})
 """RFC 9110 section 9.3, without CONNECT, which is refused earlier, and RFC 5789."""
@@ -42,12 +40,12 @@ _NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]
 class Route:
     """One regex and its handler."""
 
-    __slots__ = ("decodes", "handler", "match", "regex", "telling_segments")
+    __slots__ = ("decodes", "handler", "match", "pattern", "telling_segments")
 
-    def __init__(self, regex: str, handler: Handler) -> None:
-        self.regex = regex
+    def __init__(self, regex: str | re.Pattern[str], handler: Handler) -> None:
+        self.pattern = re.compile(regex)
         self.handler = handler
-        self.match = re.compile(regex).fullmatch
+        self.match = self.pattern.fullmatch
         self.decodes = False  # the handler decodes paths, and there are other routes
         #: how many of a path's first segments tell apart what the worker learns of it; 0: all paths are one
         self.telling_segments = self._stands_for_many()
@@ -56,8 +54,7 @@ class Route:
 
     def _stands_for_many(self) -> int:
         """Return the number of segments the regex names plus two if it matches any path below them, else 0."""
-        named = _LITERAL.match(re.compile(self.regex).pattern)
-        base = re.sub(r"\\(.)", r"\1", named[0]).removesuffix("/") if named else ""
+        base = literal_prefix(self.pattern).removesuffix("/")
         # two paths that no regex names
         if all(self.match(base + path) for path in ("/\N{SNOWMAN}/0", "/0/\N{SNOWMAN}/x?y=z")):
             return base.count("/") + self._BELOW
@@ -65,9 +62,7 @@ class Route:
 
     def complaint(self) -> str:
         """Return what is wrong if the beginning of the regex shows that it matches no path in normal form, else ""."""
-        pattern = re.compile(self.regex).pattern
-        named = _LITERAL.match(pattern)
-        begins = re.sub(r"\\(.)", r"\1", named[0]).partition("?")[0] if named and "|" not in pattern else ""
+        begins = literal_prefix(self.pattern).partition("?")[0]
         begins = re.sub("%[0-9A-Fa-f]?$", "", begins)  # the rest of the escape is not literal
         if begins[:1] != "/" or is_normal(begins + "x"):
             return ""
@@ -75,7 +70,7 @@ class Route:
             hint = f"write {normal_path(begins)!r}"
         except ProtocolError as error:
             hint = str(error)
-        return f"route {pattern!r} matches no request, as routes see paths in normal form: {hint}"
+        return f"route {self.pattern.pattern!r} matches no request, as routes see paths in normal form: {hint}"
 
     def call(self, method: str) -> Callable[[HTTPHandler], Any]:
         """Return the function that runs this handler for `method`: `do_<method>` itself if nothing is to be done around
@@ -106,10 +101,11 @@ class _Server(HTTPHandler):
 class RouteTable:
     """Routes in their order, of which the first match answers; and the error routes."""
 
-    __slots__ = ("_error_routes", "_methods", "not_found", "routes", "server")
+    __slots__ = ("_error_routes", "_index", "_methods", "not_found", "routes", "server")
 
     def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
         self.routes = routes
+        self._index = PrefixIndex((route.pattern, route) for route in routes)
         self.not_found = Route(".*", _NotFound)
         self.not_found.telling_segments = 0  # it does the same for every path
         self.server = Route(r"\*", _Server)
@@ -132,7 +128,7 @@ class RouteTable:
     def resolve(self, resource: str) -> tuple[Route, Groups]:
         """Return the route for `resource` (path in normal form, and query), or one that answers 404, and what the regex
         captured."""
-        for route in self.routes:
+        for _, route in self._index.candidates(resource):
             match = route.match(resource)
             if match is not None:
                 if route.decodes and not self._is_only_one_for(route, resource):
@@ -154,7 +150,7 @@ class RouteTable:
         return plain == path or route.match(plain + rest) is not None
 
     def _first(self, resource: str) -> Route | None:
-        return next((route for route in self.routes if route.match(resource)), None)
+        return next((route for _, route in self._index.candidates(resource) if route.match(resource)), None)
 
     def error_handler(self, request: Request, error: HTTPError) -> HTTPErrorHandler:
         """Return the handler that renders `error`: that of the first error route whose regex matches its status."""
