@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webpy.accesslog import ATOMS, compile_format
+from webpy.protocol.fields import FieldLine
 
 ODD_TEMPLATE = '"%(r)s" "%({x-y}i)s"'
 HEAD_TEMPLATE = "%(h)s|%(m)s|%(U)s|%(q)s|%(H)s|%(u)s|%(p)s|%(L)s|%({x}i)s"
@@ -36,6 +37,10 @@ class Head:
 
     def get(self, name_lower: str, /) -> str | None:
         return self.fields.get(name_lower)
+
+    def field_line(self, name_lower: str, /) -> FieldLine | None:
+        value = self.fields.get(name_lower)
+        return None if value is None else FieldLine(name_lower, value)
 
 
 @pytest.fixture

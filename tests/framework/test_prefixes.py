@@ -45,7 +45,26 @@ def test_what_a_regex_begins_with(regex: str | re.Pattern[str], prefix: str) -> 
 
 
 PIECES = st.sampled_from(
-    ["/", "a", "b", "ab", r"\.", ".", "a*", "b?", "(a|b)", "(.*)", "|", "[^/]+", "[|]", "[]a|]", r"\|", "(?:a)", r"\d", "^"]
+    [
+        "/",
+        "a",
+        "b",
+        "ab",
+        r"\.",
+        ".",
+        "a*",
+        "b?",
+        "(a|b)",
+        "(.*)",
+        "|",
+        "[^/]+",
+        "[|]",
+        "[]a|]",
+        r"\|",
+        "(?:a)",
+        r"\d",
+        "^",
+    ]
 )
 REGEXES = st.lists(PIECES, max_size=5).map("".join)
 TEXTS = st.text(alphabet="/ab.|1\n", max_size=6)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from webpy.protocol import BodyReader, Head, Limits, ProtocolError, find_head, parse_head
 
-__all__ = ["Refused", "Request", "converse"]
+__all__ = ["FACTS", "Refused", "Request", "converse", "facts"]
 
 
 class Request(NamedTuple):
@@ -31,9 +31,12 @@ class Refused(NamedTuple):
     text: str
 
 
+FACTS = (*(name for name in Head.__slots__ if not name.startswith("_")), "fields")
+
+
 def facts(head: Head) -> tuple[object, ...]:
-    """All that a head says."""
-    return tuple(getattr(head, name) for name in Head.__slots__)
+    """All that a head says, in the order of `FACTS`."""
+    return tuple(getattr(head, name) for name in FACTS)
 
 
 def converse(pieces: Iterable[bytes], limits: Limits, end: bool = False) -> tuple[list[Request], Refused | None]:

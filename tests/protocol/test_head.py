@@ -18,7 +18,7 @@ from webpy.protocol import (
 )
 
 from .bad_input import ACCEPTED, BAD, Accepted, Bad
-from .driver import converse
+from .driver import FACTS, converse
 
 LIMITS = Limits()
 
@@ -78,7 +78,7 @@ def test_accepted_input(accepted: Accepted, how: str) -> None:
     assert refused is None
     got = []
     for request in requests:
-        said = dict(zip(Head.__slots__, request.head, strict=True))
+        said = dict(zip(FACTS, request.head, strict=True))
         got.append((said["method"], said["resource"], said["host"], request.body, said["keep_alive"]))
     assert got == list(accepted.requests)
 
@@ -228,7 +228,7 @@ def test_parse_fields_stands_alone_and_can_be_remembered() -> None:
     assert calls == [b"Host: a\r\nConnection: Close\r\n\r\n"]
     fields = parse_fields(calls[0], LIMITS)
     assert (fields.host, fields.close, fields.persist, fields.chunked) == ("a", True, False, False)
-    assert parse_fields(b"\r\n", LIMITS).pairs == ()
+    assert parse_fields(b"\r\n", LIMITS).lines == []
     for bad in (b"", b"X: y", b"X: y\r\n", b"\r\nX: y\r\n", b"X: y\r\n\r\n\r\n", b"X: y\r\n\r"):
         with pytest.raises(ProtocolError):
             parse_fields(bad, LIMITS)

@@ -11,12 +11,24 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ..protocol.grammar import TOKEN
 from .escaping import escape, escape_bytes, json_string
 
 __all__ = ["ATOMS", "JSON", "NAMED", "AnswerField", "FromHead", "HeadFacts", "PerRequest", "Segment", "parse_template"]
+
+
+class KeepingLine(Protocol):
+    """A field line of a request; `webpy.protocol.FieldLine` is one.
+
+    kept: a function and what it made of the value, or None: clients send the same lines again and again.
+    """
+
+    kept: Any
+
+    @property
+    def value(self) -> str: ...
 
 
 class HeadFacts(Protocol):
@@ -29,6 +41,7 @@ class HeadFacts(Protocol):
     @property
     def line(self) -> bytes: ...
     def get(self, name_lower: str, /) -> str | None: ...
+    def field_line(self, name_lower: str, /) -> KeepingLine | None: ...
 
 
 class PerRequest(NamedTuple):
@@ -60,15 +73,23 @@ Segment: TypeAlias = bytes | PerRequest | FromHead | AnswerField
 
 
 def _field(name_lower: str) -> FromHead:
-    def value(head: HeadFacts) -> bytes:
-        return escape(head.get(name_lower) or "-")
-
-    return value
+    return _escaped_field(name_lower, escape, b"-")
 
 
 def _json_field(name_lower: str) -> FromHead:
+    return _escaped_field(name_lower, json_string, b"null")
+
+
+def _escaped_field(name_lower: str, escaped: Callable[[str], bytes], missing: bytes) -> FromHead:
     def value(head: HeadFacts) -> bytes:
-        return json_string(head.get(name_lower))
+        line = head.field_line(name_lower)
+        if line is None:
+            return missing
+        kept = line.kept
+        if kept is None or kept[0] is not escaped:
+            kept = line.kept = escaped, escaped(line.value) or missing
+        made: bytes = kept[1]
+        return made
 
     return value
 

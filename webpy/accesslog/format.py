@@ -118,8 +118,10 @@ class _Unparsed:
         words = line.split(b" ") if _LINE_START.match(line) else [b"", b""]
         self.method, self.resource = words[0].decode("latin-1"), words[1].decode("latin-1")
 
-    def get(self, name_lower: str, /) -> str | None:
+    def get(self, name_lower: str, /) -> None:
         return None
+
+    field_line = get
 
 
 _LINE_START = re.compile(rf"{TOKEN.pattern} [^ ]".encode())

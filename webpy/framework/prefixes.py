@@ -1,4 +1,4 @@
-"""Owns which routes can match a resource at all: those whose regex begins with characters that the resource begins with.
+"""Owns which routes can match a resource at all: those whose regex begins as the resource does.
 
 A table of a thousand routes is then as quick as one of ten. Only the literal beginning of a regex is looked at; one
 without any is asked about every resource. Knows neither handlers nor requests.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from .body import BodyReader
 from .errors import REASONS, ProtocolError
-from .fields import Fields, parse_fields
+from .fields import Fields, NamedLine, parse_field_line, parse_fields
 from .head import Head, find_head, parse_head
 from .limits import Limits
 from .response import (
@@ -29,12 +29,14 @@ __all__ = [
     "Framing",
     "Head",
     "Limits",
+    "NamedLine",
     "ProtocolError",
     "body_allowed",
     "encode_chunk",
     "encode_head",
     "find_head",
     "frame",
+    "parse_field_line",
     "parse_fields",
     "parse_head",
 ]

@@ -7,50 +7,83 @@ Expect that need no request line. Must not know request lines. Called by head.py
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import ProtocolError, show
-from .grammar import CODING, FIELD_LINE, FIELD_LINES, TEXT, TOKEN, token_list
+from .grammar import CODING, FIELD_LINE, FIELD_LINES, FIELD_VALUE, TEXT, TOKEN, token_list
 from .limits import Limits
 from .line import is_host
 
-__all__ = ["Fields", "parse_fields", "refuse_lines", "split_fields"]
+__all__ = ["FieldLine", "Fields", "NamedLine", "parse_field_line", "parse_fields", "refuse_lines", "split_fields"]
 
 _LENGTH_DIGITS = 19  # the longest decimal that fits in 64 bits, signed
 
 _find_fields = FIELD_LINES.findall
+_match_field = FIELD_VALUE.fullmatch
+
+
+class FieldLine:
+    """A parsed field line. It may be shared between heads, so it is never changed, but for `kept`.
+
+    pair: name as sent, and value. value: stripped (latin-1). kept: what a reader worked out from the value alone and
+    keeps with it, None at first.
+    """
+
+    __slots__ = ("kept", "pair", "value")
+
+    def __init__(self, name: str, value: str) -> None:
+        self.pair = name, value
+        self.value = value
+        self.kept: Any = None
+
+
+NamedLine = tuple[str, FieldLine]
+"""A name in lower case, and a line of it."""
 
 
 class Fields:
-    """A parsed field block.
+    """What a field block says. Raises ProtocolError (400 or 501) for fields that leave the framing open.
 
-    pairs: names as sent and stripped values, in order. first: the first value by lower-case name. host: None without a
-    Host field. content_length: None without that field. chunked: whether the transfer coding is chunked. close,
-    persist: whether Connection names `close` and `keep-alive`. expect: the members of Expect, in lower case.
+    lines: all, in order. first: the first line by lower-case name. host: None without a Host field. content_length:
+    None without that field. chunked: whether the transfer coding is chunked. close, persist: whether Connection names
+    `close` and `keep-alive`. expect: the members of Expect, in lower case.
     """
 
-    __slots__ = ("chunked", "close", "content_length", "expect", "first", "host", "pairs", "persist")
+    __slots__ = ("chunked", "close", "content_length", "expect", "first", "host", "lines", "persist")
 
-    def __init__(
-        self, pairs: tuple[tuple[str, str], ...], first: dict[str, str], content_length: int | None, chunked: bool
-    ) -> None:
-        self.pairs = pairs
+    def __init__(self, lines: list[NamedLine]) -> None:
+        self.lines = lines
+        first = dict(lines)
+        if len(first) != len(lines):
+            first = _first_of_each(lines)
         self.first = first
-        self.host = first.get("host")
-        self.content_length = content_length
-        self.chunked = chunked
-        connection = first.get("connection")
-        if connection is None:
-            self.close = self.persist = False
-        elif connection == "keep-alive":
-            self.close = False
-            self.persist = True
-        else:
-            options = token_list(connection)
-            self.close = "close" in options
-            self.persist = "keep-alive" in options
-        expect = first.get("expect")
-        self.expect = () if expect is None else tuple(token_list(expect))
+        self.host = self.content_length = None
+        self.chunked = self.close = self.persist = False
+        self.expect: tuple[str, ...] = ()
+        if "host" in first:
+            host = self.host = first["host"].value
+            if not is_host(host):
+                raise ProtocolError(400, f"malformed Host {show(host)}")
+        if "connection" in first:
+            connection = first["connection"].value
+            if connection == "keep-alive":
+                self.persist = True
+            else:
+                options = token_list(connection)
+                self.close = "close" in options
+                self.persist = "keep-alive" in options
+        if "content-length" in first:
+            self.content_length = _length(first["content-length"].value)
+        if "transfer-encoding" in first:
+            # RFC 9112 section 6.3: peers that read these differently see different requests in the same bytes.
+            if self.content_length is not None:
+                raise ProtocolError(400, "Content-Length together with Transfer-Encoding")
+            coding = first["transfer-encoding"].value
+            if coding.lower() != "chunked":
+                _refuse_coding(coding)
+            self.chunked = True
+        if "expect" in first:
+            self.expect = tuple(token_list(first["expect"].value))
 
 
 def parse_fields(block: bytes, limits: Limits) -> Fields:
@@ -58,29 +91,18 @@ def parse_fields(block: bytes, limits: Limits) -> Fields:
 
     The result depends on the arguments only, so it may be cached by `block`. Raises ProtocolError: 400, 431 or 501.
     """
-    pairs = split_fields(block, limits)
-    first = {}
-    for name, value in pairs:
-        first[name.lower()] = value
-    if len(first) != len(pairs):
-        first = _first_of_each(pairs)
-    host = first.get("host")
-    if host is not None and not is_host(host):
-        raise ProtocolError(400, f"malformed Host {show(host)}")
-    length = first.get("content-length")
-    coding = first.get("transfer-encoding")
-    size = None
-    if length is not None:
-        # RFC 9112 section 6.3: peers that read these differently see different requests in the same bytes.
-        if coding is not None:
-            raise ProtocolError(400, "Content-Length together with Transfer-Encoding")
-        if not (length.isascii() and length.isdigit() and len(length) <= _LENGTH_DIGITS):
-            wanted = f"wanted at most {_LENGTH_DIGITS} digits"
-            raise ProtocolError(400, f"Content-Length of {show(length)}, {wanted}")
-        size = int(length)
-    if coding is not None and coding.lower() != "chunked":
-        _refuse_coding(coding)
-    return Fields(pairs, first, size, coding is not None)
+    return Fields([(name.lower(), FieldLine(name, value)) for name, value in split_fields(block, limits)])
+
+
+def parse_field_line(line: bytes) -> NamedLine:
+    """Parse one field line, without its CRLF, as `parse_fields` does a block of them. Raises ProtocolError 400."""
+    text = line.decode("latin-1")
+    match = _match_field(text)
+    if match is None:
+        _refuse_line(text + "\r")
+        raise ProtocolError(400, f"malformed field line {show(text)}")
+    name, value = match.groups()
+    return name.lower(), FieldLine(name, value.rstrip(" \t"))
 
 
 def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
@@ -104,19 +126,24 @@ def split_fields(block: bytes, limits: Limits) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def _first_of_each(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Return the first value of each name, in lower case; the values of the lists that decide on framing and
+def _first_of_each(lines: list[NamedLine]) -> dict[str, FieldLine]:
+    """Return the first line of each name, in lower case; the values of the lists that decide on framing and
     persistence are joined (RFC 9110 section 5.3). Raises ProtocolError 400 for a second Host or Content-Length."""
-    first: dict[str, str] = {}
-    for name, value in pairs:
-        key = name.lower()
-        if key not in first:
-            first[key] = value
-        elif key in ("host", "content-length"):
-            raise ProtocolError(400, f"more than one {show(name)} field")
-        elif key in ("connection", "expect", "transfer-encoding"):
-            first[key] += ", " + value
+    first: dict[str, FieldLine] = {}
+    for low, line in lines:
+        if low not in first:
+            first[low] = line
+        elif low in ("host", "content-length"):
+            raise ProtocolError(400, f"more than one {show(line.pair[0])} field")
+        elif low in ("connection", "expect", "transfer-encoding"):
+            first[low] = FieldLine(line.pair[0], f"{first[low].value}, {line.value}")
     return first
+
+
+def _length(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= _LENGTH_DIGITS):
+        raise ProtocolError(400, f"Content-Length of {show(value)}, wanted at most {_LENGTH_DIGITS} digits")
+    return int(value)
 
 
 def _refuse_coding(value: str) -> NoReturn:
@@ -126,9 +153,7 @@ def _refuse_coding(value: str) -> NoReturn:
     """
     *others, last = [member.strip(" \t") for member in value.lower().split(",")]
     well_formed = last == "chunked" and all(CODING.fullmatch(other) and other != "chunked" for other in others)
-    raise ProtocolError(
-        501 if well_formed else 400, f"Transfer-Encoding of {show(value)}, and only chunked is known"
-    )
+    raise ProtocolError(501 if well_formed else 400, f"Transfer-Encoding of {show(value)}, and only chunked is known")
 
 
 def _refuse_fields(block: bytes, limits: Limits) -> NoReturn:

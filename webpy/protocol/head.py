@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .errors import ProtocolError, show
-from .fields import Fields, parse_fields, refuse_lines
+from .fields import FieldLine, Fields, parse_fields, refuse_lines
 from .grammar import NOT_IN_REQUEST_LINE, TOKEN
 from .limits import Limits
 from .line import parse_line, resource_of
@@ -49,7 +49,7 @@ class Head:
     """A request head. Treat it as immutable: it may be shared between requests.
 
     method: as sent. target: as sent. resource: path in normal form (path.py) and query as sent, or `*`.
-    minor: 0 or 1. fields: names as sent and stripped values (latin-1), in order. host: authority asked for, ''
+    minor: 0 or 1. host: authority asked for, ''
     if an HTTP/1.0 request names none. content_length: None if not sent. chunked: the body is chunked.
     keep_alive: the peer wants the connection kept. expect_continue: it waits for 100 before it sends its
     body. line: the request line without CRLF. kept: what a handler worked out from this head alone and keeps
@@ -58,10 +58,11 @@ class Head:
 
     __slots__ = (
         "_first",
+        "_lines",
+        "_pairs",
         "chunked",
         "content_length",
         "expect_continue",
-        "fields",
         "host",
         "keep_alive",
         "kept",
@@ -113,31 +114,43 @@ class Head:
         self.target = target
         self.resource = resource
         self.minor = minor
-        self.fields = fields.pairs
         self.host = host
         self.content_length = length
         self.chunked = chunked
         self.line = line
         self.kept: Any = None
         self._first = fields.first
+        self._lines = fields.lines
+        self._pairs: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """Names as sent and stripped values (latin-1), in order."""
+        pairs = self._pairs
+        if pairs is None:  # made when asked for: most handlers need none
+            pairs = self._pairs = tuple([line.pair for _, line in self._lines])
+        return pairs
 
     def get(self, name: str) -> str | None:
         """The first value of the field `name` (lower case), or None."""
+        line = self._first.get(name)
+        return None if line is None else line.value
+
+    def field_line(self, name: str) -> FieldLine | None:
+        """The first line of the field `name` (lower case), or None."""
         return self._first.get(name)
 
     def getlist(self, name: str) -> list[str]:
         """Every value of the field `name` (lower case), in order."""
         if name not in self._first:
             return []
-        return [value for sent, value in self.fields if sent.lower() == name]
+        return [line.value for low, line in self._lines if low == name]
 
     def __repr__(self) -> str:
-        return f"<Head {self.line!r}, {len(self.fields)} fields>"
+        return f"<Head {self.line!r}, {len(self._lines)} fields>"
 
 
-def parse_head(
-    block: bytes, limits: Limits, fields_of: Callable[[bytes, Limits], Fields] = parse_fields
-) -> Head:
+def parse_head(block: bytes, limits: Limits, fields_of: Callable[[bytes, Limits], Fields] = parse_fields) -> Head:
     """Parse a whole head, from its request line (or the CRLF before it) to its CRLFCRLF, both included.
 
     fields_of: what parses the field block; a caller that remembers blocks gives its own, which calls

@@ -15,6 +15,7 @@ __all__ = [
     "CODING",
     "FIELD_LINE",
     "FIELD_LINES",
+    "FIELD_VALUE",
     "HOST",
     "NOT_IN_REQUEST_LINE",
     "PLAIN_CHUNK_LINE",
@@ -49,6 +50,9 @@ CONTROL is looked for apart."""
 FIELD_LINE = re.compile(rf"{_TOKEN}:[\t\x20-\x7e\x80-\xff]*+")
 """field-line, RFC 9112 section 5, without its CRLF and with nothing left open: the slow check that says which
 line is bad."""
+
+FIELD_VALUE = re.compile(rf"({_TOKEN}):[ \t]*+([\t\x20-\x7e\x80-\xff]*+)")
+"""As FIELD_LINE, with name and value, which still has its trailing white space."""
 
 HOST = re.compile(
     r"(\[[0-9A-Fa-f:.]++\]|"  # IP-literal

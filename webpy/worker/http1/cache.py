@@ -21,9 +21,9 @@ class Cache(Generic[Value]):
 
     __slots__ = ("_max_bytes", "_max_entries", "_older", "_seen", "recent")
 
-    def __init__(self, max_entries: int, max_bytes: int) -> None:
+    def __init__(self, max_entries: int, max_bytes: int, recent: dict[bytes, Value] | None = None) -> None:
         """max_entries: values in each generation; max_bytes: keys longer than this are never kept."""
-        self.recent: dict[bytes, Value] = {}
+        self.recent: dict[bytes, Value] = {} if recent is None else recent
         self._older: dict[bytes, Value] = {}
         self._seen: set[int] = set()  # hashes of keys that came once
         self._max_entries = max_entries
@@ -32,10 +32,13 @@ class Cache(Generic[Value]):
     def get(self, key: bytes) -> Value | None:
         """Return the value of `key`; None if it is not kept."""
         value = self.recent.get(key)
-        if value is None and self._older:
-            value = self._older.get(key)
-            if value is not None:
-                self._keep(key, value)
+        return self.get_older(key) if value is None and self._older else value
+
+    def get_older(self, key: bytes) -> Value | None:
+        """As `get`, for a key that is not in `recent`."""
+        value = self._older.get(key)
+        if value is not None:
+            self._keep(key, value)
         return value
 
     def offer(self, key: bytes, value: Value) -> None:
@@ -58,6 +61,6 @@ class Cache(Generic[Value]):
 
     def _keep(self, key: bytes, value: Value) -> None:
         if len(self.recent) >= self._max_entries:
-            self._older = self.recent.copy()
+            self._older = dict(self.recent)
             self.recent.clear()
         self.recent[key] = value

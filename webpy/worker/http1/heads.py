@@ -1,19 +1,42 @@
 """Owns `HeadCache`: the plans of HTTP/1 heads by their bytes, so that a head that comes again is not parsed again.
 
-Clients repeat themselves: the same head comes again and again on a keep-alive connection, and if only its path changes,
-the same fields. So both are kept. A plan is never changed once it is made, so threads share it. The leader's.
+Clients repeat themselves: the same head comes again and again on a keep-alive connection, and if its path or a cookie
+changes, the same field lines. So both are kept. A plan is never changed once it is made, so threads share it. The
+leader's.
 """
 
 from __future__ import annotations
 
-from ...protocol import Fields, Limits, parse_fields, parse_head
+from ...protocol import Fields, Limits, NamedLine, parse_field_line, parse_fields, parse_head
 from ..exchanges.plan import Plan, Planner
 from .cache import Cache
 
 __all__ = ["HeadCache"]
 
-_MAX_ENTRIES = 512  # plans, and field blocks, in each generation
-_MAX_BYTES = 2048  # heads and field blocks longer than this are parsed every time
+_MAX_PLANS = 512  # in each generation
+_MAX_HEAD_BYTES = 2048  # heads longer than this are parsed every time
+_MAX_LINES = 1024  # in each generation
+_MAX_LINE_BYTES = 512
+_MOST_FIELDS = 32  # a head of more fields than browsers send is parsed as a whole, which costs less if none is known
+
+
+class _KnownLines(dict[bytes, NamedLine]):
+    """Field lines by their bytes: `known[line]` is parsed unless it is kept.
+
+    It is the younger generation of a cache, which fills it.
+    """
+
+    __slots__ = ("_cache",)
+
+    def __init__(self) -> None:
+        self._cache: Cache[NamedLine] = Cache(_MAX_LINES, _MAX_LINE_BYTES, self)
+
+    def __missing__(self, line: bytes) -> NamedLine:
+        found = self._cache.get_older(line)
+        if found is None:
+            found = parse_field_line(line)
+            self._cache.offer(line, found)
+        return found
 
 
 class HeadCache:
@@ -23,12 +46,12 @@ class HeadCache:
     looks there by itself.
     """
 
-    __slots__ = ("_closing", "_fields", "_limits", "_planner", "_plans", "_plans_with_body", "recent")
+    __slots__ = ("_closing", "_known_line", "_limits", "_planner", "_plans", "_plans_with_body", "recent")
 
     def __init__(self, planner: Planner, limits: Limits) -> None:
-        self._plans: Cache[Plan] = Cache(_MAX_ENTRIES, _MAX_BYTES)
-        self._plans_with_body: Cache[Plan] = Cache(_MAX_ENTRIES, _MAX_BYTES)
-        self._fields: Cache[Fields] = Cache(_MAX_ENTRIES, _MAX_BYTES)
+        self._plans: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
+        self._plans_with_body: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
+        self._known_line = _KnownLines().__getitem__
         self.recent = self._plans.recent
         self._planner = planner
         self._limits = limits
@@ -51,8 +74,8 @@ class HeadCache:
         return plan
 
     def _parse_fields(self, block: bytes, limits: Limits) -> Fields:
-        fields = self._fields.get(block)
-        if fields is None:
-            fields = parse_fields(block, limits)
-            self._fields.offer(block, fields)
-        return fields
+        lines = block.split(b"\r\n", _MOST_FIELDS + 2)
+        if lines[-2:] != [b"", b""] or len(lines) > limits.fields + 2:
+            return parse_fields(block, limits)
+        del lines[-2:]
+        return Fields(list(map(self._known_line, lines)))

@@ -1,0 +1,148 @@
+"""Heads that are remembered: the same as when they are parsed whole, in bounded memory and time."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.protocol.bad_input import ACCEPTED, BAD
+from tests.protocol.driver import facts
+from tests.protocol.test_properties import QUICK, bent
+from webpy import HTTPHandler
+from webpy.accesslog import compile_format
+from webpy.framework.atomic import ResourceLocks
+from webpy.framework.routes import compile_routes
+from webpy.protocol import Head, Limits, ProtocolError, parse_head
+from webpy.worker.exchanges.plan import Planner
+from webpy.worker.http1.heads import HeadCache
+
+LIMITS = Limits()
+
+
+def head_cache(limits: Limits = LIMITS) -> HeadCache:
+    table = compile_routes({"/(.*)": HTTPHandler})
+    return HeadCache(Planner(table, limits, compile_format("combined"), ResourceLocks()), limits)
+
+
+def outcome(parse: Callable[[bytes], Head], block: bytes) -> object:
+    try:
+        return facts(parse(block))
+    except ProtocolError as error:
+        return error.status, str(error)
+
+
+@QUICK
+@given(bent(), st.sampled_from([Limits(fields=4, head_bytes=160), LIMITS]))
+def test_known_lines_give_what_parsing_the_whole_gives(raw: bytes, limits: Limits) -> None:
+    block = raw.partition(b"\r\n\r\n")[0].rstrip(b"\r\n") + b"\r\n\r\n"
+    heads = head_cache(limits)
+    whole = outcome(lambda block: parse_head(block, limits), block)
+    for _ in range(4):  # unknown, seen once, known, remembered whole
+        assert outcome(lambda block: heads.plan(block).head, block) == whole
+
+
+@pytest.mark.parametrize("raw", [*(bad.raw for bad in BAD), *(good.raw for good in ACCEPTED)])
+def test_rows_of_the_table_of_bad_input(raw: bytes) -> None:
+    block = raw.partition(b"\r\n\r\n")[0].rstrip(b"\r\n") + b"\r\n\r\n"
+    heads = head_cache()
+    for known in (block, b"GET /another HTTP/1.1\r\n" + block.partition(b"\r\n")[2]) * 3:
+        whole = outcome(lambda block: parse_head(block, LIMITS), known)
+        assert outcome(lambda block: heads.plan(block).head, known) == whole
+
+
+def browser(number: int) -> bytes:
+    return (
+        f"GET /item/{number * 104729 % 999983}?page={number} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive\r\n"
+        'Cache-Control: max-age=0\r\nsec-ch-ua: "Not/A)Brand";v="8", "Chromium";v="126", "Google Chrome";v="126"\r\n'
+        'sec-ch-ua-mobile: ?0\r\nsec-ch-ua-platform: "Windows"\r\nUpgrade-Insecure-Requests: 1\r\n'
+        "User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+        " Chrome/126.0.0.0 Safari/537.36\r\n"
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8\r\n"
+        "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n"
+        "Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-US,en;q=0.9\r\n"
+        f"Cookie: sid={number * 7919 % 1000003}; theme=dark; t={number}\r\n\r\n"
+    ).encode()
+
+
+def test_what_the_log_says_of_a_line_that_is_known() -> None:
+    heads = head_cache()
+    for number in range(5):
+        field = b'User-Agent: "a"\r\n' if number % 2 else b"User-Agent: b\r\n"
+        plan = heads.plan(b"GET /%d HTTP/1.1\r\nHost: a\r\n%b\r\n" % (number, field))
+        assert plan.parts[-1] == (b'" "-" "\\x22a\\x22" ' if number % 2 else b'" "-" "b" ')[-len(plan.parts[-1]) :]
+
+
+def test_lines_that_come_once_are_not_kept() -> None:
+    """A client that sends nothing twice makes the worker keep nothing."""
+    heads = head_cache()
+
+    def send(numbers: range) -> None:
+        for number in numbers:
+            lines = b"".join(b"X-%d: %d%b\r\n" % (number, line, b"x" * 200) for line in range(20))
+            heads.plan(b"GET /%d HTTP/1.1\r\nHost: a\r\n%b\r\n" % (number, lines))
+
+    send(range(1000))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        send(range(1000, 3000))  # 8 MB
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1_000_000
+
+
+def test_lines_that_come_twice_are_kept_in_bounded_number() -> None:
+    """A client that sends all twice makes it keep so much, and no more."""
+    heads = head_cache()
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            lines = b"".join(b"X-%d: %d%b\r\n" % (number, line, b"x" * 480) for line in range(20))
+            for again in range(2):
+                heads.plan(b"GET /%d HTTP/1.1\r\nHost: a\r\n%b\r\n" % (again, lines))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 8_000_000
+
+
+def cost_s(heads: list[bytes], parse: Callable[[bytes], object]) -> float:
+    best = 1e9
+    for _ in range(5):
+        began = time.thread_time()
+        for head in heads:
+            parse(head)
+        best = min(best, time.thread_time() - began)
+    return best
+
+
+@pytest.mark.parametrize("fields", [1, 15, 31, 32, 100])
+def test_lines_that_are_never_known_cost_little_more_than_parsing_the_whole(fields: int) -> None:
+    limits = Limits(fields=100)
+    cache = head_cache(limits)
+    heads = [
+        b"GET / HTTP/1.1\r\nHost: a\r\n%b\r\n" % b"".join(b"x%d-%d: y\r\n" % (line, head) for line in range(fields - 1))
+        for head in range(500)
+    ]
+
+    def parse_whole(block: bytes) -> None:
+        cache._planner.plan(parse_head(block, limits), True)
+
+    assert cost_s(heads, cache.plan) < 3.0 * cost_s(heads, parse_whole) + 0.002
+
+
+def test_a_browsers_head_costs_less_than_when_it_is_parsed_whole() -> None:
+    heads = [browser(number) for number in range(2000)]
+    cache = head_cache()
+
+    def parse_known(block: bytes) -> Head:
+        end = block.find(b"\r\n")
+        return Head(block[:end], cache._parse_fields(block[end + 2 :], LIMITS))
+
+    assert cost_s(heads, parse_known) < 0.9 * cost_s(heads, lambda block: parse_head(block, LIMITS))
