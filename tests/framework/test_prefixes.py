@@ -44,7 +44,10 @@ def test_what_a_regex_begins_with(regex: str | re.Pattern[str], prefix: str) -> 
     assert literal_prefix(re.compile(regex)) == prefix
 
 
-PIECES = st.sampled_from(r"/ a b ab \. . a* b? (a|b) (.*) | [^/]+ [|] []a|] \| (?:a) \d ^".split())
+# fmt: off
+PIECES = st.sampled_from(["/", "a", "b", "ab", r"\.", ".", "a*", "b?", "(a|b)", "(.*)", "|", "[^/]+", "[|]", "[]a|]",
+                          r"\|", "(?:a)", r"\d", "^"])
+# fmt: on
 REGEXES = st.lists(PIECES, max_size=5).map("".join)
 TEXTS = st.text(alphabet="/ab.|1\n", max_size=6)
 
@@ -62,7 +65,7 @@ def test_nothing_that_matches_is_left_out_and_the_order_is_kept(regexes: list[st
     patterns = [re.compile(regex) for regex in regexes]
     index = PrefixIndex((pattern, place) for place, pattern in enumerate(patterns))
     for text in texts:
-        found = [place for _, place in index.candidates(text)]
+        found = index.candidates(text)
         assert found == sorted(found)
         matching = [place for place, pattern in enumerate(patterns) if pattern.fullmatch(text)]
         assert [place for place in found if patterns[place].fullmatch(text)] == matching
@@ -83,7 +86,16 @@ def test_a_large_table_asks_few_regexes() -> None:
 def test_prefixes_of_prefixes() -> None:
     regexes = ["/a/b/(.*)", "/(.*)", "/a/(.*)", "(.*)", "/a/b/c", "/ab(.*)"]
     index = PrefixIndex((re.compile(regex), regex) for regex in regexes)
-    assert [regex for _, regex in index.candidates("/a/b/c")] == [regexes[place] for place in (0, 1, 2, 3, 4)]
-    assert [regex for _, regex in index.candidates("/a/z")] == [regexes[place] for place in (1, 2, 3)]
-    assert [regex for _, regex in index.candidates("/abc")] == [regexes[place] for place in (1, 3, 5)]
-    assert [regex for _, regex in index.candidates("*")] == ["(.*)"]
+    assert index.candidates("/a/b/c") == [regexes[place] for place in (0, 1, 2, 3, 4)]
+    assert index.candidates("/a/z") == [regexes[place] for place in (1, 2, 3)]
+    assert index.candidates("/abc") == [regexes[place] for place in (1, 3, 5)]
+    assert index.candidates("*") == ["(.*)"]
+
+
+def test_many_that_begin_with_nothing() -> None:
+    """They are put together when asked for, and in order all the same."""
+    regexes = [regex for number in range(100) for regex in (f"/(.*){number}", f"(.*)/{number}", f"/a/(.*){number}")]
+    index = PrefixIndex((re.compile(regex), regex) for regex in regexes)
+    assert index.candidates("/a/b") == regexes
+    assert index.candidates("/b") == [regex for regex in regexes if not regex.startswith("/a/")]
+    assert index.candidates("*") == [regex for regex in regexes if regex.startswith("(")]

@@ -22,11 +22,12 @@ from webpy.worker.exchanges.plan import Planner
 from webpy.worker.http1.heads import HeadCache
 
 LIMITS = Limits()
+LOCKS = ResourceLocks()  # it has a file, so one for all
 
 
 def head_cache(limits: Limits = LIMITS) -> HeadCache:
     table = compile_routes({"/(.*)": HTTPHandler})
-    return HeadCache(Planner(table, limits, compile_format("combined"), ResourceLocks()), limits)
+    return HeadCache(Planner(table, limits, compile_format("combined"), LOCKS), limits)
 
 
 def outcome(parse: Callable[[bytes], Head], block: bytes) -> object:

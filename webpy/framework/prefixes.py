@@ -46,18 +46,35 @@ def _divides(text: str) -> bool:
     return "(?#" in text  # a comment may hold a parenthesis that is none
 
 
+_MERGED = 64  # items that a node has in one list: more are put together when asked for, lest a table takes their square
+
+
 class _Node(Generic[Item]):
     """The items of one prefix, each with its place in the whole order.
 
-    parent: the longest other prefix that this one begins with; None for the empty one.
+    parent: the node of the longest other prefix that this one begins with; the empty prefix is its own. all: the items
+    of this prefix and of those that it begins with, in order; None if they are many.
     """
 
-    __slots__ = ("items", "parent", "prefix")
+    __slots__ = ("all", "items", "parent", "prefix")
 
     def __init__(self, prefix: str, parent: _Node[Item] | None) -> None:
         self.prefix = prefix
-        self.parent = parent
+        self.parent = parent or self
         self.items: list[tuple[int, Item]] = []
+        self.all: list[Item] | None = []
+
+    def merged(self) -> list[Item]:
+        """Return `all`, however many they are."""
+        found, node = list(self.items), self
+        while node.parent is not node:
+            node = node.parent
+            found += node.items
+        return [item for _, item in sorted(found, key=_place)]
+
+
+def _place(pair: tuple[int, object]) -> int:
+    return pair[0]
 
 
 class PrefixIndex(Generic[Item]):
@@ -78,13 +95,17 @@ class PrefixIndex(Generic[Item]):
         by_prefix = {node.prefix: node for node in self._nodes}
         for prefix, place, item in prefixes:
             by_prefix[prefix].items.append((place, item))
+        for node in self._nodes:  # parents first
+            above = node.parent.all
+            if above is None or len(above) + len(node.items) > _MERGED:
+                node.all = None
+            else:
+                node.all = node.merged()
 
-    def candidates(self, text: str) -> list[tuple[int, Item]]:
-        """Return the items whose regex may match `text`, in order, each behind its place. Not to be changed."""
-        node: _Node[Item] | None = self._nodes[bisect_right(self._prefixes, text) - 1]
-        found: list[tuple[int, Item]] = []
-        while node is not None:
-            if node.items and text.startswith(node.prefix):
-                found = sorted(found + node.items) if found else node.items
+    def candidates(self, text: str) -> list[Item]:
+        """Return the items whose regex may match `text`, in order. Not to be changed."""
+        node = self._nodes[bisect_right(self._prefixes, text) - 1]
+        while not text.startswith(node.prefix):
             node = node.parent
-        return found
+        found = node.all
+        return node.merged() if found is None else found

@@ -128,7 +128,7 @@ class RouteTable:
     def resolve(self, resource: str) -> tuple[Route, Groups]:
         """Return the route for `resource` (path in normal form, and query), or one that answers 404, and what the regex
         captured."""
-        for _, route in self._index.candidates(resource):
+        for route in self._index.candidates(resource):
             match = route.match(resource)
             if match is not None:
                 if route.decodes and not self._is_only_one_for(route, resource):
@@ -150,7 +150,7 @@ class RouteTable:
         return plain == path or route.match(plain + rest) is not None
 
     def _first(self, resource: str) -> Route | None:
-        return next((route for _, route in self._index.candidates(resource) if route.match(resource)), None)
+        return next((route for route in self._index.candidates(resource) if route.match(resource)), None)
 
     def error_handler(self, request: Request, error: HTTPError) -> HTTPErrorHandler:
         """Return the handler that renders `error`: that of the first error route whose regex matches its status."""

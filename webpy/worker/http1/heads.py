@@ -26,16 +26,16 @@ class _KnownLines(dict[bytes, NamedLine]):
     It is the younger generation of a cache, which fills it.
     """
 
-    __slots__ = ("_cache",)
+    __slots__ = ("cache",)
 
     def __init__(self) -> None:
-        self._cache: Cache[NamedLine] = Cache(_MAX_LINES, _MAX_LINE_BYTES, self)
+        self.cache: Cache[NamedLine] = Cache(_MAX_LINES, _MAX_LINE_BYTES, self)
 
     def __missing__(self, line: bytes) -> NamedLine:
-        found = self._cache.get_older(line)
+        found = self.cache.get_older(line)
         if found is None:
             found = parse_field_line(line)
-            self._cache.offer(line, found)
+            self.cache.offer(line, found)
         return found
 
 
@@ -46,12 +46,12 @@ class HeadCache:
     looks there by itself.
     """
 
-    __slots__ = ("_closing", "_known_line", "_limits", "_planner", "_plans", "_plans_with_body", "recent")
+    __slots__ = ("_closing", "_limits", "_lines", "_planner", "_plans", "_plans_with_body", "recent")
 
     def __init__(self, planner: Planner, limits: Limits) -> None:
         self._plans: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
         self._plans_with_body: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
-        self._known_line = _KnownLines().__getitem__
+        self._lines = _KnownLines()
         self.recent = self._plans.recent
         self._planner = planner
         self._limits = limits
@@ -78,4 +78,4 @@ class HeadCache:
         if lines[-2:] != [b"", b""] or len(lines) > limits.fields + 2:
             return parse_fields(block, limits)
         del lines[-2:]
-        return Fields(list(map(self._known_line, lines)))
+        return Fields(list(map(self._lines.__getitem__, lines)))

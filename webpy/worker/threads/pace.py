@@ -145,16 +145,19 @@ class PaceTable:
 
     def find(self, route: Any, method: str, resource: str) -> Work:
         """Return the work of `method` on `resource` by `route` (a `routes.Route`)."""
-        key: tuple[Any, ...] = (route, method)
         segments = route.telling_segments
         if segments:
             path = resource.partition("?")[0]
             fine = (route, method, *path.split("/", segments + 1)[: segments + 1])
-            if fine in self._works or len(self._works) < self._MAX_ENTRIES:
-                key = fine
-        work = self._works.get(key)
+            work = self._works.get(fine)
+            if work is not None:
+                return work
+            if len(self._works) < self._MAX_ENTRIES:
+                work = self._works[fine] = Work()
+                return work
+        work = self._works.get((route, method))
         if work is None:
-            work = self._works[key] = Work()
+            work = self._works[route, method] = Work()
         return work
 
 
