@@ -16,7 +16,7 @@ from pathlib import Path
 
 from . import load, measure, servers
 from .load import Load
-from .recipes import Scenario
+from .scenario import Scenario
 from .servers import Server
 
 __all__ = ["Bench", "Column", "Metrics", "Row", "loaded"]
@@ -35,7 +35,10 @@ class Column:
 
 @dataclass(slots=True, frozen=True)
 class Row:
-    """One kind of work to measure. servers: by name; run: takes the measurements; columns, note: of its table."""
+    """One kind of work to measure. servers: by name; run: takes the measurements; columns, note: of its table.
+
+    compared: the metrics that a quick run prints ratios of; quick: whether a quick run has the row unless asked.
+    """
 
     name: str
     title: str
@@ -43,18 +46,25 @@ class Row:
     run: Callable[[Bench, Row], None]
     columns: tuple[Column, ...]
     note: str = ""
+    compared: tuple[str, ...] = ("cpu_us_low",)
+    quick: bool = True
 
 
 @dataclass(slots=True)
 class Bench:
-    """A run. results: `results[row][server][metric]` is the median of the rounds; remarks: lines by row."""
+    """A run. smoke: only to see that it works; brief: short, as in a smoke test and a quick run.
+
+    results: `results[row][server][metric]` is the median of the rounds; remarks: lines by row.
+    """
 
     python: str
     seconds: float
     rounds: int
     peers: frozenset[str]
-    quick: bool
     static: Path
+    smoke: bool = False
+    brief: bool = False
+    quiet: bool = False  # results are not printed as they come
     results: dict[str, dict[str, Metrics]] = field(default_factory=dict)
     remarks: dict[str, list[str]] = field(default_factory=dict)
 
@@ -63,8 +73,12 @@ class Bench:
         return [name for name in (*row.servers, "other") if name in self.peers]
 
     def warm_up(self, seconds: float) -> float:
-        """Return how long to warm up: `seconds`, or less in a quick run."""
-        return min(seconds, 0.3) if self.quick else seconds
+        """Return how long to warm up: `seconds`, or less in a brief run."""
+        return min(seconds, 0.25) if self.brief else seconds
+
+    def measured(self, at_least_s: float) -> float:
+        """Return how long to measure, with a lower limit where answers are slow, of 1 s in a brief run."""
+        return max(self.seconds, 0.0 if self.smoke else min(at_least_s, 1.0) if self.brief else at_least_s)
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -92,7 +106,8 @@ class Bench:
             medians["cpu_us_high"] = max(sample["cpu_us"] for sample in samples)
         self.results.setdefault(row, {})[name] = medians
         shown = "  ".join(f"{metric} {value:.4g}" for metric, value in medians.items())
-        self.say(f"  {name:9} {shown}")
+        if not self.quiet:
+            self.say(f"  {name:9} {shown}")
 
     def alternate(
         self,
@@ -113,10 +128,13 @@ class Bench:
                 if (server := self.start(row.name, name, scenario)) is not None
             ]
             samples: dict[str, list[Metrics]] = {server.name: [] for server in running}
-            requests = {server.name: warm_up(server) if warm_up else 0.0 for server in running}
-            for _ in range(self.rounds):
+            requests = dict.fromkeys(samples, 0.0)
+            for turn in range(-1 if warm_up else 0, self.rounds):
                 for server in list(running):
                     try:
+                        if turn < 0 and warm_up:
+                            requests[server.name] += warm_up(server)
+                            continue
                         metrics = sample(server)
                     except (OSError, load.LoadError) as error:
                         self.remark(row.name, f"{server.name} failed: {error!r} {server.complaint()}")
@@ -141,15 +159,20 @@ class Bench:
 
 
 def loaded(server: Server, run: Callable[[], Load]) -> tuple[Load, Metrics]:
-    """Run the load and return it with its metrics: CPU of all the server's processes, rate, latencies, memory."""
+    """Run the load and return it with its metrics: CPU of all the server's processes, rate, latencies, memory.
+
+    Raises LoadError if nothing was answered.
+    """
     pids = server.tree()
     before = measure.cpu_s(pids)
     result = run()
     cpu_s = measure.cpu_s(pids) - before
+    if result.requests == result.errors:
+        raise load.LoadError(f"no request was answered; {result.errors} errors")
     return result, {
         "requests": float(result.requests),
         "rate": result.rate,
-        "cpu_us": cpu_s / max(result.requests - result.errors, 1) * 1e6,
+        "cpu_us": cpu_s / (result.requests - result.errors) * 1e6,
         "p50_ms": result.p50_ms,
         "p99_ms": result.p99_ms,
         "worst_ms": result.worst_ms,

@@ -20,9 +20,14 @@ PEERS = {
     "gunicorn": ["gunicorn"],
     "uvicorn": ["uvicorn", "uvloop", "httptools"],
     "bjoern": ["bjoern"],
+    "fastwsgi": ["fastwsgi"],
+    "socketify": ["socketify"],
     "cheroot": ["cheroot"],
     "waitress": ["waitress"],
 }
+FRAMEWORKS = ["falcon", "flask", "django", "setuptools<81"]  # fastwsgi imports setuptools' pkg_resources
+# what cannot be had or built everywhere: it is then left out
+OPTIONAL = {"bjoern": ["libev-dev", "gcc", "libc6-dev"], "fastwsgi": ["gcc", "libc6-dev"], "socketify": []}
 # what webpy imports, if pyproject.toml cannot be read
 FALLBACK = ["psutil", "setproctitle", "httptools", "click"]
 TOOLS = {"nginx": "nginx", "wrk": "wrk", "taskset": "util-linux", "openssl": "openssl"}
@@ -81,8 +86,8 @@ def _pip(python: Path, packages: list[str]) -> subprocess.CompletedProcess[str]:
 def prepare_venv(base: str, say: Say) -> str:
     """Make the benchmark's virtual environment for an interpreter, unless it exists, and return its python.
 
-    There is one for each interpreter in benchmarks/.venv; webpy itself runs from the checkout. If bjoern does not
-    build, it is left out with a message. Raises EnvironmentMissing if the environment cannot be made.
+    There is one for each interpreter in benchmarks/.venv; webpy itself runs from the checkout. A server of `OPTIONAL`
+    that cannot be installed is left out with a message. Raises EnvironmentMissing if the environment cannot be made.
     """
     probe = "import sys; print('%d.%d.%d' % sys.version_info[:3]); print(sys.base_prefix)"
     result = subprocess.run([base, "-c", probe], capture_output=True, text=True)
@@ -91,7 +96,7 @@ def prepare_venv(base: str, say: Say) -> str:
     version, prefix = result.stdout.split("\n")[:2]
     folder = HERE / ".venv" / (version + prefix.replace("/", "-"))
     python, stamp = folder / "bin" / "python", folder / "filled-with"
-    wanted = "\n".join(sorted(_requirements()) + [name for names in PEERS.values() for name in names])
+    wanted = "\n".join(sorted(_requirements()) + [name for names in PEERS.values() for name in names] + FRAMEWORKS)
     if stamp.exists() and stamp.read_text() == wanted:
         return str(python)
     if not python.exists():
@@ -101,14 +106,18 @@ def prepare_venv(base: str, say: Say) -> str:
             short = ".".join(version.split(".")[:2])
             if not _apt([f"python{short}-venv"], say) or subprocess.run([base, "-m", "venv", str(folder)]).returncode:
                 raise EnvironmentMissing(f"{base} cannot make a venv (Debian's package python{short}-venv)")
-    result = _pip(python, [*_requirements(), *(name for peer in PEERS if peer != "bjoern" for name in PEERS[peer])])
+    peers = [name for peer in PEERS if peer not in OPTIONAL for name in PEERS[peer]]
+    result = _pip(python, [*_requirements(), *peers, *FRAMEWORKS])
     if result.returncode:
         raise EnvironmentMissing(f"pip could not fill the venv: {result.stderr.strip()[-800:]}")
-    if (result := _pip(python, PEERS["bjoern"])).returncode:
-        # bjoern comes as source: libev, a compiler and Python's headers
-        packages = ["libev-dev", "gcc", "libc6-dev"] + (["python3-dev"] if prefix == "/usr" else [])
-        if not _apt(packages, say) or (result := _pip(python, PEERS["bjoern"])).returncode:
-            say(f"bjoern left out, it does not build: {result.stderr.strip()[-400:]}")
+    for peer, packages in OPTIONAL.items():
+        if (result := _pip(python, PEERS[peer])).returncode == 0:
+            continue
+        if packages and prefix == "/usr":
+            packages = [*packages, "python3-dev"]
+        # it comes as source, and needs libraries, a compiler and Python's headers
+        if not packages or not _apt(packages, say) or (result := _pip(python, PEERS[peer])).returncode:
+            say(f"{peer} left out, it cannot be installed: {result.stderr.strip()[-400:]}")
     stamp.write_text(wanted)
     return str(python)
 

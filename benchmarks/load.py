@@ -35,6 +35,7 @@ class Load:
     p99_ms: float
     worst_ms: float
     errors: int  # socket errors, time-outs and answers of 400 and up
+    refused: int = 0  # of these, the answers
 
     @property
     def rate(self) -> float:
@@ -53,15 +54,18 @@ def parse(output: str) -> Load:
                 p99_ms=report["p99_us"] / 1e3,
                 worst_ms=report["max_us"] / 1e3,
                 errors=report["socket_errors"] + report["timeouts"] + report["status_errors"],
+                refused=report["status_errors"],
             )
     raise LoadError(f"wanted a line of report.lua from wrk, got {output!r}")
 
 
-def start(url: str, clients: int, seconds: float, script: str | None = None) -> subprocess.Popen[str]:
+def start(
+    url: str, clients: int, seconds: float, script: str | None = None, argument: int | None = None
+) -> subprocess.Popen[str]:
     """Start wrk with one thread on the load's CPU; `finish` ends it.
 
-    script: a file of lua/ that makes the requests. wrk's own -d takes whole seconds only; here it is only a limit, so
-    that no wrk outlives a benchmark that was killed.
+    script: a file of lua/ that makes the requests; argument: its size or number for them. wrk's own -d takes whole
+    seconds only; here it is only a limit, so that no wrk outlives a benchmark that was killed.
     """
     path = LUA / "report.lua" if script is None else _joined(script)
     command = [
@@ -74,6 +78,7 @@ def start(url: str, clients: int, seconds: float, script: str | None = None) -> 
         "-s",
         str(path),
         url,
+        *([] if argument is None else ["--", str(argument)]),
     ]
     return subprocess.Popen(
         machine.pin(command, machine.LOAD_CPU), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -98,9 +103,7 @@ def finish(processes: Sequence[subprocess.Popen[str]], seconds: float) -> list[L
         time.sleep(seconds)
         for process in processes:
             process.send_signal(signal.SIGINT)
-        return [parse(process.communicate(timeout=15)[0]) for process in processes]
-    except subprocess.TimeoutExpired:
-        raise LoadError("wrk did not end within 15 s of SIGINT") from None
+        return [parse(_ended(process)) for process in processes]
     finally:
         for process in processes:
             if process.poll() is None:
@@ -108,6 +111,16 @@ def finish(processes: Sequence[subprocess.Popen[str]], seconds: float) -> list[L
                 process.wait()
 
 
-def wrk(url: str, clients: int, seconds: float, script: str | None = None) -> Load:
+def _ended(process: subprocess.Popen[str]) -> str:
+    """Return what wrk printed. It forgets a SIGINT that comes before its load has begun, so it gets more of them."""
+    for _ in range(15):
+        try:
+            return process.communicate(timeout=1)[0]
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+    raise LoadError("wrk did not end within 15 s of SIGINT")
+
+
+def wrk(url: str, clients: int, seconds: float, script: str | None = None, argument: int | None = None) -> Load:
     """Load a URL for the time: `start` and `finish` in one."""
-    return finish([start(url, clients, seconds, script)], seconds)[0]
+    return finish([start(url, clients, seconds, script, argument)], seconds)[0]

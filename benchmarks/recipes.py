@@ -1,62 +1,24 @@
-"""Owns the command line of each server, and the conditions (`Scenario`) that it is started under.
+"""Owns the command line of each server under the conditions of a row (`scenario`), and its name in tables.
 
-All servers do the same work under the same conditions. `servers` runs the command lines; the rows choose the
-conditions. Starts nothing itself.
+All servers do the same work under the same conditions. `servers` runs the command lines. Starts nothing itself.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from . import machine
+from .scenario import Recipe, Scenario
 
-__all__ = ["RECIPES", "TITLES", "Recipe", "Scenario"]
-
-
-@dataclass(slots=True, frozen=True)
-class Scenario:
-    """The conditions that a server is started under: the same for all servers of a row."""
-
-    threads: int = 64
-    workers: int = 1
-    logged: bool = False
-    tls: bool = False
-    import_s: float = 0.0
-    every_cpu: bool = False  # not pinned to the server's CPU
-    preload: bool = False  # gunicorn: import the application in the master
-    # filled in by `start`
-    python: str = ""
-    port: int = 0
-    folder: Path = Path()
-    static: Path = Path()
-    certfile: Path = Path()
-    keyfile: Path = Path()
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "access.log"
-
-
-@dataclass(slots=True)
-class Recipe:
-    """A server's command line. log_is_stdout: its access log can only go to standard output."""
-
-    command: Callable[[Scenario], list[str]]
-    log_is_stdout: bool = False
-    can_log: bool = True
-    can_tls: bool = True
-    checkout: Path = Path(__file__).resolve().parent.parent  # where webpy is imported from
+__all__ = ["OWN", "RECIPES", "TITLES"]
 
 
 def _webpy(s: Scenario) -> list[str]:
-    return _webpy_command(s, "serve", "benchmarks.apps.webpy_app:routes")
+    return _webpy_command(s, "serve", s.routes)
 
 
 def _wsgi(s: Scenario) -> list[str]:
-    return _webpy_command(s, "serve", "benchmarks.apps.wsgi_app:app")
+    return _webpy_command(s, "serve", s.wsgi)
 
 
 def _files(s: Scenario) -> list[str]:
@@ -79,6 +41,9 @@ def _webpy_command(s: Scenario, command: str, target: str) -> list[str]:
         str(s.threads),
         "--access-log",
         str(s.log) if s.logged else "off",
+        "--max-body",
+        "1G",
+        *s.options,
         *tls,
     ]
 
@@ -93,12 +58,15 @@ events {{ worker_connections 10000; }}
 http {{
   access_log {f"{s.log} combined" if s.logged else "off"};
   keepalive_requests 1000000000; keepalive_timeout 75s; sendfile on; tcp_nopush on; default_type text/plain;
+  client_max_body_size 0;
   client_body_temp_path {s.folder}/body; proxy_temp_path {s.folder}/proxy; fastcgi_temp_path {s.folder}/fastcgi;
   uwsgi_temp_path {s.folder}/uwsgi; scgi_temp_path {s.folder}/scgi;
   server {{
     listen 127.0.0.1:{s.port} backlog=2048 {"ssl" if s.tls else ""}; {tls}
     location / {{ return 200 "Hello, World!"; }}
     location = /post {{ return 200 "20480"; }}
+    location /upload {{ return 200 "100"; }}
+    location /json {{ return 200 "{{}}"; }}
     location = /pid {{ return 200 "$pid"; }}
     location = /large {{ alias {s.static}/4m; }}
     location /static/ {{ alias {s.static}/; }}
@@ -130,7 +98,7 @@ def _granian(s: Scenario) -> list[str]:
         "16384",
         "--access-log" if s.logged else "--no-access-log",
         *tls,
-        "benchmarks.apps.wsgi_app:app",
+        s.wsgi,
     ]
 
 
@@ -157,7 +125,7 @@ def _gunicorn(s: Scenario) -> list[str]:
         *(["--preload"] if s.preload else []),
         *log,
         *tls,
-        "benchmarks.apps.wsgi_app:app",
+        s.wsgi,
     ]
 
 
@@ -184,12 +152,20 @@ def _uvicorn(s: Scenario) -> list[str]:
 
 
 def _bjoern(s: Scenario) -> list[str]:
-    return [s.python, "-m", "benchmarks.apps.serve_bjoern", str(s.port)]
+    return [s.python, "-m", "benchmarks.apps.serve_bjoern", str(s.port), s.wsgi]
+
+
+def _fastwsgi(s: Scenario) -> list[str]:
+    return [s.python, "-m", "benchmarks.apps.serve_fastwsgi", str(s.port), s.wsgi]
+
+
+def _socketify(s: Scenario) -> list[str]:
+    return [s.python, "-m", "benchmarks.apps.serve_socketify", str(s.port)]
 
 
 def _cheroot(s: Scenario) -> list[str]:
     tls = [str(s.certfile), str(s.keyfile)] if s.tls else []
-    return [s.python, "-m", "benchmarks.apps.serve_cheroot", str(s.port), str(s.threads), *tls]
+    return [s.python, "-m", "benchmarks.apps.serve_cheroot", str(s.port), str(s.threads), s.wsgi, *tls]
 
 
 def _waitress(s: Scenario) -> list[str]:
@@ -200,7 +176,7 @@ def _waitress(s: Scenario) -> list[str]:
         f"--listen=127.0.0.1:{s.port}",
         f"--threads={s.threads}",
         "--connection-limit=10000",
-        "benchmarks.apps.wsgi_app:app",
+        s.wsgi,
     ]
 
 
@@ -213,10 +189,14 @@ RECIPES = {
     "gunicorn": Recipe(_gunicorn),
     "uvicorn": Recipe(_uvicorn, log_is_stdout=True),
     "bjoern": Recipe(_bjoern, can_log=False, can_tls=False),
+    "fastwsgi": Recipe(_fastwsgi, can_log=False, can_tls=False),
+    "socketify": Recipe(_socketify, can_log=False, can_tls=False),
     "cheroot": Recipe(_cheroot, can_log=False),
     "waitress": Recipe(_waitress, can_log=False, can_tls=False),
     "other": Recipe(_webpy),
 }
+# the servers that are webpy
+OWN = ("webpy", "files", "wsgi", "other")
 TITLES = {
     "webpy": "**webpy**",
     "files": "**webpy files**",
@@ -226,6 +206,8 @@ TITLES = {
     "gunicorn": "gunicorn (gthread)",
     "uvicorn": "uvicorn (ASGI, uvloop, httptools)",
     "bjoern": "bjoern",
+    "fastwsgi": "fastwsgi (C)",
+    "socketify": "socketify (C++, its own interface)",
     "cheroot": "cheroot",
     "waitress": "waitress",
     "other": "webpy of the other checkout",

@@ -9,17 +9,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from .bench import Bench, Column, Metrics, Row
-from .figures import FIGURES, judge
-from .recipes import TITLES
+from .figures import FIGURES
+from .recipes import OWN, TITLES
+from .verdicts import judge
 
-__all__ = ["figures_table", "render", "row_table", "with_ratios"]
+__all__ = ["figures_table", "ratios", "render", "row_table", "with_ratios"]
 
 
 def with_ratios(results: Mapping[str, Metrics]) -> dict[str, Metrics]:
     """Return the row's results, with each server's CPU as a ratio to nginx's, granian's and the best Python peer's."""
     given = {name: dict(metrics) for name, metrics in results.items()}
     costs = {name: metrics["cpu_us"] for name, metrics in given.items() if "cpu_us" in metrics}
-    peers = [cost for name, cost in costs.items() if name not in ("webpy", "files", "wsgi", "other", "nginx")]
+    peers = [cost for name, cost in costs.items() if name not in (*OWN, "nginx")]
     bases = {
         "cpu_nginx": costs.get("nginx"),
         "cpu_granian": costs.get("granian"),
@@ -30,6 +31,24 @@ def with_ratios(results: Mapping[str, Metrics]) -> dict[str, Metrics]:
             if base:
                 given[name][metric] = cost / base
     return given
+
+
+def ratios(row: Row, results: Mapping[str, Metrics]) -> str:
+    """Return one line with webpy's ratio to each other server in the metrics that the row compares; "" without both.
+
+    For `rate`, more than 1 is better; for the others, which are costs, less.
+    """
+    own = next((name for name in OWN if name in results), "")
+    parts = []
+    for metric in row.compared:
+        pairs = [
+            f"{name} {results[own][metric] / metrics[metric]:.2f}"
+            for name, metrics in results.items()
+            if name != own and metric in metrics and metrics[metric] and not math.isinf(metrics[metric])
+        ]
+        if pairs:
+            parts.append(f"{metric.removesuffix('_us_low')}: {', '.join(pairs)}")
+    return f"{row.name:18} {'; '.join(parts)}" if parts else ""
 
 
 def _cell(metrics: Metrics, column: Column) -> str:

@@ -22,6 +22,7 @@ from benchmarks.rows import ROWS, choose
 __all__ = ["main"]
 
 SERVERS = [name for name in RECIPES if name != "other"]
+QUICK_SERVERS = ["webpy", "wsgi", "nginx", "granian"]
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
@@ -37,9 +38,13 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds over all servers, of which the median counts (default 3)")
     parser.add_argument("--python", default=sys.executable, metavar="PATH", help="interpreter of every Python server")
     parser.add_argument("--no-venv", action="store_true", help="use that interpreter as it is, with what it can import")
-    parser.add_argument(
-        "--quick", action="store_true", help="0.3 s, one round, fewer connections: to see that it works"
+    short = parser.add_mutually_exclusive_group()
+    short.add_argument(
+        "--quick",
+        action="store_true",
+        help="3 minutes at most, and only ratios, a line a row: before and after a change",
     )
+    short.add_argument("--smoke", action="store_true", help="0.3 s, one round, fewer connections: to see that it works")
     parser.add_argument("--against", metavar="DIR", type=Path, help="also webpy of that other checkout, in turn")
     parser.add_argument("--output", metavar="FILE.md", type=Path, help="write the report there too")
     return parser.parse_args(given)
@@ -51,12 +56,13 @@ def _say(text: str) -> None:
 
 def main(given: list[str] | None = None) -> int:
     arguments = _arguments(given)
-    names = [name.strip() for name in arguments.peers.split(",")] if arguments.peers else SERVERS
+    default = QUICK_SERVERS if arguments.quick else SERVERS
+    names = [name.strip() for name in arguments.peers.split(",")] if arguments.peers else default
     if unknown := [name for name in names if name not in SERVERS]:
         _say(f"no server is called {unknown[0]!r}; there are {', '.join(SERVERS)}")
         return 2
     try:
-        rows = choose(arguments.only)
+        rows = choose(arguments.only, quick=arguments.quick)
         environment.provide_tools({"wrk", "taskset", "openssl", *names}, _say)
         python = arguments.python if arguments.no_venv else environment.prepare_venv(arguments.python, _say)
     except (ValueError, environment.EnvironmentMissing) as error:
@@ -80,20 +86,28 @@ def main(given: list[str] | None = None) -> int:
             (static / name).write_bytes(os.urandom(size))
         bench = Bench(
             python=python,
-            seconds=arguments.seconds or (0.3 if arguments.quick else 2.0),
-            rounds=arguments.rounds or (1 if arguments.quick else 3),
+            seconds=arguments.seconds or (0.3 if arguments.smoke or arguments.quick else 2.0),
+            rounds=arguments.rounds or (1 if arguments.smoke else 3),
             peers=frozenset(there),
-            quick=arguments.quick,
             static=static,
+            smoke=arguments.smoke,
+            brief=arguments.smoke or arguments.quick,
+            quiet=arguments.quick,
         )
         try:
             for row in rows:
                 if any(name in bench.peers for name in row.servers):
-                    _say(f"{row.name} (after {time.monotonic() - began:.0f} s)")
+                    if not arguments.quick:
+                        _say(f"{row.name} (after {time.monotonic() - began:.0f} s)")
                     row.run(bench, row)
+                    if arguments.quick and (line := report.ratios(row, bench.results.get(row.name, {}))):
+                        print(line, flush=True)
         except KeyboardInterrupt:
             _say("interrupted; what there is:")
     took = time.monotonic() - began
+    if arguments.quick:
+        _say(f"{took:.0f} s; webpy's figure divided by the other's: less is better, for `rate` more")
+        return 0
     pinned = f"servers on CPU {machine.SERVER_CPU}, wrk on CPU {machine.LOAD_CPU}"
     words = " ".join(["python3 benchmarks/run.py", *(sys.argv[1:] if given is None else given)])
     preface = [

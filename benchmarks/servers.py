@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import machine, measure
-from .recipes import RECIPES, Scenario
+from .recipes import RECIPES
+from .scenario import Scenario
 
 __all__ = ["Server", "ServerError", "certificate", "start"]
 
@@ -161,12 +162,15 @@ def start(name: str, scenario: Scenario, python: str, static: Path) -> Server:
     if scenario.tls:
         certfile, keyfile = certificate(folder)
         scenario = replace(scenario, certfile=certfile, keyfile=keyfile)
+    # the applications are this checkout's, whichever checkout webpy comes from
+    (folder / "benchmarks").symlink_to(CHECKOUT / "benchmarks")
     output = folder / "output.log"
     environment = os.environ | {
-        "PYTHONPATH": f"{recipe.checkout}:{CHECKOUT}",
+        "PYTHONPATH": f"{folder}:{recipe.checkout}",
         "BENCH_STATIC": str(static),
         "BENCH_IMPORT_S": str(scenario.import_s),
         "PYTHONUNBUFFERED": "",
+        **dict(scenario.environment),
     }
     command = recipe.command(scenario)
     if not scenario.every_cpu:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load, measure, report
-from benchmarks.figures import FIGURES, judge
+from benchmarks.figures import FIGURES
 from benchmarks.recipes import RECIPES
 from benchmarks.rows import ROWS, choose
+from benchmarks.verdicts import judge
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -153,7 +154,7 @@ def test_a_small_run_of_webpy_alone(tmp_path: Path) -> None:
         "hello",
         "--peers",
         "webpy",
-        "--quick",
+        "--smoke",
         "--output",
         str(output),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from benchmarks.apps import work
@@ -11,6 +11,14 @@ from benchmarks.apps import work
 __all__ = ["app"]
 
 HELLO = work.HELLO.encode()
+
+
+async def received(receive: Callable[[], Awaitable[dict[str, Any]]]) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        yield message["body"]
+        more = message.get("more_body", False)
 
 
 async def app(
@@ -22,13 +30,16 @@ async def app(
     status = 200
     if path == "/" or path.startswith("/v/"):
         body = HELLO
-    elif path == "/post":
-        size, more = 0, True
-        while more:
-            message = await receive()
-            size += len(message["body"])
-            more = message.get("more_body", False)
-        body = b"%d" % size
+    elif path in ("/post", "/upload"):
+        body = b"%d" % sum([len(piece) async for piece in received(receive)])
+    elif path == "/json":
+        body = work.order_total(b"".join([piece async for piece in received(receive)]))
+    elif path.startswith("/pieces/"):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        for piece in work.pieces(int(path[8:])):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        return
     elif path == "/large":
         body = work.LARGE
     elif path == "/pid":

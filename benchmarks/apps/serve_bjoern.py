@@ -1,4 +1,4 @@
-"""Serves the WSGI application with bjoern: serve_bjoern PORT."""
+"""Serves a WSGI application with bjoern: serve_bjoern PORT MODULE:APP."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import sys
 
 import bjoern  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
-from benchmarks.apps.wsgi_app import app
+from benchmarks.apps.target import load
 
-bjoern.run(app, "127.0.0.1", int(sys.argv[1]))
+bjoern.run(load(sys.argv[2]), "127.0.0.1", int(sys.argv[1]))

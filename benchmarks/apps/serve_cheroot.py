@@ -1,4 +1,4 @@
-"""Serves the WSGI application with cheroot: serve_cheroot PORT THREADS [CERTFILE KEYFILE]."""
+"""Serves a WSGI application with cheroot: serve_cheroot PORT THREADS MODULE:APP [CERTFILE KEYFILE]."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
-from benchmarks.apps.wsgi_app import app
+from benchmarks.apps.target import load
 
-server = Server(("127.0.0.1", int(sys.argv[1])), app, numthreads=int(sys.argv[2]), request_queue_size=1024, timeout=75)
-if len(sys.argv) > 3:
-    server.ssl_adapter = BuiltinSSLAdapter(sys.argv[3], sys.argv[4])
+port, threads, application, *tls = sys.argv[1:]
+address = ("127.0.0.1", int(port))
+server = Server(address, load(application), numthreads=int(threads), request_queue_size=1024, timeout=75)
+if tls:
+    server.ssl_adapter = BuiltinSSLAdapter(*tls)
 server.start()

@@ -55,6 +55,29 @@ class Post(webpy.HTTPHandler):
         return 200, str(len(self.request.body))
 
 
+class Upload(webpy.HTTPHandler):
+    stream = True
+
+    def do_post(self) -> Any:
+        return 200, str(work.received(self.request.rfile.read))
+
+
+class Json(webpy.HTTPHandler):
+    def do_post(self) -> Any:
+        self.response.headers["Content-Type"] = "application/json"
+        return 200, work.order_total(self.request.body)
+
+
+class Sized(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, work.sized(int(self.groups[0]))
+
+
+class Pieces(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, work.pieces(int(self.groups[0]))
+
+
 class Large(webpy.HTTPHandler):
     def do_get(self) -> Any:
         return 200, work.LARGE
@@ -74,6 +97,10 @@ routes = {
     "/b": Bimodal,
     "/static/([0-9a-z]+)": Static,
     "/post": Post,
+    "/upload": Upload,
+    "/json": Json,
+    "/sized/([0-9]+)": Sized,
+    "/pieces/([0-9]+)": Pieces,
     "/large": Large,
     "/pid": Pid,
 }

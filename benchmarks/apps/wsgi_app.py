@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from benchmarks.apps import work
@@ -36,6 +36,12 @@ def answer(path: str, environ: dict[str, Any]) -> bytes | None:
         return b"b"
     if kind == "post":
         return b"%d" % len(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    if kind == "upload":
+        return b"%d" % work.received(environ["wsgi.input"].read)
+    if kind == "json":
+        return work.order_total(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    if kind == "sized":
+        return work.sized(int(parts[2]))
     if kind == "large":
         return work.LARGE
     if kind == "pid":
@@ -43,8 +49,12 @@ def answer(path: str, environ: dict[str, Any]) -> bytes | None:
     return None
 
 
-def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    body = answer(environ["PATH_INFO"], environ)
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    path = environ["PATH_INFO"]
+    if path.startswith("/pieces/"):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return work.pieces(int(path[8:]))
+    body = answer(path, environ)
     status = "200 OK"
     if body is None:
         status, body = "404 Not Found", b""

@@ -1,10 +1,12 @@
 -- What a browser sends, with 4,999 targets and 997 cookies in turn: no head repeats within 4.9 million requests.
+-- The path of the URL is what each target begins with, such as /v/.
 local targets, cookies = {}, {}
 local number, tail
 
 function init(args)
   for i = 1, 4999 do
-    targets[i] = "GET /v/articles/" .. (i * 7919 % 4999) .. "?page=" .. (i % 37) .. "&sort=date HTTP/1.1\r\nHost: "
+    targets[i] = "GET " .. wrk.path .. "articles/" .. (i * 7919 % 4999) .. "?page=" .. (i % 37)
+      .. "&sort=date HTTP/1.1\r\nHost: "
       .. wrk.host .. ":" .. wrk.port .. "\r\nCookie: session="
   end
   for i = 1, 997 do cookies[i] = string.format("%08x%08x", i * 2654435, i * 40503) .. "; theme=dark; lang=en" end

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from ..bench import Row
-from . import beside, connections, recovery, throughput
+from . import beside, bodies, connections, recovery, routes, throughput, wsgi
 
 __all__ = ["ROWS", "choose"]
 
-ROWS: tuple[Row, ...] = (*throughput.ROWS, *beside.ROWS, *connections.ROWS, *recovery.ROWS)
+ROWS: tuple[Row, ...] = (
+    *throughput.ROWS,
+    *bodies.ROWS,
+    *routes.ROWS,
+    *wsgi.ROWS,
+    *beside.ROWS,
+    *connections.ROWS,
+    *recovery.ROWS,
+)
 
 
-def choose(only: str | None) -> list[Row]:
-    """Return the rows named in `only`, by name or by the part before a hyphen: `hello,wait-5`; all if None.
+def choose(only: str | None, *, quick: bool = False) -> list[Row]:
+    """Return the rows named in `only`, by name or by the part before a hyphen: `hello,wait-5`.
+
+    If it is None, all, or those of a quick run.
 
     Raises ValueError for an unknown name.
     """
     if only is None:
-        return list(ROWS)
+        return [row for row in ROWS if row.quick or not quick]
     wanted = [name.strip() for name in only.split(",") if name.strip()]
     for name in wanted:
         if not any(row.name == name or row.name.startswith(name + "-") for row in ROWS):

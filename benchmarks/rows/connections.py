@@ -11,17 +11,17 @@ import time
 
 from .. import clients, load, machine, measure
 from ..bench import Bench, Column, Metrics, Row
-from ..recipes import Scenario
+from ..scenario import Scenario
 
 __all__ = ["ROWS"]
 
 
 def _idle(bench: Bench, row: Row) -> None:
-    wanted = 1000 if bench.quick else 9000
+    wanted = 1000 if bench.smoke else 9000
     count = min(wanted, machine.raise_open_files() - 200)
     if count < wanted:
         bench.remark(row.name, f"{count} connections only: the limit of open files is {machine.raise_open_files()}")
-    seconds = 1.0 if bench.quick else 10.0
+    seconds = 1.0 if bench.smoke else 10.0
     for name in bench.names(row):
         if (server := bench.start(row.name, name, Scenario())) is None:
             continue
@@ -34,7 +34,7 @@ def _idle(bench: Bench, row: Row) -> None:
                     socks.append(clients.keep_one(server.port))
             except OSError as error:
                 bench.remark(row.name, f"{name}: connection {len(socks)} of {count} failed: {error!r}")
-            time.sleep(0.3 if bench.quick else 1.0)
+            time.sleep(0.3 if bench.smoke else 1.0)
             pids = server.tree()
             cpu_s = measure.cpu_s(pids)
             time.sleep(seconds)
@@ -52,7 +52,7 @@ def _idle(bench: Bench, row: Row) -> None:
 
 
 def _stalled(bench: Bench, row: Row) -> None:
-    count = 300 if bench.quick else 2000
+    count = 300 if bench.smoke else 2000
     for name in bench.names(row):
         if (server := bench.start(row.name, name, Scenario(threads=4))) is None:
             continue
@@ -62,7 +62,7 @@ def _stalled(bench: Bench, row: Row) -> None:
                 socks = clients.stall(server.port, count)
             except OSError as error:
                 bench.remark(row.name, f"{name}: could not open {count} stalled connections: {error!r}")
-            metrics = clients.probe(server.port, 1.0 if bench.quick else 4.0)
+            metrics = clients.probe(server.port, 1.0 if bench.brief else 4.0)
             metrics["stalled"] = float(len(socks) - clients.ended(socks))
             clients.close(socks)
             bench.put(row.name, name, [metrics])
@@ -78,7 +78,7 @@ def _balance(bench: Bench, row: Row) -> None:
         metrics: Metrics = {}
         with server:
             seen: set[bytes] = set()
-            limit = time.monotonic() + (0.5 if bench.quick else 2.0)
+            limit = time.monotonic() + (0.5 if bench.smoke else 2.0)
             while len(seen) < workers and time.monotonic() < limit:
                 seen.add(server.get("/pid")[1])
             for way, opener in (("sequential", clients.one_by_one), ("at_once", clients.at_once)):
@@ -123,6 +123,8 @@ ROWS = (
             Column("cpu_percent", "CPU %", 2),
         ),
         "Each has had one answer. Not counted: the kernel's buffers; nginx's connections, allotted at its start.",
+        ("connection_kb",),
+        quick=False,
     ),
     Row(
         "stalled",
@@ -138,6 +140,7 @@ ROWS = (
             Column("worst_ms", "worst ms", 1),
         ),
         "A third has sent half a head, a third half a body, a third does not read an answer of 4 MB.",
+        ("worst_ms",),
     ),
     Row(
         "balance-pinned",
@@ -146,6 +149,8 @@ ROWS = (
         _balance,
         BALANCE,
         "The worst of the rounds.",
+        ("sequential", "at_once"),
+        quick=False,
     ),
     Row(
         "balance-unpinned",
@@ -154,5 +159,7 @@ ROWS = (
         _balance,
         BALANCE,
         "The worst of the rounds.",
+        ("sequential", "at_once"),
+        quick=False,
     ),
 )
