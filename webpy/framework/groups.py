@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["Groups"]
@@ -11,11 +13,12 @@ __all__ = ["Groups"]
 class Groups(tuple[Any, ...]):
     """What a route's regex captured: `groups[0]` is the first group, `groups["name"]` a named one."""
 
-    names: dict[str, str | None]
+    names: Mapping[str, str | None] = MappingProxyType({})
 
     def __new__(cls, match: re.Match[str]) -> Groups:
         self = super().__new__(cls, match.groups())
-        self.names = match.groupdict()
+        if match.re.groupindex:
+            self.names = match.groupdict()
         return self
 
     def __getitem__(self, key: Any) -> Any:

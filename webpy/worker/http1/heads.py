@@ -7,7 +7,7 @@ leader's.
 
 from __future__ import annotations
 
-from ...protocol import Fields, Limits, NamedLine, parse_field_line, parse_fields, parse_head
+from ...protocol import Fields, Head, Limits, NamedLine, ProtocolError, parse_field_line, parse_head
 from ..exchanges.plan import Plan, Planner
 from .cache import Cache
 
@@ -46,12 +46,24 @@ class HeadCache:
     looks there by itself.
     """
 
-    __slots__ = ("_closing", "_limits", "_lines", "_planner", "_plans", "_plans_with_body", "recent")
+    __slots__ = (
+        "_closing",
+        "_limits",
+        "_line",
+        "_lines",
+        "_most_lines",
+        "_planner",
+        "_plans",
+        "_plans_with_body",
+        "recent",
+    )
 
     def __init__(self, planner: Planner, limits: Limits) -> None:
         self._plans: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
         self._plans_with_body: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
         self._lines = _KnownLines()
+        self._line = self._lines.__getitem__
+        self._most_lines = min(limits.fields, _MOST_FIELDS) + 2  # the request line, and the empty one
         self.recent = self._plans.recent
         self._planner = planner
         self._limits = limits
@@ -65,17 +77,28 @@ class HeadCache:
 
     def plan(self, block: bytes) -> Plan:
         """Return the plan of a whole head. Raises ProtocolError if the head is malformed."""
-        plan = self._plans.get(block) or self._plans_with_body.get(block)
-        if plan is None:
-            head = parse_head(block, self._limits, self._parse_fields)
-            plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
-            plan = self._planner.plan(head, plain)
-            (self._plans_with_body if plan.has_body else self._plans).offer(block, plan)
-        return plan
+        return self.plan_alone(block) or self._make(block, parse_head(block, self._limits))
 
-    def _parse_fields(self, block: bytes, limits: Limits) -> Fields:
-        lines = block.split(b"\r\n", _MOST_FIELDS + 2)
-        if lines[-2:] != [b"", b""] or len(lines) > limits.fields + 2:
-            return parse_fields(block, limits)
-        del lines[-2:]
-        return Fields(list(map(self._lines.__getitem__, lines)))
+    def plan_alone(self, data: bytes) -> Plan | None:
+        """Return the plan of what was received if that is one head and nothing else; None for anything else, such as a
+        malformed head or one of very many fields."""
+        plan = self._plans.get(data) or self._plans_with_body.get(data)
+        if plan is not None:
+            return plan
+        limits = self._limits
+        lines = data.split(b"\r\n", self._most_lines)
+        if lines.pop() or not lines or lines.pop() or not lines or len(data) > limits.head_bytes:
+            return None
+        line = lines.pop(0)
+        if len(line) > limits.line_bytes:
+            return None
+        try:
+            return self._make(data, Head(line, Fields(list(map(self._line, lines)))))
+        except ProtocolError:
+            return None
+
+    def _make(self, block: bytes, head: Head) -> Plan:
+        plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
+        plan = self._planner.plan(head, plain)
+        (self._plans_with_body if plan.has_body else self._plans).offer(block, plan)
+        return plan

@@ -72,30 +72,38 @@ class Reading:
         if type(conn.buffer) is bytes:
             conn.buffer = bytearray(conn.buffer)
         conn.buffer += data
-        return self._exchange(conn, self.begin(conn, conn.buffer, scanned))
+        return self._exchange(conn, self._begin(conn, conn.buffer, scanned=scanned))
 
     def next(self, conn: Connection, _event: int) -> Exchange | None:
         """A pipelined request has its turn: its bytes came with the one before."""
         conn.phase = Phase.IDLE
         conn.since_s = _mono()
         data, conn.buffer = conn.buffer, b""
-        return self._exchange(conn, self.begin(conn, data))
+        return self._exchange(conn, self._begin(conn, data))
 
-    def begin(self, conn: Connection, data: bytes | bytearray, scanned: int = 0) -> Begun | None:
-        """The bytes of a new request, from its beginning; `scanned` of them have been looked at."""
+    def begin(self, conn: Connection, data: bytes) -> Begun | None:
+        """What was received first of a new request: most often a whole head, and nothing else."""
+        return self._begin(conn, data, self._heads.plan_alone(data))
+
+    def _begin(
+        self, conn: Connection, data: bytes | bytearray, plan: Plan | None = None, scanned: int = 0
+    ) -> Begun | None:
+        """The bytes of a new request, from its beginning; plan: theirs, if they are a head and nothing else; `scanned`
+        of them have been looked at."""
         if not data:
             self._parts.table.forget(conn)
             return None
         try:
-            end = find_head(data, self._limits, scanned)
-            if end < 0:
-                conn.buffer = data
-                if conn.phase != Phase.HEAD:
-                    conn.phase = Phase.HEAD
-                    conn.since_s = _mono()
-                return None
-            plan = self._heads.plan(bytes(data[:end]))
-            conn.buffer = bytes(data[end:])
+            if plan is None:
+                end = find_head(data, self._limits, scanned)
+                if end < 0:
+                    conn.buffer = data
+                    if conn.phase != Phase.HEAD:
+                        conn.phase = Phase.HEAD
+                        conn.since_s = _mono()
+                    return None
+                plan = self._heads.plan(bytes(data[:end]))
+                conn.buffer = bytes(data[end:])
             request = Request(conn, plan.head)
             if plan.has_body:
                 return self._begin_body(conn, plan, request)
