@@ -70,6 +70,23 @@ def browser(number: int) -> bytes:
     ).encode()
 
 
+def test_blocks_of_fields_are_looked_for_as_long_as_some_come_again() -> None:
+    heads = head_cache()
+
+    def fields_of(number: int, cookie: int) -> object:
+        return heads.plan(b"GET /%d HTTP/1.1\r\nHost: a\r\nCookie: %d\r\n\r\n" % (number, cookie)).head._first
+
+    found = [fields_of(number, 0) for number in range(4)]
+    assert found[1] is not found[0]
+    assert found[3] is found[2]  # it had come twice
+    for number in range(100):
+        fields_of(number, number)
+    assert fields_of(4000, 0) is not fields_of(4001, 0)
+    for number in range(1000):
+        fields_of(number, 0)
+    assert fields_of(5000, 0) is fields_of(5001, 0)
+
+
 def test_what_the_log_says_of_a_line_that_is_known() -> None:
     heads = head_cache()
     for number in range(5):

@@ -13,10 +13,11 @@ from .cache import Cache
 
 __all__ = ["HeadCache"]
 
-_MAX_PLANS = 512  # in each generation
+_MAX_PLANS = 512  # and field blocks, in each generation
 _MAX_HEAD_BYTES = 2048  # heads longer than this are parsed every time
 _MAX_LINES = 1024  # in each generation
 _MAX_LINE_BYTES = 512
+_LOOKS, _PAUSE = 64, 512  # heads for whose field block one is looked in vain, and those for which none is then
 _MOST_FIELDS = 32  # a head of more fields than browsers send is parsed as a whole, which costs less if none is known
 
 
@@ -47,10 +48,12 @@ class HeadCache:
     """
 
     __slots__ = (
+        "_blocks",
         "_closing",
         "_limits",
         "_line",
         "_lines",
+        "_looks",
         "_most_lines",
         "_planner",
         "_plans",
@@ -63,7 +66,9 @@ class HeadCache:
         self._plans_with_body: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
         self._lines = _KnownLines()
         self._line = self._lines.__getitem__
-        self._most_lines = min(limits.fields, _MOST_FIELDS) + 2  # the request line, and the empty one
+        self._most_lines = min(limits.fields, _MOST_FIELDS) + 1  # with the empty one
+        self._blocks: Cache[Fields] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
+        self._looks = _LOOKS + _PAUSE
         self.recent = self._plans.recent
         self._planner = planner
         self._limits = limits
@@ -86,16 +91,33 @@ class HeadCache:
         if plan is not None:
             return plan
         limits = self._limits
-        lines = data.split(b"\r\n", self._most_lines)
-        if lines.pop() or not lines or lines.pop() or not lines or len(data) > limits.head_bytes:
-            return None
-        line = lines.pop(0)
-        if len(line) > limits.line_bytes:
+        end = data.find(b"\r\n")
+        if not 0 < end <= limits.line_bytes or len(data) > limits.head_bytes:
             return None
         try:
-            return self._make(data, Head(line, Fields(list(map(self._line, lines)))))
+            fields = self._find_fields(data[end + 2 :])
+            return None if fields is None else self._make(data, Head(data[:end], fields))
         except ProtocolError:
             return None
+
+    def _find_fields(self, block: bytes) -> Fields | None:
+        """Return the fields of a block; None if it is not one, or of very many fields. Raises ProtocolError.
+
+        Whole blocks are looked for as long as some come again: not where each has a field of its own.
+        """
+        looks = self._looks = self._looks - 1 if self._looks else _LOOKS + _PAUSE
+        if looks > _PAUSE:
+            fields = self._blocks.get(block)
+            if fields is not None:
+                self._looks = _LOOKS + _PAUSE
+                return fields
+        lines = block.split(b"\r\n", self._most_lines)
+        if lines.pop() or not lines or lines.pop():
+            return None
+        fields = Fields(list(map(self._line, lines)))
+        if looks > _PAUSE:
+            self._blocks.offer(block, fields)
+        return fields
 
     def _make(self, block: bytes, head: Head) -> Plan:
         plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
