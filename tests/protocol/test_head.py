@@ -8,7 +8,6 @@ import pytest
 
 from webpy.protocol import (
     REASONS,
-    Fields,
     Head,
     Limits,
     ProtocolError,
@@ -216,17 +215,8 @@ def test_parse_head_checks_the_limits_itself() -> None:
     assert refusal(b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", Limits(fields=1)).status == 431
 
 
-def test_parse_fields_stands_alone_and_can_be_remembered() -> None:
-    calls: list[bytes] = []
-
-    def remember(block: bytes, limits: Limits) -> Fields:
-        calls.append(block)
-        return parse_fields(block, limits)
-
-    raw = b"\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n"
-    assert parse_head(raw, LIMITS, remember).host == "a"
-    assert calls == [b"Host: a\r\nConnection: Close\r\n\r\n"]
-    fields = parse_fields(calls[0], LIMITS)
+def test_parse_fields_stands_alone() -> None:
+    fields = parse_fields(b"Host: a\r\nConnection: Close\r\n\r\n", LIMITS)
     assert (fields.host, fields.close, fields.persist, fields.chunked) == ("a", True, False, False)
     assert parse_fields(b"\r\n", LIMITS).lines == []
     for bad in (b"", b"X: y", b"X: y\r\n", b"\r\nX: y\r\n", b"X: y\r\n\r\n\r\n", b"X: y\r\n\r"):

@@ -83,7 +83,10 @@ class Reading:
 
     def begin(self, conn: Connection, data: bytes) -> Begun | None:
         """What was received first of a new request: most often a whole head, and nothing else."""
-        return self._begin(conn, data, self._heads.plan_alone(data))
+        plan = self._heads.plan_alone(data)
+        if plan is None or plan.has_body:
+            return self._begin(conn, data, plan)
+        return plan, Request(conn, plan.head)
 
     def _begin(
         self, conn: Connection, data: bytes | bytearray, plan: Plan | None = None, scanned: int = 0
