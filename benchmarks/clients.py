@@ -5,6 +5,7 @@ Knows of servers only their port. Called by `rows.connections`.
 
 from __future__ import annotations
 
+import http.client
 import select
 import socket
 import statistics
@@ -12,7 +13,7 @@ import time
 from collections import Counter
 from contextlib import closing
 
-__all__ = ["at_once", "close", "ended", "keep_one", "one_by_one", "probe", "stall"]
+__all__ = ["at_once", "close", "ended", "keep_one", "one_by_one", "probe", "stall", "transfer"]
 
 STALL_TIMEOUT_S = 3.0
 REQUEST = b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -149,3 +150,28 @@ def at_once(port: int, count: int) -> tuple[list[socket.socket], Counter[bytes]]
     for sock in socks:
         pids[_answer(sock)] += 1
     return socks, pids
+
+
+def transfer(port: int, target: str, size: int, seconds: float) -> int:
+    """Send requests with a body of `size` bytes, one after the other for the time, read each answer; return how many.
+
+    There is one at least. A size of 0 is a GET.
+    """
+    method = b"POST" if size else b"GET"
+    head = b"%b %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % (method, target.encode(), size)
+    body, count, end = bytes(size), 0, time.monotonic() + seconds
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60.0)) as client:
+        client.connect()
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        buffer = memoryview(bytearray(1 << 20))
+        while count == 0 or time.monotonic() < end:
+            client.sock.sendall(head)
+            client.sock.sendall(body)
+            answer = http.client.HTTPResponse(client.sock, method=method.decode())
+            answer.begin()
+            while answer.readinto(buffer):
+                pass
+            if answer.status != 200:
+                raise ConnectionError(f"{target} was answered with {answer.status}")
+            count += 1
+    return count

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .bench import Bench, Column, Metrics, Row
 from .figures import FIGURES
 from .recipes import OWN, TITLES
 from .verdicts import judge
 
-__all__ = ["figures_table", "ratios", "render", "row_table", "with_ratios"]
+__all__ = ["charts", "figures_table", "ratios", "render", "row_table", "with_ratios"]
 
 
 def with_ratios(results: Mapping[str, Metrics]) -> dict[str, Metrics]:
@@ -38,13 +39,15 @@ def ratios(row: Row, results: Mapping[str, Metrics]) -> str:
 
     For `rate`, more than 1 is better; for the others, which are costs, less.
     """
-    own = next((name for name in OWN if name in results), "")
+    own = next((name for name in OWN if name in results), None)
+    if own is None:
+        return ""
     parts = []
     for metric in row.compared:
         pairs = [
             f"{name} {results[own][metric] / metrics[metric]:.2f}"
             for name, metrics in results.items()
-            if name != own and metric in metrics and metrics[metric] and not math.isinf(metrics[metric])
+            if name != own and metric in results[own] and metrics.get(metric) and not math.isinf(metrics[metric])
         ]
         if pairs:
             parts.append(f"{metric.removesuffix('_us_low')}: {', '.join(pairs)}")
@@ -102,6 +105,27 @@ def figures_table(results: Mapping[str, Mapping[str, Metrics]]) -> str:
         else ""
     )
     return (_table(["work", "figure to reach", "measured", "reached?"], lines, 4) + note) if lines else note.strip()
+
+
+def charts(bench: Bench, rows: Iterable[Row]) -> dict[str, Any]:
+    """Return for each row what a chart of it needs: the first metric that the row compares, for each server."""
+    found: dict[str, Any] = {}
+    for row in rows:
+        metric = row.compared[0].removesuffix("_low")
+        columns = [column for column in row.columns if column.metric == metric]
+        results = bench.results.get(row.name, {})
+        if columns and results:
+            found[row.name] = {
+                "title": row.title,
+                "heading": columns[0].heading,
+                "decimals": columns[0].decimals,
+                "servers": [
+                    {"title": TITLES[name].strip("*"), "value": metrics[metric], "own": name in OWN}
+                    for name, metrics in results.items()
+                    if math.isfinite(metrics.get(metric, math.inf))
+                ],
+            }
+    return found
 
 
 def render(bench: Bench, rows: Iterable[Row], preface: Sequence[str]) -> str:

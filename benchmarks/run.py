@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import sys
 import tempfile
@@ -47,6 +48,7 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
     short.add_argument("--smoke", action="store_true", help="0.3 s, one round, fewer connections: to see that it works")
     parser.add_argument("--against", metavar="DIR", type=Path, help="also webpy of that other checkout, in turn")
     parser.add_argument("--output", metavar="FILE.md", type=Path, help="write the report there too")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write there what scale.py makes charts of")
     return parser.parse_args(given)
 
 
@@ -104,6 +106,8 @@ def main(given: list[str] | None = None) -> int:
                         print(line, flush=True)
         except KeyboardInterrupt:
             _say("interrupted; what there is:")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report.charts(bench, rows), indent=1) + "\n")
     took = time.monotonic() - began
     if arguments.quick:
         _say(f"{took:.0f} s; webpy's figure divided by the other's: less is better, for `rate` more")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import load, measure, report
+from benchmarks import load, measure, plots, report
+from benchmarks.apps import wsgi_app
+from benchmarks.curves import CURVES
+from benchmarks.curves import choose as choose_curves
+from benchmarks.curves.curve import Curve, Point, shape
 from benchmarks.figures import FIGURES
 from benchmarks.recipes import RECIPES
 from benchmarks.rows import ROWS, choose
@@ -166,3 +175,111 @@ def test_a_small_run_of_webpy_alone(tmp_path: Path) -> None:
     assert "logged" not in text  # a remark that lines of the log are missing
     assert text.count("| **webpy** |") == 4
     assert "| errors |" not in text
+
+
+def test_a_quick_run_prints_ratios_only() -> None:
+    results = {
+        "webpy": {"cpu_us": 11.0, "cpu_us_low": 10.0, "rate": 90.0},
+        "granian": {"cpu_us": 19.0, "cpu_us_low": 20.0, "rate": 100.0},
+        "other": {"cpu_us": 10.0, "cpu_us_low": 8.0, "rate": 100.0},
+    }
+    (row,) = choose("wait-5")
+    assert report.ratios(row, results).split() == [
+        "wait-5",
+        "cpu:",
+        "granian",
+        "0.50,",
+        "other",
+        "1.25;",
+        "rate:",
+        "granian",
+        "0.90,",
+        "other",
+        "0.90",
+    ]
+    assert report.ratios(row, {"granian": results["granian"]}) == ""
+    assert {row.name for row in choose(None, quick=True)} < {row.name for row in ROWS}
+
+
+def _curve(values: tuple[int, ...] = (1, 10, 100), **changes: Any) -> Curve:
+    return dataclasses.replace(CURVES[0], values=values, **changes)
+
+
+def _points(curve: Curve, costs: Sequence[float]) -> list[Point]:
+    return [
+        Point(curve.label(value), value, cost, 1.1 * cost, 30.0)
+        for value, cost in zip(curve.values, costs, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("costs", "said"),
+    [
+        ((10.0, 10.5, 11.0), "flat (1.10 x"),
+        ((10.0, 20.0, 100.0), "GROWS 10.00 x from 1 to 100, about as x^0.50"),
+        ((10.0, 9.0, 5.0), "falls to 0.50 x"),
+        ((10.0, 20.0, 10.0), "NOT FLAT: 2.00 x between the cheapest and the dearest, which is at 10"),
+    ],
+)
+def test_the_shape_of_a_curve_is_said(costs: Sequence[float], said: str) -> None:
+    curve = _curve()
+    assert shape(curve, _points(curve, costs)).startswith(said)
+
+
+def test_sizes_are_judged_by_their_cost_for_each_mb() -> None:
+    curve = _curve((0, 1 << 20, 10 << 20), per_mb=True)
+    assert shape(curve, _points(curve, (10.0, 200.0, 2100.0))).startswith("per MB flat")
+    assert shape(curve, _points(curve, (10.0, 200.0, 4000.0))).startswith("per MB GROWS 2.00 x")
+    assert shape(_curve((1, 2), labels=("off", "on")), _points(_curve((1, 2)), (10.0, 12.0))) == "2 1.20 x"
+
+
+def test_curves_are_chosen_by_name() -> None:
+    assert choose_curves(None) == list(CURVES)
+    assert [curve.name for curve in choose_curves("workers,routes")] == ["workers", "routes"]
+    with pytest.raises(ValueError, match=r"'rutes'.*routes"):
+        choose_curves("rutes")
+
+
+def test_plots_are_svg_within_their_page(tmp_path: Path) -> None:
+    curve = _curve((0, 1, 1000), title="less & more")
+    plots.write_curve(tmp_path, curve, _points(curve, (0.4, 3.0, 1200.0)))
+    plots.write_curve(
+        tmp_path, _curve((1, 2), name="bars", labels=("off", "on")), _points(_curve((1, 2)), (10.0, 12.0))
+    )
+    servers = [{"title": "webpy", "value": 7.5, "own": True}, {"title": "other", "value": 0.0, "own": False}]
+    plots.write_rows(tmp_path, {"hello": {"title": "Hello", "heading": "µs", "decimals": 2, "servers": servers}})
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == ["bars.svg", "connections.svg", "row-hello.svg"]
+    for name in files:
+        root = ElementTree.fromstring((tmp_path / name).read_text())
+        width, height = (float(root.attrib[side]) for side in ("width", "height"))
+        for shape_ in root.iter():
+            at = {key: float(shape_.attrib[key]) for key in ("x", "y", "cx", "cy") if key in shape_.attrib}
+            assert all(0 <= place <= (width if key[-1] == "x" else height) for key, place in at.items())
+
+
+@pytest.mark.slow
+@pytest.mark.needs("wrk", "taskset")
+def test_small_curves_of_every_kind(tmp_path: Path) -> None:
+    kinds = "connections,idle,routes,heads-log,uploads,answers-pieces,sessions-change,reload-connections"
+    found = tmp_path / "points.json"
+    command = [
+        *(sys.executable, str(CHECKOUT / "benchmarks" / "scale.py"), "--no-venv", "--only", kinds),
+        *("--most", "3", "--rounds", "1", "--seconds", "0.1", "--json", str(found), "--plots", str(tmp_path / "plots")),
+    ]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert list(json.loads(found.read_text())) == kinds.split(",")
+    assert {path.stem for path in (tmp_path / "plots").iterdir()} == set(kinds.split(","))
+    assert "left out" not in result.stderr
+    for name in kinds.split(","):
+        assert f"\n{name}: " in result.stdout
+
+
+@pytest.mark.parametrize(("path", "wanted"), [("/upload", b"300000"), ("/pieces/150000", b"x" * 150_000)])
+def test_bodies_in_pieces_are_the_same_through_wsgi(path: str, wanted: bytes) -> None:
+    sent = io.BytesIO(b"x" * 300_000)
+    started: list[str] = []
+    environ = {"PATH_INFO": path, "wsgi.input": sent}
+    assert b"".join(wsgi_app.app(environ, lambda status, fields: started.append(status))) == wanted
+    assert started == ["200 OK"]

@@ -83,6 +83,19 @@ class Large(webpy.HTTPHandler):
         return 200, work.LARGE
 
 
+class Count(Hello):
+    answered = 0
+
+    def do_get(self) -> Any:
+        Count.answered += 1
+        return super().do_get()
+
+
+class Counted(webpy.HTTPHandler):
+    def do_get(self) -> Any:
+        return 200, str(Count.answered)
+
+
 class Pid(webpy.HTTPHandler):
     def do_get(self) -> Any:
         return 200, str(os.getpid())
@@ -102,5 +115,7 @@ routes = {
     "/sized/([0-9]+)": Sized,
     "/pieces/([0-9]+)": Pieces,
     "/large": Large,
+    "/count": Count,
+    "/counted": Counted,
     "/pid": Pid,
 }

@@ -1,8 +1,11 @@
 -- What a browser sends, in as many different heads as the argument says: the target and the cookie have the number.
+-- The first is one at random, so that a short run after another does not send the same few.
 local count, number, before, between, tail
 
 function init(args)
-  count, number = tonumber(args[1]), 0
+  count = tonumber(args[1])
+  math.randomseed(os.time() + os.clock() * 1e6)
+  number = math.random(count) - 1
   before = "GET " .. wrk.path
   between = "?sort=date HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port .. "\r\nCookie: session="
   tail = table.concat({

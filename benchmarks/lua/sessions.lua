@@ -2,7 +2,9 @@
 local count, number
 
 function init(args)
-  count, number = tonumber(args[1]), 0
+  count = tonumber(args[1])
+  math.randomseed(os.time() + os.clock() * 1e6)
+  number = math.random(count) - 1
 end
 
 function request()
