@@ -68,6 +68,8 @@ class Fields:
             connection = first["connection"].value
             if connection == "keep-alive":
                 self.persist = True
+            elif connection == "close":
+                self.close = True
             else:
                 options = token_list(connection)
                 self.close = "close" in options

@@ -20,10 +20,11 @@ class Listener:
     context: for TLS; None for plain connections. scheme: of its requests, "https" or "http".
     """
 
-    __slots__ = ("context", "scheme", "socket")
+    __slots__ = ("_family", "_proto", "_type", "context", "scheme", "socket")
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext | None = None) -> None:
         self.socket = sock
+        self._family, self._type, self._proto = int(sock.family), int(sock.type), sock.proto
         self.context = context
         self.scheme = "http" if context is None else "https"
 
@@ -33,7 +34,9 @@ class Listener:
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept a connection that waits: its socket and the client's address. Raises OSError."""
-        return self.socket.accept()
+        # as `socket.accept`, which looks up the names of family and type for each: 1.5 µs
+        fd, address = self.socket._accept()  # type: ignore[attr-defined]
+        return socket.socket(self._family, self._type, self._proto, fd), address
 
     def transport(self, sock: socket.socket) -> Transport:
         """Return the transport of an accepted socket. Raises OSError or ValueError if the client has gone already."""

@@ -211,8 +211,9 @@ class Http1(ConnectionProtocol):
         if parts.lifecycle.draining and parts.lifecycle.closes(exchange.connection):
             closing = True
         answer = None
-        if plan.plain and not closing:
-            answer = render_shortly(parts.clock, response, result)
+        close = closing or not plan.head.keep_alive
+        if plan.head.method != "HEAD" if close else plan.plain:
+            answer = render_shortly(parts.clock, response, result, close)
         if answer is None:
             headers = None if response is None else response.headers
             answer = render(plan.head, headers, result, parts.clock.date, closing)

@@ -46,9 +46,12 @@ def render(asked: Head, headers: HTTPHeaders | None, result: Any, date: str, clo
     return answer
 
 
-def render_shortly(clock: Clock, response: Response | None, result: Any) -> Answer | None:
+def render_shortly(clock: Clock, response: Response | None, result: Any, close: bool) -> Answer | None:
     """Return the answer that is text, bytes or a file and nothing special, at a quarter of the cost of `render`; None
-    for any other. Only for requests whose plan is plain."""
+    for any other. Not for HEAD.
+
+    close: the connection ends with it; otherwise the request's plan must be plain.
+    """
     if type(result) is not tuple or len(result) != 2 or type(result[0]) is not int:
         return None
     status, body = result
@@ -71,7 +74,8 @@ def render_shortly(clock: Clock, response: Response | None, result: Any) -> Answ
             return None
         answer.owner = body
         length = answer.file.count
-    answer.head = b"%b%d\r\n\r\n" % (prefix, length)
+    answer.close = close
+    answer.head = (b"%b%d\r\nConnection: close\r\n\r\n" if close else b"%b%d\r\n\r\n") % (prefix, length)
     return answer
 
 
