@@ -64,9 +64,10 @@ class Bench:
     static: Path
     smoke: bool = False
     brief: bool = False
-    quiet: bool = False  # results are not printed as they come
+    quick: bool = False  # results are not printed as they come, and servers are kept from row to row
     results: dict[str, dict[str, Metrics]] = field(default_factory=dict)
     remarks: dict[str, list[str]] = field(default_factory=dict)
+    kept: dict[str, Server] = field(default_factory=dict)
 
     def names(self, row: Row) -> list[str]:
         """Return the row's servers that this run has; with `--against`, also webpy of the other checkout."""
@@ -74,7 +75,7 @@ class Bench:
 
     def warm_up(self, seconds: float) -> float:
         """Return how long to warm up: `seconds`, or less in a brief run."""
-        return min(seconds, 0.25) if self.brief else seconds
+        return min(seconds, 0.2) if self.brief else seconds
 
     def measured(self, at_least_s: float) -> float:
         """Return how long to measure, with a lower limit where answers are slow, of 1 s in a brief run."""
@@ -96,6 +97,27 @@ class Bench:
             self.remark(row, f"{name} left out: {error}")
             return None
 
+    def _borrow(self, row: str, name: str, scenario: Scenario, stack: ExitStack) -> Server | None:
+        """Return a server, which the stack ends; in a quick run, under the usual conditions, one that `close` ends."""
+        if not self.quick or scenario != Scenario():
+            server = self.start(row, name, scenario)
+            return stack.enter_context(server) if server else None
+        kept = self.kept.pop(name, None)
+        if kept is not None and kept.process.poll() is not None:
+            kept.stop()
+            kept = None
+        if kept is None:
+            kept = self.start(row, name, scenario)
+        if kept is not None:
+            self.kept[name] = kept
+        return kept
+
+    def close(self) -> None:
+        """End the servers that were kept."""
+        for server in self.kept.values():
+            server.stop()
+        self.kept.clear()
+
     def put(self, row: str, name: str, samples: Sequence[Metrics]) -> None:
         """Store the medians of the samples, and the range of the CPU time."""
         if not samples:
@@ -106,7 +128,7 @@ class Bench:
             medians["cpu_us_high"] = max(sample["cpu_us"] for sample in samples)
         self.results.setdefault(row, {})[name] = medians
         shown = "  ".join(f"{metric} {value:.4g}" for metric, value in medians.items())
-        if not self.quiet:
+        if not self.quick:
             self.say(f"  {name:9} {shown}")
 
     def alternate(
@@ -123,9 +145,9 @@ class Bench:
         """
         with ExitStack() as stack:
             running = [
-                stack.enter_context(server)
+                server
                 for name in self.names(row)
-                if (server := self.start(row.name, name, scenario)) is not None
+                if (server := self._borrow(row.name, name, scenario, stack)) is not None
             ]
             samples: dict[str, list[Metrics]] = {server.name: [] for server in running}
             requests = dict.fromkeys(samples, 0.0)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import signal
+import sys
 from pathlib import Path
 
-__all__ = ["LOAD_CPU", "SERVER_CPU", "describe", "load_average", "pin", "raise_open_files"]
+__all__ = ["LOAD_CPU", "SERVER_CPU", "describe", "end_orderly", "load_average", "pin", "raise_open_files"]
 
 _CPUS = sorted(os.sched_getaffinity(0))
 SERVER_CPU = _CPUS[0]
@@ -29,6 +31,11 @@ def raise_open_files() -> int:
     if soft != wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
+
+
+def end_orderly() -> None:
+    """Let SIGTERM, such as timeout(1) sends, end this process by an exception, so that it ends the servers too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def load_average() -> float:

@@ -78,6 +78,7 @@ def main(given: list[str] | None = None) -> int:
         if name not in there:
             _say(f"{name} left out: it is not installed")
     machine.raise_open_files()
+    machine.end_orderly()
     os.sched_setaffinity(0, {machine.LOAD_CPU})
     began, load_before = time.monotonic(), machine.load_average()
     with tempfile.TemporaryDirectory(prefix="bench-static-") as folder:
@@ -88,17 +89,19 @@ def main(given: list[str] | None = None) -> int:
             (static / name).write_bytes(os.urandom(size))
         bench = Bench(
             python=python,
-            seconds=arguments.seconds or (0.3 if arguments.smoke or arguments.quick else 2.0),
+            seconds=arguments.seconds or (0.3 if arguments.smoke else 0.25 if arguments.quick else 2.0),
             rounds=arguments.rounds or (1 if arguments.smoke else 3),
             peers=frozenset(there),
             static=static,
             smoke=arguments.smoke,
             brief=arguments.smoke or arguments.quick,
-            quiet=arguments.quick,
+            quick=arguments.quick,
         )
         try:
             for row in rows:
-                if any(name in bench.peers for name in row.servers):
+                measured = bench.names(row)
+                alone = len(measured) == 1 and arguments.quick  # there is no ratio of one
+                if not alone and set(measured) & set(row.servers):
                     if not arguments.quick:
                         _say(f"{row.name} (after {time.monotonic() - began:.0f} s)")
                     row.run(bench, row)
@@ -106,6 +109,8 @@ def main(given: list[str] | None = None) -> int:
                         print(line, flush=True)
         except KeyboardInterrupt:
             _say("interrupted; what there is:")
+        finally:
+            bench.close()
     if arguments.json:
         arguments.json.write_text(json.dumps(report.charts(bench, rows), indent=1) + "\n")
     took = time.monotonic() - began

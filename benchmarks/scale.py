@@ -32,8 +32,8 @@ def _arguments(given: list[str] | None) -> argparse.Namespace:
         epilog=f"curves: {', '.join(curve.name for curve in CURVES)}",
     )
     parser.add_argument("--only", metavar="CURVE,…", help="only these curves")
-    parser.add_argument("--seconds", type=float, default=0.6, help="length of a measurement (default 0.6)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which least and median count (default 5)")
+    parser.add_argument("--seconds", type=float, default=0.3, help="length of a measurement (default 0.3)")
+    parser.add_argument("--rounds", type=int, default=8, help="rounds, of which least and median count (default 8)")
     parser.add_argument("--most", type=float, default=float("inf"), metavar="N", help="leave points beyond N out")
     parser.add_argument("--python", default=sys.executable, metavar="PATH", help="interpreter of the server")
     parser.add_argument("--no-venv", action="store_true", help="use that interpreter as it is, with what it can import")
@@ -61,9 +61,9 @@ def _print(curve: Curve, points: list[Point]) -> None:
     for point in points:
         per_mb = f" {point.least / point.value * 1e6:,.1f} |" if curve.per_mb and point.value else ""
         print(f"| {point.label} | {point.least:,.2f} | {point.median:,.2f} | {point.private_mb:,.1f} |{per_mb}")
-    print(f"\n{curve.name}: {shape(curve, points)}", flush=True)
-    if curve.cause:
-        print(f"Why: {curve.cause}.")
+    word = shape(curve, points)
+    why = f"\nWhy: {curve.cause}." if curve.cause and "flat" not in word else ""
+    print(f"\n{curve.name}: {word}{why}", flush=True)
 
 
 def main(given: list[str] | None = None) -> int:
@@ -81,6 +81,7 @@ def main(given: list[str] | None = None) -> int:
         found = {name: [Point(**point) for point in points] for name, points in _read(arguments.json).items()}
     if not arguments.draw:
         machine.raise_open_files()
+        machine.end_orderly()
         os.sched_setaffinity(0, {machine.LOAD_CPU})
         with tempfile.TemporaryDirectory(prefix="bench-scale-") as folder:
             effort = Effort(arguments.seconds, arguments.rounds, arguments.most, python, Path(folder), _say)
@@ -94,10 +95,10 @@ def main(given: list[str] | None = None) -> int:
                 if points:
                     found[curve.name] = points
                     _print(curve, points)
+                    if arguments.json:
+                        table = {name: [dataclasses.asdict(point) for point in them] for name, them in found.items()}
+                        arguments.json.write_text(json.dumps(table, indent=1) + "\n")
                 _say(f"{curve.name} took {time.monotonic() - began:.0f} s")
-        if arguments.json:
-            table = {name: [dataclasses.asdict(point) for point in points] for name, points in found.items()}
-            arguments.json.write_text(json.dumps(table, indent=1) + "\n")
     if arguments.plots:
         arguments.plots.mkdir(parents=True, exist_ok=True)
         for curve in CURVES:

@@ -16,12 +16,17 @@ from .curve import Curve, Metrics
 __all__ = ["CURVES", "hold", "wrk"]
 
 
-def wrk(path: str, script: str | None = None, *, numbered: bool = False) -> Callable[[Server, int, float], Metrics]:
-    """Return a sample of 64 clients of wrk. numbered: whether the script gets the value of the point."""
+def wrk(
+    path: str, script: str | None = None, *, numbered: bool = False, per_worker: bool = False
+) -> Callable[[Server, int, float], Metrics]:
+    """Return a sample of 64 clients of wrk. numbered: whether the script gets the value of the point.
+
+    per_worker: 64 clients for each worker, of which the value is the number.
+    """
 
     def sample(server: Server, value: int, seconds: float) -> Metrics:
-        argument = value if numbered else None
-        metrics = loaded(server, lambda: load.wrk(server.url(path), 64, seconds, script, argument))[1]
+        argument, count = value if numbered else None, 64 * value if per_worker else 64
+        metrics = loaded(server, lambda: load.wrk(server.url(path), count, seconds, script, argument))[1]
         return {"cost": metrics["cpu_us"], "private_mb": metrics["private_mb"], "rate": metrics["rate"]}
 
     return sample
@@ -68,6 +73,7 @@ def _format(value: int) -> Scenario:
 
 
 DECADES = (1, 10, 100, 1000, 10_000)
+HEADS = "a head that came before is found whole, among some hundreds; each other one is parsed, however many there are"
 ROUTES = (1, 3, 10, 30, 100, 300, 1000)
 CURVES = (
     Curve(
@@ -100,6 +106,7 @@ CURVES = (
         ROUTES,
         lambda value: table(value, "headless"),
         wrk("/x/last/", "varied.lua"),
+        cause="regexes without text of their own at the beginning are tried one after the other",
     ),
     Curve(
         "workers",
@@ -108,6 +115,15 @@ CURVES = (
         (1, 2, 4, 8, 16),
         lambda value: Scenario(workers=value, every_cpu=True),
         wrk("/"),
+        cause="each worker has fewer of the 64 clients, and wakes for fewer requests at a time: see `workers-busy`",
+    ),
+    Curve(
+        "workers-busy",
+        "Hello (64 clients for each worker) on workers on every CPU",
+        "workers",
+        (1, 2, 4, 8, 16),
+        lambda value: Scenario(workers=value, every_cpu=True),
+        wrk("/", per_worker=True),
     ),
     Curve(
         "heads",
@@ -116,6 +132,7 @@ CURVES = (
         (1, 10, 100, 1000, 10_000, 100_000, 1_000_000),
         lambda value: Scenario(),
         wrk("/v/", "heads.lua", numbered=True),
+        cause=HEADS,
     ),
     Curve(
         "heads-log",
@@ -124,6 +141,7 @@ CURVES = (
         (1, 10, 100, 1000, 10_000, 100_000, 1_000_000),
         lambda value: Scenario(logged=True),
         wrk("/v/", "heads.lua", numbered=True),
+        cause=HEADS,
     ),
     Curve(
         "logs",

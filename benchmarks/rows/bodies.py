@@ -50,6 +50,5 @@ ROWS = (
         f"/pieces/{10 << 20}",
         clients=16,
         note="Without a Content-Length, so in chunks.",
-        compared=("cpu_us_low", "private_mb"),
     ),
 )

@@ -24,6 +24,7 @@ ROWS = (
             scenario=table(count),
             script="varied.lua",
             note=NOTE,
+            quick=count != 100,
         )
         for count in (1, 100, 1000)
     ),
@@ -36,6 +37,7 @@ ROWS = (
             scenario=table(count),
             script="varied.lua",
             refused=True,
+            quick=count > 1,
             note=NOTE,
         )
         for count in (1, 1000)

@@ -81,6 +81,7 @@ ROWS = (
             clients=16,
             script="close.lua",
             compared=BOTH,
+            quick=name not in ("4", "unpinned-1"),
             note="Requests with `Connection: close`, as nginx sends them upstream unless told otherwise.",
         )
         for name, title, scenario in (
