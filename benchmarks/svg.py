@@ -9,7 +9,7 @@ from html import escape
 
 __all__ = ["Axis", "Bar", "Panel", "bars", "lines"]
 
-WIDTH, LEFT, RIGHT = 720, 76, 24
+WIDTH, LEFT, RIGHT = 720, 76, 44
 OWN, PEER, MEDIAN, GRID, INK, MUTED = "#0b6e4f", "#9aa5b1", "#a8d5c2", "#e4e7eb", "#1f2933", "#616e7c"
 
 
