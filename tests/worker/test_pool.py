@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 import weakref
@@ -11,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from webpy.supervisor import QUEUE_LINES, Line, Scoreboard
+from webpy.worker.threads.policy import interrupt_none
 from webpy.worker.threads.pool import Pool, Role
 
 WAIT_S = 5.0
@@ -187,6 +190,50 @@ def test_a_thread_plays_one_role_after_the_other_and_gives_its_line_back_clean()
     used = [line for line in stops.lines if line is lines[0]]
     assert [line.start[0] for line in used] == [0.0]
     stops.go.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
+def test_a_thread_interrupts_no_other_while_it_serves() -> None:
+    pool, _ = make(1)
+    policies: list[int] = []
+    served, led = threading.Event(), threading.Event()
+
+    def serve(_line: Line) -> None:
+        policies.append(os.sched_getscheduler(0))
+        served.set()
+
+    def lead(_line: Line) -> None:
+        policies.append(os.sched_getscheduler(0))
+        led.set()
+
+    pool.put((serve,))
+    assert served.wait(WAIT_S)
+    assert pool.lend(lead)  # the same thread, as there is one only
+    assert led.wait(WAIT_S)
+    assert policies == [os.SCHED_BATCH, os.SCHED_OTHER]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the policy is Linux's")
+def test_a_policy_that_somebody_chose_stays() -> None:
+    policies: list[int] = []
+
+    def chosen() -> None:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        assert not interrupt_none()
+        policies.append(os.sched_getscheduler(0))
+
+    thread = threading.Thread(target=chosen)
+    thread.start()
+    thread.join(WAIT_S)
+    assert policies == [os.SCHED_IDLE]
+
+
+def test_where_the_policy_may_not_be_set_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "refused")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    assert not interrupt_none()
 
 
 def test_a_pool_thread_is_lent_while_one_is_idle_or_may_be_added() -> None:

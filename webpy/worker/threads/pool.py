@@ -8,7 +8,8 @@ stuck there, takes a place for it. A thread that has finished keeps its place fo
 While quick handlers come, the last free place is kept for them: they would wait for the slowest otherwise.
 
 The queue wakes one thread, and that one wakes the next when it has taken its task, so they do not all wait for the GIL
-at once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.)
+at once: a thread woken for each task costs twice the context switches. (`queue.SimpleQueue` does so, in C.) Nor does a
+thread of the pool interrupt the others when it wakes, while it serves (policy.py); the leader and the watcher do.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...supervisor import Line
+from .policy import interrupt_again, interrupt_none
 
 if TYPE_CHECKING:
     import logging
@@ -315,6 +317,7 @@ class Pool:
     def _work(self, line: Line, task: Task | None) -> Role:
         get, empty, idle = self._tasks.get, self._tasks.empty, self._idle
         waiting, quick, free_place = self._waiting, self._quick, self.places.append
+        gives_way = interrupt_none()
         while True:
             if task is None:
                 if empty():
@@ -327,6 +330,8 @@ class Pool:
                 line.start[0] = 0.0
                 role = None
             if role is not None:
+                if gives_way:
+                    interrupt_again()
                 return role
             task = ()  # an idle thread must not keep a request alive, nor the file its body may be in
             if waiting or quick:
