@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-__all__ = ["children", "cpu_s", "private_bytes", "tree"]
+__all__ = ["children", "cpu_s", "peak_bytes", "private_bytes", "tree"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -70,3 +70,17 @@ def private_bytes(pids: list[int]) -> int:
             if line.startswith(("Private_Clean:", "Private_Dirty:")):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def peak_bytes(pids: list[int]) -> int:
+    """Return the most bytes of memory that any one of the processes has had at once (VmHWM), since it began."""
+    most = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            if line.startswith("VmHWM:"):
+                most = max(most, int(line.split()[1]) * 1024)
+    return most

@@ -24,7 +24,7 @@ def write_curve(folder: Path, curve: Curve, points: Sequence[Point]) -> None:
     else:
         xs = [point.value for point in points]
         cost = svg.Panel(curve.unit, [point.least for point in points], [point.median for point in points])
-        memory = svg.Panel("private MB", [point.private_mb for point in points])
+        memory = svg.Panel(curve.memory, [point.memory_mb for point in points])
         text = svg.lines(title, subtitle, svg.Axis(curve.axis, xs, [point.label for point in points]), [cost, memory])
     (folder / f"{curve.name}.svg").write_text(text)
 

@@ -56,11 +56,11 @@ def _say(text: str) -> None:
 def _print(curve: Curve, points: list[Point]) -> None:
     """Print the table of a curve in Markdown, and its shape."""
     print(f"\n### {curve.title} (`{curve.name}`)\n")
-    print(f"| {curve.axis} | least {curve.unit} | median | private MB |{' per MB |' if curve.per_mb else ''}")
+    print(f"| {curve.axis} | least {curve.unit} | median | {curve.memory} |{' per MB |' if curve.per_mb else ''}")
     print(f"| --- | ---: | ---: | ---: |{' ---: |' if curve.per_mb else ''}")
     for point in points:
         per_mb = f" {point.least / point.value * 1e6:,.1f} |" if curve.per_mb and point.value else ""
-        print(f"| {point.label} | {point.least:,.2f} | {point.median:,.2f} | {point.private_mb:,.1f} |{per_mb}")
+        print(f"| {point.label} | {point.least:,.2f} | {point.median:,.2f} | {point.memory_mb:,.1f} |{per_mb}")
     word = shape(curve, points)
     why = f"\nWhy: {curve.cause}." if curve.cause and "flat" not in word else ""
     print(f"\n{curve.name}: {word}{why}", flush=True)

@@ -102,6 +102,7 @@ def test_measures_a_tree_of_processes() -> None:
         alive_s = measure.cpu_s(pids)
         assert 0.2 <= alive_s < 5
         assert measure.private_bytes(pids) > 1_000_000
+        assert measure.private_bytes(pids[1:]) < measure.peak_bytes(pids) < 1_000_000_000
         process.communicate("\n", timeout=10)
     assert measure.private_bytes(pids) == 0
 

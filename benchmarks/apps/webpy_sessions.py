@@ -25,4 +25,4 @@ class Change(webpy.session.SessionMixIn):
         return 200, "changed"
 
 
-routes = {"/": Hello, "/read": Read, "/change": Change}
+routes = {"/": Hello, r"/read\?.*": Read, r"/change\?.*": Change}

@@ -26,7 +26,11 @@ def _sized(path: str, *, upload: bool) -> Callable[[Server, int, float], Metrics
             return _one_by_one(server, target, value if upload else 0, seconds)
         script, argument = ("post.lua", value) if upload else (None, None)
         metrics = loaded(server, lambda: load.wrk(server.url(target), 16, seconds, script, argument))[1]
-        return {"cost": metrics["cpu_us"], "private_mb": metrics["private_mb"], "rate": metrics["rate"]}
+        return {
+            "cost": metrics["cpu_us"],
+            "memory_mb": measure.peak_bytes(server.tree()) / 1e6,
+            "rate": metrics["rate"],
+        }
 
     return sample
 
@@ -38,7 +42,7 @@ def _one_by_one(server: Server, target: str, size: int, seconds: float) -> Metri
     took_s = time.monotonic() - began
     return {
         "cost": (measure.cpu_s(pids) - before) / count * 1e6,
-        "private_mb": measure.private_bytes(pids) / 1e6,
+        "memory_mb": measure.peak_bytes(pids) / 1e6,
         "rate": count / took_s,
     }
 
@@ -51,6 +55,7 @@ def _curve(name: str, title: str, path: str, *, upload: bool) -> Curve:
         SIZES,
         lambda value: Scenario(),
         _sized(path, upload=upload),
+        memory="MB at most in one process",
         per_mb=True,
     )
 

@@ -27,7 +27,7 @@ def wrk(
     def sample(server: Server, value: int, seconds: float) -> Metrics:
         argument, count = value if numbered else None, 64 * value if per_worker else 64
         metrics = loaded(server, lambda: load.wrk(server.url(path), count, seconds, script, argument))[1]
-        return {"cost": metrics["cpu_us"], "private_mb": metrics["private_mb"], "rate": metrics["rate"]}
+        return {"cost": metrics["cpu_us"], "memory_mb": metrics["private_mb"], "rate": metrics["rate"]}
 
     return sample
 
@@ -55,7 +55,7 @@ def _counted(server: Server, value: int, seconds: float) -> Metrics:
     if not answers:
         raise load.LoadError("no request was answered")
     took_s, private = time.monotonic() - began, measure.private_bytes(pids)
-    return {"cost": cost / answers * 1e6, "private_mb": private / 1e6, "rate": answers / took_s}
+    return {"cost": cost / answers * 1e6, "memory_mb": private / 1e6, "rate": answers / took_s}
 
 
 @contextmanager

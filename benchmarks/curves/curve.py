@@ -42,7 +42,7 @@ class Point:
     value: float
     least: float
     median: float
-    private_mb: float
+    memory_mb: float
     rate: float = 0.0
 
 
@@ -51,7 +51,7 @@ class Curve:
     """A cost against something that grows.
 
     axis: what grows; values: its points; labels: their names if they are no numbers (then a bar chart is drawn).
-    scenario: the server's conditions at a value. sample: one measurement, which gives `cost`, `private_mb`, and `rate`.
+    scenario: the server's conditions at a value. sample: one measurement, which gives `cost`, `memory_mb`, and `rate`.
     around: what is held open meanwhile, such as idle connections. per_mb: whether the value is a size in bytes, so that
     the cost of a MB is what should be flat. cause: why a curve that is not flat is so, if that is known.
     """
@@ -65,6 +65,7 @@ class Curve:
     around: Callable[[Server, int], AbstractContextManager[object]] = lambda server, value: nullcontext()
     labels: tuple[str, ...] = ()
     unit: str = "CPU µs/request"
+    memory: str = "private MB"
     per_mb: bool = False
     together: bool = True  # the servers of all points run at the same time, and are measured in turn
     cause: str = ""
@@ -107,7 +108,7 @@ def _point(curve: Curve, value: int, taken: Sequence[Metrics]) -> Point:
         value=float(value),
         least=min(costs),
         median=statistics.median(costs),
-        private_mb=max(metrics["private_mb"] for metrics in taken),
+        memory_mb=max(metrics["memory_mb"] for metrics in taken),
         rate=statistics.median(metrics.get("rate", 0.0) for metrics in taken),
     )
 

@@ -34,7 +34,7 @@ def _reload(server: Server, value: int, seconds: float) -> Metrics:
     else:
         raise load.LoadError(f"the reload was not over after {LIMIT_S:g} s")
     took_ms = (time.monotonic() - began) * 1e3
-    return {"cost": took_ms, "private_mb": measure.private_bytes(server.tree()) / 1e6}
+    return {"cost": took_ms, "memory_mb": measure.private_bytes(server.tree()) / 1e6}
 
 
 def _reload_with_connections(server: Server, value: int, seconds: float) -> Metrics:
