@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -200,6 +201,23 @@ def test_a_quick_run_prints_ratios_only() -> None:
     ]
     assert report.ratios(row, {"granian": results["granian"]}) == ""
     assert {row.name for row in choose(None, quick=True)} < {row.name for row in ROWS}
+
+
+@pytest.mark.slow
+@pytest.mark.needs("wrk", "taskset")
+def test_a_quick_run_beside_another_checkout(tmp_path: Path) -> None:
+    command = [
+        *(sys.executable, str(CHECKOUT / "benchmarks" / "run.py"), "--no-venv", "--quick", "--peers", "webpy,wsgi"),
+        *("--only", "hello-nolog,wait-0.3,wsgi-bare", "--against", str(CHECKOUT), "--seconds", "0.1", "--rounds", "1"),
+    ]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "left out" not in result.stderr
+    number = r"\d+\.\d\d"
+    hello, wait, wsgi = result.stdout.splitlines()
+    assert re.fullmatch(rf"hello-nolog +cpu: other {number}", hello)
+    assert re.fullmatch(rf"wait-0\.3 +cpu: other {number}; rate: other {number}", wait)
+    assert re.fullmatch(rf"wsgi-bare +cpu: other {number}", wsgi)
 
 
 def _curve(values: tuple[int, ...] = (1, 10, 100), **changes: Any) -> Curve:
