@@ -68,6 +68,7 @@ class Curve:
     memory: str = "private MB"
     per_mb: bool = False
     together: bool = True  # the servers of all points run at the same time, and are measured in turn
+    rounds: int = 1000  # at most, where a measurement takes seconds
     cause: str = ""
 
     def label(self, value: int) -> str:
@@ -89,7 +90,7 @@ def _take_together(curve: Curve, values: Sequence[int], effort: Effort) -> list[
             server = servers.start("webpy", curve.scenario(value), effort.python, effort.static)
             running[value] = stack.enter_context(server)
             stack.enter_context(curve.around(server, value))
-        for turn in range(-1, effort.rounds):
+        for turn in range(-1, min(effort.rounds, curve.rounds)):
             for value, server in running.items():
                 try:
                     metrics = curve.sample(server, value, effort.seconds / 2 if turn < 0 else effort.seconds)

@@ -51,6 +51,7 @@ CURVES = (
         lambda value: Scenario(workers=value, every_cpu=True),
         _reload,
         unit="ms",
+        rounds=3,
         together=False,
     ),
     Curve(
@@ -61,6 +62,7 @@ CURVES = (
         lambda value: Scenario(workers=2, every_cpu=True),
         _reload_with_connections,
         unit="ms",
+        rounds=3,
         together=False,
     ),
 )
