@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
+from ..framework.answer import SMALL_BYTES
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.headers import HTTPHeaders
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["FileHandler", "PathHandler"]
 
 _MAX_CACHED = 1024
+_BODY_SEEN_BY = ("do_get", "do_head", "respond", "encode")  # a class that overrides one of them may look at the body
 _CACHED_S = 1.0  # for so long the path of an unchanged file is not checked again: asking /proc takes 3 µs
 
 
@@ -80,10 +82,12 @@ class FileHandler(RenamedOptions, HTTPHandler):
     file_cached: ClassVar[bool] = True
 
     _cache: ClassVar[dict[tuple[object, str], CachedFile]] = {}
+    _reads_small: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         cls._cache = {}
+        cls._reads_small = all(getattr(cls, name) is getattr(FileHandler, name) for name in _BODY_SEEN_BY)
         cls.file_cached = cls.find is FileHandler.find  # a `find` of its own may find another file for each client
 
     def do_get(self) -> Result:
@@ -91,13 +95,13 @@ class FileHandler(RenamedOptions, HTTPHandler):
         head = self.request.head
         cached = self._cache.get((self._origin, head.resource))
         if cached is not None and _wants_all(head):
-            file = self._open_cached(cached)
-            if file is not None:
+            body = self._read_cached(cached)
+            if body is not None:
                 if self._response is None:
-                    self._response = Response(cached.headers.copy())
+                    self._response = Response(HTTPHeaders.of(cached.fields))
                 else:
-                    merge(self._response.headers, cached.headers)
-                return 200, file
+                    merge(self._response.headers, HTTPHeaders.of(cached.fields))
+                return 200, body
         try:
             return self.find()
         except OSError as error:
@@ -113,18 +117,29 @@ class FileHandler(RenamedOptions, HTTPHandler):
         """The part of the cache's key beside the resource, for handlers that serve several files or folders."""
         return self.file_path
 
-    def _open_cached(self, cached: CachedFile) -> io.FileIO | None:
-        """Open the file again; return None if its time in the cache is over, or it has changed."""
+    def _read_cached(self, cached: CachedFile) -> io.FileIO | io.BytesIO | None:
+        """Open the file again; return None if its time in the cache is over, or it has changed.
+
+        A small file is read here if nobody else sees the body before the worker does, who would read it otherwise, and
+        need a file object and a second fstat for that.
+        """
         if time.monotonic() >= cached.until_s:
             return None
         try:
             fd = open_again(cached.path)
         except OSError:
             return None
-        if identity_of(os.fstat(fd)) == cached.identity:
+        if identity_of(os.fstat(fd)) != cached.identity:
+            os.close(fd)
+            return None
+        size = cached.identity[2]
+        if size > SMALL_BYTES or not self._reads_small:
             return io.FileIO(fd, "rb")
-        os.close(fd)
-        return None
+        try:
+            data = os.pread(fd, size, 0)
+        finally:
+            os.close(fd)
+        return io.BytesIO(data) if len(data) == size else None
 
     def file_content_type(self, path: str) -> str:
         """Return the Content-Type of the file at `path`. Override it to decide in another way."""
@@ -168,7 +183,7 @@ class FileHandler(RenamedOptions, HTTPHandler):
         if self.file_cached and not self.file_precompressed:
             if len(self._cache) >= _MAX_CACHED:
                 self._cache.clear()
-            cached = CachedFile(path, identity_of(status), headers, time.monotonic() + _CACHED_S)
+            cached = CachedFile(path, identity_of(status), headers.frozen(), time.monotonic() + _CACHED_S)
             self._cache[self._origin, self.request.resource] = cached
         return result
 

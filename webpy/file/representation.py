@@ -45,11 +45,14 @@ def validators_of(status: os.stat_result) -> Validators:
 
 
 class CachedFile(NamedTuple):
-    """What was found out about a file that was sent: valid until a monotonic time, while it has this identity."""
+    """What was found out about a file that was sent: valid until a monotonic time, while it has this identity.
+
+    fields: of the answer, as `HTTPHeaders.frozen` gives them.
+    """
 
     path: bytes
     identity: Identity
-    headers: HTTPHeaders
+    fields: tuple[tuple[str, str, str], ...]
     until_s: float
 
 

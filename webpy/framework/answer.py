@@ -22,6 +22,8 @@ __all__ = [
     "BYTES_TYPE",
     "NO_SNIFFING",
     "OURS",
+    "SMALL_BYTES",
+    "STREAMS",
     "TEXT_TYPE",
     "Answer",
     "BadResult",
@@ -30,6 +32,7 @@ __all__ = [
     "compose",
     "discard",
     "file_range",
+    "read_small",
 ]
 
 _PIECE_BYTES = 65536
@@ -38,6 +41,10 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 BYTES_TYPE = "application/octet-stream"
 #: goes with each type that we chose: no browser shall take the body for something else, such as HTML with scripts
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+#: a file this small is read and leaves with its head in one write, which is cheaper than sendfile
+SMALL_BYTES = 1 << 15
+#: what `read_small` takes
+STREAMS = frozenset({io.FileIO, io.BufferedReader, io.BytesIO})
 OURS = frozenset({"content-length", "transfer-encoding", "connection", "server", "date"})
 
 
@@ -238,6 +245,35 @@ def file_range(stream: Any) -> FileRange | None:
     if type(offset) is not int or offset < 0:
         raise BadResult(f"a stream's tell() gave {_brief(offset)}, wanted a number of bytes")
     return FileRange(fd, offset, max(0, status.st_size - offset))
+
+
+def read_small(stream: Any) -> bytes | None:
+    """Read the rest of a small regular file, or of a small BytesIO, and close it; None, and nothing done, for any other
+    stream of STREAMS.
+
+    A small file is then an answer like any other bytes, at half the cost of one that is sent from its descriptor.
+    """
+    if type(stream) is io.BytesIO:
+        data = stream.getvalue()[stream.tell() :]
+        if len(data) > SMALL_BYTES:
+            return None
+        stream.close()
+        return data
+    raw = stream if type(stream) is io.FileIO else stream.raw
+    if type(raw) is not io.FileIO:
+        return None
+    fd = raw.fileno()
+    status = os.fstat(fd)
+    offset = stream.tell()
+    count = status.st_size - offset
+    if not 0 <= count <= SMALL_BYTES or not stat.S_ISREG(status.st_mode):
+        return None
+    data = os.pread(fd, count, offset)
+    if len(data) != count:
+        return None
+    with contextlib.suppress(OSError):
+        stream.close()
+    return data
 
 
 def _stated_length(value: str) -> int:

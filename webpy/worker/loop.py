@@ -13,6 +13,7 @@ import time
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from ..framework.answer import STREAMS, read_small
 from ..framework.request import Request
 from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
 from .connections.connection import Connection
@@ -267,6 +268,14 @@ class Loop:
                                 prefix = (
                                     clock.plain[status] if response is None else clock.prefix(status, False, response)
                                 )
+                            elif type(body) in STREAMS:
+                                prefix = clock.prefix(status, False, response)
+                                if prefix is not None:
+                                    body = read_small(body)
+                                    if body is None:
+                                        prefix = none
+                                    else:
+                                        result = status, body
                             if prefix is not None and len(body) > _PLAIN_BYTES:
                                 prefix = None
                             cell = _CELL_OF[status // 100]

@@ -13,7 +13,7 @@ import time
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from ...framework.answer import BadResult
+from ...framework.answer import STREAMS, BadResult, read_small
 from ...framework.errors import HTTPError
 from ...framework.later import Later
 from ...framework.response import Response
@@ -178,6 +178,12 @@ class Exchange(Delivery):
                 prefix = clock.text[status] if response is None else clock.prefix(status, True, response)
             elif type(body) is bytes:
                 prefix = clock.plain[status] if response is None else clock.prefix(status, False, response)
+            elif type(body) in STREAMS:
+                prefix = clock.prefix(status, False, response)
+                if prefix is not None:
+                    body = read_small(body)
+                    if body is None:
+                        return False
         except BaseException:  # the application's, or because the result is not valid
             return False
         if prefix is None or type(status) is not int or len(body) > _PLAIN_BYTES:

@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ...framework.answer import Answer, close_body
+from ...framework.answer import SMALL_BYTES, Answer, close_body
 from ..connections.transport import WOULD_BLOCK
 from .rate import ClientTime
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "Truncated"]
 
-_INLINE_BYTES = 1 << 15  # a file this small is read and leaves with its head in one write
 _JOIN_BYTES = 1 << 16
 _QUIET = (type(None), io.FileIO, io.BytesIO)  # whose `close` runs nothing of the application's
 _TURN_BYTES = 1 << 17  # from memory in one turn: a socket may take megabytes, and copying those takes a millisecond
@@ -51,7 +50,7 @@ class Output:
         self._before_bytes = 0  # of answers before this one, that were queued when the client was first waited for
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
         file = answer.file
-        if file is not None and file.count <= _INLINE_BYTES:
+        if file is not None and file.count <= SMALL_BYTES:
             try:
                 answer.payload = os.pread(file.fd, file.count, file.offset)
                 if len(answer.payload) != file.count:
