@@ -16,7 +16,7 @@ import pytest
 
 from tests.heads import head_of
 from webpy import HTTPHeaders
-from webpy.framework.answer import Answer, BadResult, close_body
+from webpy.framework.answer import SMALL_BYTES, STREAMS, Answer, BadResult, close_body, read_small
 from webpy.worker.http1.serializer import render
 
 DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
@@ -509,3 +509,43 @@ def test_headers_of_another_kind_are_named() -> None:
 def test_a_large_body_is_not_copied() -> None:
     body = b"x" * 1_000_000
     assert made((200, body)).payload is body
+
+
+def test_small_streams_are_read_from_where_they_stand_and_closed(tmp_path: Path) -> None:
+    path = tmp_path / "small"
+    path.write_bytes(DATA[:SMALL_BYTES])
+    for stream in (open(path, "rb", buffering=0), open(path, "rb"), io.BytesIO(DATA[:SMALL_BYTES])):
+        assert type(stream) in STREAMS
+        assert stream.read(10) == DATA[:10]
+        assert read_small(stream) == DATA[10:SMALL_BYTES]
+        assert stream.closed
+    with open(path, "rb") as stream:
+        stream.seek(0, os.SEEK_END)
+        assert read_small(stream) == b""
+
+
+def test_other_streams_are_left_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.write_bytes(DATA[: SMALL_BYTES + 1])
+    reading, writing = os.pipe()
+    with (
+        open(path, "rb", buffering=0) as raw,
+        open(path, "rb") as buffered,
+        gzip.open(path, "rb") as packed,
+        open(reading, "rb") as pipe,
+        open(writing, "wb"),
+    ):
+        for stream in (raw, buffered, io.BytesIO(DATA), io.BufferedReader(packed), pipe):  # type: ignore[type-var]
+            assert read_small(stream) is None
+            assert not stream.closed
+        assert raw.tell() == buffered.tell() == 0
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "small"
+    path.write_bytes(b"12345")
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, count, offset: pread(fd, count - 1, offset))
+    with open(path, "rb") as stream:
+        assert read_small(stream) is None
+        assert not stream.closed

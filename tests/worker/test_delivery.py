@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import select
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,4 +100,72 @@ def test_a_client_that_is_gone_is_nobodys_fault(rig: Make) -> None:
     exchange.pull(parts.row.lines[0])
     parts.turn()
     assert (conn.phase, body.closed, parts.complaints) == (Phase.CLOSED, 1, [])
+    assert len(records(parts.row)) == 1
+
+
+LONG = hashlib.shake_128(b"x").digest(5_000_000)
+
+
+def test_a_long_answer_goes_on_by_turns_while_others_wait(rig: Make, tmp_path: Path) -> None:
+    parts = rig()
+    path = tmp_path / "long"
+    path.write_bytes(LONG)
+    for body in (LONG, path.open("rb")):
+        conn, client = parts.connection(Phase.RUNNING)
+        exchange = conn.exchange = parts.exchange(conn, "GET", "/long")
+        exchange.output = output = Output(render(exchange.plan.head, None, (200, body), "now", False))
+        parts.reactor.ready.append((-1, 0))
+        exchange.send(leading=True)
+        parts.reactor.ready.clear()
+        assert (conn.phase, output.sent_bytes, list(parts.reactor.later)) == (Phase.WRITING, 0, [(conn.fd, 0)])
+        assert parts.poll() == {}  # its turn comes without the poller
+
+        client.setblocking(False)
+        got = b""
+        while conn.phase == Phase.WRITING:
+            if parts.reactor.later:
+                before = output.sent_bytes
+                conn.protocol.on_event(conn, parts.reactor.later.popleft()[1])
+                assert output.sent_bytes - before <= 1 << 20
+            else:  # the socket is full: the poller tells when it is not
+                assert parts.poll() == {}
+                while len(got) < output.sent_bytes:
+                    got += client.recv(1 << 20)
+                assert parts.poll() == {conn.fd: select.EPOLLOUT}
+                is_long = output.is_long(conn.transport)
+                parts.reactor.ready.append((-1, 0))
+                conn.protocol.on_event(conn, select.EPOLLOUT)  # others wait: it is put off again
+                parts.reactor.ready.clear()
+                assert list(parts.reactor.later) == ([(conn.fd, 0)] if is_long else [])
+        client.settimeout(10)
+        while len(got) < output.sent_bytes:
+            got += client.recv(1 << 20)
+        assert got.partition(b"\r\n\r\n")[2] == LONG
+        assert conn.phase == Phase.IDLE
+        assert not parts.reactor.crowded
+
+
+def test_a_long_answer_is_sent_at_once_when_nobody_waits(rig: Make) -> None:
+    parts = rig()
+    conn, _ = parts.connection(Phase.RUNNING)
+    exchange = conn.exchange = parts.exchange(conn, "GET", "/long")
+    exchange.output = output = Output(render(exchange.plan.head, None, (200, LONG), "now", False))
+    exchange.send(leading=True)
+    assert output.sent_bytes
+    assert not parts.reactor.later
+
+
+def test_a_client_that_leaves_before_its_turn(rig: Make) -> None:
+    parts = rig()
+    conn, client = parts.connection(Phase.RUNNING)
+    exchange = conn.exchange = parts.exchange(conn, "GET", "/long")
+    exchange.output = Output(render(exchange.plan.head, None, (200, LONG), "now", False))
+    parts.reactor.ready.append((-1, 0))
+    exchange.send(leading=True)
+    client.close()
+    ((fd, event),) = parts.poll().items()
+    assert fd == conn.fd
+    conn.protocol.on_event(conn, event)
+    assert (conn.phase, parts.complaints) == (Phase.CLOSED, [])
+    assert conn.fd not in parts.table.by_fd  # what is left in the queue finds nobody
     assert len(records(parts.row)) == 1

@@ -42,7 +42,7 @@ BYTES_TYPE = "application/octet-stream"
 #: goes with each type that we chose: no browser shall take the body for something else, such as HTML with scripts
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 #: a file this small is read and leaves with its head in one write, which is cheaper than sendfile
-SMALL_BYTES = 1 << 15
+SMALL_BYTES = 1 << 16
 #: what `read_small` takes
 STREAMS = frozenset({io.FileIO, io.BufferedReader, io.BytesIO})
 OURS = frozenset({"content-length", "transfer-encoding", "connection", "server", "date"})
@@ -264,9 +264,11 @@ def read_small(stream: Any) -> bytes | None:
         return None
     fd = raw.fileno()
     status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        return None
     offset = stream.tell()
     count = status.st_size - offset
-    if not 0 <= count <= SMALL_BYTES or not stat.S_ISREG(status.st_mode):
+    if not 0 <= count <= SMALL_BYTES:
         return None
     data = os.pread(fd, count, offset)
     if len(data) != count:

@@ -145,6 +145,7 @@ class Loop:
         worker, lead, reactor, lifecycle = self._worker, self._lead, self._worker.reactor, self._worker.lifecycle
         me, http1 = threading.get_ident(), worker.http1
         conns_get, fd_callbacks, ready = worker.table.by_fd.get, reactor.fd_callbacks, reactor.ready
+        later = reactor.later
         next_ready, add_ready, poll = ready.popleft, ready.extend, reactor.epoll.poll
         plans_get, begin = http1.heads.recent.get, http1.reading.begin
         clock, gate, scoreboard = worker.clock, worker.gate, worker.context.scoreboard
@@ -188,7 +189,7 @@ class Loop:
                         recorder.count_sent(0)
                         return None
                     lead.polling = True
-                    events = poll(reactor.wait_s)
+                    events = poll(0 if later else reactor.wait_s)
                     lead.polling = False
                     now = _mono()
                     if lead.watcher_sleeps:
@@ -196,6 +197,8 @@ class Loop:
                     if now >= reactor.due_s:
                         self._tick(now)
                     add_ready(events)
+                    if later:  # long work, a bit at a time: whatever came with this poll goes first
+                        add_ready((later.popleft(),))
                     continue
                 conn = conns_get(fd)
                 if conn is None:

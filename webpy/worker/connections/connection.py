@@ -244,6 +244,11 @@ class ConnectionProtocol:
         """The transport takes no more of the answer for now: call `AbstractExchange.advance` when it does."""
         raise NotImplementedError
 
+    def on_postponed(self, exchange: AbstractExchange) -> None:
+        """The answer is long and others wait: call `AbstractExchange.advance` when they have had their turn. By default
+        this is left to the poller, as in `on_blocked`."""
+        self.on_blocked(exchange)
+
     def on_unblocked(self, exchange: AbstractExchange) -> None:
         """The transport has taken all that there was of the answer for now."""
         raise NotImplementedError

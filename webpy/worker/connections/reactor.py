@@ -24,7 +24,8 @@ _mono = time.monotonic
 class Reactor:
     """Descriptors with their callbacks, timers, and an inbox.
 
-    ready: descriptors and their events, to be looked at in order. fd_callbacks: what to call with the event, for each
+    ready: descriptors and their events, to be looked at in order. later: descriptors that want to go on with long work,
+    and an event of 0; one has its turn after each poll. fd_callbacks: what to call with the event, for each
     descriptor that is not a connection's. wait_s: how long the next poll may wait. due_s: the monotonic time from which
     on housekeeping is to be done after a poll.
     """
@@ -39,6 +40,7 @@ class Reactor:
         "due_s",
         "epoll",
         "fd_callbacks",
+        "later",
         "ready",
         "wait_s",
     )
@@ -47,6 +49,7 @@ class Reactor:
         """on_fault: called with the exception, the function and its arguments when a call or a timer raised."""
         self.epoll = select.epoll()
         self.ready: deque[tuple[int, int]] = deque()
+        self.later: deque[tuple[int, int]] = deque()
         self.fd_callbacks: dict[int, Callable[[int], None]] = {}
         self.wait_s = 0.0
         self.due_s = 0.0
@@ -84,6 +87,16 @@ class Reactor:
             if fd in self.fd_callbacks:
                 with suppress(OSError):
                     self.epoll.modify(fd, select.EPOLLIN)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether anything else waits for its turn."""
+        return bool(self.ready or self.later)
+
+    def postpone(self, fd: int) -> None:
+        """Look at a descriptor again, with an event of 0, once all that is ready now and all earlier ones have had
+        their turn."""
+        self.later.append((fd, 0))
 
     # -- calls ------------------------------------------------------------------------------------------------------
 

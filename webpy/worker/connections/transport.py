@@ -28,8 +28,6 @@ CLIENT_LEFT = (ConnectionError, TimeoutError, ssl.SSLError)
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, with a time of zero: close(2) resets the connection
 _GONE = getattr(select, "POLLRDHUP", select.POLLHUP)
-_FILE_STEP_BYTES = 1 << 20  # of a file in one call, so that one fast client does not keep the leader
-_TLS_STEP_BYTES = 1 << 16  # of a file read at a time under TLS, where the kernel cannot send it by itself
 
 
 class Transport:
@@ -41,6 +39,8 @@ class Transport:
 
     #: whether another process can take the connection over, with nothing but its descriptor
     movable: ClassVar[bool] = True
+    #: of a file in one call, so that one fast client does not keep the leader
+    file_step_bytes: ClassVar[int] = 1 << 20
     #: whether one thread may read while another writes
     duplex: ClassVar[bool] = True
 
@@ -165,7 +165,7 @@ class PlainTransport(Transport):
         return self.sock.send(data, socket.MSG_MORE)
 
     def sendfile(self, fd: int, offset: int, count: int) -> int:
-        return os.sendfile(self.fd, fd, offset, min(count, _FILE_STEP_BYTES))
+        return os.sendfile(self.fd, fd, offset, min(count, self.file_step_bytes))
 
     def unread(self) -> bool:
         try:
@@ -179,6 +179,7 @@ class TLSTransport(Transport):
 
     movable = False  # the session's keys are this process's
     duplex = False
+    file_step_bytes = 1 << 16  # read at a time, as the kernel cannot send a file by itself
 
     __slots__ = ("_tls",)
 
@@ -207,7 +208,7 @@ class TLSTransport(Transport):
     def sendfile(self, fd: int, offset: int, count: int) -> int:
         # After SSLWantWriteError OpenSSL wants at least as many bytes again, and sends those it has encrypted already:
         # they are read again from the same place.
-        data = memoryview(os.pread(fd, min(count, _TLS_STEP_BYTES), offset))
+        data = memoryview(os.pread(fd, min(count, self.file_step_bytes), offset))
         sent = 0
         try:
             while sent < len(data):

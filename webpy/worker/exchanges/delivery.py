@@ -80,6 +80,9 @@ class Delivery(AbstractExchange):
             else:
                 parts.reactor.call(self._have_pulled, parts.pool.put_ahead)
             return
+        if leading and parts.reactor.crowded and output.is_long(self.transport):
+            self._wait(conn.protocol.on_postponed)
+            return
         try:
             whole = output.push(self.transport)
         except OSError as error:
@@ -259,6 +262,9 @@ class Delivery(AbstractExchange):
             self._wait_for_room()
 
     def _wait_for_room(self) -> None:
+        self._wait(self.connection.protocol.on_blocked)
+
+    def _wait(self, tell: Callable[[AbstractExchange], None]) -> None:
         output, conn = self.output, self.connection
         assert output is not None
         if conn.phase != Phase.OTHER:
@@ -267,7 +273,7 @@ class Delivery(AbstractExchange):
         conn.since_s = _mono()
         output.client_time.begin(conn.since_s)
         output.has_moved(self.transport)  # from here on
-        conn.protocol.on_blocked(self)
+        tell(self)
 
     def _have_pulled(self, put: Callable[[Task], None]) -> None:
         """Have a thread of the pool run the body's iterator."""

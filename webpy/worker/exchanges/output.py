@@ -35,17 +35,27 @@ class Truncated(OSError):
 class Output:
     """One answer being sent: first the bytes in `_pending`, then the file, then what the source gives.
 
-    sent_bytes: head and framing included. client_time: how long the client has been waited for. closing_s: how long
-    closing the body took.
+    sent_bytes: head and framing included. blocked: the last `push` ended because the transport took no more.
+    client_time: how long the client has been waited for. closing_s: how long closing the body took.
     """
 
-    __slots__ = ("_before_bytes", "_pending", "_taken_bytes", "answer", "client_time", "closing_s", "sent_bytes")
+    __slots__ = (
+        "_before_bytes",
+        "_pending",
+        "_taken_bytes",
+        "answer",
+        "blocked",
+        "client_time",
+        "closing_s",
+        "sent_bytes",
+    )
 
     def __init__(self, answer: Answer) -> None:
         """Raises OSError if a small file cannot be read whole; its body is closed then."""
         self.answer = answer
         self.sent_bytes = 0
         self.closing_s = 0.0
+        self.blocked = False
         self.client_time = ClientTime()
         self._before_bytes = 0  # of answers before this one, that were queued when the client was first waited for
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
@@ -78,6 +88,13 @@ class Output:
         """What has been sent after the head."""
         return max(0, self.sent_bytes - len(self.answer.head))
 
+    def is_long(self, transport: Transport) -> bool:
+        """Return whether one `push` is too little for what there is to send."""
+        file = self.answer.file
+        if file is not None:
+            return file.count > transport.file_step_bytes
+        return sum(map(len, self._pending)) > _TURN_BYTES
+
     def add(self, piece: bytes) -> None:
         """Append what the source gave; the first piece leaves with the head."""
         if len(self._pending) == 1 and len(piece) <= _JOIN_BYTES and not self.sent_bytes:
@@ -93,6 +110,7 @@ class Output:
     def push(self, transport: Transport) -> bool:
         """Send what the transport takes. Returns True when only the source is left; raises OSError if the client is
         gone."""
+        self.blocked = False
         turn_bytes = _TURN_BYTES
         file = self.answer.file
         send = transport.send if file is None else transport.send_more  # a file's beginning shares the head's packet
@@ -110,6 +128,7 @@ class Output:
                 return True
             sent = transport.sendfile(file.fd, file.offset, file.count)
         except WOULD_BLOCK:
+            self.blocked = True
             return False
         if not sent:
             raise Truncated("a file became shorter while it was sent")

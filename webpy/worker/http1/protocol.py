@@ -90,9 +90,22 @@ class Http1(ConnectionProtocol):
     def _park(self, conn: Connection, _event: int) -> None:
         self._parts.table.park(conn)
 
-    def _advance(self, conn: Connection, _event: int) -> None:
-        assert conn.exchange is not None
-        conn.exchange.advance()
+    def _advance(self, conn: Connection, event: int) -> None:
+        """Send more of an answer. A long one leaves the poller while others wait, and goes on by turns: otherwise each
+        poll would send some of all of them, and a request that comes in between would wait for that."""
+        exchange, reactor = conn.exchange, self._parts.reactor
+        assert exchange is not None
+        output = exchange.output
+        assert output is not None
+        if event == select.EPOLLOUT and reactor.crowded and output.is_long(exchange.transport):
+            self.on_postponed(exchange)
+            return
+        exchange.advance()
+        if not event and exchange.output is output and conn.phase == Phase.WRITING:
+            if output.blocked:
+                self._parts.table.watch(conn, select.EPOLLOUT)
+            else:
+                reactor.postpone(conn.fd)
 
     def _linger(self, conn: Connection, _event: int) -> None:
         """Take in what a client still sends after its last answer."""
@@ -225,6 +238,12 @@ class Http1(ConnectionProtocol):
     def on_blocked(self, exchange: AbstractExchange) -> None:
         exchange.connection.phase = Phase.WRITING
         self._parts.table.watch(exchange.connection, select.EPOLLOUT)
+
+    def on_postponed(self, exchange: AbstractExchange) -> None:
+        conn = exchange.connection
+        conn.phase = Phase.WRITING
+        self._parts.table.watch(conn, 0)  # the poller would only tell again that there is room
+        self._parts.reactor.postpone(conn.fd)
 
     def on_unblocked(self, exchange: AbstractExchange) -> None:
         self._parts.table.watch(exchange.connection, select.EPOLLIN)
