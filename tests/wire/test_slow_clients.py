@@ -189,3 +189,19 @@ def connections(server: Server) -> int:
         rows = [line.split() for line in file][1:]
     # local address, remote address, state (0A is LISTEN), ..., inode
     return sum(row[1].endswith(port) and row[3] != "0A" and f"socket:[{row[9]}]" in inodes for row in rows)
+
+
+def test_long_answers_to_many_at_once_arrive_whole(server: Server) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(server, receive_buffer_bytes=4096)) for _ in range(30)]
+        kinds = ("large", "large-file", "large-generator")
+        for number, client in enumerate(clients):
+            client.send(get(f"/body/{kinds[number % 3]}"))
+        clients.pop().sock.close()  # one leaves, and the next connection has its descriptor
+        with Client(server) as healthy:
+            assert healthy.ask("/body/str").status == 200
+        bodies = {client.read().body for client in clients}
+        (body,) = bodies
+        assert len(body) == LARGE_BYTES
+        for client in clients:  # each goes on
+            assert client.ask("/body/str").status == 200

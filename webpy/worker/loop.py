@@ -273,12 +273,11 @@ class Loop:
                                 )
                             elif type(body) in STREAMS:
                                 prefix = clock.prefix(status, False, response)
-                                if prefix is not None:
-                                    body = read_small(body)
-                                    if body is None:
-                                        prefix = none
-                                    else:
-                                        result = status, body
+                                body = None if prefix is None else read_small(body)
+                                if body is None:
+                                    prefix = none
+                                else:  # the file is closed: only its bytes can be answered with from here on
+                                    result = status, body
                             if prefix is not None and len(body) > _PLAIN_BYTES:
                                 prefix = None
                             cell = _CELL_OF[status // 100]
