@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 import webpy.wsgi
+import webpy.wsgi.environ
 from tests.server import Server
 
 APPS = Path(__file__).parent / "apps"
@@ -162,6 +163,8 @@ def test_expect_continue(server: Server) -> None:
         ("writes_much", 200, b"w" * 1_000_000 + b"end"),
         ("counted", 200, b"abcdef"),
         ("one_piece", 200, b"abc"),
+        ("made", 200, b"abcdef"),
+        ("made_counted", 203, b"abcdef"),
         ("hops", 200, b"hops"),
         ("memory_file", 200, b"in memory"),
         ("bare_reader", 200, b"2222211111" + b"00000"),
@@ -188,6 +191,38 @@ def test_reasons_and_fields(server: Server) -> None:
     assert server.get(f"{AT}/counted").headers["Content-Length"] == "6"
     assert server.get(f"{AT}/file").headers["Content-Length"] == str(CORNERS.stat().st_size)
     assert server.get(f"{AT}/late_start").headers["Transfer-Encoding"] == "chunked"
+    assert server.get(f"{AT}/made_counted").reason == "As said"
+
+
+def test_a_body_that_is_there_already_has_its_length_and_is_closed_once(server: Server) -> None:
+    """Between its pieces nothing of the application's runs: so they are joined."""
+    names = ("made", "made_counted", "made_wrong", "made_none")
+    before = {name: closings(server, name) for name in names}
+    for name in ("made", "made_counted"):
+        headers = server.get(f"{AT}/{name}").headers
+        assert (headers["Content-Length"], headers["Transfer-Encoding"]) == ("6", None)
+        assert server.request("HEAD", f"{AT}/{name}").body == b""
+    assert server.request("HEAD", f"{AT}/made").headers["Content-Length"] in (None, "6")
+    assert server.get(f"{AT}/made_none").status == 304
+    with contextlib.suppress(http.client.IncompleteRead, ConnectionResetError):
+        assert server.get(f"{AT}/made_wrong").status == 500
+    for name, count in {"made": 3, "made_counted": 2, "made_wrong": 1, "made_none": 1}.items():
+        wait_for_closings(server, name, before[name] + count)
+
+
+def test_names_of_fields_are_kept_in_bounds(server: Server) -> None:
+    with contextlib.closing(server.client()) as client:
+        for number in range(1200):
+            headers = {f"X-{number}-{'y' * (number % 90)}": "1", "x-Again": str(number), "Pro-xy_": "no"}
+            client.request("GET", f"{AT}/environment", headers=headers)
+            told = json.loads(client.getresponse().read())
+            assert told[f"HTTP_X_{number}_{'Y' * (number % 90)}"] == "1" and told["HTTP_X_AGAIN"] == str(number)
+            assert "HTTP_PRO_XY_" not in told
+    for number in range(2000):
+        assert webpy.wsgi.environ._variables[f"X-{number}"] == f"HTTP_X_{number}"
+        assert webpy.wsgi.environ._variables["X" * 100] == "HTTP_" + "X" * 100
+        assert len(webpy.wsgi.environ._variables) <= webpy.wsgi.environ._MAX_NAMES
+    webpy.wsgi.environ._variables.clear()
 
 
 @pytest.mark.parametrize(
@@ -238,7 +273,7 @@ def test_errors_go_to_the_error_log(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "corner", ["environment", "counted", "one_piece", "file", "unauthorized", "repeated", "replaced"]
+    "corner", ["environment", "counted", "one_piece", "made", "file", "unauthorized", "repeated", "replaced"]
 )
 def test_wsgiref_finds_no_fault_with_us(server: Server, corner: str) -> None:
     errors = len(server.errors)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from typing import IO, Any, TypeAlias
 
 from .headers import HTTPHeaders
 
-__all__ = ["NO_TYPE", "Answering", "Body", "Response", "Result"]
+__all__ = ["NO_TYPE", "Answering", "Body", "ClosingBody", "Response", "Result"]
 
 #: a Content-Type that says: send none. For hosts whose application has set none; other handlers get one by their body.
 NO_TYPE = ""
@@ -18,6 +19,24 @@ Body: TypeAlias = "str | bytes | bytearray | memoryview | IO[bytes] | Iterable[b
 #: What a handler's method returns: status and body, or status, reason phrase and body. It is Any, as a class with its
 #: own `encode` may return other bodies, such as a dict. Typed applications use `from webpy.framework import Result`.
 Result: TypeAlias = "tuple[int, Body] | tuple[int, str | None, Body] | Any"
+
+
+class ClosingBody(io.BytesIO):
+    """A body in one piece, of a program that wants to know when it has been sent: closing it closes `owner`.
+
+    owner: its `close` is called once, if it has one.
+    """
+
+    def __init__(self, body: bytes, owner: Any) -> None:
+        super().__init__(body)
+        self._owner: Any = owner
+
+    def close(self) -> None:
+        owner, self._owner = self._owner, None
+        super().close()
+        close = getattr(owner, "close", None)
+        if close is not None:
+            close()
 
 
 class Response:

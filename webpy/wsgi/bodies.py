@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["ClosingBody", "PiecesBody", "checked", "close_result"]
+__all__ = ["PiecesBody", "checked", "close_result"]
 
 
 def checked(piece: Any) -> bytes:
@@ -20,20 +19,6 @@ def close_result(result: Any) -> None:
     close = getattr(result, "close", None)
     if close is not None:
         close()
-
-
-class ClosingBody(io.BytesIO):
-    """A body in one piece. Closing it closes the application's result."""
-
-    def __init__(self, body: bytes, result: Any) -> None:
-        super().__init__(body)
-        self._result: Any = result
-
-    def close(self) -> None:
-        result, self._result = self._result, None
-        super().close()
-        if result is not None:
-            close_result(result)
 
 
 class PiecesBody:

@@ -1,7 +1,7 @@
 """Owns the environment that an application is called with (PEP 3333, RFC 3875 section 4.1).
 
-Nearly all of it follows from the request's head. The worker caches heads, so `of_head` is called only once for a head
-that is received repeatedly; the handler adds what belongs to one request to a copy.
+Nearly all of it follows from the request's head. The worker caches heads, so the handler keeps what `of_head` returns
+with a head that is received repeatedly; it writes what belongs to one request into a copy.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ Environ = dict[str, Any]
 _PORTS = {"http": "80", "https": "443"}
 #: fields that have their own variables, and Proxy: HTTP_PROXY would be taken for the proxy to use (CVE-2016-5385)
 _NOT_PASSED = frozenset({"content-type", "content-length", "proxy"})
+_MAX_NAMES = 512  # whose variables are kept
+_MAX_NAME_CHARACTERS = 64  # longer ones are not kept
 
 
 class FileWrapper:
@@ -41,46 +43,73 @@ class FileWrapper:
             close()
 
 
+class _Variables(dict[str, str]):
+    """Maps the name of a field, as sent, to its variable: "" if it is not passed to the application.
+
+    Clients send the same few names again and again. One that sends ever new names fills the mapping, which then begins
+    anew: that costs as much as working out each variable.
+    """
+
+    def __missing__(self, name: str) -> str:
+        low = name.lower()
+        variable = "" if low in _NOT_PASSED or "_" in low else f"HTTP_{low.upper().replace('-', '_')}"
+        if len(name) <= _MAX_NAME_CHARACTERS:
+            if len(self) >= _MAX_NAMES:
+                self.clear()
+            self[name] = variable
+        return variable
+
+
+_variables = _Variables()
+
+#: what is the same in all environments, and places for what the handler writes into the copy for each request
+_CONSTANT: Environ = {
+    "SERVER_SOFTWARE": "webpy",
+    "REMOTE_ADDR": "",
+    "REMOTE_PORT": "",
+    "wsgi.version": (1, 0),
+    "wsgi.input": None,
+    "wsgi.errors": None,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+    "wsgi.file_wrapper": FileWrapper,
+    "wsgi.input_terminated": True,
+}
+
+
 def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> Environ:
     """Return the part of the environment that follows from a request's head.
 
     prefix: the path that the application is mounted at; scheme: "http" or "https"; server: host and port that the
     client connected to. The host is used if the client names none, the port always (RFC 3875 section 4.1.15), as
-    clients can send any. The client's address, the body and `wsgi.multithread` are not part of it.
+    clients can send any. The client's address, the body and `wsgi.multithread` are the handler's to
+    set.
     """
     path, _, query = head.resource.partition("?")
-    environ: Environ = {
-        "REQUEST_METHOD": head.method,
-        "SCRIPT_NAME": _unquoted(prefix),
-        "PATH_INFO": _unquoted(path[len(prefix) :]),
-        "QUERY_STRING": query,
-        "REQUEST_URI": head.target,
-        "RAW_URI": head.target,
-        "SERVER_NAME": _host(head.host) or server[0],
-        "SERVER_PORT": str(server[1]) if server[1] else _PORTS[scheme],  # a unix socket has none
-        "SERVER_PROTOCOL": f"HTTP/1.{head.minor}",
-        "SERVER_SOFTWARE": "webpy",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scheme,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "wsgi.file_wrapper": FileWrapper,
-        "wsgi.input_terminated": True,
-    }
+    environ = _CONSTANT.copy()
+    environ["REQUEST_METHOD"] = head.method
+    environ["SCRIPT_NAME"] = _unquoted(prefix)
+    environ["PATH_INFO"] = _unquoted(path[len(prefix) :])
+    environ["QUERY_STRING"] = query
+    environ["REQUEST_URI"] = environ["RAW_URI"] = head.target
+    environ["SERVER_NAME"] = _host(head.host) or server[0]
+    environ["SERVER_PORT"] = str(server[1]) if server[1] else _PORTS[scheme]  # a unix socket has none
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
+    environ["wsgi.url_scheme"] = scheme
+    environ["wsgi.errors"] = sys.stderr  # which an application may have replaced
     content_type = head.get("content-type")
     if content_type is not None:
         environ["CONTENT_TYPE"] = content_type
     if head.content_length is not None:
         environ["CONTENT_LENGTH"] = str(head.content_length)
     for field, value in head.fields:
-        low = field.lower()
-        if low in _NOT_PASSED or "_" in low:
+        variable = _variables[field]
+        if not variable:
             continue
-        key = f"HTTP_{low.upper().replace('-', '_')}"
-        if key in environ:  # one value for all fields of a name (RFC 9110 section 5.3, RFC 6265 section 5.4)
-            value = f"{environ[key]}{'; ' if low == 'cookie' else ','}{value}"
-        environ[key] = value
+        if variable in environ:  # one value for all fields of a name (RFC 9110 section 5.3, RFC 6265 section 5.4)
+            value = f"{environ[variable]}{'; ' if variable == 'HTTP_COOKIE' else ','}{value}"
+        environ[variable] = value
     if head.host:
         environ["HTTP_HOST"] = head.host  # the target's authority wins over the field (RFC 9112 section 3.2.2)
     return environ

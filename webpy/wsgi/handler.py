@@ -16,10 +16,10 @@ from typing import Any
 from ..framework.handler import HTTPHandler
 from ..framework.headers import HTTPHeaders
 from ..framework.hosting import HostHandler, host_class
-from ..framework.response import Response, Result
+from ..framework.response import ClosingBody, Response, Result
 from ..framework.routes import mount_point
 from ..protocol.grammar import SEGMENTS
-from .bodies import ClosingBody, PiecesBody, checked, close_result
+from .bodies import PiecesBody, checked, close_result
 from .environ import Environ, FileWrapper, of_head
 from .starting import Fields, Started, read_start
 
@@ -29,6 +29,7 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
 
 _WRITTEN_BYTES = 1 << 18  # of what `write` was given, before it goes to a file
+_MADE: frozenset[type] = frozenset({type(iter([])), type(iter(()))})  # iterators that run nothing of the application's
 _new_response = Response.__new__
 _new_headers = HTTPHeaders.__new__
 
@@ -87,20 +88,24 @@ class WSGIHandler(HostHandler):
     def _environ(self) -> Environ:
         request = self.request
         head = request.head
-        origin = request.origin
-        scheme = origin.scheme
+        client, scheme, _ = request.origin
         server = request.server_address
         known = head.kept
+        environ: Environ
         if known is not None and known[0] is self.__class__ and known[1] == server and known[2] == scheme:
-            environ: Environ = known[3].copy()
+            environ = known[3].copy()
         else:
-            made = of_head(head, self.prefix, scheme, server)
-            made["wsgi.multithread"] = request.multithread
-            head.kept = (self.__class__, server, scheme, made)
-            environ = made.copy()
-        environ["REMOTE_ADDR"], port = origin.client_address
+            environ = of_head(head, self.prefix, scheme, server)
+            environ["wsgi.multithread"] = request.multithread
+            # Heads that come once are many, and a copy would be for nothing: it is kept when the head comes again.
+            head.kept = (self.__class__, None if known is None else server, scheme, environ.copy() if known else None)
+        environ["REMOTE_ADDR"], port = client
         environ["REMOTE_PORT"] = str(port)
-        environ["wsgi.input"] = stream = request.rfile
+        if head.content_length or head.chunked:
+            stream = request.rfile
+        else:
+            stream = request.rfile = io.BytesIO()  # as `Request` makes it when asked, in a third of the time
+        environ["wsgi.input"] = stream
         if head.chunked:
             environ["CONTENT_LENGTH"] = str(stream.seek(0, io.SEEK_END))
             stream.seek(0)
@@ -152,6 +157,8 @@ class WSGIHandler(HostHandler):
         if isinstance(result, (list, tuple)) and self._written is None and not hasattr(result, "close"):
             return self._whole_or_fail(b"".join(checked(piece) for piece in result))
         pieces = iter(result)
+        if type(pieces) in _MADE and self._written is None and self._started is not None:
+            return self._answer_made(result, b"".join([checked(piece) for piece in pieces]))
         first = b""
         for piece in pieces:  # PEP 3333 lets an application call start_response as late as here
             first = checked(piece)
@@ -161,6 +168,13 @@ class WSGIHandler(HostHandler):
         if self._written is None and started.length == len(first) and self.request.method != "HEAD":
             return self._result(ClosingBody(first, result), started.without_length)
         return self._result(PiecesBody(self._written, first, pieces, result))
+
+    def _answer_made(self, result: Any, body: bytes) -> Result:
+        """Return an answer whose body was made before it was asked for, as Django's are: so it has a length."""
+        started = self._start_or_fail()
+        if self.request.method == "HEAD" or (started.length is not None and started.length != len(body)):
+            return self._result(PiecesBody(None, body, iter(()), result))
+        return self._result(ClosingBody(body, result), started.without_length)
 
     def _whole_or_fail(self, body: bytes) -> Result:
         self._start_or_fail()
@@ -175,7 +189,7 @@ class WSGIHandler(HostHandler):
         started = self._start_or_fail()
         self._is_sent = True
         self._take(started.fields if fields is None else fields)
-        return started.status, started.reason, body
+        return (started.status, body) if started.reason is None else (started.status, started.reason, body)
 
     def _take(self, fields: Fields) -> None:
         """Make `fields` those of this answer. Each answer has its own copy, as mix-ins may change it."""

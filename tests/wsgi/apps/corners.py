@@ -140,6 +140,33 @@ def one_piece(environ, start_response):
     return Closing("one_piece", [b"abc"])
 
 
+class Made(Closing):
+    """A body that is there already, as an HttpResponse of Django: its iterator is the list's own."""
+
+    def __iter__(self):
+        return iter(list(self.pieces))
+
+
+def made(environ, start_response):
+    start_response("200 OK", TEXT)
+    return Made("made", [b"abc", b"", b"def"])
+
+
+def made_counted(environ, start_response):
+    start_response("203 As said", [*TEXT, ("Content-Length", "6")])
+    return Made("made_counted", [b"abc", b"def"])
+
+
+def made_wrong(environ, start_response):
+    start_response("200 OK", [*TEXT, ("Content-Length", "7")])
+    return Made("made_wrong", [b"abc", b"def"])
+
+
+def made_none(environ, start_response):
+    start_response("304 Not Modified", [("ETag", '"made"')])
+    return Made("made_none", [])
+
+
 def too_short(environ, start_response):
     start_response("200 OK", [*TEXT, ("Content-Length", "600000")])
     return Closing("too_short", [b"x" * 100_000, b"y"])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, compose, discard, file_range
+from ...framework.response import ClosingBody
 from ...protocol import LAST_CHUNK, Framing, ProtocolError, encode_chunk, encode_head, frame
 from ..exchanges.clock import SERVER
 
@@ -56,7 +57,10 @@ def render_shortly(clock: Clock, response: Response | None, result: Any, close: 
         return None
     status, body = result
     kind = type(body)
-    if kind is not str and kind is not bytes and kind is not io.BufferedReader and kind is not io.FileIO:
+    if kind is ClosingBody:
+        if body.tell():  # somebody has read of it
+            return None
+    elif kind is not str and kind is not bytes and kind is not io.BufferedReader and kind is not io.FileIO:
         return None
     try:
         prefix = clock.prefix(status, kind is str, response)
@@ -67,6 +71,10 @@ def render_shortly(clock: Clock, response: Response | None, result: Any, close: 
     answer = Answer(status)
     if kind is str or kind is bytes:
         answer.payload = body.encode() if kind is str else body
+        length = len(answer.payload)
+    elif kind is ClosingBody:
+        answer.payload = body.getvalue()  # no copy
+        answer.owner = body
         length = len(answer.payload)
     else:
         answer.file = file_range(body)
