@@ -210,3 +210,93 @@ def test_a_stream_the_handler_has_closed_keeps_nothing(monkeypatch: pytest.Monke
         taken.feed(b"x" * 90)
     assert not stream_of.hold()  # the rest is taken in, so that the connection can go on
     assert not stream_of._pieces
+
+
+# -- whole bodies that are received in place --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """The large bodies of this test, by an id."""
+    monkeypatch.setattr(module, "_large", {})
+    return module._large
+
+
+def place_all(taken: Intake, body: bytes, step: int) -> None:
+    at = 0
+    while not taken.complete:
+        place = taken.place()
+        assert place is not None
+        count = min(len(place), step, len(body) - at)
+        place[:count] = body[at : at + count]
+        taken.placed(place, count)
+        at += count
+    assert at == len(body)
+
+
+@pytest.mark.parametrize("step", [1000, 70_000, 1 << 20])
+@pytest.mark.parametrize("fed", [0, 1, 65_536])
+def test_a_body_in_memory_is_received_in_place(step: int, fed: int, large: dict[int, int]) -> None:
+    for size in (module._MEMORY_BYTES, module._MEMORY_BYTES + 1, module._LARGE_BYTES):
+        body = bytes(range(256)) * (size // 256) + b"z" * (size % 256)
+        taken = intake(f"Content-Length: {size}", limits=Limits(body_bytes=1 << 24))
+        if fed:
+            taken.feed(body[:fed])
+        assert not taken.complete
+        place_all(taken, body[fed:], step)
+        request = taken.request
+        assert (request.raw_body == body, request.body == body, request.rfile.read() == body) == (True, True, True)
+        assert (taken.received_bytes, large, taken.place()) == (size, {}, None)
+        assert request.rfile.read(1) == b""
+
+
+@pytest.mark.parametrize("fed", [0, 100, module._MEMORY_BYTES + 5])
+def test_a_longer_one_goes_to_a_file(fed: int, large: dict[int, int]) -> None:
+    body = bytes(range(256)) * (module._LARGE_BYTES // 256) + b"z"
+    taken = intake(f"Content-Length: {len(body)}", limits=Limits(body_bytes=1 << 24))
+    if fed:
+        taken.feed(body[:fed])
+    place_all(taken, body[fed:], 100_000)
+    with taken.request.rfile as stored:
+        assert taken.request.raw_body == b"" and stored.read() == body
+    assert not large
+
+
+def test_large_bodies_in_memory_are_bounded_together(large: dict[int, int]) -> None:
+    size = module._LARGE_BYTES
+    limits = Limits(body_bytes=1 << 24)
+    many = [intake(f"Content-Length: {size}", limits=limits) for _ in range(module._MAX_LARGE_BYTES // size + 3)]
+    for each in many:
+        place = each.place()
+        assert place is not None
+        place[:1] = b"x"
+        each.placed(place, 1)
+    assert sum(large.values()) == module._MAX_LARGE_BYTES
+    place_all(many[-1], b"y" * (size - 1), size)
+    with many[-1].request.rfile as stored:
+        assert many[-1].request.raw_body == b"" and stored.read() == b"x" + b"y" * (size - 1)
+    for each in many[:-1]:
+        each.abandon()
+        each.abandon()
+    assert not large
+    intake(f"Content-Length: {size}", limits=limits).place()
+    assert not large  # it has been dropped
+
+
+def test_chunks_and_streams_are_not_received_in_place() -> None:
+    assert intake("Transfer-Encoding: chunked").place() is None
+    streamed = intake("Content-Length: 5")
+    streamed.stream = Stream(lambda: None)
+    assert streamed.place() is None
+
+
+def test_a_body_in_place_that_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room() -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", no_room)
+    size = module._LARGE_BYTES + 1
+    taken = intake(f"Content-Length: {size}", limits=Limits(body_bytes=1 << 24))
+    with pytest.raises(ProtocolError, match="cannot be stored") as caught:
+        place_all(taken, bytes(size), size)
+    assert caught.value.status == 503

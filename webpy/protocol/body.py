@@ -168,6 +168,18 @@ class BodyReader:
             seen = 0
         return payload[0] if len(payload) == 1 else b"".join(payload)
 
+    @property
+    def fixed_bytes(self) -> int:
+        """How much of a body of a fixed length is still to come; 0 if it is complete or comes in chunks."""
+        return self._left if self.state is _FIXED else 0
+
+    def skip(self, count: int) -> None:
+        """Note that `count` bytes of payload, of at most `fixed_bytes`, have been received elsewhere."""
+        self._left -= count
+        if not self._left:
+            self.state = _AFTER_FIXED
+            self.complete = True
+
     # Each step reads one part of the body in `data`, from `at` on, appends payload to `payload`, and returns where the
     # part ends. If more bytes are needed it keeps the rest and returns _MORE. `seen`: how many bytes, from `at` on, an
     # earlier call has looked at.

@@ -33,6 +33,7 @@ __all__ = ["Loop"]
 
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
+_KNOWN_BYTES = 2048  # a longer head is not kept by http1/heads.py, and hashing a body would cost more than it saves
 _PAUSE_S = 1.0  # of what is the loop's own, after a fault in it
 _NEVER_S = float("-inf")
 
@@ -210,6 +211,7 @@ class Loop:
                     if exchange is None:
                         continue
                     plan, request = exchange.plan, exchange.request
+                    now = _mono()  # receiving a body takes time, which is not the handler's
                 else:  # HTTP/1 that waits for its next request: what `Http1` does, in place
                     exchange = none
                     try:
@@ -218,7 +220,7 @@ class Loop:
                         continue
                     except (OSError, ValueError):
                         data = b""
-                    known = plans_get(data)
+                    known = plans_get(data) if len(data) <= _KNOWN_BYTES else None  # hashing a body costs more
                     if known is not None:
                         plan, request = known, Request(conn, known.head)
                     else:

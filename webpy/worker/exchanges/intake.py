@@ -20,7 +20,27 @@ from .rate import ClientTime
 __all__ = ["BrokenOff", "Intake", "Stream"]
 
 _MEMORY_BYTES = 1 << 18  # of a body, before it goes to a file
+_LARGE_BYTES = 1 << 21  # of a body whose length is known, while the worker's large ones are not too many
+_MAX_LARGE_BYTES = 1 << 26  # of all large bodies that a worker is receiving in memory
+_STEP_BYTES = 1 << 19  # received in place at a time
 _STREAM_BYTES = 1 << 18  # that wait for a streaming handler, before the client has to
+
+_scratch = memoryview(bytearray(_STEP_BYTES))  # on its way to a file; the leader's
+
+
+_large: dict[int, int] = {}  # sizes of the large bodies that are being received in memory, by the id of their place
+
+
+class _Large:
+    """The place of a large body among those that are received in memory: it is taken as long as this object lives."""
+
+    __slots__ = ()
+
+    def __init__(self, size: int) -> None:
+        _large[id(self)] = size
+
+    def __del__(self) -> None:
+        _large.pop(id(self), None)
 
 
 class BrokenOff(HTTPError, ConnectionError):
@@ -31,9 +51,12 @@ class Intake:
     """A body being received: `feed` it what comes until `complete`."""
 
     __slots__ = (
+        "_buffer",
         "_file",
+        "_large",
         "_pieces",
         "_size",
+        "_view",
         "client_time",
         "over",
         "reader",
@@ -53,6 +76,9 @@ class Intake:
         self._pieces: list[bytes] = []
         self._size = 0
         self._file: IO[bytes] | None = None
+        self._buffer: io.BytesIO | None = None
+        self._view: memoryview[int] | None = None  # of the buffer
+        self._large: _Large | None = None
 
     @property
     def complete(self) -> bool:
@@ -71,27 +97,83 @@ class Intake:
         if self.stream is not None:
             self.stream.put(piece)
         elif piece:
-            try:
-                self._store(piece)
-            except OSError as error:  # no room on the disk, or no descriptors left
-                raise ProtocolError(503, "the body cannot be stored at present") from error
+            self._try_to_store(piece)
         if self.reader.complete:
             self._finish()
 
-    def _store(self, piece: bytes) -> None:
+    def place(self) -> memoryview[int] | None:
+        """Return where the next bytes of the payload may be received in place, before `placed`; None if what comes has
+        to be looked at.
+
+        The whole of a body in memory is one buffer, of which the system gives each page when it is first written to.
+        """
+        left = self.reader.fixed_bytes
+        if not left or self.stream is not None:
+            return None
+        if self._file is not None:
+            return _scratch[:left]
+        if self._view is None and not self._make_buffer(self._size + left):
+            return _scratch[:left]
+        assert self._view is not None
+        return self._view[self._size : self._size + _STEP_BYTES]
+
+    def _make_buffer(self, size: int) -> bool:
+        """Make the buffer of a body of so many bytes, with what there is of it; False if it has to go to a file."""
+        if size > _MEMORY_BYTES:
+            if size > _LARGE_BYTES or sum(list(_large.values())) + size > _MAX_LARGE_BYTES:
+                return False
+            self._large = _Large(size)
+        self._buffer = io.BytesIO(bytes(size))
+        view = self._view = self._buffer.getbuffer()
+        at = 0
+        for piece in self._pieces:
+            view[at : at + len(piece)] = piece
+            at += len(piece)
+        self._pieces.clear()
+        return True
+
+    def placed(self, place: memoryview[int], count: int) -> None:
+        """Take `count` bytes that were received at the beginning of `place`. Raises ProtocolError as `feed` does."""
+        self.received_bytes += count
+        self.reader.skip(count)
+        if self._view is not None:
+            self._size += count
+        else:
+            self._try_to_store(place[:count])
+        if self.reader.complete:
+            self._finish()
+
+    def _try_to_store(self, piece: bytes | memoryview[int]) -> None:
+        try:
+            self._store(piece)
+        except OSError as error:  # no room on the disk, or no descriptors left
+            raise ProtocolError(503, "the body cannot be stored at present") from error
+
+    def _store(self, piece: bytes | memoryview[int]) -> None:
+        at = self._size
         self._size += len(piece)
+        if self._view is not None:
+            self._view[at : self._size] = piece
+            return
         if self._file is None and self._size > _MEMORY_BYTES:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open until the request is over
             self._file.writelines(self._pieces)
             self._pieces.clear()
         if self._file is None:
-            self._pieces.append(piece)
+            self._pieces.append(bytes(piece))  # no copy if it is bytes already
         else:
             self._file.write(piece)
+
+    def _drop_buffer(self) -> None:
+        self._large = None
+        if self._view is not None:
+            self._view.release()
+        self._view = self._buffer = None
 
     def abandon(self, error: ProtocolError | None = None) -> None:
         """Drop the body, as the client went or sent something malformed (`error`); no handler takes it for whole."""
         self._pieces.clear()
+        self._drop_buffer()
         if self._file is not None:
             self._file.close()
         if self.stream is not None:
@@ -110,6 +192,10 @@ class Intake:
             except OSError as error:
                 raise ProtocolError(503, "the body cannot be stored at present") from error
             request.read_from(self._file)
+        elif self._view is not None and self._buffer is not None:
+            buffer = self._buffer
+            self._drop_buffer()
+            request.raw_body = buffer.getvalue()  # no copy
         else:
             request.raw_body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
