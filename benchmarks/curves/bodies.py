@@ -47,7 +47,7 @@ def _one_by_one(server: Server, target: str, size: int, seconds: float) -> Metri
     }
 
 
-def _curve(name: str, title: str, path: str, *, upload: bool) -> Curve:
+def _curve(name: str, title: str, path: str, *, upload: bool, cause: str = "") -> Curve:
     return Curve(
         name,
         title,
@@ -57,11 +57,18 @@ def _curve(name: str, title: str, path: str, *, upload: bool) -> Curve:
         _sized(path, upload=upload),
         memory="MB at most in one process",
         per_mb=True,
+        cause=cause,
     )
 
 
 CURVES = (
-    _curve("uploads", "Bodies that the handler gets whole", "/post", upload=True),
+    _curve(
+        "uploads",
+        "Bodies that the handler gets whole",
+        "/post",
+        upload=True,
+        cause="a body of more than 256 KB is kept in a file, and read back when the handler asks for the whole",
+    ),
     _curve("uploads-read", "Bodies that the handler reads in pieces as they arrive", "/upload", upload=True),
     _curve("answers", "Answers of one piece", "/sized/{}", upload=False),
     _curve("answers-pieces", "Answers in pieces of 64 KB", "/pieces/{}", upload=False),
