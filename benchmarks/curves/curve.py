@@ -72,7 +72,12 @@ class Curve:
     cause: str = ""
 
     def label(self, value: int) -> str:
-        return self.labels[self.values.index(value)] if self.labels else f"{value:,}"
+        """Return what is written at the value: its name, its size, or its number."""
+        if self.labels:
+            return self.labels[self.values.index(value)]
+        if self.per_mb and value >= 1 << 10:
+            return f"{value >> 20:,} MB" if value >= 1 << 20 else f"{value >> 10:,} KB"
+        return f"{value:,}"
 
 
 def take(curve: Curve, effort: Effort) -> list[Point]:
