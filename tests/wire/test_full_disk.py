@@ -38,7 +38,7 @@ def ask(server: Server, path: str) -> int:
         with requests.get(server.url + path, auth=HTTPDigestAuth("ann", "secret"), timeout=10) as answer:
             return answer.status_code
     if path in ("/form", "/body"):
-        size = 1000 if path == "/form" else 300_000  # one goes to the disk by the form, one before there is a handler
+        size = 1000 if path == "/form" else 3_000_000  # one goes to the disk by the form, one before there is a handler
         return server.request("POST", path, PHOTO % bytes(size), FORM).status
     answer = server.get(path)
     assert answer.status < 500 or b"Traceback" not in answer.body
@@ -48,7 +48,7 @@ def ask(server: Server, path: str) -> int:
 @pytest.mark.parametrize("before", [True, False])
 def test_a_full_disk(start: Callable[..., Server], before: bool) -> None:
     """before: whether the stores were made and used while there was room."""
-    server = start("disks", "--workers", "1")
+    server = start("disks", "--workers", "1", "--max-body", "8M")
     if before:
         assert {path: ask(server, path) for path in ALL} == dict.fromkeys(ALL, 200)
     with full_disk(server):

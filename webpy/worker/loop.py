@@ -33,14 +33,12 @@ __all__ = ["Loop"]
 
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
-_KNOWN_BYTES = 2048  # a longer head is not kept by http1/heads.py, and hashing a body would cost more than it saves
 _PAUSE_S = 1.0  # of what is the loop's own, after a fault in it
 _NEVER_S = float("-inf")
 
 _CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a lane's latencies
 
 _mono = time.monotonic
-
 
 _FRESH, _DEPOSED = Left(False), Left(True)
 
@@ -211,7 +209,7 @@ class Loop:
                     if exchange is None:
                         continue
                     plan, request = exchange.plan, exchange.request
-                    now = _mono()  # receiving a body takes time, which is not the handler's
+                    now = _mono()  # a body took time
                 else:  # HTTP/1 that waits for its next request: what `Http1` does, in place
                     exchange = none
                     try:
@@ -220,7 +218,7 @@ class Loop:
                         continue
                     except (OSError, ValueError):
                         data = b""
-                    known = plans_get(data) if len(data) <= _KNOWN_BYTES else None  # hashing a body costs more
+                    known = plans_get(data) if len(data) <= 2048 else None  # no longer head is kept
                     if known is not None:
                         plan, request = known, Request(conn, known.head)
                     else:
