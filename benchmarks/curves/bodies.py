@@ -67,7 +67,7 @@ CURVES = (
         "Bodies that the handler gets whole",
         "/post",
         upload=True,
-        cause="a body of more than 256 KB is kept in a file, and read back when the handler asks for the whole",
+        cause="a large body is kept in a file, and read back when the handler asks for the whole",
     ),
     _curve("uploads-read", "Bodies that the handler reads in pieces as they arrive", "/upload", upload=True),
     _curve("answers", "Answers of one piece", "/sized/{}", upload=False),
