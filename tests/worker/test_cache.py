@@ -62,3 +62,22 @@ def test_forgetting_everything() -> None:
     assert memo.recent is recent
     assert take(memo, b"a")
     assert take(memo, b"a")  # it comes for the first time again
+
+
+def test_more_keys_in_turn_than_there_is_room_for() -> None:
+    """Those that are kept stay, instead of each being dropped just before it comes again."""
+    memo: Cache[str] = Cache(100, 100)
+    missed = [sum(take(memo, b"%d" % number) for number in range(500)) for _ in range(40)]
+    assert sum(missed[10:]) <= 30 * 400
+    assert len(memo.recent) <= 100 and len(memo._older) <= 100
+
+
+def test_it_changes_again_after_a_while() -> None:
+    memo: Cache[str] = Cache(10, 100)
+    for _ in range(4):
+        for number in range(60):
+            take(memo, b"%d" % number)
+    for _ in range(400):
+        take(memo, b"new")
+    assert not take(memo, b"new")
+    assert len(memo.recent) <= 10 and len(memo._older) <= 10
