@@ -224,7 +224,7 @@ def test_statuses_without_a_body(server: Server, status: int, version: str) -> N
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-@pytest.mark.parametrize("size", [0, 1, 20_000, 1 << 18, (1 << 18) + 1, 8 << 20])
+@pytest.mark.parametrize("size", [0, 1, 20_000, 1 << 18, (1 << 18) + 1, 2 << 20, (2 << 20) + 1, 8 << 20])
 def test_request_bodies_in_memory_and_in_a_file(server: Server, size: int, chunked: bool) -> None:
     body = (bytes(range(251)) * (size // 251 + 1))[:size]
     with Client(server) as client:
@@ -239,7 +239,7 @@ def test_request_bodies_in_memory_and_in_a_file(server: Server, size: int, chunk
         reply = client.read()
         assert reply.status == 200
         assert reply.get("X-Digest") == hashlib.sha256(body).hexdigest()
-        assert reply.get("X-Kind") == ("BytesIO" if size <= 1 << 18 else "BufferedRandom")
+        assert reply.get("X-Kind") == ("BytesIO" if size <= (1 << 18 if chunked else 2 << 20) else "BufferedRandom")
         assert client.ask("/body/str").body == TEXT
 
 
