@@ -59,6 +59,13 @@ def test_while_it_waits_others_are_answered(server: Server, where: str, method: 
             client.send(get("/hello"))
 
 
+def test_an_answer_that_the_leader_gave_goes_without_another_one(start: Callable[..., Server]) -> None:
+    """The first request of a route is run by the leader."""
+    server = start("lead", "--workers", "1")
+    with Client(server) as client, holding(server) as name:
+        client.send(get(f"/del/{name}"))
+
+
 def test_a_close_that_waits_holds_back_nothing_of_its_own_answer(server: Server) -> None:
     for where in ("close", "wsgi"):
         with Client(server) as client, holding(server) as name:

@@ -21,6 +21,7 @@ from .connections.transport import WOULD_BLOCK
 from .exchanges.exchange import Exchange
 from .exchanges.output import Output
 from .exchanges.plan import PEER_BYTES
+from .http1.heads import MAX_HEAD_BYTES
 from .threads.lead import Lead, Left
 from .threads.pace import HEATED, SUSPECT_S, Probe
 from .threads.pool import Role
@@ -35,11 +36,9 @@ _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 _PAUSE_S = 1.0  # of what is the loop's own, after a fault in it
 _NEVER_S = float("-inf")
-
+_LASTING = frozenset((str, bytes, *STREAMS))  # bodies that may be kept until the next answer: none sees them go
 _CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a lane's latencies
-
 _mono = time.monotonic
-
 _FRESH, _DEPOSED = Left(False), Left(True)
 
 
@@ -194,7 +193,8 @@ class Loop:
                     if lead.watcher_sleeps:
                         lead.wake_watcher()
                     if now >= reactor.due_s:
-                        self._tick(now)
+                        reactor.end_rests()
+                        self._housekeeping.tick(now)
                     add_ready(events)
                     if later:  # long work, a bit at a time: whatever came with this poll goes first
                         add_ready((later.popleft(),))
@@ -218,7 +218,7 @@ class Loop:
                         continue
                     except (OSError, ValueError):
                         data = b""
-                    known = plans_get(data) if len(data) <= 2048 else None  # no longer head is kept
+                    known = plans_get(data) if len(data) <= MAX_HEAD_BYTES else None
                     if known is not None:
                         plan, request = known, Request(conn, known.head)
                     else:
@@ -235,7 +235,6 @@ class Loop:
                     leftovers.append(exchange)  # if this thread is the last to have it, it is dropped outside the lead
                     exchange = request = none
                     continue
-
                 # A quick handler: run here.
                 peer = conn.peer
                 if peer is not last_peer:
@@ -314,6 +313,11 @@ class Loop:
                         work.warm(_mono() - now, gate.running)
                         return Left(False, conn, exchange)
                     exchange.deliver(None)
+                    if type(result) is not tuple or not result or type(result[-1]) not in _LASTING:
+                        leftovers += (handler, result, status, body, response)
+                        leftovers += (request, last_request, exchange, last_exchange)
+                        handler = result = status = body = response = none
+                        request = last_request = exchange = last_exchange = none
                     end = _mono()
                 else:
                     length = len(body)
@@ -394,7 +398,3 @@ class Loop:
             if has_place:
                 pool.give_place()
         return True
-
-    def _tick(self, now_s: float) -> None:
-        self._worker.reactor.end_rests()
-        self._housekeeping.tick(now_s)

@@ -11,10 +11,10 @@ from ...protocol import Fields, Head, Limits, NamedLine, ProtocolError, parse_fi
 from ..exchanges.plan import Plan, Planner
 from .cache import Cache
 
-__all__ = ["HeadCache"]
+__all__ = ["MAX_HEAD_BYTES", "HeadCache"]
 
 _MAX_PLANS = 512  # and field blocks, in each generation
-_MAX_HEAD_BYTES = 2048  # heads longer than this are parsed every time
+MAX_HEAD_BYTES = 2048  # heads longer than this are parsed every time
 _MAX_LINES = 1024  # in each generation
 _MAX_LINE_BYTES = 512
 _LOOKS, _PAUSE = 64, 512  # heads for whose field block one is looked in vain, and those for which none is then
@@ -62,12 +62,12 @@ class HeadCache:
     )
 
     def __init__(self, planner: Planner, limits: Limits) -> None:
-        self._plans: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
-        self._plans_with_body: Cache[Plan] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
+        self._plans: Cache[Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
+        self._plans_with_body: Cache[Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
         self._lines = _KnownLines()
         self._line = self._lines.__getitem__
         self._most_lines = min(limits.fields, _MOST_FIELDS) + 1  # with the empty one
-        self._blocks: Cache[Fields] = Cache(_MAX_PLANS, _MAX_HEAD_BYTES)
+        self._blocks: Cache[Fields] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
         self._looks = _LOOKS + _PAUSE
         self.recent = self._plans.recent
         self._planner = planner
