@@ -36,7 +36,7 @@ _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 _PAUSE_S = 1.0  # of what is the loop's own, after a fault in it
 _NEVER_S = float("-inf")
-_LASTING = frozenset((str, bytes, *STREAMS))  # bodies that may be kept until the next answer: none sees them go
+_LASTING = frozenset(map(id, (str, bytes, *STREAMS)))  # bodies that may stay until the next answer: none sees them go
 _CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a lane's latencies
 _mono = time.monotonic
 _FRESH, _DEPOSED = Left(False), Left(True)
@@ -313,7 +313,7 @@ class Loop:
                         work.warm(_mono() - now, gate.running)
                         return Left(False, conn, exchange)
                     exchange.deliver(None)
-                    if type(result) is not tuple or not result or type(result[-1]) not in _LASTING:
+                    if type(result) is not tuple or not result or id(type(result[-1])) not in _LASTING:
                         leftovers += (handler, result, status, body, response)
                         leftovers += (request, last_request, exchange, last_exchange)
                         handler = result = status = body = response = none

@@ -83,8 +83,7 @@ def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> En
 
     prefix: the path that the application is mounted at; scheme: "http" or "https"; server: host and port that the
     client connected to. The host is used if the client names none, the port always (RFC 3875 section 4.1.15), as
-    clients can send any. The client's address, the body and `wsgi.multithread` are the handler's to
-    set.
+    clients can send any. The client's address, the body and `wsgi.multithread` are the handler's to set.
     """
     path, _, query = head.resource.partition("?")
     environ = _CONSTANT.copy()
