@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -300,3 +302,21 @@ def test_a_body_in_place_that_cannot_be_stored(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ProtocolError, match="cannot be stored") as caught:
         place_all(taken, bytes(size), size)
     assert caught.value.status == 503
+
+
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+def test_a_body_that_is_dropped_while_it_arrives_complains_of_nothing(size: int) -> None:
+    """The garbage collector finalizes a buffer before the views of it."""
+    taken = intake(f"Content-Length: {size}")
+    taken.feed(b"x")
+    assert taken.place() is not None
+    cycle: list[object] = [taken]
+    cycle.append(cycle)
+    ignored: list[object] = []
+    before, sys.unraisablehook = sys.unraisablehook, ignored.append
+    try:
+        del taken, cycle
+        gc.collect()
+    finally:
+        sys.unraisablehook = before
+    assert not ignored

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 import threading
@@ -27,7 +28,6 @@ _STREAM_BYTES = 1 << 18  # that wait for a streaming handler, before the client 
 
 _scratch = memoryview(bytearray(_STEP_BYTES))  # on its way to a file; the leader's
 
-
 _large: dict[int, int] = {}  # sizes of the large bodies that are being received in memory, by the id of their place
 
 
@@ -41,6 +41,14 @@ class _Large:
 
     def __del__(self) -> None:
         _large.pop(id(self), None)
+
+
+class _Buffer(io.BytesIO):
+    """A body in memory, which may be dropped while it is being received."""
+
+    def close(self) -> None:
+        with contextlib.suppress(BufferError):  # there is a view of it, which goes with it
+            super().close()
 
 
 class BrokenOff(HTTPError, ConnectionError):
@@ -76,7 +84,7 @@ class Intake:
         self._pieces: list[bytes] = []
         self._size = 0
         self._file: IO[bytes] | None = None
-        self._buffer: io.BytesIO | None = None
+        self._buffer: _Buffer | None = None
         self._view: memoryview[int] | None = None  # of the buffer
         self._large: _Large | None = None
 
@@ -123,7 +131,7 @@ class Intake:
             if size > _LARGE_BYTES or sum(list(_large.values())) + size > _MAX_LARGE_BYTES:
                 return False
             self._large = _Large(size)
-        self._buffer = io.BytesIO(bytes(size))
+        self._buffer = _Buffer(bytes(size))
         view = self._view = self._buffer.getbuffer()
         at = 0
         for piece in self._pieces:
