@@ -29,7 +29,7 @@ def served(serve: Serve, tmp_path: Path) -> Server:
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "text.py").write_text("TEXT = 'one'")
     server = serve("app.py", "--reload", "--workers", "1")
-    server.wait_for(r"watcher \[\d+\] is ready")
+    server.wait_for(r"autoreload \[\d+\] is ready")
     server.wait_for(r"worker 0 gen 1 \[\d+\] is ready")
     return server
 
@@ -57,7 +57,7 @@ def test_the_settings_file_is_watched_and_other_files_are_not(serve: Serve, tmp_
     (tmp_path / "text.py").write_text("TEXT = 'one'")
     (tmp_path / "webpy.toml").write_text("workers = 1\nreload = true\n")
     served = serve("app.py")
-    served.wait_for(r"watcher \[\d+\] is ready")
+    served.wait_for(r"autoreload \[\d+\] is ready")
     served.wait_for(r"worker 0 gen 1 \[\d+\] is ready")
     (tmp_path / "notes.txt").write_text("nothing")
     (tmp_path / "webpy.toml").write_text("workers = 2\nreload = true\n")
@@ -90,7 +90,7 @@ def test_a_first_load_that_fails_waits_for_a_fix(serve: Serve, tmp_path: Path) -
     served = serve("app.py", "--reload", "--workers", "1", loads=False)
     served.wait_for("SyntaxError")
     served.wait_for("waiting for a change of the sources")
-    served.wait_for(r"watcher \[\d+\] is ready")
+    served.wait_for(r"autoreload \[\d+\] is ready")
     (tmp_path / "text.py").write_text("TEXT = 'still' 'wrong' 1")
     served.wait_for("loading the application again: generation 2")
     served.wait_for("waiting for a change of the sources", count=2)
@@ -112,7 +112,7 @@ def test_addresses_that_change_while_it_waits_for_a_fix(serve: Serve, tmp_path: 
     (tmp_path / "webpy.toml").write_text(settings.format("one", "one.log"))
     served = serve("app.py", bind=None, loads=False)
     served.wait_for("waiting for a change of the sources")
-    served.wait_for(r"watcher \[\d+\] is ready")
+    served.wait_for(r"autoreload \[\d+\] is ready")
     (tmp_path / "webpy.toml").write_text(settings.format("two", "no/such/folder/log"))
     served.wait_for("access_log: got 'no/such/folder/log', wanted a path in a folder that exists")
     served.wait_for("waiting for a change of the sources", count=2)
@@ -139,11 +139,11 @@ def test_it_can_be_stopped_while_it_waits_for_a_fix(serve: Serve, tmp_path: Path
 
 
 def test_who_waits_for_another_first_load_is_told_of_a_stop(serve: Serve, tmp_path: Path) -> None:
-    """ctl is, and the watcher, which ends at once then."""
+    """ctl is, and the process of `--reload`, which ends at once then."""
     (tmp_path / "app.py").write_text("import gone_for_good")
     served = serve("app.py", "--reload", "--control", "control", loads=False)
     served.wait_for("waiting for a change of the sources")
-    served.wait_for(r"watcher \[\d+\] is ready")
+    served.wait_for(r"autoreload \[\d+\] is ready")
     (tmp_path / "app.py").write_text("import time\ntime.sleep(60)")
     served.wait_for("loading the application again: generation 2")
     command = [sys.executable, "-m", "webpy.cli", "ctl", "--control", "control", "reload", "--wait"]

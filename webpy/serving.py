@@ -137,9 +137,9 @@ def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:
 
         yield admin(settings)
     if settings.reload:
-        from .watching import sidecar as watcher
+        from .watching import sidecar as autoreload
 
-        yield watcher(resolved, target)
+        yield autoreload(resolved, target)
 
 
 def _scheme(settings: Settings) -> str:

@@ -36,9 +36,9 @@ def sidecar(resolved: Resolved, target: str | None) -> Sidecar:
     folders = sorted(_folders(resolved, target))
     settings_file = resolved.file
     return Sidecar(
-        "watcher",
+        "autoreload",
         (),
-        lambda context: _Watcher(context, folders, settings_file).run(),
+        lambda context: _Autoreload(context, folders, settings_file).run(),
         key=repr((folders, settings_file)),
     )
 
@@ -60,7 +60,7 @@ def _folders(resolved: Resolved, target: str | None) -> Iterator[str]:
             yield str(beside)
 
 
-class _Watcher:
+class _Autoreload:
     """Watches `folders` and `settings_file`, and asks for a reload at every change."""
 
     def __init__(self, context: SidecarContext, folders: list[str], settings_file: Path | None) -> None:

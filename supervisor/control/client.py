@@ -1,7 +1,7 @@
 """The client of the control socket: sends a command to a master and returns its reply.
 
 Owns one connection and the framing of requests and replies. Knows nothing of what commands mean. Used by the command
-line, the admin process and the watcher of `--reload`: in any process but the master, from any thread.
+line, the admin process and that of `--reload`: in any process but the master, from any thread.
 
     with ControlClient(find_sockets()[0]) as client:
         client.ask("status")["status"]["workers"]
