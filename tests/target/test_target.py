@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -455,3 +456,30 @@ def test_a_file_that_changes_within_a_second_is_loaded_anew(tmp_path: Path) -> N
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
         done = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, env=environment, check=True)
         assert done.stdout.strip() == version
+
+
+@pytest.mark.parametrize("target", ["app.py", "app"])
+def test_a_module_that_changes_within_a_second_is_loaded_anew(tmp_path: Path, target: str) -> None:
+    """What TARGET imports, too: the load after a change within the same second, of a file of the same size."""
+    (tmp_path / "app.py").write_text(HANDLER + "from text import TEXT\nroutes = {'/': Hello}\n")
+    load = f"from webpy.target.target import load_target; print(load_target({target!r}).module.TEXT)"
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    second = int(time.time())
+    for version in ("1", "2"):
+        path = tmp_path / "text.py"
+        path.write_text(f"TEXT = {version}\n")
+        os.utime(path, (second, second))
+        done = subprocess.run(
+            [sys.executable, "-c", load], capture_output=True, text=True, env=environment, check=True, cwd=tmp_path
+        )
+        assert done.stdout.strip() == version
+
+
+def test_bytecode_of_files_that_did_not_change_lately_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(HANDLER + "from text import TEXT\nroutes = {'/': Hello}\n")
+    (tmp_path / "text.py").write_text("TEXT = 1\n")
+    os.utime(tmp_path / "text.py", (1e9, 1e9))
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    load = "from webpy.target.target import load_target; load_target('app.py')"
+    subprocess.run([sys.executable, "-c", load], env=environment, check=True, cwd=tmp_path)
+    assert [path.name.partition(".")[0] for path in (tmp_path / "__pycache__").iterdir()] == ["text"]

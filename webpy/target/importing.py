@@ -6,11 +6,13 @@ Called by `target` in the zygote of each generation and by `webpy check`. Raises
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
+import time
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -19,6 +21,9 @@ from ..statedir import user_name
 from .errors import TargetError, failure
 
 __all__ = ["load_module"]
+
+
+_COARSE_S = 2.0  # the times that some file systems give to changes
 
 
 class _UncachedLoader(importlib.machinery.SourceFileLoader):
@@ -37,9 +42,24 @@ def load_module(spec: str, place: str) -> ModuleType:
     module, comes first in sys.path. Raises TargetError.
     """
     show_warnings()
-    if place.endswith(".py") or "/" in place:
-        return _load_file(spec, Path(place))
-    return _load_named(spec, place)
+    began_s = time.time()
+    try:
+        if place.endswith(".py") or "/" in place:
+            return _load_file(spec, Path(place))
+        return _load_named(spec, place)
+    finally:
+        _drop_bytecode_since(began_s - _COARSE_S)
+
+
+def _drop_bytecode_since(change_s: float) -> None:
+    """Remove what Python has kept of imported modules whose files changed since then: they may change once more within
+    the second, and if their size stays, the next generation would be given what was there before."""
+    for module in list(sys.modules.values()):
+        file = vars(module).get("__file__") if isinstance(module, ModuleType) else None  # others import when asked
+        if isinstance(file, str) and file.endswith(".py"):
+            with contextlib.suppress(OSError, NotImplementedError):  # of an archive; or nothing is kept at all
+                if os.stat(file).st_mtime >= change_s:
+                    os.unlink(importlib.util.cache_from_source(file))
 
 
 def _load_file(spec: str, path: Path) -> ModuleType:
