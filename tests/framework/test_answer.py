@@ -16,7 +16,7 @@ import pytest
 
 from tests.heads import head_of
 from webpy import HTTPHeaders
-from webpy.framework.answer import SMALL_BYTES, STREAMS, Answer, BadResult, close_body, read_small
+from webpy.framework.answer import SMALL_BYTES, STREAMS, Answer, BadResult, FileRange, close_body, read_small
 from webpy.worker.http1.serializer import render
 
 DATE = "Fri, 20 Nov 2026 12:00:00 GMT"
@@ -535,10 +535,15 @@ def test_other_streams_are_left_as_they_are(tmp_path: Path) -> None:
         open(reading, "rb") as pipe,
         open(writing, "wb"),
     ):
-        for stream in (raw, buffered, io.BytesIO(DATA), io.BufferedReader(packed), pipe):  # type: ignore[type-var]
+        for stream in (io.BytesIO(DATA), io.BufferedReader(packed), pipe):  # type: ignore[type-var]
             assert read_small(stream) is None
             assert not stream.closed
-        assert raw.tell() == buffered.tell() == 0
+        for file in (raw, buffered):
+            found = read_small(file)
+            assert isinstance(found, FileRange)
+            assert (found.stream, found.fd, found.offset, found.count) == (file, file.fileno(), 0, SMALL_BYTES + 1)
+            assert not file.closed
+            assert file.tell() == 0
 
 
 def test_a_file_that_shrinks_while_it_is_read_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -547,5 +552,25 @@ def test_a_file_that_shrinks_while_it_is_read_is_left_as_it_is(tmp_path: Path, m
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda fd, count, offset: pread(fd, count - 1, offset))
     with open(path, "rb") as stream:
-        assert read_small(stream) is None
+        found = read_small(stream)
+        assert isinstance(found, FileRange)
+        assert found.stream is stream
         assert not stream.closed
+
+
+@pytest.mark.parametrize("asked", ["GET", "HEAD"])
+def test_a_file_that_was_looked_up_is_answered_as_its_stream_would_be(tmp_path: Path, asked: str) -> None:
+    path = tmp_path / "long"
+    path.write_bytes(DATA[: SMALL_BYTES + 1])
+    heads = []
+    for looked_up in (False, True):
+        stream = open(path, "rb", buffering=0)
+        body = read_small(stream) if looked_up else stream
+        answer = render(head_of(asked), None, (200, body), DATE, False)
+        assert (answer.file is None) == (asked == "HEAD")
+        if answer.file is not None:
+            assert (answer.file.fd, answer.file.offset, answer.file.count) == (stream.fileno(), 0, SMALL_BYTES + 1)
+        heads.append(answer.head)
+        close_body(answer)
+        assert stream.closed
+    assert heads[0] == heads[1]

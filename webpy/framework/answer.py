@@ -53,14 +53,22 @@ class BadResult(Exception):
 
 
 class FileRange:
-    """Bytes of a regular file, to be sent without reading them into memory."""
+    """Bytes of a regular file, to be sent without reading them into memory.
 
-    __slots__ = ("count", "fd", "offset")
+    The loop, which looks whether a file is small, puts it into the result in the stream's place: it is looked up once.
+    """
 
-    def __init__(self, fd: int, offset: int, count: int) -> None:
+    __slots__ = ("count", "fd", "offset", "stream")
+
+    def __init__(self, stream: IO[bytes], fd: int, offset: int, count: int) -> None:
+        self.stream = stream
         self.fd = fd
         self.offset = offset
         self.count = count
+
+    def close(self) -> None:
+        """Close the stream whose descriptor it is."""
+        self.stream.close()
 
 
 class Answer:
@@ -193,7 +201,7 @@ def _measure(answer: Answer, body: Any, stated: int | None) -> int | None:
         answer.payload = body.encode()
     elif isinstance(body, (bytes, bytearray, memoryview)):
         answer.payload = bytes(body)
-    elif hasattr(body, "read"):
+    elif hasattr(body, "read") or type(body) is FileRange:
         return _measure_stream(answer, body, stated)
     elif isinstance(body, Iterable) and not isinstance(body, Mapping):
         answer.source = _pieces(body) if stated is None else _exactly(_pieces(body), stated)
@@ -204,14 +212,14 @@ def _measure(answer: Answer, body: Any, stated: int | None) -> int | None:
     return len(answer.payload)
 
 
-def _measure_stream(answer: Answer, stream: IO[bytes], stated: int | None) -> int | None:
+def _measure_stream(answer: Answer, stream: Any, stated: int | None) -> int | None:
     if isinstance(stream, io.TextIOBase):
         raise BadResult(f"a handler returned the text stream {_brief(stream)}, wanted one opened in binary mode")
     if isinstance(stream, io.BytesIO):
         answer.payload = stream.read() if stated is None else stream.read(stated)
         count = len(answer.payload)
     else:
-        answer.file = file_range(stream)
+        answer.file = stream if isinstance(stream, FileRange) else file_range(stream)
         if answer.file is None:
             answer.source = _read(stream) if stated is None else _exactly(_read(stream, stated), stated)
             return stated
@@ -244,12 +252,12 @@ def file_range(stream: Any) -> FileRange | None:
     offset = stream.tell()  # what was written and not flushed lies before it
     if type(offset) is not int or offset < 0:
         raise BadResult(f"a stream's tell() gave {_brief(offset)}, wanted a number of bytes")
-    return FileRange(fd, offset, max(0, status.st_size - offset))
+    return FileRange(stream, fd, offset, max(0, status.st_size - offset))
 
 
-def read_small(stream: Any) -> bytes | None:
-    """Read the rest of a small regular file, or of a small BytesIO, and close it; None, and nothing done, for any other
-    stream of STREAMS.
+def read_small(stream: Any) -> bytes | FileRange | None:
+    """Read the rest of a small regular file, or of a small BytesIO, and close it; for any other stream of STREAMS do
+    nothing, and return the range of a file, None for what is none.
 
     A small file is then an answer like any other bytes, at half the cost of one that is sent from its descriptor.
     """
@@ -257,22 +265,13 @@ def read_small(stream: Any) -> bytes | None:
         data = stream.getvalue()[stream.tell() :]
         if len(data) > SMALL_BYTES:
             return None
-        stream.close()
-        return data
-    raw = stream if type(stream) is io.FileIO else stream.raw
-    if type(raw) is not io.FileIO:
-        return None
-    fd = raw.fileno()
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    offset = stream.tell()
-    count = status.st_size - offset
-    if not 0 <= count <= SMALL_BYTES:
-        return None
-    data = os.pread(fd, count, offset)
-    if len(data) != count:
-        return None
+    else:
+        file = file_range(stream)
+        if file is None or file.count > SMALL_BYTES:
+            return file
+        data = os.pread(file.fd, file.count, file.offset)
+        if len(data) != file.count:
+            return file
     with contextlib.suppress(OSError):
         stream.close()
     return data

@@ -273,10 +273,10 @@ class Loop:
                             elif type(body) in STREAMS:
                                 prefix = clock.prefix(status, False, response)
                                 body = None if prefix is None else read_small(body)
-                                if body is None:
-                                    prefix = none
-                                else:  # the file is closed: only its bytes can be answered with from here on
+                                if body is not None:  # the file is closed and these are its bytes, or it is looked up
                                     result = status, body
+                                if type(body) is not bytes:
+                                    prefix = none
                             if prefix is not None and len(body) > _PLAIN_BYTES:
                                 prefix = None
                             cell = _CELL_OF[status // 100]

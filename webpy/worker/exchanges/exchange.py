@@ -182,7 +182,7 @@ class Exchange(Delivery):
                 prefix = clock.prefix(status, False, response)
                 if prefix is not None:
                     body = read_small(body)
-                    if body is None:
+                    if type(body) is not bytes:
                         return False
         except BaseException:  # the application's, or because the result is not valid
             return False

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ...framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, compose, discard, file_range
+from ...framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, FileRange, compose, discard, file_range
 from ...framework.response import ClosingBody
 from ...protocol import LAST_CHUNK, Framing, ProtocolError, encode_chunk, encode_head, frame
 from ..exchanges.clock import SERVER
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ..exchanges.clock import Clock
 
 __all__ = ["reject", "render", "render_shortly", "switch"]
+
+#: the bodies that `render_shortly` takes, beside what `webpy.response` makes
+_SHORT_KINDS = frozenset({str, bytes, io.BufferedReader, io.FileIO, FileRange})
 
 
 def render(asked: Head, headers: HTTPHeaders | None, result: Any, date: str, closing: bool) -> Answer:
@@ -60,7 +63,7 @@ def render_shortly(clock: Clock, response: Response | None, result: Any, close: 
     if kind is ClosingBody:
         if body.tell():  # somebody has read of it
             return None
-    elif kind is not str and kind is not bytes and kind is not io.BufferedReader and kind is not io.FileIO:
+    elif kind not in _SHORT_KINDS:
         return None
     try:
         prefix = clock.prefix(status, kind is str, response)
@@ -77,7 +80,7 @@ def render_shortly(clock: Clock, response: Response | None, result: Any, close: 
         answer.owner = body
         length = len(answer.payload)
     else:
-        answer.file = file_range(body)
+        answer.file = body if kind is FileRange else file_range(body)
         if answer.file is None:
             return None
         answer.owner = body
