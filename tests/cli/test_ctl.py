@@ -184,7 +184,7 @@ def test_a_server_that_dies_before_its_answer(start: Start, runtime: Path) -> No
 
 def test_a_server_that_does_not_answer(start: Start, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     served = start()
-    monkeypatch.setattr(sys.modules["webpy.cli.ctl"], "_ANSWER_S", 0.2)
+    monkeypatch.setattr(sys.modules["webpy.cli.ctl.commands"], "_ANSWER_S", 0.2)
     served.signal(signal.SIGSTOP)
     try:
         result = run("ctl", "status")
@@ -213,7 +213,8 @@ def test_top_wants_a_terminal_and_rich(run: Run, start: Start, monkeypatch: pyte
     start()
     result = run("ctl", "top")
     assert result == Result(2, "", "webpy: top needs a terminal; `webpy ctl status` does not\n")
-    for name in [name for name in sys.modules if name.partition(".")[0] == "rich" or name.startswith("webpy.cli.top")]:
+    ours = "webpy.cli.ctl.top"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "rich" or name.startswith(ours)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rich", None)
     assert run("ctl", "top") == Result(2, "", "webpy: top needs rich: pip install 'webpy[top]'\n")

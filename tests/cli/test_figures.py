@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webpy.cli.figures import age, count, one_line, printable, seconds, size
+from webpy.cli.ctl.figures import age, count, one_line, printable, seconds, size
 
 
 @pytest.mark.parametrize(

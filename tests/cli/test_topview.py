@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rich.screen import Screen
 
-from webpy.cli.topview import SORTS, Order, Rates, screen
+from webpy.cli.ctl.topview import SORTS, Order, Rates, screen
 from webpy.supervisor import bucket
 
 KINDS = ("1xx", "2xx", "3xx", "4xx", "5xx", "other")

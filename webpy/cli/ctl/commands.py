@@ -17,7 +17,7 @@ import click
 from .figures import age, count, one_line, printable, size
 
 if TYPE_CHECKING:
-    from ..supervisor.control.client import ControlClient
+    from ...supervisor.control.client import ControlClient
 
 __all__ = ["ctl"]
 
@@ -65,7 +65,7 @@ def top(control: str | None) -> None:
         _end("top needs rich: pip install 'webpy[top]'", _NO_SERVER)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         _end("top needs a terminal; `webpy ctl status` does not", _NO_SERVER)
-    from ..supervisor.control.client import ControlError
+    from ...supervisor.control.client import ControlError
 
     path = _find(control)
     try:
@@ -141,7 +141,7 @@ def _do(control: str | None, command: str, *, patient: bool = False, **arguments
 
 def _ask(control: str | None, command: str, *, patient: bool = False, **arguments: Any) -> dict[str, Any]:
     """Return the master's reply; end the process if it is a refusal. `patient`: wait without a limit."""
-    from ..supervisor.control.client import ControlError
+    from ...supervisor.control.client import ControlError
 
     with _connect(_find(control)) as client:
         try:
@@ -154,7 +154,7 @@ def _ask(control: str | None, command: str, *, patient: bool = False, **argument
 
 
 def _connect(path: str) -> ControlClient:
-    from ..supervisor.control.client import ControlClient, ControlError
+    from ...supervisor.control.client import ControlClient, ControlError
 
     try:
         return ControlClient(path)
@@ -164,7 +164,7 @@ def _connect(path: str) -> ControlClient:
 
 def _find(control: str | None) -> str:
     """Return the path of the control socket; end the process if it is not clear which."""
-    from ..supervisor.control.client import find_sockets
+    from ...supervisor.control.client import find_sockets
 
     named = control or _setting()
     if named:
@@ -180,7 +180,7 @@ def _find(control: str | None) -> str:
 
 def _described(path: str) -> str:
     """Return pid, addresses and TARGET of the server behind a control socket, if it answers within 2 s."""
-    from ..supervisor.control.client import ControlClient, ControlError
+    from ...supervisor.control.client import ControlClient, ControlError
 
     try:
         with ControlClient(path) as client:
@@ -192,7 +192,7 @@ def _described(path: str) -> str:
 
 def _setting() -> str | None:
     """Return the path that the environment or webpy.toml names, as a server started here would read them."""
-    from ..settings import SettingsError, find_config, resolve
+    from ...settings import SettingsError, find_config, resolve
 
     try:
         control = resolve({}, os.environ, find_config(None, os.environ, Path.cwd())).settings.control

@@ -21,7 +21,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from ..supervisor.control.client import ControlClient, ControlError
+from ...supervisor.control.client import ControlClient, ControlError
 from .topview import SORTS, Order, Rates, screen
 
 __all__ = ["run"]

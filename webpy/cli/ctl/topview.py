@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ..supervisor.scoreboard.latency import BUCKETS, bucket_bounds
+from ...supervisor.scoreboard.latency import BUCKETS, bucket_bounds
 from .figures import age, count, one_line, seconds, size
 
 __all__ = ["SORTS", "Order", "screen"]
