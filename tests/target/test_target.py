@@ -165,7 +165,7 @@ class TestCoroutines:
         write("site.py", ASYNC)
         message = refused(f"site.py:{attribute}", kind).message
         assert message.startswith(f"site.py:{attribute}: got ")
-        assert message.endswith(", an ASGI application: this version serves WSGI, not ASGI")
+        assert message.endswith("this version of webpy serves WSGI applications and cannot serve ASGI ones yet")
 
     @pytest.mark.parametrize("attribute", ["routes", "Handler"])
     def test_handlers(self, attribute: str) -> None:

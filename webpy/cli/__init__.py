@@ -46,7 +46,8 @@ def main() -> None:
     """A web server that runs Python handlers and applications on every core.
 
     TARGET is package.module:attribute or path/to/file.py:attribute. Without :attribute, the first that exists of
-    routes, app, application, handler, server, root is served.
+    routes, app, application, handler, server, root is served. Without TARGET, it is the first of app.py, wsgi.py,
+    asgi.py, main.py that exists.
 
     Every option is also a key of webpy.toml (with _ for -), an environment variable WEBPY_... and a keyword of
     HTTPServer. The command line overrides the environment, the environment the file, and the file the default.

@@ -9,6 +9,7 @@ import click
 
 from .errors import warn
 from .options import Given, kind_option, settings_options
+from .targets import given_or_default, target_argument
 
 if TYPE_CHECKING:
     from ..settings import Resolved, Settings
@@ -18,11 +19,13 @@ __all__ = ["check", "load"]
 
 
 @click.command(short_help="Load the application and check the settings, without serving.")
-@click.argument("target")
+@target_argument
 @kind_option
 @settings_options
-def check(target: str, kind: str | None, **arguments: Any) -> None:
+def check(target: str | None, kind: str | None, **arguments: Any) -> None:
     """Load the application and check the settings, without serving; print what is wrong.
+
+    TARGET is by default the first of app.py, wsgi.py, asgi.py, main.py that exists in the current folder or --chdir.
 
     Exit status: 0 all is well, 2 wrong usage or settings, 3 the application does not load.
     """
@@ -32,6 +35,7 @@ def check(target: str, kind: str | None, **arguments: Any) -> None:
 
     resolved = Given.of(arguments).resolve()
     warn(resolved.warnings)
+    target = given_or_default(target, resolved)
     _tls(resolved)
     found = load(target, kind, resolved)
     try:

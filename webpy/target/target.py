@@ -189,7 +189,10 @@ def _candidates(place: str, module: ModuleType, wanted: str = "") -> str:
 def _kind_of(name: str, found: Any) -> str:
     kind = detect(found)
     if kind is None and is_asgi(found):
-        raise TargetError(f"{name}: got {described(found)}, an ASGI application: this version serves WSGI, not ASGI")
+        raise TargetError(
+            f"{name}: got {described(found)}, an ASGI application: this version of webpy serves WSGI applications and "
+            "cannot serve ASGI ones yet"
+        )
     if kind is None and is_factory(found):
         raise TargetError(
             f"{name}: got {described(found)}, which takes no environ and start_response as a WSGI application does; "
