@@ -76,6 +76,10 @@ class Config:
     """Name or number, for the zygote and the workers; the master keeps its rights."""
     group: str | None = None
     umask: int | None = None
+    socket_mode: int | None = None
+    """Mode of the files of unix sockets in `binds`; None is 0666 less the umask."""
+    socket_group: str | None = None
+    """Name or number of their group; None is `group`."""
     chdir: str | None = None
     """Directory of the zygote and the workers; other paths are relative to where the master was started."""
     name: str = "supervisor"

@@ -21,6 +21,7 @@ from .system.doors import doors_of, keep_out, shut
 from .system.identity import Identity
 from .system.listeners import BindError, Listener, handed_over, inherited, listen_again, open_listeners
 from .system.pidfile import PidFile
+from .system.socketaccess import SocketAccess
 
 __all__ = ["Basis", "Configure", "Resources"]
 
@@ -34,6 +35,7 @@ class Basis:
     config: Config
     application: Application
     identity: Identity
+    access: SocketAccess
     listeners: list[Listener]
     side_listeners: list[Listener]
     """Those of all sidecars."""
@@ -47,6 +49,7 @@ class Resources:
         self.listeners: list[Listener] = []
         self.side_listeners: list[Listener] = []
         self._configure = configure
+        self.access = SocketAccess()  # to `listeners`, as it is in force
         self._doors: list[socket.socket] = []
         self._given = False  # whether the listeners were made by others: by a service manager, or the caller of `run`
         self._answers = False  # whether something answers there, and the addresses have been logged
@@ -71,6 +74,7 @@ class Resources:
         config, application = self.read()
         self.logs.open(config)
         identity = Identity.of(config)
+        self.access = SocketAccess.of(config, identity)
         if config.pidfile is not None:
             pidfile = PidFile(config.pidfile)
             pidfile.write()
@@ -83,10 +87,11 @@ class Resources:
                 os.environ.pop(name, None)  # they are not for programs that the application starts
         self._given = bool(self.listeners)
         if not self._given:
-            self.listeners = open_listeners(config.binds, config.backlog, identity)
-        self.side_listeners = open_listeners(_side_binds(config), config.backlog, identity)
+            self.listeners = open_listeners(config.binds, config.backlog, self.access)
+        beside = SocketAccess.of_sidecars(identity)
+        self.side_listeners = open_listeners(_side_binds(config), config.backlog, beside)
         self._say_side_addresses(self.side_listeners, config)
-        return Basis(config, application, identity, self.listeners, self.side_listeners)
+        return Basis(config, application, identity, self.access, self.listeners, self.side_listeners)
 
     def say_addresses(self, config: Config) -> None:
         """Log where the server listens; called once there is something that answers."""
@@ -101,18 +106,19 @@ class Resources:
         config, application = self.read()
         check(config)
         identity = Identity.of(config)
+        access, side_access = SocketAccess.of(config, identity), SocketAccess.of_sidecars(identity)
         listeners = self.listeners
         if not self._given:
-            listeners = open_listeners(config.binds, config.backlog, identity, self.listeners)
+            listeners = open_listeners(config.binds, config.backlog, access, self.listeners)
         beside = self.side_listeners
         try:
-            beside = open_listeners(_side_binds(config), config.backlog, identity, self.side_listeners)
+            beside = open_listeners(_side_binds(config), config.backlog, side_access, self.side_listeners)
             self.logs.prepare(config)
         except BaseException:
             _close_those_not_in(self.listeners, listeners)
             _close_those_not_in(self.side_listeners, beside)
             raise
-        return Basis(config, application, identity, listeners, beside)
+        return Basis(config, application, identity, access, listeners, beside)
 
     def install(self, basis: Basis) -> None:
         """Put `basis` in force: use what was opened for it, and close what it does not name."""
@@ -120,6 +126,8 @@ class Resources:
         self.logs.install(config)
         if not self._given:
             listen_again((*basis.listeners, *basis.side_listeners), config.backlog)
+        if basis.access != self.access:
+            self._set_access(basis.access)
         added = [listener for listener in basis.listeners if listener not in self.listeners]
         _close_those_not_in(basis.listeners, self.listeners)
         self.listeners = basis.listeners
@@ -186,6 +194,7 @@ class Resources:
             "listeners": [listener.keep(handoff) for listener in self.listeners],
             "side_listeners": [listener.keep(handoff) for listener in self.side_listeners],
             "given": self._given,
+            "access": self.access.keep(),
             "pidfile": None if self._pidfile is None else self._pidfile.keep(handoff),
         }
 
@@ -195,8 +204,18 @@ class Resources:
         self.listeners = [Listener.restore(each) for each in state["listeners"]]
         self.side_listeners = [Listener.restore(each) for each in state["side_listeners"]]
         self._given = state["given"]
+        self.access = SocketAccess.restore(state.get("access"))
         self._answers = True
         self._pidfile = None if state["pidfile"] is None else PidFile.restore(state["pidfile"])
+
+    def _set_access(self, access: SocketAccess) -> None:
+        self.access = access
+        for listener in self.listeners:
+            try:
+                listener.set_access(access)
+            except OSError as error:
+                text = f"{listener.address}: its mode and group are not changed: {error.strerror}"
+                self.logs.errors.say("error", text)
 
     # -- addresses -------------------------------------------------------------------------------------------
 

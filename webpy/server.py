@@ -25,6 +25,7 @@ from .settings import Resolved, find_config, resolve
 from .supervisor import Config, Supervisor
 from .supervisor.system.identity import Identity
 from .supervisor.system.listeners import Listener, open_listeners
+from .supervisor.system.socketaccess import SocketAccess
 from .target.target import loading
 from .worker import Site, WebApplication
 
@@ -110,7 +111,7 @@ class HTTPServer:
             raise RuntimeError("the server was started already")
         resolved = self._resolve()
         config = config_of(resolved)
-        self._listeners = open_listeners(config.binds, config.backlog, Identity.of(config))
+        self._listeners = open_listeners(config.binds, config.backlog, SocketAccess.of(config, Identity.of(config)))
         stop_reader, self._stop_fd = os.pipe()
         configure = self._configure(ResourceLocks())
         # Signals that come before `_take_signals` wait until then: they would end this program, but not the server.

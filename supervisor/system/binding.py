@@ -1,18 +1,17 @@
 """Making and binding a socket for an address of the settings.
 
-Owns the syntax of host and port, and a unix socket's file from what may stand in its way to its owner and mode. Knows
-nothing of who listens there. Runs in the master, called by `listeners`.
+Owns the syntax of host and port, and what may stand in the way of a unix socket's file. Knows nothing of who listens
+there. Runs in the master, called by `listeners`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
 import stat
 
-from .identity import Identity
+from .socketaccess import SocketAccess
 
 __all__ = ["BindError", "Made", "bind_tcp", "bind_unix"]
 
@@ -62,7 +61,7 @@ def bind_tcp(bind: str) -> socket.socket:
         raise BindError(bind, error.strerror or str(error)) from error
 
 
-def bind_unix(bind: str, identity: Identity) -> tuple[socket.socket, Made | None]:
+def bind_unix(bind: str, access: SocketAccess) -> tuple[socket.socket, Made | None]:
     """Return a socket bound to unix:PATH or unix:@ABSTRACT, and the file that was made for it. Raises BindError."""
     path = bind[len("unix:") :]
     if not path:
@@ -74,7 +73,7 @@ def bind_unix(bind: str, identity: Identity) -> tuple[socket.socket, Made | None
             return sock, None
         _make_way(bind, path)
         path = os.path.abspath(path)
-        _bind_file(sock, path, identity)
+        access.bind(sock, path)
         found = os.lstat(path)
         return sock, (path, found.st_dev, found.st_ino)
     except BindError:
@@ -83,34 +82,6 @@ def bind_unix(bind: str, identity: Identity) -> tuple[socket.socket, Made | None
     except OSError as error:
         sock.close()
         raise BindError(bind, error.strerror or str(error)) from error
-
-
-def _bind_file(sock: socket.socket, path: str, identity: Identity) -> None:
-    """Make the socket's file, with the identity's owner and umask. Whoever may write to its folder can put another file
-    in its place at any moment: so its mode is right from the beginning, and the owner of no other file is changed."""
-    with contextlib.suppress(OSError):  # macOS
-        os.fchmod(sock.fileno(), 0o666)
-    umask = os.umask(0o022)
-    os.umask((umask if identity.umask is None else identity.umask) | 0o111)
-    try:
-        sock.bind(path)
-    finally:
-        os.umask(umask)
-    if os.geteuid() != 0 or (identity.uid is None and identity.gid is None):
-        return
-    unchanged = -1
-    uid = unchanged if identity.uid is None else identity.uid
-    gid = unchanged if identity.gid is None else identity.gid
-    if not hasattr(os, "O_PATH") or not os.path.isdir("/proc/self/fd"):
-        os.chown(path, uid, gid, follow_symlinks=False)
-        return
-    file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISSOCK(os.fstat(file).st_mode):
-            raise OSError(errno.EEXIST, "somebody has put another file in its place")
-        os.chown(f"/proc/self/fd/{file}", uid, gid)
-    finally:
-        os.close(file)
 
 
 def _make_way(bind: str, path: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..config import Config, SettingsError
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "group_number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Identity:
             entry = _user(config.user)
             uid, gid, name = entry.pw_uid, entry.pw_gid, entry.pw_name
         if config.group is not None:
-            gid = _group(config.group)
+            gid = group_number("group", config.group)
         if os.geteuid() != 0:
             for wanted, own, what in ((uid, os.geteuid(), "user"), (gid, os.getegid(), "group")):
                 if wanted not in (None, own):
@@ -70,10 +70,11 @@ def _user(text: str) -> pwd.struct_passwd:
         raise SettingsError(f"user is {text!r}: a user of this system is wanted, name or number") from None
 
 
-def _group(text: str) -> int:
+def group_number(setting: str, text: str) -> int:
+    """Return the number of the group that `text`, the value of `setting`, names. Raises SettingsError."""
     if text.isdecimal():
         return int(text)
     try:
         return grp.getgrnam(text).gr_gid
     except KeyError:
-        raise SettingsError(f"group is {text!r}: a group of this system is wanted, name or number") from None
+        raise SettingsError(f"{setting} is {text!r}: a group of this system is wanted, name or number") from None

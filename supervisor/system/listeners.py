@@ -17,7 +17,7 @@ from typing import Any
 
 from ..descriptors import DescriptorHandoff
 from .binding import BindError, Made, bind_tcp, bind_unix
-from .identity import Identity
+from .socketaccess import SocketAccess
 
 __all__ = ["BindError", "Listener", "handed_over", "inherited", "listen_again", "open_listeners"]
 
@@ -49,6 +49,11 @@ class Listener:
                     os.unlink(path)
             self.made = None
 
+    def set_access(self, access: SocketAccess) -> None:
+        """Change who may connect to a unix socket that was made here (in the master). Raises OSError."""
+        if self.made is not None:
+            access.change(*self.made)
+
     def keep(self, handoff: DescriptorHandoff) -> dict[str, Any]:
         """Return its part of the upgrade state, as JSON takes it."""
         entry = {"bind": self.bind, "fd": handoff.keep(self.socket), "address": self.address}
@@ -65,7 +70,7 @@ class Listener:
 
 
 def open_listeners(
-    binds: Iterable[str], backlog: int, identity: Identity, existing: Sequence[Listener] = ()
+    binds: Iterable[str], backlog: int, access: SocketAccess, existing: Sequence[Listener] = ()
 ) -> list[Listener]:
     """Return a listener for each of `binds`, in order; one of `existing` with the same bind is used again.
 
@@ -75,7 +80,7 @@ def open_listeners(
     listeners: list[Listener] = []
     try:
         for bind in binds:
-            listener = open_by_bind.get(bind) or _open(bind, backlog, identity)
+            listener = open_by_bind.get(bind) or _open(bind, backlog, access)
             listeners.append(listener)
     except BaseException:
         for listener in listeners:
@@ -111,9 +116,9 @@ def handed_over(sockets: Iterable[socket.socket], backlog: int, *, theirs: bool 
     return listeners
 
 
-def _open(bind: str, backlog: int, identity: Identity) -> Listener:
+def _open(bind: str, backlog: int, access: SocketAccess) -> Listener:
     if bind.startswith("unix:"):
-        sock, made = bind_unix(bind, identity)
+        sock, made = bind_unix(bind, access)
         return _listening_or_closed(bind, sock, backlog, made)
     if bind.startswith("fd:"):
         number = bind[3:]

@@ -101,7 +101,9 @@ def _restore_generations(master: Master, state: Mapping[str, Any]) -> dict[int, 
         bound = {listener.bind for listener in beside}
         sidecars = tuple(sidecar for sidecar in now.sidecars if bound.issuperset(sidecar.binds))
         config = Config.restore(entry["config"], sidecars)
-        basis = Basis(config, application, Identity(**entry["identity"]), listeners, beside)
+        basis = Basis(
+            config, application, Identity(**entry["identity"]), master.resources.access, listeners, beside
+        )
         generations[number] = master.reloader.generation(number, basis)
     return generations
 

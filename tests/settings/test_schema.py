@@ -53,6 +53,8 @@ class TestTable:
             "admin": "off",
             "admin_token": None,
             "control": None,
+            "socket_mode": None,
+            "socket_group": None,
             "forwarded_allow_ips": (),
             "proxy_protocol": False,
             "user": None,

@@ -28,6 +28,7 @@ def problems_of(settings: Settings, labels: Labels, base: Path, skip: Collection
     if not folder.is_dir():
         return [f"{labels['chdir']}: got {settings.chdir!r}, wanted a folder that exists"]
     problems = [*_tls(settings, labels, folder, skip), *_folders(settings, labels, folder), *_ids(settings, labels)]
+    problems += _socket(settings, labels)
     return [*problems, *_access_format(settings, labels)]
 
 
@@ -35,6 +36,10 @@ def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
     """Yield a sentence for each setting that is allowed but has no effect."""
     if settings.client_ca is not None and settings.client_cert == "none":
         yield f"{labels['client_ca']}: has no effect while client-cert is none"
+    if not any(address.startswith("unix:") and address[5:6] != "@" for address in settings.bind):
+        for name in ("socket_mode", "socket_group"):
+            if getattr(settings, name) is not None:
+                yield f"{labels[name]}: has no effect without unix:PATH in bind"
 
 
 def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]) -> Iterator[str]:
@@ -94,6 +99,23 @@ def _ids(settings: Settings, labels: Labels) -> Iterator[str]:
         for name, same in ours.items():
             if not same:
                 yield f"{labels[name]}: got {getattr(settings, name)!r}, wanted a server started by root for that"
+
+
+def _socket(settings: Settings, labels: Labels) -> Iterator[str]:
+    mode, group = settings.socket_mode, settings.socket_group
+    if mode is not None and not mode & 0o222:
+        yield f"{labels['socket_mode']}: got '{mode:03o}', wanted a bit of 222: connecting needs write permission"
+    if group is None:
+        return
+    import grp
+
+    try:
+        number = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        yield f"{labels['socket_group']}: got {group!r}, wanted the name or number of a group of this system"
+        return
+    if os.geteuid() != 0 and number not in (os.getegid(), *os.getgroups()):
+        yield f"{labels['socket_group']}: got {group!r}, wanted a group of this user, or a server started by root"
 
 
 def _own(given: str | None, number: int, which: str) -> bool:

@@ -75,6 +75,12 @@ class Settings:
     backlog: int = _option(
         types.count(1, 2**31 - 1), 2048, _LISTEN, "Maximum number of connections that wait to be accepted."
     )
+    socket_mode: int | None = _option(
+        types.octal("mode", "660"), None, _LISTEN, "Mode of the files of unix sockets. Default: 666 less the umask."
+    )
+    socket_group: str | None = _option(
+        types.text("GROUP"), None, _LISTEN, "Group of the files of unix sockets: the one of a proxy, say."
+    )
     forwarded_allow_ips: tuple[str, ...] = _option(
         addresses.networks(), (), _LISTEN, "Proxies whose Forwarded and X-Forwarded-* are trusted.", off=()
     )
@@ -202,7 +208,7 @@ class Settings:
     user: str | None = _option(types.text("USER"), None, _SYSTEM, "Run workers as this user.")
     group: str | None = _option(types.text("GROUP"), None, _SYSTEM, "Run workers as this group.")
     umask: int | None = _option(
-        types.octal(), None, _SYSTEM, "Mode bits that new files do not get. Default: inherited."
+        types.octal("mask", "022"), None, _SYSTEM, "Mode bits that new files do not get. Default: inherited."
     )
     chdir: str | None = _option(types.path(optional=True, metavar="DIR"), None, _SYSTEM, "Change to this folder first.")
     pidfile: str | None = _option(

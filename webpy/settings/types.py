@@ -178,8 +178,8 @@ def path(*words: str, optional: bool = False, metavar: str = "PATH") -> SettingT
     return SettingType("|".join((metavar, *words)), " or ".join(("a path", *words)), read)
 
 
-def octal() -> SettingType:
-    """A file mode mask: octal digits in a string (022 or 0o22), or a number as it is (0o22 in TOML)."""
+def octal(what: str, example: str) -> SettingType:
+    """A file mode or mask: octal digits in a string (022 or 0o22), or a number as it is (0o22 in TOML)."""
 
     def read(given: object) -> object:
         if isinstance(given, str) and not given.strip():
@@ -195,7 +195,7 @@ def octal() -> SettingType:
     def show(value: object) -> object:
         return f"{value:03o}" if isinstance(value, int) else value
 
-    return SettingType("OCTAL", "an octal mask of 000 to 777, such as 022", read, show=show)
+    return SettingType("OCTAL", f"an octal {what} of 000 to 777, such as {example}", read, show=show)
 
 
 def access_format(*names: str) -> SettingType:

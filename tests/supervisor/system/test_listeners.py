@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from webpy.supervisor import BindError
-from webpy.supervisor.system.identity import Identity
 from webpy.supervisor.system.listeners import Listener, handed_over, inherited, open_listeners
+from webpy.supervisor.system.socketaccess import SocketAccess
 
 
 @contextmanager
-def listening(*binds: str, identity: Identity | None = None) -> Iterator[list[Listener]]:
-    listeners = open_listeners(binds, 16, identity or Identity())
+def listening(*binds: str, access: SocketAccess | None = None) -> Iterator[list[Listener]]:
+    listeners = open_listeners(binds, 16, access or SocketAccess())
     try:
         yield listeners
     finally:
@@ -82,7 +82,7 @@ def test_several_in_order() -> None:
 )
 def test_what_cannot_be_bound_says_which_and_why(bind: str, reason: str) -> None:
     with pytest.raises(BindError) as caught:
-        open_listeners([bind], 16, Identity())
+        open_listeners([bind], 16, SocketAccess())
     assert repr(bind) in str(caught.value)
     assert reason in str(caught.value)
 
@@ -90,13 +90,13 @@ def test_what_cannot_be_bound_says_which_and_why(bind: str, reason: str) -> None
 def test_one_in_use_closes_the_others_again(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with listening("127.0.0.1:0") as (taken,), pytest.raises(BindError, match="Address already in use"):
-        open_listeners([f"unix:{path}", taken.address], 16, Identity())
+        open_listeners([f"unix:{path}", taken.address], 16, SocketAccess())
     assert not path.exists()
 
 
 def test_unix_file_from_making_to_removal(tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    with listening(f"unix:{path}", identity=Identity(umask=0o117)) as (listener,):
+    with listening(f"unix:{path}", access=SocketAccess(umask=0o117)) as (listener,):
         assert listener.address == f"unix:{path}"
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         connect(listener)
@@ -125,7 +125,7 @@ def test_a_unix_socket_in_use_is_an_error_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with listening(f"unix:{path}") as (listener,):
         with pytest.raises(BindError, match="already in use"):
-            open_listeners([f"unix:{path}"], 16, Identity())
+            open_listeners([f"unix:{path}"], 16, SocketAccess())
         connect(listener)
 
 
@@ -133,13 +133,13 @@ def test_a_file_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
     path = tmp_path / "precious"
     path.write_text("data")
     with pytest.raises(BindError, match="no socket"):
-        open_listeners([f"unix:{path}"], 16, Identity())
+        open_listeners([f"unix:{path}"], 16, SocketAccess())
     assert path.read_text() == "data"
 
 
 def test_a_file_that_another_process_made_since_is_left(tmp_path: Path) -> None:
     path = tmp_path / "socket"
-    (first,) = open_listeners([f"unix:{path}"], 16, Identity())
+    (first,) = open_listeners([f"unix:{path}"], 16, SocketAccess())
     path.unlink()
     with listening(f"unix:{path}"):
         first.close()
@@ -163,7 +163,7 @@ def test_a_descriptor() -> None:
 
 def test_a_descriptor_that_is_no_stream_socket() -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as sock, pytest.raises(BindError, match="stream socket is wanted"):
-        open_listeners([f"fd:{os.dup(sock.fileno())}"], 16, Identity())
+        open_listeners([f"fd:{os.dup(sock.fileno())}"], 16, SocketAccess())
 
 
 def test_handed_over() -> None:
@@ -175,7 +175,7 @@ def test_handed_over() -> None:
 
 def test_existing_ones_are_kept(tmp_path: Path) -> None:
     with listening("127.0.0.1:0") as before:
-        after = open_listeners(["127.0.0.1:0", f"unix:{tmp_path}/socket"], 16, Identity(), before)
+        after = open_listeners(["127.0.0.1:0", f"unix:{tmp_path}/socket"], 16, SocketAccess(), before)
         assert after[0] is before[0]
         after[1].close()
 
