@@ -61,6 +61,30 @@ def test_status(start: Start, run: Run, runtime: Path) -> None:
     assert json.loads(run("ctl", "--control", path, "status", "--json").out)["pid"] == served.process.pid
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_health(start: Start, run: Run, workers: int) -> None:
+    served = start(workers, config={"shutdown_delay_s": 600.0})
+    assert run("ctl", "health") == Result(0, f"ready: {workers} of {workers} workers accept connections\n", "")
+    assert "asked by" not in served.text(), "a check every few seconds is not to fill the error log"
+    served.signal(signal.SIGTERM)
+    served.wait_for("SIGTERM")
+    result = run("ctl", "health")
+    assert (result.status, result.out) == (1, "") and result.err.startswith("webpy: not ready: the server is ")
+    served.signal(signal.SIGQUIT)
+    served.wait()
+    wanted = "webpy: you have no server running here; name another user's socket with --control PATH\n"
+    assert run("ctl", "health") == Result(2, "", wanted)
+
+
+def test_health_while_no_worker_accepts(master: Callable[..., Master], run: Run, runtime: Path) -> None:
+    config = {"control": "auto", "name": "webpy", "awaits_fix": True}
+    served = master(config=config, load="raise").start()
+    served.wait_for("RuntimeError: no such module")
+    result = run("ctl", "health")
+    assert (result.status, result.out) == (1, "")
+    assert re.fullmatch(r"webpy: not ready: (the server is \w+|no worker accepts connections)\n", result.err), result
+
+
 def by_title(served: Master) -> list[object]:
     return [served.titled(f"worker {slot} ")[0] for slot in range(2)]
 
@@ -119,7 +143,7 @@ def test_wrong_usage(run: Run, arguments: list[str], words: str) -> None:
 
 def test_help_names_every_command(run: Run) -> None:
     result = run("ctl", "--help")
-    for command in ("status", "top", "reload", "scale", "stop", "drain", "stacks", "logs-reopen", "upgrade"):
+    for command in ("status", "health", "top", "reload", "scale", "stop", "drain", "stacks", "logs-reopen", "upgrade"):
         assert f"  {command} " in result.out
         assert run("ctl", command, "--help").status == 0
 

@@ -49,6 +49,23 @@ def status(control: str | None, as_json: bool) -> None:
     click.echo(json.dumps(now, indent=2) if as_json else _summary(now))
 
 
+@ctl.command(short_help="Say whether the server is ready for requests.")
+@click.pass_obj
+def health(control: str | None) -> None:
+    """Say whether the server is ready for requests: for health checks of containers and scripts.
+
+    Exit status: 0 ready (at least one worker accepts connections, and the server is neither starting nor stopping), 1
+    not ready, 2 wrong usage or no server.
+    """
+    from ...admin.readiness import unready
+
+    now = _ask(control, "status")["status"]
+    if why := unready(now):
+        _end(f"not ready: {why}", _FAILED)
+    accepting = sum(worker["state"] == "ready" for worker in now["workers"])
+    click.echo(f"ready: {accepting} of {now['wanted']} workers accept connections")
+
+
 @ctl.command(short_help="Show the status live: workers, rates, longest requests.")
 @click.pass_obj
 def top(control: str | None) -> None:
