@@ -12,7 +12,7 @@ import pytest
 from tests.test_layers import MODULES
 
 # INTERFACE.md's names under `import webpy as web`, as far as this release has them.
-PUBLIC = {"HTTPError", "HTTPErrorHandler", "HTTPHandler", "HTTPHeaders", "HTTPServer"}
+PUBLIC = {"HTTPError", "HTTPErrorHandler", "HTTPHandler", "HTTPHeaders", "HTTPServer", "host", "path"}
 
 # Runs when imported, or is the command line itself: no surface of its own.
 PROGRAMS = {module for module in MODULES if module.endswith("__main__")}

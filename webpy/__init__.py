@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .framework.errors import HTTPError
     from .framework.handler import HTTPHandler
     from .framework.headers import HTTPHeaders
+    from .framework.hosts import host
+    from .framework.templates import path
     from .server import HTTPServer
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "HTTPHeaders",
     "HTTPServer",
     "__version__",
+    "host",
+    "path",
 ]
 
 __version__ = "0.1.0"
@@ -41,6 +45,8 @@ _HOMES = {
     "HTTPHandler": ".framework.handler",
     "HTTPHeaders": ".framework.headers",
     "HTTPServer": ".server",
+    "host": ".framework.hosts",
+    "path": ".framework.templates",
 }
 
 

@@ -30,7 +30,8 @@ if the query is well-formed, and a client that sent `Expect: 100-continue` gets 
 Caveats: `self.request.query` stays the text as it was sent, the mapping is `self.query`. A value may contain any
 character, even U+0000. ";" does not separate fields. The regex of a route that is not made by `new` has to match the
 query as well; in one made by `new`, groups of `path` capture from the path only. `path` is a regex, as every route's;
-write flags as a group, `(?i:/search)`.
+write flags as a group, `(?i:/search)`. It may also be a template, `webpy.path("/shops/{id:int}")`. Such a route leaves
+the query out by itself, so with `QueryMixIn` in front its handler needs no `new`.
 
 Until the next version `query_max_fields` is also understood as `max_query_fields`, with a DeprecationWarning.
 """
@@ -46,6 +47,7 @@ from .framework.fields import ABSENT, MissingField, text_as
 from .framework.groups import Groups
 from .framework.handler import HTTPHandler
 from .framework.renaming import RenamedOptions
+from .framework.templates import PathTemplate
 from .protocol.grammar import BAD_ESCAPE, urlencoded_pairs
 
 if TYPE_CHECKING:
@@ -179,24 +181,36 @@ class QueryHandler(QueryMixIn):
     """A handler with `self.query`: see `QueryMixIn`."""
 
 
-def new(path: str, handler: type[HTTPHandler]) -> dict[str, type[HTTPHandler]]:
-    """Return routes for `path` (a regex), with any query or none, whose handler is `handler` with `QueryMixIn`.
+def new(path: str | PathTemplate, handler: type[HTTPHandler]) -> dict[Any, type[HTTPHandler]]:
+    """Return routes for `path`, with any query or none, whose handler is `handler` with `QueryMixIn`.
 
-    Raises ValueError if `path` is not a regular expression or `handler` is not a subclass of `webpy.HTTPHandler`.
+    path: a regex, or a template (`webpy.path`). Raises ValueError if it is neither, or if `handler` is no subclass of
+    `webpy.HTTPHandler`.
     """
     if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
         raise ValueError(f"route {path!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
+    key, pattern = _key(path)
+    bases = (handler,) if issubclass(handler, QueryMixIn) else (QueryMixIn, handler)
+    # has the handler's name: logs name the class that the application wrote
+    names = {name: getattr(handler, name) for name in ("__module__", "__qualname__", "__doc__")}
+    generated: Any = type(handler.__name__, bases, {**names, "_path": pattern})
+    return {key: generated}
+
+
+def _key(path: str | PathTemplate) -> tuple[str | PathTemplate, re.Pattern[str] | None]:
+    """Return the key of the route for `path` with any query, and the regex of the path alone.
+
+    There is no such regex for a template, which leaves the query out by itself.
+    """
+    if isinstance(path, PathTemplate):
+        return path, None
     regex = f"(?:{path}){_ANY_QUERY}"
     try:
         pattern = re.compile(path)
         re.compile(regex)
     except (re.error, TypeError) as error:
         raise ValueError(f"route {path!r}: not a regular expression of a path: {error}") from None
-    bases = (handler,) if issubclass(handler, QueryMixIn) else (QueryMixIn, handler)
-    # has the handler's name: logs name the class that the application wrote
-    names = {name: getattr(handler, name) for name in ("__module__", "__qualname__", "__doc__")}
-    generated: Any = type(handler.__name__, bases, {**names, "_path": pattern})
-    return {regex: generated}
+    return regex, pattern
 
 
 def _bad(what: str) -> HTTPError:

@@ -39,6 +39,7 @@ from .framework.errors import HTTPError
 from .framework.groups import Groups
 from .framework.handler import HTTPHandler
 from .framework.hosting import host_class
+from .framework.templates import PathTemplate
 
 if TYPE_CHECKING:
     from .framework.response import Result
@@ -100,7 +101,7 @@ class RedirectHandler(RedirectMixIn):
 
 
 def new(
-    regex: str,
+    regex: str | PathTemplate,
     target: str,
     status: int = 308,
     *,
@@ -109,11 +110,15 @@ def new(
 ) -> dict[str, type[RedirectHandler]]:
     """Return routes that redirect `regex` (which matches the query, too, as that of any route) to `target`.
 
+    Instead of a regex it may be a template (`webpy.path`); what its captures match is put into the target as it was
+    sent, neither decoded nor converted.
     A query that the regex does not match is kept. handler: a subclass of `RedirectHandler` to make the routes' handler
     from, for example with a mix-in in front. Raises ValueError for a bad regex, target or status, TypeError for another
     handler.
     """
     base = host_class(handler, RedirectHandler, "webpy.redirect.new")
+    if isinstance(regex, PathTemplate):
+        regex = regex.regex
     whole = rf"(?:{regex})(?:\?(?P<{_QUERY}>.*))?"
     try:
         re.compile(regex)  # by itself: an unmatched bracket would otherwise close one of ours

@@ -54,7 +54,7 @@ class HTTPServer:
     def __init__(
         self,
         address: tuple[str, int] | str,
-        routes: Mapping[str, Any],  # Any: `{"/": Handler, **webpy.file.new("docs")}` is a dict of objects to mypy
+        routes: Mapping[Any, Any],  # Any: `{"/": Handler, **webpy.file.new("docs")}` is a dict of objects to mypy
         error_routes: Mapping[Any, Any] | None = None,
         keyfile: str | None = None,
         certfile: str | None = None,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import webpy
 from webpy import HTTPHandler
 from webpy.framework.prefixes import PrefixIndex, literal_prefix
 from webpy.framework.routes import compile_routes
+from webpy.framework.templates import PathTemplate
+from webpy.protocol.path import is_normal
 
 
 @pytest.mark.parametrize(
@@ -69,6 +73,45 @@ def test_nothing_that_matches_is_left_out_and_the_order_is_kept(regexes: list[st
         assert found == sorted(found)
         matching = [place for place, pattern in enumerate(patterns) if pattern.fullmatch(text)]
         assert [place for place in found if patterns[place].fullmatch(text)] == matching
+
+
+TEMPLATES = st.lists(
+    st.sampled_from(["/a", "/b", "/{x}", "/{y:int}", "/a{z}", "/a.b", "/1", "/"]), min_size=1, max_size=3
+).map("".join)
+
+
+def makes(text: str) -> bool:
+    try:
+        webpy.path(text)
+    except ValueError:
+        return False
+    return True
+
+
+KEYS = st.one_of(REGEXES.filter(compiles), TEMPLATES.filter(makes).map(webpy.path))
+RESOURCES = st.text(alphabet="/ab.1?", max_size=6).filter(lambda text: is_normal(text.partition("?")[0]))
+
+
+@given(keys=st.lists(KEYS, max_size=12, unique=True), resources=st.lists(RESOURCES, max_size=6))
+def test_a_table_of_regexes_and_templates_answers_as_a_plain_loop(keys: list[Any], resources: list[str]) -> None:
+    routes = {key: type(f"Handler{number}", (HTTPHandler,), {}) for number, key in enumerate(keys)}
+    table = compile_routes(routes)
+    for resource in resources:
+        expected: tuple[Any, list[Any]] = (table.not_found.handler, [])
+        for key, handler in routes.items():
+            if isinstance(key, PathTemplate):
+                match = re.fullmatch(key.regex, resource.partition("?")[0])
+                captured = (
+                    [int(text) if name == "y" else text for name, text in match.groupdict().items()] if match else []
+                )
+            else:
+                match = re.fullmatch(key, resource)
+                captured = list(match.groups()) if match else []
+            if match:
+                expected = (handler, captured)
+                break
+        route, groups = table.resolve(resource)
+        assert (route.handler, list(groups)) == expected
 
 
 def test_a_large_table_asks_few_regexes() -> None:

@@ -56,7 +56,7 @@ def new(
     unknown = sorted(set(settings) - set(CGIHandler.SETTINGS) - set(CGIHandler.renamed_options))
     if unknown:
         raise ValueError(f"cgi: got {unknown[0]!r}, wanted one of {', '.join(CGIHandler.SETTINGS)}")
-    if remote and (not remote.startswith("/") or remote.endswith("/")):
+    if not isinstance(remote, str) or (remote and (not remote.startswith("/") or remote.endswith("/"))):
         raise ValueError(f"cgi: got remote {remote!r}, wanted a path such as '/cgi-bin'")
     if not settings.get("timeout_s", 1.0) > 0:
         raise ValueError(f"cgi: got timeout_s {settings['timeout_s']!r}, wanted seconds, more than 0")

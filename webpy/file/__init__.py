@@ -69,6 +69,8 @@ def new(
     The options are described in `webpy.file`. Raises ValueError if `remote` is not a path, or for `modify` with a
     handler that is not a `ModifyPathHandler`.
     """
+    if not isinstance(remote, str):
+        raise ValueError(f"remote: got {remote!r}, wanted a path such as '/docs', percent-encoded")
     remote = remote.rstrip("/")
     if remote and (remote[0] != "/" or re.search(r"[^\x21-\x7e]|[?#]|//", remote)):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/docs', percent-encoded")

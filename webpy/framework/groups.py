@@ -1,9 +1,9 @@
-"""Owns `Groups`: what a route's regex captured, by number and by name."""
+"""Owns `Groups`: what a route's regex or template captured, by number and by name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -11,14 +11,24 @@ __all__ = ["Groups"]
 
 
 class Groups(tuple[Any, ...]):
-    """What a route's regex captured: `groups[0]` is the first group, `groups["name"]` a named one."""
+    """What a route captured: `groups[0]` is the first group, `groups["name"]` a named one.
 
-    names: Mapping[str, str | None] = MappingProxyType({})
+    A regex captures str, or None for a group that took no part; a template captures values.
+    """
+
+    names: Mapping[str, Any] = MappingProxyType({})
 
     def __new__(cls, match: re.Match[str]) -> Groups:
         self = super().__new__(cls, match.groups())
         if match.re.groupindex:
             self.names = match.groupdict()
+        return self
+
+    @classmethod
+    def of(cls, values: Iterable[Any], names: Iterable[str]) -> Groups:
+        """Return what a template captured: values, each with its name."""
+        self = super().__new__(cls, values)
+        self.names = dict(zip(names, self, strict=True))
         return self
 
     def __getitem__(self, key: Any) -> Any:

@@ -1,5 +1,6 @@
 """Owns the route table: which handler answers a resource, and how its method is called. No sockets, no threads.
 
+The key of a route is a regex for path and query, a path template (`templates`), or one of both for one host (`hosts`).
 Routes see the path in normal form (protocol/path.py) and no other spelling. A handler that decodes the path
 (`decodes_path`) could still reach by `%40` what another route guards as `@`. So it gets a resource only if no other
 route matches the resource under another spelling.
@@ -10,7 +11,7 @@ The worker resolves a request once per distinct head, and keeps what `RouteTable
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..protocol import ProtocolError
@@ -20,7 +21,9 @@ from .errorhandler import HTTPErrorHandler, compile_error_routes
 from .errors import HTTPError
 from .groups import Groups
 from .handler import HTTPHandler
+from .hosts import HostKey, covering, host_of
 from .prefixes import PrefixIndex, literal_prefix
+from .templates import PathTemplate
 
 if TYPE_CHECKING:
     from .request import Request
@@ -31,24 +34,45 @@ STANDARD_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS",
 """RFC 9110 section 9.3, without CONNECT, which is refused earlier, and RFC 5789."""
 
 Handler = type[HTTPHandler]
-Routes = Mapping[str, Handler]
+Routes = Mapping[Any, Handler]
 
 
 _NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]
 
 
 class Route:
-    """One regex and its handler."""
+    """One regex or template, and its handler.
 
-    __slots__ = ("decodes", "handler", "match", "pattern", "telling_segments")
+    key: a regex, compiled or not, a `PathTemplate`, or a `HostKey` with one of these; pattern: the compiled regex for
+    path and query; host: the name of the only host whose requests may have this route, None if all may; read: makes the
+    groups of a match, or returns None if that is none after all; None if nothing is captured.
+    """
 
-    def __init__(self, regex: str | re.Pattern[str], handler: Handler) -> None:
-        self.pattern = re.compile(regex)
+    __slots__ = ("decodes", "handler", "host", "key", "match", "pattern", "read", "telling_segments")
+
+    def __init__(self, key: str | re.Pattern[str] | PathTemplate | HostKey, handler: Handler) -> None:
+        self.host = key.host if isinstance(key, HostKey) else None
+        self.key: str | re.Pattern[str] | PathTemplate = key.key if isinstance(key, HostKey) else key
         self.handler = handler
+        self.read: Callable[[re.Match[str]], Groups | None] | None = Groups
+        if isinstance(self.key, PathTemplate):
+            self.pattern = self.key.pattern
+            self.read = self.key.read
+        else:
+            self.pattern = re.compile(self.key)
+        if not self.pattern.groups:
+            self.read = None
         self.match = self.pattern.fullmatch
         self.decodes = False  # the handler decodes paths, and there are other routes
         #: how many of a path's first segments tell apart what the worker learns of it; 0: all paths are one
         self.telling_segments = self._stands_for_many()
+
+    def capture(self, resource: str) -> Groups | None:
+        """Return what the route captures of a resource, None if it does not match."""
+        match = self.match(resource)
+        if match is None:
+            return None
+        return _NO_GROUPS if self.read is None else self.read(match)
 
     _BELOW = 2  # the segments that a regex for many paths leaves open, as in /shop/(.*)
 
@@ -98,14 +122,40 @@ class _Server(HTTPHandler):
         return 204, None
 
 
+class _Scope(PrefixIndex[Route]):
+    """The routes that requests for a host may have, in their order.
+
+    is_alone: they are all of one handler, or made by one host of other programs.
+    """
+
+    __slots__ = ("is_alone",)
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        scope = list(routes)
+        super().__init__((route.pattern, route) for route in scope)
+        self.is_alone = len({route.handler._host or route.handler for route in scope}) < 2
+        if not self.is_alone:
+            for route in scope:
+                route.decodes = route.handler.decodes_path
+
+    def first(self, resource: str) -> Route | None:
+        """Return the first route that matches `resource`, None if there is none."""
+        return next((route for route in self.candidates(resource) if route.capture(resource) is not None), None)
+
+
 class RouteTable:
     """Routes in their order, of which the first match answers; and the error routes."""
 
-    __slots__ = ("_error_routes", "_index", "_methods", "not_found", "routes", "server")
+    __slots__ = ("_error_routes", "_hosts", "_methods", "_scope", "not_found", "routes", "server")
 
     def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
         self.routes = routes
-        self._index = PrefixIndex((route.pattern, route) for route in routes)
+        self._scope = _Scope(route for route in routes if route.host is None)
+        #: by the name in `webpy.host`: the routes of that host, of wildcards that cover it, and of all hosts
+        self._hosts: dict[str, _Scope] = {}
+        for name in dict.fromkeys(route.host for route in routes if route.host is not None):
+            names = {None, *covering(name)}
+            self._hosts[name] = _Scope(route for route in routes if route.host in names)
         self.not_found = Route(".*", _NotFound)
         self.not_found.telling_segments = 0  # it does the same for every path
         self.server = Route(r"\*", _Server)
@@ -114,9 +164,6 @@ class RouteTable:
         self._methods: frozenset[str] | None = None  # any
         if not any(handler.any_method for handler in handlers):
             self._methods = STANDARD_METHODS.union(*(handler.methods() for handler in handlers))
-        is_alone = len({handler._host or handler for handler in handlers}) < 2
-        for route in routes:
-            route.decodes = route.handler.decodes_path and not is_alone
 
     def knows(self, method: str) -> bool:
         """Return whether `method` is a standard one, or some handler answers it.
@@ -125,32 +172,31 @@ class RouteTable:
         """
         return self._methods is None or method.upper() in self._methods
 
-    def resolve(self, resource: str) -> tuple[Route, Groups]:
-        """Return the route for `resource` (path in normal form, and query), or one that answers 404, and what the regex
-        captured."""
-        for route in self._index.candidates(resource):
+    def resolve(self, resource: str, authority: str = "") -> tuple[Route, Groups]:
+        """Return the route for `resource` (path in normal form, and query), or one that answers 404, and what the route
+        captured.
+
+        authority: the host that the request is for, as in the Host field.
+        """
+        scope = self._find_scope(authority) if self._hosts else self._scope
+        for route in scope.candidates(resource):
             match = route.match(resource)
             if match is not None:
-                if route.decodes and not self._is_only_one_for(route, resource):
+                read = route.read
+                groups = _NO_GROUPS if read is None else read(match)
+                if groups is None:
+                    continue
+                if route.decodes and not scope.is_alone and not _is_only_one_for(scope, route, resource):
                     return self.not_found, _NO_GROUPS
-                return route, Groups(match) if match.re.groups else _NO_GROUPS
+                return route, groups
         return (self.server if resource == "*" else self.not_found), _NO_GROUPS
 
-    def _is_only_one_for(self, route: Route, resource: str) -> bool:
-        """Return whether no other route matches any spelling of the resource, with its query or without, and `route`
-        itself matches the decoded path."""
-        path, mark, query = resource.partition("?")
-        if hides_separator(path):
-            return False
-        plain, rest = decoded(path), mark + query
-        for spelling in {path, plain, escaped(path)}:
-            for asked in {spelling, spelling + rest}:
-                if asked != resource and self._first(asked) not in (route, None):
-                    return False
-        return plain == path or route.match(plain + rest) is not None
-
-    def _first(self, resource: str) -> Route | None:
-        return next((route for route in self._index.candidates(resource) if route.match(resource)), None)
+    def _find_scope(self, authority: str) -> _Scope:
+        for name in covering(host_of(authority)):
+            scope = self._hosts.get(name)
+            if scope is not None:
+                return scope
+        return self._scope
 
     def error_handler(self, request: Request, error: HTTPError) -> HTTPErrorHandler:
         """Return the handler that renders `error`: that of the first error route whose regex matches its status."""
@@ -161,23 +207,41 @@ class RouteTable:
         return HTTPErrorHandler(request, _NO_GROUPS, error)
 
 
+def _is_only_one_for(scope: _Scope, route: Route, resource: str) -> bool:
+    """Return whether no other route matches any spelling of the resource, with its query or without, and `route` itself
+    matches the decoded path."""
+    path, mark, query = resource.partition("?")
+    if hides_separator(path):
+        return False
+    plain, rest = decoded(path), mark + query
+    for spelling in {path, plain, escaped(path)}:
+        for asked in {spelling, spelling + rest}:
+            if asked != resource and scope.first(asked) not in (route, None):
+                return False
+    return plain == path or route.match(plain + rest) is not None
+
+
 def compile_routes(
     routes: Routes, error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None
 ) -> RouteTable:
-    """Make a route table from a mapping of regex to handler. Raises ValueError that names the bad route."""
+    """Make a route table from a mapping of regex or template to handler. Raises ValueError that names the bad route."""
     if not isinstance(routes, Mapping):
         raise ValueError(f"routes: got {type(routes).__name__}, wanted a dict of regex to handler")
     compiled = []
-    for regex, handler in routes.items():
+    for key, handler in routes.items():
         if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
-            raise ValueError(f"route {regex!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
+            raise ValueError(f"route {key!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
         if name := coroutine_method(handler, "do_", "check_continue", "get_body", "decode", "encode", "respond"):
             where = f"{handler.__qualname__}.{name}"
-            raise ValueError(f"route {regex!r}: {where} is an async def, wanted def: this version runs no coroutines")
+            raise ValueError(f"route {key!r}: {where} is an async def, wanted def: this version runs no coroutines")
         try:
-            compiled.append(Route(regex, handler))
+            route = Route(key, handler)
         except (re.error, TypeError) as error:
-            raise ValueError(f"route {regex!r}: not a regular expression: {error}") from None
+            raise ValueError(f"route {key!r}: not a regular expression: {error}") from None
+        if handler.decodes_path and isinstance(route.key, PathTemplate):
+            what = f"{handler.__qualname__} decodes the path by itself, and a template has decoded it"
+            raise ValueError(f"route {key!r}: {what}; mount it with the new() of its module, or at a regex")
+        compiled.append(route)
     return RouteTable(compiled, compile_error_routes(error_routes))
 
 

@@ -47,13 +47,13 @@ class Target:
     module: ModuleType
 
     @property
-    def routes(self) -> Mapping[str, Any]:
+    def routes(self) -> Mapping[Any, Any]:
         """The routes, regex to handler, not compiled. An object that is not a dict of routes answers every path."""
         match self.kind:  # import only what is served
             case "handler":
                 return {"(/.*)": self.object}
             case "server":
-                routes: Mapping[str, Any] = self.object.routes
+                routes: Mapping[Any, Any] = self.object.routes
                 return routes
             case "objects":
                 from ..objects import handler as objects

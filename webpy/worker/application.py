@@ -53,7 +53,7 @@ class Site:
     own: it is a part of the server, of whose limits the log says nothing.
     """
 
-    routes: Mapping[str, Any]
+    routes: Mapping[Any, Any]
     error_routes: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_up: Callable[[], object] | None = None

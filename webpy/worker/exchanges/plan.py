@@ -87,7 +87,7 @@ class Planner:
 
     def plan(self, head: Head, plain: bool) -> Plan:
         """Return the plan of a request's head, of whatever protocol. plain: see `Plan`."""
-        route, groups = self.routes.resolve(head.resource)
+        route, groups = self.routes.resolve(head.resource, head.host)
         entry = self._entries.get((route.handler, head.method)) or self._find_entry(route, head.method)
         work = self._pace.find(route, entry.method, head.resource)
         plan = Plan(head, route.handler, groups, entry, work)
