@@ -27,6 +27,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.serving",
             "webpy.stdlib",
             "webpy.target",
+            "webpy.testing",
             "webpy.watching",
         },
     ),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 from . import statedir
 from .framework.atomic import ResourceLocks
+from .framework.renaming import show_warnings
 from .settings import Resolved, Settings
 from .supervisor import Config, LoadError, Sidecar, Supervisor
 from .supervisor.system.identity import Identity
@@ -31,6 +32,7 @@ def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None =
     """
 
     def find_site() -> Site:
+        show_warnings()
         with _target_errors():
             found = load_target(target, kind)
         return Site(found.routes, found.error_routes, found.settings, lambda: warm_up(found))

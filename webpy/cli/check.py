@@ -57,8 +57,10 @@ def check(target: str | None, kind: str | None, **arguments: Any) -> None:
 
 def load(target: str, kind: str | None, resolved: Resolved) -> Target:
     """Return the loaded TARGET, imported from --chdir if that is set. Raises TargetError."""
+    from ..framework.renaming import show_warnings
     from ..target.target import load_target
 
+    show_warnings()
     if resolved.settings.chdir is not None:
         os.chdir(resolved.settings.chdir)
     return load_target(target, kind)

@@ -12,7 +12,8 @@ versions.
 
 What is not seen is an old name that is set on a class after it was made (`Notes.realm = "notes"`).
 
-The features' mix-ins and handlers inherit from it; `webpy.target` calls `show_warnings`. Knows no feature.
+The features' mix-ins and handlers inherit from it; whatever loads a TARGET to serve or check it
+calls `show_warnings`. Knows no feature.
 """
 
 from __future__ import annotations

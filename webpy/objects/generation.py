@@ -25,13 +25,14 @@ from .process.logs import log
 from .process.settings import server
 from .tree import tree
 
-__all__ = ["begin"]
+__all__ = ["begin", "end"]
 
 
-def begin() -> None:
+def begin(*, alone: bool = False) -> None:
     """Call the listeners of `start`, and arrange that those of `stop` and `exit` are called at the server's end.
 
-    Raises LoadError if a listener raised, or if `DropPrivileges` was used. Called in the zygote.
+    Raises LoadError if a listener raised, or if `DropPrivileges` was used. Called in the zygote. alone: called in a
+    process that serves by itself, and calls `end`.
     """
     _note_what_needs_one_worker()
     if engine.state is not States.STOPPED:
@@ -44,8 +45,17 @@ def begin() -> None:
     if server.user is not None or server.group is not None:
         raise LoadError("DropPrivileges: got it under `webpy serve`, wanted its options --user and --group instead")
     engine.state = States.STARTED
-    if engine.listeners["stop"] or engine.listeners["exit"]:
+    if not alone and (engine.listeners["stop"] or engine.listeners["exit"]):
         _call_at_the_end(os.getppid())
+
+
+def end() -> None:
+    """Call the listeners of `stop`, in a process that serves by itself; it may `begin` again."""
+    if engine.state is States.STARTED:
+        engine.state = States.STOPPING
+        with contextlib.suppress(ChannelFailures):  # logged
+            engine.publish("stop")
+        engine.state = States.STOPPED
 
 
 def _note_what_needs_one_worker() -> None:

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from ..framework.renaming import show_warnings
 from ..statedir import user_name
 from .errors import TargetError, failure
 
@@ -41,7 +40,6 @@ def load_module(spec: str, place: str) -> ModuleType:
     A file is always executed anew, a module only if it is not imported yet. The file's folder, or the current one for a
     module, comes first in sys.path. Raises TargetError.
     """
-    show_warnings()
     began_s = time.time()
     try:
         if place.endswith(".py") or "/" in place:

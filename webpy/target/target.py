@@ -19,7 +19,7 @@ from .importing import load_module
 from .kind import described, detect, is_factory
 from .spec import BadSpec, Spec, parse_spec
 
-__all__ = ["ATTRIBUTES", "KINDS", "Target", "TargetError", "load_target", "loading"]
+__all__ = ["ATTRIBUTES", "KINDS", "Target", "TargetError", "load_target", "loading", "target_of"]
 
 # The attributes that are tried, in this order, if TARGET names none.
 ATTRIBUTES = ("routes", "app", "application", "handler", "server", "root")
@@ -84,8 +84,11 @@ class Target:
         found: Mapping[str, Any] = self.object.settings if self.kind == "server" else {}
         return found
 
-    def warm_up(self) -> None:
-        """Call `warm_up` of the object's module, if it has one, before any worker is forked. Raises TargetError."""
+    def warm_up(self, *, alone: bool = False) -> None:
+        """Call `warm_up` of the object's module, if it has one, before any worker is forked. Raises TargetError.
+
+        alone: this process serves by itself, without workers, and calls `objects.generation.end` when it has done so.
+        """
         function = getattr(self.module, "warm_up", None)
         if callable(function):
             try:
@@ -95,12 +98,26 @@ class Target:
         if "webpy.objects" in sys.modules:  # as TARGET, or beside other handlers
             from ..objects.generation import begin
 
-            begin()
+            begin(alone=alone)
 
 
 def loading() -> bool:
     """Return True while `load_target` runs the user's module: no server must be started then."""
     return _loading
+
+
+def target_of(found: Any, kind: str | None = None) -> Target:
+    """Return what an object in this process is as a TARGET: a module, or what an attribute of one would be.
+
+    Of a module the first of `ATTRIBUTES` is taken, and its `error_routes` and `warm_up` count; any other object stands
+    for itself. Raises TargetError.
+    """
+    _check_kind(kind)
+    if isinstance(found, ModuleType):
+        place, module = found.__name__, found
+        found, path = _find(place, place, module, None)
+        return _identified(f"{place}:{path}", found, module, kind)
+    return _identified(described(found), found, ModuleType("webpy_target"), kind)
 
 
 def load_target(spec: str, kind: str | None = None) -> Target:
@@ -109,8 +126,7 @@ def load_target(spec: str, kind: str | None = None) -> Target:
     See `importing.load_module` for what happens to sys.path and sys.modules.
     """
     global _loading
-    if kind is not None and kind not in KINDS:
-        raise TargetError(f"kind: got {kind!r}, wanted one of {', '.join(KINDS)}")
+    _check_kind(kind)
     try:
         wanted = parse_spec(spec)
     except BadSpec as error:
@@ -125,6 +141,15 @@ def load_target(spec: str, kind: str | None = None) -> Target:
     finally:
         _loading = False
     name = f"{place}:{path}" if wanted.call is None else wanted.name
+    return _identified(name, found, module, kind)
+
+
+def _check_kind(kind: str | None) -> None:
+    if kind is not None and kind not in KINDS:
+        raise TargetError(f"kind: got {kind!r}, wanted one of {', '.join(KINDS)}")
+
+
+def _identified(name: str, found: Any, module: ModuleType, kind: str | None) -> Target:
     detected = _kind_of(name, found) if kind is None else _checked(name, found, kind)
     if detected == "server" and found.is_running():
         raise TargetError(f"{name}: the server was started already, wanted one not yet started")

@@ -111,10 +111,7 @@ class WebApplication:
 
     def load(self) -> None:
         """Load the application, its routes and certificates (in the zygote)."""
-        level = self._resolved.settings.log_level
-        log_applications_records(level)
-        if self._own_log:
-            log_own_records(self._log, level)
+        self.direct_logs()
         try:
             tempfile.gettempdir()  # finds out by writing, which fails when the disk is full by then
         except OSError as error:
@@ -125,8 +122,7 @@ class WebApplication:
         pidfile = resolved.settings.pidfile
         statedir.set_pidfile(None if pidfile is None else os.path.join(resolved.base, pidfile))
         site = self._find_site()
-        if self._own_log:
-            log_own_records(self._log, level)
+        self._direct_own_log()
         try:
             if site.settings:
                 self._resolved = self._resolved.with_keywords(site.settings)
@@ -152,6 +148,15 @@ class WebApplication:
             if self._workers > 1:
                 raise LoadError(f"{self._workers} workers: {self.alone}")
 
+    def direct_logs(self) -> None:
+        """Have Python's logging go to the error log, before the application is loaded."""
+        log_applications_records(self._resolved.settings.log_level)
+        self._direct_own_log()
+
+    def _direct_own_log(self) -> None:
+        if self._own_log:
+            log_own_records(self._log, self._resolved.settings.log_level)
+
     def _access_format(self) -> AccessFormat | None:
         settings = self._resolved.settings
         if settings.access_log == "off" and self._http_log is None:
@@ -160,15 +165,22 @@ class WebApplication:
 
     def run(self, context: Context) -> None:
         """Serve until the master says otherwise (in a worker)."""
-        assert self._routes is not None
         set_worker_count(self._workers)
         gc.enable()
         if gc.get_threshold()[0] == _PYTHONS_THRESHOLD:
             gc.set_threshold(_THRESHOLD, *gc.get_threshold()[1:])
-        settings = self._resolved.settings
-        limits = limits_of(settings)
-        access = self._access
-        planner = Planner(self._routes, limits, access, self._locks)
+        worker, loop = self.assemble(context)
+        context.ready()
+        loop.run()
+        if not worker.table.by_fd:  # all requests have been answered, but a thread may not have come to say so
+            for line in worker.row.lines:
+                line.start[0] = 0.0
+
+    def assemble(self, context: Context) -> tuple[Worker, Loop]:
+        """Return a worker that accepts connections, and the loop that serves them once it runs."""
+        assert self._routes is not None
+        settings, access = self._resolved.settings, self._access
+        planner = Planner(self._routes, limits_of(settings), access, self._locks)
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         worker = Worker(context, settings, planner, clock, self._log)
         worker.recorder.write_to(access, self._http_log)
@@ -178,11 +190,7 @@ class WebApplication:
         loop = Loop(worker, housekeeping)
         housekeeping.start()
         housekeeping.acceptor.start()
-        context.ready()
-        loop.run()
-        if not worker.table.by_fd:  # all requests have been answered, but a thread may not have come to say so
-            for line in worker.row.lines:
-                line.start[0] = 0.0
+        return worker, loop
 
     def lost(self, text: bytes, started: float, row: Row) -> bytes:
         """Return the access log's record of a request that was running when its worker died (in the master)."""

@@ -137,6 +137,7 @@ class Delivery(AbstractExchange):
         error = output.close(self.context)
         if error is not None:
             self.parts.log.error("closing the body of %s", self.name, exc_info=error)
+            self.parts.failures.on_fault(self.connection, error)
 
     # -- a thread of the pool: the iterator of a body -----------------------------------------------------------------
 
@@ -195,6 +196,7 @@ class Delivery(AbstractExchange):
         meant = issubclass(type(error), HTTPError)  # isinstance would ask the error itself
         if not meant:
             log.error("the body of %s broke off", self.name, exc_info=error)
+            self.parts.failures.on_fault(self.connection, error)
         elif output.sent_bytes:  # otherwise the client is told
             log.error("the body of %s broke off: %s", self.name, error)
         if output.sent_bytes:

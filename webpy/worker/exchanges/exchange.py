@@ -147,6 +147,7 @@ class Exchange(Delivery):
         except BaseException as error:
             trace = None if isinstance(error, BadResult) else error
             self.parts.log.now.error("the answer of %s cannot be sent: %s", self.name, error, exc_info=trace)
+            self.parts.failures.on_fault(self.connection, error)
             self.output = self.error_output(500, closing)
 
     def error_output(self, status: Any, closing: bool) -> Output:

@@ -20,6 +20,7 @@ from .intake import BrokenOff
 from .plan import Plan, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from ...framework.handler import HTTPHandler
@@ -33,9 +34,14 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Failures:
-    """Makes answers of exceptions, by the server's error routes."""
+    """Makes answers of exceptions, by the server's error routes.
+
+    on_fault: called with the connection and the exception for each fault of the application that the client sees as a
+    500 or as an answer that breaks off; for `webpy.testing`, which raises it in the test.
+    """
 
     def __init__(self, log: ErrorLog, routes: RouteTable) -> None:
+        self.on_fault: Callable[[object, BaseException], None] = _ignore
         self._log = log
         self._routes = routes
 
@@ -88,7 +94,12 @@ class Failures:
                 log_throttled(log, str(error.strerror), f"{name_of(plan, request)}, {_place_of(trace)}{file}")
                 return HTTPError(507)  # RFC 4918 section 11.5
         log.error("%s raised", name_of(plan, request), exc_info=_without_own_frame(error))
+        self.on_fault(request._peer, error)
         return HTTPError(500)
+
+
+def _ignore(_peer: object, _error: BaseException) -> None:
+    """Stand for `on_fault` where nobody asks."""
 
 
 def _place_of(trace: TracebackType | None) -> str:

@@ -177,6 +177,12 @@ class Pool:
         self.starved = False
         return True
 
+    def close(self) -> None:
+        """Have each thread that serves tasks end once it is idle. To be called when the loop has ended, in a process
+        that goes on."""
+        for _ in range(self._threads):
+            self._tasks.put((lambda _line: _end,))
+
     @property
     def has_threads(self) -> bool:
         """Whether any thread takes tasks, or will."""
@@ -341,3 +347,7 @@ class Pool:
                 free_place(None)
                 if waiting or quick:
                     self._call(self.admit)
+
+
+def _end(_line: Line) -> None:
+    """The role of a thread that ends."""
