@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import load, measure, plots, report
+from benchmarks import load, measure, plots, publish, report
 from benchmarks.apps import wsgi_app
 from benchmarks.curves import CURVES
 from benchmarks.curves import choose as choose_curves
@@ -275,6 +275,41 @@ def test_plots_are_svg_within_their_page(tmp_path: Path) -> None:
         for shape_ in root.iter():
             at = {key: float(shape_.attrib[key]) for key in ("x", "y", "cx", "cy") if key in shape_.attrib}
             assert all(0 <= place <= (width if key[-1] == "x" else height) for key, place in at.items())
+
+
+def test_a_run_is_published_between_the_markers(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    page, readme = tmp_path / "docs" / "benchmarks.md", tmp_path / "README.md"
+    page.write_text("words\n<!-- run: begin -->old<!-- run: end -->\nmore\n<!-- plots: begin --><!-- plots: end -->\n")
+    readme.write_text("# webpy\n<!-- ratios: begin -->\nold\n<!-- ratios: end -->\nend\n")
+    (tmp_path / "report.md").write_text("# Benchmark\n\n- today\n\n## Hello\n\n| a |\n")
+    servers = [("webpy", 6.0, True), ("nginx", 5.0, False), ("granian (WSGI)", 12.0, False)]
+    row: dict[str, Any] = {"title": "Hello", "heading": "CPU µs/request", "decimals": 2}
+    row["servers"] = [{"title": title, "value": value, "own": own} for title, value, own in servers]
+    (tmp_path / "table.json").write_text(json.dumps({"hello-nolog": row}))
+    curve = CURVES[0]
+    points = [dataclasses.asdict(point) for point in _points(_curve((1, 10)), (3.0, 4.0))]
+    (tmp_path / "points.json").write_text(json.dumps({curve.name: points}))
+    files = {"report": "report.md", "table": "table.json", "points": "points.json"}
+    given = [f"--{option}={tmp_path / name}" for option, name in files.items()]
+    assert publish.main([*given, f"--root={tmp_path}"]) == 0
+    text = page.read_text()
+    assert text.startswith("words\n<!-- run: begin -->\n\n- today\n\n## Hello\n\n| a |\n\n<!-- run: end -->\nmore\n")
+    assert f"(benchmarks/{curve.name}.svg)" in text and "(benchmarks/row-hello-nolog.svg)" in text
+    assert {path.name for path in (tmp_path / "docs" / "benchmarks").iterdir()} == {
+        f"{curve.name}.svg",
+        "row-hello-nolog.svg",
+    }
+    assert "| hello, access log off | 1.20 | 0.50 |  |  |" in readme.read_text()
+    assert readme.read_text().endswith("<!-- ratios: end -->\nend\n")
+
+
+def test_the_documentation_has_the_markers_that_a_run_goes_between() -> None:
+    page, readme = (CHECKOUT / "docs" / "benchmarks.md").read_text(), (CHECKOUT / "README.md").read_text()
+    for text, name in ((page, "run"), (page, "plots"), (readme, "ratios")):
+        assert "new" in publish.between(text, name, "new")
+    with pytest.raises(ValueError, match="wanted '<!-- table: begin -->'"):
+        publish.between(page, "table", "new")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What the README and the docstrings show has types that hold: an application of it passes `mypy --strict`."""
+"""What the documentation and the docstrings show has types that hold: an application of it passes `mypy --strict`."""
 
 from __future__ import annotations
 

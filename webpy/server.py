@@ -50,7 +50,7 @@ class HTTPServer:
     A file that does this can also be given to `webpy serve`: `start` does nothing then, and `webpy serve` serves.
     """
 
-    # parameters: their names and order are the public interface (README)
+    # parameters: their names and order are the public interface (docs/targets.md)
     def __init__(
         self,
         address: tuple[str, int] | str,
@@ -101,8 +101,8 @@ class HTTPServer:
     def start(self) -> None:
         """Start the server in another process and return.
 
-        From then on, TERM and INT to this process stop the server, and the other signals of README ("Signals to the
-        master") are passed on to it, unless the program handles them itself. The program does not exit before the
+        From then on, TERM and INT to this process stop the server, and the other signals to a master (docs/operate.md)
+        are passed on to it, unless the program handles them itself. The program does not exit before the
         server has stopped. Raises OSError when the address cannot be bound, RuntimeError if it was started already.
         """
         if loading():

@@ -1,5 +1,5 @@
-"""Everything that the README and the docstrings show, as an application with types writes it. `mypy --strict` reads it
-(tests/test_typing.py); nobody runs it."""
+"""Everything that the documentation and the docstrings show, as an application with types writes it. `mypy --strict`
+reads it (tests/test_typing.py); nobody runs it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ..settings import SettingsError
 
 __all__ = ["ABOUT_SETTINGS", "ABOUT_TARGET", "report_errors", "warn"]
 
-# Exit statuses (README.md, "Settings"): wrong usage or settings, and an application that did not load.
+# Exit statuses (docs/settings.md): wrong usage or settings, and an application that did not load.
 ABOUT_SETTINGS = 2
 ABOUT_TARGET = 3
 

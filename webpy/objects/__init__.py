@@ -42,10 +42,10 @@ Other differences:
   pip install 'webpy[form]'.
 - Session cookies are HttpOnly and SameSite=Lax, unless `tools.sessions.httponly` and `.samesite` say otherwise.
 - `engine.autoreload` and `engine.signals` do nothing: use `--reload` and the signals of webpy's master.
-- Paths are in normal form (see the README): `/x/../page` is `/page`, where CherryPy looks for `x`. They are decoded
-  once, while CherryPy decodes `%252F` to a slash. Beside other routes, a path with `%2F` or `%00` is answered with 404.
-  Dispatchers treat `-`, `.` and `_` alike, and `/page/` like `/page`: protect pages with tools, or with a handler in
-  front of the whole mount.
+- Paths are in normal form (docs/normal-form.md): `/x/../page` is `/page`, where CherryPy looks for `x`. They are
+  decoded once, while CherryPy decodes `%252F` to a slash. Beside other routes, a path with `%2F` or `%00` is answered
+  with 404. Dispatchers treat `-`, `.` and `_` alike, and `/page/` like `/page`: protect pages with tools, or with a
+  handler in front of the whole mount.
 - There are no XML-RPC controllers, no RoutesDispatcher and no profiler.
 
 A request goes through these files, from the top: `handler` makes a CherryPy request of webpy's and a webpy answer of

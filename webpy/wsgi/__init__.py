@@ -23,8 +23,8 @@ for chunked bodies too (they have been received by then), REQUEST_URI and RAW_UR
 application that is not thread-safe with `--threads 1`: then `wsgi.multithread` is false, and each worker process makes
 one call, `next` or `close` at a time (not always on the same thread), still on every core.
 
-PATH_INFO is the path in normal form (see the README), decoded; SERVER_PORT is the port that the client connected to,
-and SERVER_NAME the host that it asked for.
+PATH_INFO is the path in normal form (docs/normal-form.md), decoded; SERVER_PORT is the port that the client connected
+to, and SERVER_NAME the host that it asked for.
 
 The call of an application, each piece of its body and `close` run in one `contextvars.Context`.
 
