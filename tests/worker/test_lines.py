@@ -204,7 +204,7 @@ def test_an_answer_of_the_leader_that_it_cannot_send_whole_gets_one(rig: Make) -
     conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     exchange = parts.exchange(conn)
     exchange.began_s = time.monotonic()
-    exchange.output = Output.of_plain(200, b"head" + b"x" * 60_000, 60_000)
+    exchange.output = Output.of_plain(200, b"head" + b"x" * 60_000, b"x" * 60_000)
     exchange.resume_plain(0)
     assert (parts.running(), marks(parts)) == ([LINE], (0, SENDING))
     receive(parts, conn, client, 60_000)
@@ -235,7 +235,7 @@ def test_an_answer_that_never_ends_frees_its_line(rig: Make, how: str) -> None:
     conn.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     exchange = parts.exchange(conn)
     exchange.began_s = time.monotonic()
-    exchange.output = Output.of_plain(200, b"head" + b"x" * 60_000, 60_000)
+    exchange.output = Output.of_plain(200, b"head" + b"x" * 60_000, b"x" * 60_000)
     exchange.resume_plain(0)
     if how == "abort":
         client.close()

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.heads import head_of
-from webpy.framework.answer import Answer
+from webpy.framework.answer import Answer, file_range
 from webpy.worker.connections.transport import PlainTransport
-from webpy.worker.exchanges.output import Output, Truncated
+from webpy.worker.exchanges.output import Output, Truncated, send_file
 from webpy.worker.http1.serializer import render
 
 LARGE = hashlib.shake_128(b"x").digest(3_000_000)  # does not repeat, so that nothing can be sent twice unnoticed
@@ -214,3 +214,53 @@ def test_an_answer_without_a_body() -> None:
     output = Output(answer)
     output.skip(4)
     assert output.body_bytes == 0
+
+
+@pytest.mark.parametrize("sent", ["nothing", "some of the head", "the head", "some of the file", "all but one byte"])
+def test_a_plain_answer_with_a_file_goes_on_where_the_client_stopped(
+    pair: tuple[PlainTransport, socket.socket], tmp_path: Path, sent: str
+) -> None:
+    conn, client = pair
+    path = tmp_path / "body"
+    path.write_bytes(LARGE)
+    head = b"the head\r\n\r\n"
+    count = {"nothing": 0, "some of the head": 3, "the head": len(head), "some of the file": 90_000}.get(sent)
+    if count is None:
+        count = len(head) + len(LARGE) - 10 - 1
+    with path.open("rb") as file:
+        file.seek(10)
+        body = file_range(file)
+        assert body is not None
+        output = Output.of_plain(200, head, body)
+        output.skip(count)
+        got = b""
+        while not output.push(conn):
+            got += client.recv(50_000)
+        while len(got) < output.sent_bytes - count:
+            got += client.recv(50_000)
+        assert got == (head + LARGE[10:])[count:]
+        assert (output.sent_bytes, output.body_bytes) == (len(head) + len(LARGE) - 10, len(LARGE) - 10)
+        assert output.closes_quietly
+        assert output.close(None) is None
+        assert file.closed
+
+
+@pytest.mark.parametrize("size", [20_000, 1_000_000])
+def test_a_file_that_was_sent_whole_is_closed(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(LARGE[:size])
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs, path.open("rb") as file:
+        body = file_range(file)
+        assert body is not None
+        sent = send_file(PlainTransport(ours), b"head", body)
+        assert file.closed is (sent == 4 + size)
+        assert theirs.recv(1 << 20) == (b"head" + LARGE)[:sent]
+
+
+def test_a_head_whose_file_cannot_be_sent_has_been_sent(pair: tuple[PlainTransport, socket.socket]) -> None:
+    conn, client = pair
+    assert conn.send_with_file(b"head", -1, 0, 100) == 4  # what is wrong is met again with the rest
+    client.settimeout(10)
+    assert client.recv(100) == b"head"

@@ -19,7 +19,7 @@ Make = Callable[..., Rig]
 
 def answered(exchange: Exchange, status: int, body_bytes: int) -> Exchange:
     """The exchange, as if an answer had been sent whole."""
-    exchange.output = Output.of_plain(status, b"head" + bytes(body_bytes), body_bytes)
+    exchange.output = Output.of_plain(status, b"head" + bytes(body_bytes), bytes(body_bytes))
     exchange.output.skip(4 + body_bytes)
     return exchange
 

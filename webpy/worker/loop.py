@@ -19,7 +19,7 @@ from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
 from .connections.connection import Connection
 from .connections.transport import WOULD_BLOCK
 from .exchanges.exchange import Exchange
-from .exchanges.output import Output
+from .exchanges.output import Output, send_file
 from .exchanges.plan import PEER_BYTES
 from .http1.heads import MAX_HEAD_BYTES
 from .threads.lead import Lead, Left
@@ -143,13 +143,12 @@ class Loop:
         worker, lead, reactor, lifecycle = self._worker, self._lead, self._worker.reactor, self._worker.lifecycle
         me, http1 = threading.get_ident(), worker.http1
         conns_get, fd_callbacks, ready = worker.table.by_fd.get, reactor.fd_callbacks, reactor.ready
-        later = reactor.later
         next_ready, add_ready, poll = ready.popleft, ready.extend, reactor.epoll.poll
-        plans_get, begin = http1.heads.recent.get, http1.reading.begin
+        plans_get, begin, later = http1.heads.recent.get, http1.reading.begin, reactor.later
         clock, gate, scoreboard = worker.clock, worker.gate, worker.context.scoreboard
         asleep, recorder, failed = scoreboard.asleep, worker.recorder, worker.failures.answer
         pool, places = worker.pool, worker.pool.places
-        lead_try, lead_leave = lead.acquire, lead.leave
+        lead_try, lead_leave, prefix_of = lead.acquire, lead.leave, clock.prefix
         plain_log, access = recorder.is_plain, recorder.access
         log_line = access.line if plain_log and access is not None else None
         logs = access is not None and recorder.http_log is None
@@ -158,12 +157,10 @@ class Loop:
         chores, leftovers = worker.chores.queue, worker.chores.leftovers
         last_peer = last_plan = begun = None
         none: Any = None
-        handler = result = status = body = response = request = last_request = none
-        exchange = last_exchange = none
-        sent_bytes = 0
-        now = _mono()
+        handler = result = status = body = response = request = last_request = exchange = last_exchange = none
+        sent_bytes = length = 0
+        fd, now = -1, _mono()
         conn: Connection | None = None
-        fd = -1
         try:
             while True:
                 try:
@@ -263,22 +260,22 @@ class Loop:
                             response = handler._response
                             if type(body) is str:
                                 body = body.encode()
-                                prefix = (
-                                    clock.text[status] if response is None else clock.prefix(status, True, response)
-                                )
+                                prefix = clock.text[status] if response is None else prefix_of(status, True, response)
                             elif type(body) is bytes:
-                                prefix = (
-                                    clock.plain[status] if response is None else clock.prefix(status, False, response)
-                                )
+                                prefix = clock.plain[status] if response is None else prefix_of(status, False, response)
                             elif type(body) in STREAMS:
-                                prefix = clock.prefix(status, False, response)
+                                prefix = prefix_of(status, False, response)
                                 body = None if prefix is None else read_small(body)
-                                if body is not None:  # the file is closed and these are its bytes, or it is looked up
-                                    result = status, body
-                                if type(body) is not bytes:
+                                if body is None:
                                     prefix = none
-                            if prefix is not None and len(body) > _PLAIN_BYTES:
-                                prefix = None
+                                else:  # the file is closed and these are its bytes, or it is looked up
+                                    result = status, body
+                            if prefix is not None:
+                                length = len(body)
+                                if length > _PLAIN_BYTES and (
+                                    type(body) is bytes or length > conn.transport.file_step_bytes
+                                ):
+                                    prefix = None
                             cell = _CELL_OF[status // 100]
                         except BaseException:  # the application's, or because the result is not valid
                             prefix = None
@@ -320,15 +317,18 @@ class Loop:
                         request = last_request = exchange = last_exchange = none
                     end = _mono()
                 else:
-                    length = len(body)
-                    out = b"%b%d\r\n\r\n%b" % (prefix, length, body)
                     try:
-                        sent = conn.send(out)
+                        if type(body) is bytes:
+                            out = b"%b%d\r\n\r\n%b" % (prefix, length, body)
+                            size, sent = len(out), conn.send(out)
+                        else:
+                            out = b"%b%d\r\n\r\n" % (prefix, length)
+                            size, sent = len(out) + length, send_file(conn.transport, out, body)
                     except WOULD_BLOCK:
                         sent = 0
                     except (OSError, ValueError):
                         sent = -1
-                    if sent == len(out):
+                    if sent == size:
                         end = _mono()
                         us = int((end - now) * 1e6)
                         if log_line is not None:
@@ -342,7 +342,7 @@ class Loop:
                         if exchange is None:
                             exchange = Exchange(worker, conn, plan, request)
                         exchange.began_s = now
-                        exchange.output = Output.of_plain(status, out, length)
+                        exchange.output = Output.of_plain(status, out, body)
                         exchange.resume_plain(sent)
                         end = _mono()
                 start[0] = 0.0

@@ -197,7 +197,7 @@ class Exchange(Delivery):
         except (OSError, ValueError):
             sent = -1
         if sent != len(out):
-            self.output = Output.of_plain(status, out, len(body))
+            self.output = Output.of_plain(status, out, body)
             parts.reactor.call(self.resume_plain, sent)
             return True
         line, self.line = self.line, None

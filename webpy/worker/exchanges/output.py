@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ...framework.answer import SMALL_BYTES, Answer, close_body
+from ...framework.answer import Answer, FileRange, close_body
 from ..connections.transport import WOULD_BLOCK
 from .rate import ClientTime
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..connections.transport import Transport
 
-__all__ = ["Output", "Truncated"]
+__all__ = ["Output", "Truncated", "send_file"]
 
 _JOIN_BYTES = 1 << 16
 _QUIET = (type(None), io.FileIO, io.BytesIO)  # whose `close` runs nothing of the application's
@@ -60,7 +60,7 @@ class Output:
         self._before_bytes = 0  # of answers before this one, that were queued when the client was first waited for
         self._taken_bytes = -math.inf  # by the client, when last looked at; less what was queued before this answer
         file = answer.file
-        if file is not None and file.count <= SMALL_BYTES:
+        if file is not None and file.count <= _JOIN_BYTES:
             try:
                 answer.payload = os.pread(file.fd, file.count, file.offset)
                 if len(answer.payload) != file.count:
@@ -76,11 +76,16 @@ class Output:
             self._pending = [memoryview(answer.head), memoryview(answer.payload)]
 
     @classmethod
-    def of_plain(cls, status: int, message: bytes, body_bytes: int) -> Output:
-        """Return the output of a message that is in one piece already, with so many bytes of body."""
+    def of_plain(cls, status: int, message: bytes, body: bytes | FileRange) -> Output:
+        """Return the output of a message that is in one piece already and ends with `body`, or that a file follows."""
         answer = Answer(status)
-        answer.head = message[: len(message) - body_bytes]
-        answer.payload = message[len(message) - body_bytes :]
+        if isinstance(body, FileRange):
+            answer.head, answer.owner = message, body
+            output = cls(answer)
+            answer.file = body  # only now: it is not read, as some of it may have been sent
+            return output
+        answer.head = message[: len(message) - len(body)]
+        answer.payload = body
         return cls(answer)
 
     @property
@@ -103,9 +108,13 @@ class Output:
             self._pending.append(memoryview(piece))
 
     def skip(self, sent: int) -> None:
-        """What the socket has taken already, of an answer in one piece."""
+        """What the socket has taken already, of a plain answer."""
+        beyond = sent - len(self._pending[0])
         self._pending[0] = self._pending[0][sent:]
         self.sent_bytes += sent
+        if beyond >= 0 and self.answer.file is not None:
+            self._pending.clear()
+            self.answer.file.skip(beyond)
 
     def push(self, transport: Transport) -> bool:
         """Send what the transport takes. Returns True when only the source is left; raises OSError if the client is
@@ -133,8 +142,7 @@ class Output:
         if not sent:
             raise Truncated("a file became shorter while it was sent")
         self.sent_bytes += sent
-        file.offset += sent
-        file.count -= sent
+        file.skip(sent)
         if not file.count:
             self.answer.file = None
         return self.answer.file is None
@@ -159,6 +167,8 @@ class Output:
     def closes_quietly(self) -> bool:
         """Whether nothing of the application's runs when the body is closed."""
         owner = self.answer.owner
+        if type(owner) is FileRange:
+            owner = owner.stream
         if type(owner) is io.BufferedReader:
             try:
                 owner = owner.raw
@@ -189,3 +199,15 @@ class Output:
             failure = error
         self.closing_s = time.monotonic() - began_s
         return failure
+
+
+def send_file(transport: Transport, head: bytes, file: FileRange) -> int:
+    """Send a plain answer with a file, as far as the client takes it now, and close the file if that is all of it.
+
+    Returns how many bytes of both were sent. Raises what `send` does.
+    """
+    sent = transport.send_with_file(head, file.fd, file.offset, file.count)
+    if sent == len(head) + file.count:
+        with contextlib.suppress(OSError):
+            file.close()
+    return sent
