@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
-from ..framework.answer import SMALL_BYTES
+from ..framework.answer import IN_MEMORY_BYTES
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.headers import HTTPHeaders
@@ -133,7 +133,7 @@ class FileHandler(RenamedOptions, HTTPHandler):
             os.close(fd)
             return None
         size = cached.identity[2]
-        if size > SMALL_BYTES or not self._reads_small:
+        if size > IN_MEMORY_BYTES or not self._reads_small:
             return io.FileIO(fd, "rb")
         try:
             data = os.pread(fd, size, 0)

@@ -20,6 +20,7 @@ from .headers import HTTPHeaders
 
 __all__ = [
     "BYTES_TYPE",
+    "IN_MEMORY_BYTES",
     "NO_SNIFFING",
     "OURS",
     "SMALL_BYTES",
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 _PIECE_BYTES = 65536
-_IN_MEMORY_BYTES = 65536  # of a BytesIO, that are copied behind their head
 #: the Content-Type of text, and of bytes, whose handler has not set one
 TEXT_TYPE = "text/plain; charset=utf-8"
 BYTES_TYPE = "application/octet-stream"
@@ -45,6 +45,9 @@ NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 #: a file this small is read and leaves with its head in one write; a longer one is not copied: with 32 KB sendfile is
 #: cheaper by a sixth, with 64 KB by a quarter
 SMALL_BYTES = 1 << 14
+#: a BytesIO this small is copied behind its head: a file that is read and closed at once, which the making of a file
+#: object for sendfile would outweigh
+IN_MEMORY_BYTES = 1 << 16
 #: what `read_small` takes
 STREAMS = frozenset({io.FileIO, io.BufferedReader, io.BytesIO})
 OURS = frozenset({"content-length", "transfer-encoding", "connection", "server", "date"})
@@ -273,7 +276,7 @@ def read_small(stream: Any) -> bytes | FileRange | None:
     """
     if type(stream) is io.BytesIO:
         data = stream.getvalue()[stream.tell() :]
-        if len(data) > _IN_MEMORY_BYTES:
+        if len(data) > IN_MEMORY_BYTES:
             return None
     else:
         file = file_range(stream)
