@@ -98,6 +98,12 @@ class Reactor:
         their turn."""
         self.later.append((fd, 0))
 
+    def recall(self, fd: int) -> None:
+        """Forget that a descriptor, which is about to be closed, was postponed: the next of its number was not."""
+        if self.later:
+            with suppress(ValueError):
+                self.later.remove((fd, 0))
+
     # -- calls ------------------------------------------------------------------------------------------------------
 
     def call(self, function: Callable[..., None], *args: Any) -> None:

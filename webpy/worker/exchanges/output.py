@@ -135,7 +135,8 @@ class Output:
                     self._pending.pop(0)
             if file is None:
                 return True
-            sent = transport.sendfile(file.fd, file.offset, file.count)
+            wanted = min(file.count, transport.file_step_bytes)
+            sent = transport.sendfile(file.fd, file.offset, wanted)
         except WOULD_BLOCK:
             self.blocked = True
             return False
@@ -143,6 +144,7 @@ class Output:
             raise Truncated("a file became shorter while it was sent")
         self.sent_bytes += sent
         file.skip(sent)
+        self.blocked = sent < wanted
         if not file.count:
             self.answer.file = None
         return self.answer.file is None

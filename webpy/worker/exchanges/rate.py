@@ -30,6 +30,11 @@ class ClientTime:
         self._total_s = self.total(now_s)
         self._since_s = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether the client is waited for now."""
+        return self._since_s is not None
+
     def total(self, now_s: float) -> float:
         """Return how long it has been waited for so far, in seconds."""
         return self._total_s if self._since_s is None else self._total_s + now_s - self._since_s

@@ -103,9 +103,10 @@ class Http1(ConnectionProtocol):
         exchange.advance()
         if not event and exchange.output is output and conn.phase == Phase.WRITING:
             if output.blocked:
+                output.client_time.begin(_mono())
                 self._parts.table.watch(conn, select.EPOLLOUT)
             else:
-                reactor.postpone(conn.fd)
+                self.on_postponed(exchange)
 
     def _linger(self, conn: Connection, _event: int) -> None:
         """Take in what a client still sends after its last answer."""
@@ -126,8 +127,10 @@ class Http1(ConnectionProtocol):
         exchange = conn.exchange
         if exchange is not None:
             output = exchange.output
-            if conn.phase == Phase.WRITING and output is not None and output.has_moved(conn.transport):
-                conn.since_s = now_s
+            if conn.phase == Phase.WRITING and output is not None:
+                has_moved = output.has_moved(conn.transport)
+                if has_moved or not output.client_time.runs:
+                    conn.since_s = now_s
             if self._is_too_slow(conn, exchange, now_s):
                 return -FOREVER_S
         return conn.since_s + self._limits_s[conn.phase]
@@ -173,6 +176,8 @@ class Http1(ConnectionProtocol):
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def on_close(self, conn: Connection) -> None:
+        if conn.phase == Phase.WRITING:
+            self._parts.reactor.recall(conn.fd)
         exchange, conn.exchange = conn.exchange, None  # or they would keep each other
         if exchange is None:
             return
@@ -240,8 +245,10 @@ class Http1(ConnectionProtocol):
         self._parts.table.watch(exchange.connection, select.EPOLLOUT)
 
     def on_postponed(self, exchange: AbstractExchange) -> None:
-        conn = exchange.connection
+        conn, output = exchange.connection, exchange.output
+        assert output is not None
         conn.phase = Phase.WRITING
+        output.client_time.end(_mono())  # until its turn it waits for us
         self._parts.table.watch(conn, 0)  # the poller would only tell again that there is room
         self._parts.reactor.postpone(conn.fd)
 
