@@ -181,7 +181,7 @@ class Exchange(Delivery):
                 prefix = clock.plain[status] if response is None else clock.prefix(status, False, response)
             elif type(body) in STREAMS:
                 prefix = clock.prefix(status, False, response)
-                if prefix is not None:
+                if prefix is not None and type(status) is int:  # it closes what it reads
                     body = read_small(body)
                     if type(body) is not bytes:
                         return False
