@@ -26,6 +26,20 @@ for `modify`, `handler`, and `cache_control`, which is called so everywhere:
 - `modify = False`: whether PUT and DELETE change files, with If-Match and If-None-Match; see `ModifyPathHandler`.
 - `handler = None`: a subclass of `PathHandler` to use, with mix-ins in front (a login for instance) or options set.
 
+Any handler answers with a file by `send_file`, with the same fields, conditions and ranges:
+
+    class Report(web.HTTPHandler):                                      # /reports/(?P<name>[^/?]+)
+        def do_get(self):
+            return webpy.file.send_file(self, self.groups['name'] + '.pdf', root='/srv/reports', attachment=True)
+
+- `root=DIR`: nothing outside of this directory is sent, whatever the path and symbolic links in it say: that is a 404,
+  as is a file that does not exist. Give a root if a client has any part in the path. Without one any file is sent.
+- `attachment=True`: browsers save the file instead of showing it, under its own name; `attachment='Bericht März.pdf'`
+  under this one.
+
+What the handler has set in `self.response.headers` before is sent too: a Content-Type of its own, Cache-Control. Unlike
+the routes of `new`, it sends files whose names begin with a dot.
+
 Caveats: names that begin with a dot are answered with 404, except for `/.well-known/`; so are `webpy.toml`, and the
 files and directories of this server's stores. Symbolic links are followed if they lead to something inside the
 directory. Hard links and mounts inside it are not checked: with them other files can be sent. Needs /proc
@@ -46,8 +60,9 @@ from typing import Any
 from ..framework.routes import mount_point
 from .handlers import FileHandler, PathHandler
 from .modifying import ModifyPathHandler
+from .sending import send_file
 
-__all__ = ["FileHandler", "ModifyPathHandler", "PathHandler", "new"]
+__all__ = ["FileHandler", "ModifyPathHandler", "PathHandler", "new", "send_file"]
 
 
 # parameters: the fixed interface of the module, each by its name
