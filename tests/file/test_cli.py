@@ -54,3 +54,13 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     assert run("file", cwd=tmp_path) == (3, "webpy: files: got 'file', wanted a directory\n")
     status, words = run("--workers", "many", cwd=tmp_path)
     assert (status, "workers" in words) == (2, True)
+
+
+def test_files_that_never_change(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "index-aB3dE6gH.js").write_text("1")
+    (tmp_path / "index.html").write_text("page")
+    server = serve(".", "--immutable", r"-\w{8}\.js$", program=FILES)
+    assert server.get("/index-aB3dE6gH.js").headers["Cache-Control"] == "max-age=31536000, immutable"
+    assert server.get("/index.html").headers["Cache-Control"] is None
+    status, words = run("--immutable", "(", cwd=tmp_path)
+    assert status == 2 and words.startswith("webpy: --immutable: got '(', wanted a regex: ")

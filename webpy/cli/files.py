@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..settings import SettingsError
 from .errors import warn
 from .options import Given, settings_options
 
@@ -19,8 +21,9 @@ __all__ = ["files"]
 
 @click.command(short_help="Serve a directory: static files, listings.")
 @click.argument("directory", metavar="[DIR]", default=".")
+@click.option("--immutable", metavar="REGEX", help="Paths of files that never change, for clients to keep for a year.")
 @settings_options
-def files(directory: str, **arguments: Any) -> None:
+def files(directory: str, immutable: str | None, **arguments: Any) -> None:
     """Serve a directory on every core: static files, index.html, listings of folders.
 
     DIR is the current folder by default; a relative DIR is taken from the current folder or --chdir. Not served are
@@ -29,6 +32,11 @@ def files(directory: str, **arguments: Any) -> None:
     Exit status: 0 stopped as asked, 2 wrong usage or settings, 3 DIR is not a directory, 4 cannot bind,
     1 anything else.
     """
+    if immutable is not None:
+        try:
+            re.compile(immutable)
+        except re.error as error:
+            raise SettingsError(f"--immutable: got {immutable!r}, wanted a regex: {error}") from None
     given = Given.of(arguments)
     resolved = given.resolve()
     warn(resolved.warnings)
@@ -40,7 +48,7 @@ def files(directory: str, **arguments: Any) -> None:
 
     from ..serving import serve_site
 
-    sys.exit(serve_site(lambda: _site(directory), given.resolve, f"files {directory}"))
+    sys.exit(serve_site(lambda: _site(directory, immutable or False), given.resolve, f"files {directory}"))
 
 
 def _problem(directory: str) -> str | None:
@@ -54,7 +62,7 @@ def _problem(directory: str) -> str | None:
     return None
 
 
-def _site(directory: str) -> Site:
+def _site(directory: str, immutable: str | bool) -> Site:
     """Return the site for the directory (called in the zygote, in the folder of --chdir). Raises LoadError."""
     from ..file import new
     from ..supervisor import LoadError
@@ -63,4 +71,4 @@ def _site(directory: str) -> Site:
     problem = _problem(directory)
     if problem:
         raise LoadError(problem)
-    return Site(new(directory, dir_index=True))
+    return Site(new(directory, dir_index=True, immutable=immutable))

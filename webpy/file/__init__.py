@@ -21,10 +21,23 @@ for `modify`, `handler`, and `cache_control`, which is called so everywhere:
 - `cache_control = None`: the Cache-Control field, such as `'public, max-age=3600'`.
 - `precompressed = False`: whether to send `NAME.br`, `NAME.zst` or `NAME.gz` to clients that accept the coding, if the
   file exists and is not older than NAME. Costs three lookups for each request.
+- `immutable = False`: whether `app.3f2a9c04d1b7.css` is answered with the file `app.css` if that is (the beginning of)
+  its SHA-256, with `Cache-Control: max-age=31536000, immutable`. `StaticURLs` makes such URLs, for templates. With an
+  older hash the present file is sent with `no-cache`, so that pages that are open keep working. If it is a regex, files
+  whose path matches it somewhere are sent with that Cache-Control too: for names that a bundler has put hashes in.
 - `charset = "utf-8"`: the charset of text files; None to leave it out.
 - `types = {}`: endings to Content-Type: `{'.txt': 'text/x-notes'}`.
 - `modify = False`: whether PUT and DELETE change files, with If-Match and If-None-Match; see `ModifyPathHandler`.
 - `handler = None`: a subclass of `PathHandler` to use, with mix-ins in front (a login for instance) or options set.
+
+URLs of static files that clients keep until the file changes, in pages of any kind:
+
+    static_url = webpy.file.StaticURLs('static', '/static')
+    routes = {**webpy.file.new('static', '/static', immutable=True)}
+    static_url('app.css')                                       # '/static/app.3f2a9c04d1b7.css'
+
+`{static_url[app.css]}` is the same in a template of `str.format`. A file that does not exist is a FileNotFoundError.
+The references in a file (`url(logo.png)` in a style) are not changed: those files have their plain names.
 
 Any handler answers with a file by `send_file`, with the same fields, conditions and ranges:
 
@@ -57,12 +70,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..framework.routes import mount_point
 from .handlers import FileHandler, PathHandler
+from .hashing import StaticURLs
+from .hashing import remote_path as _remote_path
 from .modifying import ModifyPathHandler
 from .sending import send_file
 
-__all__ = ["FileHandler", "ModifyPathHandler", "PathHandler", "new", "send_file"]
+__all__ = ["FileHandler", "ModifyPathHandler", "PathHandler", "StaticURLs", "new", "send_file"]
 
 
 # parameters: the fixed interface of the module, each by its name
@@ -77,19 +91,22 @@ def new(
     charset: str | None = "utf-8",
     types: Mapping[str, str] | None = None,
     precompressed: bool = False,
+    immutable: bool | str = False,
     handler: type[PathHandler] | None = None,
 ) -> dict[str, type[PathHandler]]:
     """Return routes that serve the directory `local`, relative to the current one, below the path `remote` ("/docs").
 
-    The options are described in `webpy.file`. Raises ValueError if `remote` is not a path, or for `modify` with a
-    handler that is not a `ModifyPathHandler`.
+    The options are described in `webpy.file`. Raises ValueError if `remote` is not a path, `immutable`
+    not a regex, or for `modify` with a handler that is not a `ModifyPathHandler`.
     """
     if not isinstance(remote, str):
         raise ValueError(f"remote: got {remote!r}, wanted a path such as '/docs', percent-encoded")
-    remote = remote.rstrip("/")
-    if remote and (remote[0] != "/" or re.search(r"[^\x21-\x7e]|[?#]|//", remote)):
-        raise ValueError(f"remote: got {remote!r}, wanted a path such as '/docs', percent-encoded")
-    remote = mount_point(remote)
+    remote = _remote_path(remote)
+    if isinstance(immutable, str):
+        try:
+            re.compile(immutable)
+        except re.error as error:
+            raise ValueError(f"immutable: got {immutable!r}, wanted True or a regex: {error}") from None
     base = handler or (ModifyPathHandler if modify else PathHandler)
     if modify and not issubclass(base, ModifyPathHandler):
         raise ValueError(f"modify: {base.__qualname__} is not a ModifyPathHandler")
@@ -102,6 +119,7 @@ def new(
         "file_charset": charset,
         "file_types": {ending.lower(): kind for ending, kind in (types or {}).items()},
         "file_precompressed": precompressed,
+        "file_immutable": immutable,
     }
     # options that are not given stay as the handler, or a mix-in before it, has them
     attributes = {name: value for name, value in attributes.items() if value != getattr(PathHandler, name)}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from ..framework.merging import merge
 from ..framework.order import Rank
 from ..framework.renaming import RenamedOptions
 from ..framework.response import Response
+from .hashing import IMMUTABLE, Hashes, plain_name
 from .listing import Listing
 from .mediatypes import media_type
 from .names import local_name
@@ -202,8 +204,10 @@ class PathHandler(FileHandler):
 
     file_local: the directory, relative to the current one when the class is made; file_index_files: names of files that
     are sent for a directory, the first that exists; file_dir_index: whether a directory without one is answered with a
-    list, instead of 403. The first group of the route's regex is the path below the directory: write `/docs(/.*)?` for
-    instance, or use `new`.
+    list, instead of 403; file_immutable: whether names with a hash of the content stand for the plain file, which
+    clients then keep, or a regex for files that never change either.
+
+    The first group of the route's regex is the path below the directory: write `/docs(/.*)?`, or use `new`.
     """
 
     renamed_options: ClassVar[Mapping[str, str]] = {
@@ -215,13 +219,16 @@ class PathHandler(FileHandler):
     file_local: ClassVar[str | os.PathLike[str]] = "."
     file_index_files: ClassVar[Sequence[str]] = ("index.html",)
     file_dir_index: ClassVar[bool] = False
+    file_immutable: ClassVar[bool | str] = False
 
     decodes_path = True
     tree: ClassVar[Tree] = Tree(".")
+    _hashes: ClassVar[Hashes] = Hashes()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         cls.tree = Tree(cls.file_local)
+        cls._hashes = Hashes()
         cls.file_cached = cls.find is PathHandler.find and cls.below is PathHandler.below
 
     @property
@@ -241,11 +248,36 @@ class PathHandler(FileHandler):
         if not name or name.endswith(b"/"):
             return self._directory(name)
         path = self.tree.path(name)
-        fd, status = self.open(path)
+        if self.file_immutable is False:
+            fd, status = self.open(path)
+        else:
+            path, fd, status = self._open_immutable(name, path)
         if stat.S_ISDIR(status.st_mode):
             os.close(fd)
             return self.to_the_slash()
         return self.send(path, fd, status)
+
+    def _open_immutable(self, name: bytes, path: bytes) -> tuple[bytes, int, os.stat_result]:
+        """Open the file `name`, or the one that it stands for as it has a hash in it; return its path, descriptor and
+        status, with Cache-Control set for the answer. Raises OSError."""
+        pattern = self.file_immutable
+        try:
+            fd, status = self.open(path)
+        except FileNotFoundError:
+            plain = plain_name(name)
+            if plain is None:
+                raise
+            path = self.tree.path(plain[0])
+            fd, status = self.open(path)
+            if stat.S_ISDIR(status.st_mode):
+                os.close(fd)
+                raise
+            is_present = self._hashes.of(path, fd, status) == plain[1]
+            self.cache_control = IMMUTABLE if is_present else "no-cache"  # type: ignore[misc] # of this request
+        else:
+            if isinstance(pattern, str) and re.search(pattern, os.fsdecode(name)):
+                self.cache_control = IMMUTABLE  # type: ignore[misc]
+        return path, fd, status
 
     @property
     def _origin(self) -> object:
