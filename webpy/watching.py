@@ -27,6 +27,7 @@ __all__ = ["sidecar"]
 _SETTLED_MS = 100  # an editor or a checkout writes several files: reload when none changed for so long
 _STOP_CHECK_MS = 250  # between two checks whether to stop
 _SHOWN_NAMES = 3
+_TEMPLATES = (".html", ".jinja", ".jinja2", ".j2")  # which workers compile once
 
 
 def sidecar(resolved: Resolved, target: str | None) -> Sidecar:
@@ -89,7 +90,7 @@ class _Autoreload:
         from .supervisor.control.client import ControlClient
 
         client = ControlClient(self._context.control)
-        sources = PythonFilter()
+        sources = PythonFilter(extra_extensions=_TEMPLATES)
         settings = str(self._settings_file) if self._settings_file is not None else ""
 
         def matters(change: Change, path: str) -> bool:
