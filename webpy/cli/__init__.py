@@ -1,4 +1,4 @@
-"""The command line: `webpy serve`, `files`, `check`, `config`, `ctl`; a module for each.
+"""The command line: `webpy serve`, `files`, `check`, `routes`, `config`, `ctl`; a module for each.
 
 Owns the commands' arguments, messages and exit statuses. A command imports what it needs only when it runs, so that
 `--help` is quick and the master of `serve` stays small. Called by the console script `webpy`.
@@ -15,6 +15,7 @@ from .config import config
 from .ctl import ctl
 from .errors import report_errors
 from .files import files
+from .routes import routes
 from .serve import serve
 
 __all__ = ["main"]
@@ -54,5 +55,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, files, check, config, ctl):
+for _command in (serve, files, check, routes, config, ctl):
     main.add_command(_command)

@@ -12,10 +12,11 @@ from .options import Given, kind_option, settings_options
 from .targets import given_or_default, target_argument
 
 if TYPE_CHECKING:
+    from ..framework.routes import RouteTable
     from ..settings import Resolved, Settings
     from ..target.target import Target
 
-__all__ = ["check", "load"]
+__all__ = ["check", "compiled", "load"]
 
 
 @click.command(short_help="Load the application and check the settings, without serving.")
@@ -29,7 +30,7 @@ def check(target: str | None, kind: str | None, **arguments: Any) -> None:
 
     Exit status: 0 all is well, 2 wrong usage or settings, 3 the application does not load.
     """
-    from ..framework.routes import compile_routes
+    from ..framework.review import review
     from ..singleworker import refusal, single_worker_names
     from ..target.errors import TargetError
 
@@ -38,21 +39,30 @@ def check(target: str | None, kind: str | None, **arguments: Any) -> None:
     target = given_or_default(target, resolved)
     _tls(resolved)
     found = load(target, kind, resolved)
-    try:
-        compile_routes(found.routes, dict(found.error_routes))
-    except ValueError as error:
-        raise TargetError(f"{found.name}: {error}") from None
+    table = compiled(found)
     workers = resolved.settings.worker_count()
     if workers > 1 and (names := single_worker_names()):
         raise TargetError(f"{found.name}: {workers} workers: {refusal(names)}")
     if found.settings:
         resolved = resolved.with_keywords(found.settings)
         _tls(resolved)
-    count = len(found.routes)
+    warn(warning for warnings in review(table.routes) for warning in warnings)
+    count = len(table.routes)
     many = "1 route" if count == 1 else f"{count} routes"
     covers = many if found.kind in ("routes", "server") else "all paths"
     click.echo(f"ok: {found.name} — {covers} ({found.kind})")
     click.echo(f"ok: settings — {_summary(resolved.settings)}")
+
+
+def compiled(found: Target) -> RouteTable:
+    """Return the route table of a loaded TARGET. Raises TargetError."""
+    from ..framework.routes import compile_routes
+    from ..target.errors import TargetError
+
+    try:
+        return compile_routes(found.routes, dict(found.error_routes))
+    except ValueError as error:
+        raise TargetError(f"{found.name}: {error}") from None
 
 
 def load(target: str, kind: str | None, resolved: Resolved) -> Target:

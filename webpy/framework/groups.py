@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 __all__ = ["Groups"]
+
+_new = tuple.__new__
 
 
 class Groups(tuple[Any, ...]):
@@ -25,10 +27,10 @@ class Groups(tuple[Any, ...]):
         return self
 
     @classmethod
-    def of(cls, values: Iterable[Any], names: Iterable[str]) -> Groups:
+    def of(cls, values: tuple[Any, ...], names: tuple[str, ...]) -> Groups:
         """Return what a template captured: values, each with its name."""
-        self = super().__new__(cls, values)
-        self.names = dict(zip(names, self, strict=True))
+        self = _new(cls, values)
+        self.names = dict(zip(names, values))  # noqa: B905 - as many
         return self
 
     def __getitem__(self, key: Any) -> Any:

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-__all__ = ["PrefixIndex", "literal_prefix"]
+__all__ = ["PrefixIndex", "literal_prefix", "split_literal"]
 
 _LITERAL = re.compile(r"(?:[^\\.^$*+?{}\[\]|()]|\\[^A-Za-z0-9])*(?![*+?{])")
 """The literal beginning of a regex; a character before a quantifier does not belong to it."""
@@ -24,11 +24,21 @@ Item = TypeVar("Item")
 
 def literal_prefix(pattern: re.Pattern[str]) -> str:
     """Return characters that every string begins with that the regex matches; "" if it shows none."""
+    return split_literal(pattern)[0]
+
+
+def split_literal(pattern: re.Pattern[str]) -> tuple[str, str]:
+    """Return the characters that the regex begins with, unescaped, and the text of the rest of it.
+
+    There are none if flags change what characters mean, or if alternatives begin otherwise.
+    """
     text = pattern.pattern.removeprefix("^")
-    if pattern.flags != re.UNICODE or _divides(text):  # other flags change what characters mean
-        return ""
+    if pattern.flags != re.UNICODE or _divides(text):
+        return "", text
     named = _LITERAL.match(text)
-    return re.sub(r"\\(.)", r"\1", named[0], flags=re.DOTALL) if named else ""
+    if named is None:
+        return "", text
+    return re.sub(r"\\(.)", r"\1", named[0], flags=re.DOTALL), text[named.end() :]
 
 
 def _divides(text: str) -> bool:

@@ -22,7 +22,7 @@ from .errors import HTTPError
 from .groups import Groups
 from .handler import HTTPHandler
 from .hosts import HostKey, covering, host_of
-from .prefixes import PrefixIndex, literal_prefix
+from .prefixes import PrefixIndex, literal_prefix, split_literal
 from .templates import PathTemplate
 
 if TYPE_CHECKING:
@@ -67,6 +67,12 @@ class Route:
         #: how many of a path's first segments tell apart what the worker learns of it; 0: all paths are one
         self.telling_segments = self._stands_for_many()
 
+    @property
+    def name(self) -> str:
+        """What messages call the route."""
+        text = repr(self.key if isinstance(self.key, PathTemplate) else self.pattern.pattern)
+        return text if self.host is None else f"{text} of host {self.host!r}"
+
     def capture(self, resource: str) -> Groups | None:
         """Return what the route captures of a resource, None if it does not match."""
         match = self.match(resource)
@@ -86,7 +92,11 @@ class Route:
 
     def complaint(self) -> str:
         """Return what is wrong if the beginning of the regex shows that it matches no path in normal form, else ""."""
-        begins = literal_prefix(self.pattern).partition("?")[0]
+        begins, rest = split_literal(self.pattern)
+        begins = begins.partition("?")[0]
+        if begins[:1] not in ("/", "*") and (begins or not rest):
+            hint = f"every path begins with '/': write {'/' + self.pattern.pattern.removeprefix('^')!r}"
+            return f"route {self.name} matches no request: {hint}"
         begins = re.sub("%[0-9A-Fa-f]?$", "", begins)  # the rest of the escape is not literal
         if begins[:1] != "/" or is_normal(begins + "x"):
             return ""
@@ -94,7 +104,7 @@ class Route:
             hint = f"write {normal_path(begins)!r}"
         except ProtocolError as error:
             hint = str(error)
-        return f"route {self.pattern.pattern!r} matches no request, as routes see paths in normal form: {hint}"
+        return f"route {self.name} matches no request, as routes see paths in normal form: {hint}"
 
     def call(self, method: str) -> Callable[[HTTPHandler], Any]:
         """Return the function that runs this handler for `method`: `do_<method>` itself if nothing is to be done around

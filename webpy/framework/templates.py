@@ -76,7 +76,7 @@ class PathTemplate:
     def read(self, match: re.Match[str]) -> Groups | None:
         """Return the converted captures of a match of `pattern`; None if one of them cannot be converted."""
         try:
-            values = [read(text) for read, text in zip(self._reads, match.groups(), strict=True)]
+            values = tuple([read(text) for read, text in zip(self._reads, match.groups())])  # noqa: B905 - as many
         except ValueError:
             return None
         return Groups.of(values, self._names)
