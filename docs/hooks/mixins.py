@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import importlib
 
-from docs.hooks.modules import PAGES
+from docs.hooks.modules import PAGES, address
 from webpy.framework import order as rules
 
 __all__ = ["of_rank", "order", "reasons"]
 
 
-def of_rank(rank: rules.Rank) -> list[tuple[str, str]]:
-    """Return (module, class) of the public classes with a rank."""
+def of_rank(rank: rules.Rank | None) -> list[tuple[str, str]]:
+    """Return (module, class) of the public mix-ins with a rank (None: without one); of HOST, of the handlers."""
     found = []
+    last = "Handler" if rank is rules.Rank.HOST else "MixIn"
     for module in PAGES:
         loaded = importlib.import_module(module)
         for name in loaded.__all__:
             value = getattr(loaded, name)
-            if isinstance(value, type) and vars(value).get("mixin_rank") is rank:
+            if isinstance(value, type) and name.endswith(last) and getattr(value, "mixin_rank", None) is rank:
                 found.append((module, name))
     return found
 
@@ -29,9 +30,10 @@ def _title(rank: rules.Rank) -> str:
 def order() -> str:
     """Return the table of ranks, outermost first, with the classes of each."""
     lines = ["| place | | classes |", "|---:|---|---|"]
-    for rank in rules.Rank:
-        classes = ", ".join(f"`{module}.{name}`" for module, name in of_rank(rank))
-        lines.append(f"| {rank.value} | {_title(rank)} | {classes} |")
+    for rank in (*rules.Rank, None):
+        classes = ", ".join(f"[`{name}`]({address(module)}#{name.lower()})" for module, name in of_rank(rank))
+        place, title = (rank.value, _title(rank)) if rank else ("any", "others")
+        lines.append(f"| {place} | {title} | {classes} |")
     return "\n".join(lines)
 
 

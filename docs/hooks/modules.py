@@ -5,6 +5,7 @@ Owns the list of public modules. Called by `generate` and `mixins`; tests/docs h
 
 from __future__ import annotations
 
+import ast
 import enum
 import importlib
 import inspect
@@ -129,7 +130,7 @@ def page_of(module: str) -> Callable[[], str]:
         about, loaded = PAGES[module], importlib.import_module(module)
         parts = [f"# {about.title}", f"`{module}`: {about.wanted}."]
         if about.extra:
-            parts.append(f"    pip install 'webpy[{about.extra}]'")
+            parts.append(f"```text\npip install 'webpy[{about.extra}]'\n```")
         first, _, rest = inspect.cleandoc(loaded.__doc__ or "").partition("\n\n")
         parts += [_markdown(first), _markdown(rest)]
         if about.examples:
@@ -142,14 +143,30 @@ def page_of(module: str) -> Callable[[], str]:
 
 
 def _markdown(text: str) -> str:
-    """Return a docstring as Markdown. It is nearly that already: only "<" in its prose would be taken for a tag."""
+    """Return a docstring as Markdown. It is nearly that already: code is indented, and gets fences and its colours; "<"
+    in prose would be taken for a tag; a list begins after a blank line."""
+    parts = re.split(r"(?:(?<=\n\n)|\A)((?: {4}.*(?:\n|\Z)|\n(?= {4}))+)", text)
+    return "".join(_code(part) if place % 2 else _prose(part) for place, part in enumerate(parts))
+
+
+def _code(text: str) -> str:
+    code = inspect.cleandoc("\n" + text)
+    try:
+        ast.parse(code)
+        kind = "python"
+    except SyntaxError:
+        kind = "text"
+    return f"```{kind}\n{code}\n```\n"
+
+
+def _prose(text: str) -> str:
     lines = []
     for line in text.splitlines():
-        if not line.startswith("    "):
-            pieces = re.split(r"(`[^`]*`)", line)
-            line = "".join(piece if piece.startswith("`") else _linked(piece.replace("<", "&lt;")) for piece in pieces)
-        lines.append(line)
-    return re.sub(r"(?m)^(?!- |\s|$)(.*\S)\n(?=- )", r"\1\n\n", "\n".join(lines))
+        pieces = re.split(r"(`[^`]*`)", line)
+        lines.append(
+            "".join(piece if piece.startswith("`") else _linked(piece.replace("<", "&lt;")) for piece in pieces)
+        )
+    return re.sub(r"(?m)^(?!- |\s|$)(.*\S)\n(?=- )", r"\1\n\n", "\n".join(lines)) + "\n"
 
 
 def _linked(text: str) -> str:

@@ -4,6 +4,7 @@
 - The lines of `sh` and `console` blocks are run. A command that starts a server is left running, on a free port in
   place of the one that is written there, which the commands that follow are given too. What a `console` block shows
   below a command has to come: `...` stands for anything, alone on a line for any lines.
+- `pip install` is not run: that its extras exist, and its other packages are installed, is checked.
 - `python` blocks without a title are one program, which is run at the end.
 
 Other blocks (`text`, `toml`, `diff`, ...) are not run. Owns the servers that it starts.
@@ -12,6 +13,7 @@ Other blocks (`text`, `toml`, `diff`, ...) are not run. Owns the servers that it
 from __future__ import annotations
 
 import http.client
+import importlib.metadata
 import json
 import os
 import re
@@ -96,9 +98,11 @@ class Session:
             if command.text.startswith(beginning):
                 self.left_out.add(beginning)
                 return
-        if extras := re.findall(r"^(?:python3? -m )?pip install '(?:webpy|\.)\[([\w,]+)\]'$", command.text):
+        if installs := re.fullmatch(r"pip install '(?:webpy|\.)\[([\w,]+)\]'((?: [\w-]+)*)", command.text):
             there = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-            assert set(extras[0].split(",")) <= set(there), f"{where}: there is no such extra"
+            assert set(installs[1].split(",")) <= set(there), f"{where}: there is no such extra"
+            for name in installs[2].split():
+                importlib.metadata.version(name)  # or PackageNotFoundError
             return
         if _SERVES.match(command.text):
             self._serve(where, command)

@@ -14,6 +14,7 @@ EXCEPTIONS = {
     ("README.md", "python3 -m venv .venv"): "installs; tests/test_packaging.py does that and serves the same example",
     ("docs/index.md", "python3 -m venv .venv"): "as in README.md",
     ("README.md", "tests/run"): "is what runs this test",
+    ("docs/tutorial.md", "sudo "): "needs root and systemd; tests/test_readme.py checks the unit's options",
     ("docs/benchmarks.md", "python3 benchmarks/"): "takes minutes; tests/test_benchmarks.py runs each of them small",
 }
 RUN = {"sh", "console", "python"}
@@ -23,7 +24,7 @@ def has_to_run(path: Path) -> bool:
     return any(block.kind in RUN or block.title for block in blocks(path))
 
 
-@pytest.mark.needs("curl")
+@pytest.mark.needs("curl", "htpasswd")
 @pytest.mark.parametrize("name", [name_of(path) for path in PAGES if has_to_run(path)])
 def test_page(name: str, tmp_path: Path) -> None:
     exceptions = {beginning: why for (page, beginning), why in EXCEPTIONS.items() if page == name}
