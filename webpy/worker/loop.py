@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..framework.answer import STREAMS, read_small
 from ..framework.request import Request
+from ..framework.response import ClosingBody
 from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
 from .connections.connection import Connection
 from .connections.transport import WOULD_BLOCK
 from .exchanges.exchange import Exchange
 from .exchanges.output import Output, send_file
-from .exchanges.plan import PEER_BYTES
+from .exchanges.plan import PEER_BYTES, Plan, name_of
 from .http1.heads import MAX_HEAD_BYTES
 from .threads.lead import Lead, Left
 from .threads.pace import HEATED, SUSPECT_S, Probe
@@ -35,7 +36,6 @@ __all__ = ["Loop"]
 _READ_BYTES = 65536
 _PLAIN_BYTES = 65536  # a body longer than this is not copied behind its head
 _PAUSE_S = 1.0  # of what is the loop's own, after a fault in it
-_NEVER_S = float("-inf")
 _LASTING = frozenset(map(id, (str, bytes, *STREAMS)))  # bodies that may stay until the next answer: none sees them go
 _CELL_OF = tuple(status_class * BUCKETS for status_class in range(6))  # in a lane's latencies
 _mono = time.monotonic
@@ -157,7 +157,8 @@ class Loop:
         chores, leftovers = worker.chores.queue, worker.chores.leftovers
         last_peer = last_plan = begun = None
         none: Any = None
-        handler = result = status = body = response = request = last_request = exchange = last_exchange = none
+        handler = result = status = body = response = request = last_request = none
+        exchange = last_exchange = closing = none
         sent_bytes = length = 0
         fd, now = -1, _mono()
         conn: Connection | None = None
@@ -171,7 +172,7 @@ class Loop:
                         recorder.count_sent(sent_bytes)
                         sent_bytes = 0
                     if chores or leftovers:
-                        if not self._do_chores(me, line):
+                        if not lead.work_off(me, line):
                             return _DEPOSED
                         if here:
                             leftovers += (handler, result, status, body, response)
@@ -247,7 +248,7 @@ class Loop:
                 # Whatever is the application's runs in here, and is let go of in here: the names that hold it are bound
                 # anew nowhere else.
                 try:
-                    prefix = handler = none
+                    prefix = handler = closing = none
                     try:
                         handler = plan.handler(request, plan.groups)
                         result = plan.call(handler)
@@ -263,6 +264,10 @@ class Loop:
                                 prefix = clock.text[status] if response is None else prefix_of(status, True, response)
                             elif type(body) is bytes:
                                 prefix = clock.plain[status] if response is None else prefix_of(status, False, response)
+                            elif type(body) is ClosingBody:
+                                prefix = none if body.tell() else prefix_of(status, False, response)
+                                if prefix is not None:  # nobody has read of it
+                                    closing, body = body, body.getvalue()  # no copy
                             elif type(body) in STREAMS:
                                 prefix = prefix_of(status, False, response)
                                 body = None if prefix is None else read_small(body)
@@ -280,6 +285,7 @@ class Loop:
                         except BaseException:  # the application's, or because the result is not valid
                             prefix = None
                     if prefix is None:
+                        closing = none
                         if exchange is None:
                             exchange = last_exchange = Exchange(worker, conn, plan, request)
                         exchange.began_s = now
@@ -343,6 +349,8 @@ class Loop:
                             exchange = Exchange(worker, conn, plan, request)
                         exchange.began_s = now
                         exchange.output = Output.of_plain(status, out, body)
+                        if closing is not none:
+                            exchange.output.answer.owner, closing = closing, none
                         exchange.resume_plain(sent)
                         end = _mono()
                 start[0] = 0.0
@@ -351,6 +359,12 @@ class Loop:
                         work.heat += 1
                 elif 0 < work.heat < HEATED:
                     work.heat -= 1
+                if closing is not none:  # the answer has left, and the application wants to know
+                    worker.chores.put(work, (self._close_body, closing, plan, request))
+                    if not lead.work_off(me, line):
+                        reactor.call(recorder.count_sent, sent_bytes)
+                        return _DEPOSED
+                    end = _mono()
                 if here:
                     recorder.count_sent(sent_bytes)
                     leftovers += (handler, result, status, body, response)
@@ -361,40 +375,9 @@ class Loop:
             recorder.count_sent(sent_bytes)
             return Left(False, conn, None, error, fd)
 
-    def _do_chores(self, me: int, line: Line) -> bool:
-        """Run what is the application's and came up on the way, without the lead; False if deposed in it."""
-        worker, lead, pool = self._worker, self._lead, self._worker.pool
-        chores, leftovers, gate = worker.chores.queue, worker.chores.leftovers, worker.gate
-        while chores or leftovers:
-            work, task = chores.popleft() if chores else (None, None)
-            if work is None and task is not None and pool.has_threads:
-                pool.hand_on(task)  # there was none when it came
-                continue
-            if task and work and not pool.places and worker.chores.needs_place(work):
-                pool.put(task)
-                continue
-            probe = Probe() if work is not None and work.heat >= HEATED else None
-            has_place = work is None and task is not None
-            began_s = lead.chore_s = _mono()
-            quick_s = _NEVER_S if pool.inline is None else pool.inline[2]  # stays: a chore is no quick handler
-            pool.inline = None, work if task is not None else worker.chores.dropping, quick_s
-            lead.leave()
-            try:
-                leftovers.clear()
-                if task is not None:
-                    task[0](line, *task[1:])
-                task = None
-            except BaseException as error:
-                worker.faults.tell(error, "a task of the leader's failed")
-            if work is not None:
-                if probe is not None:
-                    wall_s, cpu_s = probe.end()
-                    work.sample(wall_s, cpu_s, gate.running > 0)
-                work.warm(_mono() - began_s, gate.running)
-            held = lead.acquire(False)
-            if (not held or lead.leader != me) and not lead.again(me, held):
-                return False
-            lead.chore_s = 0.0
-            if has_place:
-                pool.give_place()
-        return True
+    def _close_body(self, _line: object, body: ClosingBody, plan: Plan, request: Request) -> None:
+        """Close the body of an answer that has left, as a chore."""
+        try:
+            body.close()
+        except BaseException as error:
+            self._worker.log.error("closing the body of %s", name_of(plan, request), exc_info=error)

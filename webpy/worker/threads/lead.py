@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..connections.connection import Connection, Phase
+from .pace import HEATED, Probe
 from .pool import Role
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lead", "Left"]
 
+_NEVER_S = float("-inf")
 _PAUSE_S = 1.0  # of a watcher, after a fault in it
 _SEARCH_S = 0.01  # between tries to find a thread that watches
 _TICK_S = 0.002  # between the watcher's looks at a busy leader
@@ -97,6 +99,46 @@ class Lead:
                     return True
                 self._lock.release()
         return False
+
+    # -- the leader's thread ----------------------------------------------------------------------------------------
+
+    def work_off(self, me: int, line: Line) -> bool:
+        """Run what is the application's and came up on the way (Chores), without the lead; False if deposed in it."""
+        parts, pool = self._parts, self._parts.pool
+        chores, leftovers, gate = parts.chores.queue, parts.chores.leftovers, parts.gate
+        while chores or leftovers:
+            work, task = chores.popleft() if chores else (None, None)
+            if work is None and task is not None and pool.has_threads:
+                pool.hand_on(task)  # there was none when it came
+                continue
+            if task and work and not pool.places and parts.chores.needs_place(work):
+                pool.put(task)
+                continue
+            probe = Probe() if work is not None and work.heat >= HEATED else None
+            has_place = work is None and task is not None
+            began_s = self.chore_s = time.monotonic()
+            quick_s = _NEVER_S if pool.inline is None else pool.inline[2]  # stays: a chore is no quick handler
+            pool.inline = None, work if task is not None else parts.chores.dropping, quick_s
+            self.leave()
+            try:
+                leftovers.clear()
+                if task is not None:
+                    task[0](line, *task[1:])
+                task = None
+            except BaseException as error:
+                parts.faults.tell(error, "a task of the leader's failed")
+            if work is not None:
+                if probe is not None:
+                    wall_s, cpu_s = probe.end()
+                    work.sample(wall_s, cpu_s, gate.running > 0)
+                work.warm(time.monotonic() - began_s, gate.running)
+            held = self.acquire(False)
+            if (not held or self.leader != me) and not self.again(me, held):
+                return False
+            self.chore_s = 0.0
+            if has_place:
+                pool.give_place()
+        return True
 
     # -- the watcher's thread ---------------------------------------------------------------------------------------
 
