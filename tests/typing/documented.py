@@ -298,7 +298,19 @@ def store() -> None:
         raise web.HTTPError(503) from error
 
 
+ITEM = web.path("/items/{id:int}")
+
+
+class Item(web.HTTPHandler):
+    def do_get(self) -> Result:
+        return 200, f"{self.groups['id']} {ITEM.url(id=7)}"
+
+
+api = {ITEM: Item}
 routes = {
+    **web.host("api.example.org", api),
+    **webpy.query.new(web.path("/search/{name}"), Request),
+    web.path("/things/{id:uuid}"): Item,
     r"/notes/(?P<name>\w+)": Note,
     "/upload": Upload,
     "/json": JSONNote,
