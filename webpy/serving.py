@@ -21,7 +21,7 @@ from .supervisor.upgrade.handoff import inherited_descriptor
 from .target.target import Target, TargetError, load_target
 from .worker import Site, WebApplication
 
-__all__ = ["config_of", "inherited_locks", "prepare_statedir", "serve", "serve_site", "supervise"]
+__all__ = ["config_of", "inherited_locks", "prepare_statedir", "serve", "serve_site", "serve_target", "supervise"]
 
 
 def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None = None) -> int:
@@ -31,23 +31,40 @@ def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None =
     the start and at every reload.
     """
 
-    def find_site() -> Site:
+    def load() -> Target:
         show_warnings()
+        return load_target(target, kind)
+
+    return serve_target(load, resolve_again, target)
+
+
+def serve_target(
+    load: Callable[[], Target], resolve_again: Callable[[], Resolved], name: str, stop_fd: int | None = None
+) -> int:
+    """Serve what `load` returns, which is called in the zygote; otherwise as `serve_site`."""
+
+    def find_site() -> Site:
         with _target_errors():
-            found = load_target(target, kind)
+            found = load()
         return Site(found.routes, found.error_routes, found.settings, lambda: warm_up(found))
 
     def warm_up(found: Target) -> None:
         with _target_errors():
             found.warm_up()
 
-    return serve_site(find_site, resolve_again, target)
+    return serve_site(find_site, resolve_again, name, stop_fd)
 
 
-def serve_site(find_site: Callable[[], Site], resolve_again: Callable[[], Resolved], target: str | None = None) -> int:
+def serve_site(
+    find_site: Callable[[], Site],
+    resolve_again: Callable[[], Resolved],
+    target: str | None = None,
+    stop_fd: int | None = None,
+) -> int:
     """Serve a site that does not come from a TARGET, as `serve` does.
 
     `find_site` is called in the zygote and may raise LoadError; `target` names the site for lists of running servers.
+    `stop_fd` is that of `Supervisor.run`, for the server of another program.
     """
     locks = inherited_locks()
 
@@ -57,7 +74,7 @@ def serve_site(find_site: Callable[[], Site], resolve_again: Callable[[], Resolv
         prepare_statedir(config)
         return config, WebApplication(resolved, find_site, locks)
 
-    return supervise(configure, locks)
+    return supervise(configure, locks, stop_fd)
 
 
 _LOCKS = "locks"
@@ -68,9 +85,13 @@ def inherited_locks() -> ResourceLocks:
     return ResourceLocks(fd=inherited_descriptor(_LOCKS))
 
 
-def supervise(configure: Callable[[], tuple[Config, WebApplication]], locks: ResourceLocks) -> int:
-    """Run the master of a program that can be upgraded in place; return the exit status."""
-    return Supervisor(configure, program=sys.orig_argv, keeps={_LOCKS: locks.fileno()}).run()
+def supervise(
+    configure: Callable[[], tuple[Config, WebApplication]], locks: ResourceLocks, stop_fd: int | None = None
+) -> int:
+    """Run the master, and return the exit status. Unless it is another program's, which stops it by `stop_fd`, it can
+    be upgraded in place."""
+    program = sys.orig_argv if stop_fd is None else None
+    return Supervisor(configure, program=program, keeps={_LOCKS: locks.fileno()}).run(stop_fd=stop_fd)
 
 
 @contextlib.contextmanager

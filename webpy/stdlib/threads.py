@@ -11,17 +11,27 @@ from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from ..atfork import AtFork
+
 __all__ = ["Threads"]
 
 Task = Callable[[], None]
 
 
-class Threads:
+class Threads(AtFork):
     """Runs each task at once, on a thread that runs nothing else meanwhile. Tasks must not raise."""
 
     def __init__(self) -> None:
+        self._begin()
+        super().__init__()
+
+    def _begin(self) -> None:
         self._tasks: SimpleQueue[Task] = SimpleQueue()
         self._idle: deque[None] = deque()  # an item for each thread that waits for a task
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew: the child has none of the threads."""
+        self._begin()
 
     def run(self, task: Task) -> None:
         """Run `task` on an idle thread or a new one. Raises RuntimeError if no thread can be started."""

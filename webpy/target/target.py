@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -39,12 +39,16 @@ _loading = False
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A loaded TARGET: its kind, the object, what the user typed with the attribute found, and the object's module."""
+    """A loaded TARGET: its kind, the object, what the user typed with the attribute found, and the object's module.
+
+    more_error_routes: in front of its own.
+    """
 
     kind: str
     object: Any
     name: str
     module: ModuleType
+    more_error_routes: Mapping[Any, Any] = field(default_factory=dict)
 
     @property
     def routes(self) -> Mapping[Any, Any]:
@@ -76,7 +80,12 @@ class Target:
     def error_routes(self) -> Mapping[str, Any]:
         """The error routes: a server's own, or for other kinds what their module calls `error_routes`."""
         found = getattr(self.object if self.kind == "server" else self.module, "error_routes", None)
-        return found if isinstance(found, Mapping) else {}
+        own = found if isinstance(found, Mapping) else {}
+        return {**self.more_error_routes, **own, **self.more_error_routes}
+
+    def with_error_routes(self, more: Mapping[Any, Any]) -> Target:
+        """Return this target with error routes that come before its own."""
+        return replace(self, more_error_routes=more)
 
     @property
     def settings(self) -> Mapping[str, Any]:

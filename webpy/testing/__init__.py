@@ -13,10 +13,48 @@ what it sees is what the network would carry. WebSocket is not in this version.
 
 from __future__ import annotations
 
-from .answer import Answer
-from .client import Client
-from .cookies import Cookies
-from .errors import BrokenAnswer, StartError, TooManyRedirects
-from .outgoing import RequestOptions
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["Answer", "BrokenAnswer", "Client", "Cookies", "RequestOptions", "StartError", "TooManyRedirects"]
+if TYPE_CHECKING:
+    from .answer import Answer
+    from .client import Client
+    from .cookies import Cookies
+    from .errors import BrokenAnswer, ReloadError, StartError, TooManyRedirects
+    from .outgoing import RequestOptions
+    from .server import Server, serve
+
+__all__ = [
+    "Answer",
+    "BrokenAnswer",
+    "Client",
+    "Cookies",
+    "ReloadError",
+    "RequestOptions",
+    "Server",
+    "StartError",
+    "TooManyRedirects",
+    "serve",
+]
+
+_HOMES = {
+    "Answer": ".answer",
+    "BrokenAnswer": ".errors",
+    "Client": ".client",
+    "Cookies": ".cookies",
+    "ReloadError": ".errors",
+    "RequestOptions": ".outgoing",
+    "Server": ".server",
+    "StartError": ".errors",
+    "TooManyRedirects": ".errors",
+    "serve": ".server",
+}
+
+
+def __getattr__(name: str) -> object:
+    # each name is imported when it is asked for: pytest imports this package for every run, by the plugin in it
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name], __name__), name)
+    globals()[name] = value
+    return value

@@ -5,21 +5,22 @@ Owns what a test gives it, and what it raises in the test; `localworker` serves,
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..framework.origin import Origin
-from ..settings import SettingsError, find_config, resolve
+from ..settings import SettingsError
 from ..supervisor import LoadError
-from ..target.target import Target, TargetError, load_target, target_of
+from ..target.errors import TargetError
 from ..worker.application import Site
 from .errors import StartError
 from .localworker import LocalWorker
+from .order import Order
 from .requester import Requester
 from .wire import converse
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .answer import Answer
     from .outgoing import Fields, Outgoing, RequestOptions
 
-__all__ = ["Client", "load"]
+__all__ = ["Client"]
 
 _ADDRESS = ("127.0.0.1", 50000)
 _OF_PROCESSES = ("admin", "bind", "certfile", "control", "keyfile", "pidfile", "reload", "user", "workers")
@@ -62,6 +63,7 @@ class Client(Requester):
         client_address: tuple[str, int] = _ADDRESS,
         error_routes: Mapping[Any, Any] | None = None,
         kind: str | None = None,
+        config: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(base_url, headers=headers, follow_redirects=follow_redirects, timeout=timeout)
@@ -70,13 +72,11 @@ class Client(Requester):
         for name in _OF_PROCESSES:
             if name in settings:
                 raise TypeError(f"{name}: a Client serves in this process; wanted webpy.testing.serve for that")
-        config = settings.pop("config", None)
+        order = Order(target, {**settings, **_HERE}, kind, None if config is None else os.fspath(config), error_routes)
         try:
-            file = None if config is None else find_config(str(config), {}, Path.cwd())
-            resolved = resolve({**settings, **_HERE}, {}, file)
-            found = load(target, kind)
-            routes = {**found.error_routes, **(error_routes or {})}
-            site = Site(found.routes, routes, found.settings, lambda: found.warm_up(alone=True), own=True)
+            resolved = order.resolve()
+            found = order.load()
+            site = Site(found.routes, found.error_routes, found.settings, lambda: found.warm_up(alone=True), own=True)
             self._worker = LocalWorker(site, resolved)
         except (SettingsError, TargetError, LoadError) as error:
             raise StartError(str(error)) from None
@@ -117,11 +117,6 @@ class Client(Requester):
         if raises:
             _raise_first(connection.errors)
         return answer
-
-
-def load(target: Any, kind: str | None = None) -> Target:
-    """Return what a test means by `target`. Raises TargetError."""
-    return load_target(str(target), kind) if isinstance(target, (str, Path)) else target_of(target, kind)
 
 
 def _raise_first(errors: list[BaseException]) -> None:

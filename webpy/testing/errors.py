@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .answer import Answer
 
-__all__ = ["BrokenAnswer", "StartError", "TooManyRedirects"]
+__all__ = ["BrokenAnswer", "ReloadError", "StartError", "TooManyRedirects"]
 
 
 class StartError(Exception):
     """TARGET could not be loaded, a setting is wrong, or the server did not start; `str()` says why."""
+
+
+class ReloadError(Exception):
+    """A server goes on as it was, as its reload failed; `str()` says why."""
 
 
 class BrokenAnswer(ConnectionError):

@@ -6,7 +6,7 @@ Where its connections lead is for its two kinds to say: into this process (`clie
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ..framework.headers import HTTPHeaders
 from .cookies import Cookies
@@ -125,14 +125,18 @@ class Requester:
         """Send a request as it is on a connection of its own, and return the answer."""
         raise NotImplementedError
 
+    def _leads_here(self, before: SplitResult, after: SplitResult) -> bool:
+        """Return whether a redirect from one URL to another can be followed: it leads to the same site."""
+        return after.scheme in ("http", "https") and before.hostname == after.hostname
+
     def _following(self, asked: Outgoing, answer: Answer) -> Outgoing | None:
-        """Return the request that follows from a redirect: None if the answer is not one, or leads to another host."""
+        """Return the request that follows from a redirect: None if the answer is not one, or leads to another site."""
         location = answer.headers.get("Location")
         if answer.status not in _REDIRECTS or location is None:
             return None
         url = urljoin(asked.url, location).partition("#")[0]
         before, after = urlsplit(asked.url), urlsplit(url)
-        if after.scheme not in ("http", "https") or before.hostname != after.hostname:
+        if not self._leads_here(before, after):
             return None
         headers, body, method = asked.headers.copy(), asked.body, asked.method
         if answer.status not in _KEEP_METHOD and method not in ("GET", "HEAD"):

@@ -136,10 +136,12 @@ class Reactor:
         self.due_s = self.wait_s = 0.0
 
     def close(self) -> None:
-        """Close the poller and the inbox."""
+        """Close the poller and the inbox, if that has not been done: a child that left them may fork too."""
         self.epoll.close()
-        with suppress(OSError):
-            os.close(self._wake_fd)
+        wake_fd, self._wake_fd = self._wake_fd, -1
+        if wake_fd >= 0:
+            with suppress(OSError):
+                os.close(wake_fd)
 
     def _answer_calls(self, _event: int) -> None:
         with suppress(BlockingIOError):
