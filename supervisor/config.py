@@ -69,7 +69,7 @@ class Config:
     error_log: str = "-"
     """PATH or "-" (standard error)."""
     error_format: str = "text"
-    """Form of the error log's records: "text" or "json"."""
+    """Form of the error log's records: "text", "json", "short" or "colour" (see `logs.errorformat`)."""
     log_level: str = "info"
     pidfile: str | None = None
     user: str | None = None

@@ -11,7 +11,7 @@ import logging
 import os
 import select
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,10 @@ from .supervisor import Message, Sidecar, SidecarContext, log_record
 if TYPE_CHECKING:
     from watchfiles import Change
 
-__all__ = ["sidecar"]
+__all__ = ["AUTORELOAD", "is_installed", "sidecar"]
+
+AUTORELOAD = "autoreload"
+"""The title of the sidecar."""
 
 _SETTLED_MS = 100  # an editor or a checkout writes several files: reload when none changed for so long
 _STOP_CHECK_MS = 250  # between two checks whether to stop
@@ -30,21 +33,25 @@ _SHOWN_NAMES = 3
 _TEMPLATES = (".html", ".jinja", ".jinja2", ".j2")  # which workers compile once
 
 
-def sidecar(resolved: Resolved, target: str | None) -> Sidecar:
-    """Return the sidecar that watches. Raises SettingsError when watchfiles is not installed."""
-    if not _installed():
+def sidecar(resolved: Resolved, target: str | None, reloaded: Callable[[], None] | None = None) -> Sidecar:
+    """Return the sidecar that watches. Raises SettingsError when watchfiles is not installed.
+
+    reloaded: called in the sidecar's process when a reload is done and its workers serve.
+    """
+    if not is_installed():
         raise SettingsError([f"{resolved.labels['reload']}: watchfiles is not installed: pip install 'webpy[reload]'"])
     folders = sorted(_folders(resolved, target))
     settings_file = resolved.file
     return Sidecar(
-        "autoreload",
+        AUTORELOAD,
         (),
-        lambda context: _Autoreload(context, folders, settings_file).run(),
+        lambda context: _Autoreload(context, folders, settings_file, reloaded).run(),
         key=repr((folders, settings_file)),
     )
 
 
-def _installed() -> bool:
+def is_installed() -> bool:
+    """Return whether watchfiles can be imported."""
     try:
         return find_spec("watchfiles") is not None
     except ValueError:  # sys.modules has None for it: it is hidden
@@ -64,10 +71,17 @@ def _folders(resolved: Resolved, target: str | None) -> Iterator[str]:
 class _Autoreload:
     """Watches `folders` and `settings_file`, and asks for a reload at every change."""
 
-    def __init__(self, context: SidecarContext, folders: list[str], settings_file: Path | None) -> None:
+    def __init__(
+        self,
+        context: SidecarContext,
+        folders: list[str],
+        settings_file: Path | None,
+        reloaded: Callable[[], None] | None,
+    ) -> None:
         self._context = context
         self._folders = folders
         self._settings_file = settings_file
+        self._reloaded = reloaded
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -112,9 +126,12 @@ class _Autoreload:
             if not ready:  # it has scanned the folders once, so no change is missed from now on
                 ready = True
                 self._context.ready()
+                log_record("info", f"watching {' and '.join(folders)}")
             if not changes:
                 continue
             names = sorted({os.path.relpath(path) for _, path in changes})
             more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
             log_record("info", f"changed: {', '.join(names[:_SHOWN_NAMES])}{more}")
-            client.ask("reload", wait=True)  # changes meanwhile lead to one more reload
+            reply = client.ask("reload", wait=True)  # changes meanwhile lead to one more reload
+            if self._reloaded is not None and reply.get("ok"):
+                self._reloaded()

@@ -83,6 +83,9 @@ class ObjectsHandler(HostHandler):
     """The handler of a WSGI application of the tree, which answers instead."""
     decodes_path = True
     any_method = True
+    raises = False
+    """Whether exceptions of pages are raised to the worker, which shows them in development (`request.throw_errors` has
+    to be set, too); otherwise they are logged and answered here."""
 
     def respond(self) -> Result:
         request = self.request
@@ -106,6 +109,9 @@ class ObjectsHandler(HostHandler):
             self._run(app, head.method, path, query)
             return self._answer(app)
         except Exception:  # raised by neither a page nor a tool: `Request.run` answers those
+            if self.raises:
+                serving.clear()
+                raise
             log(traceback=True, severity=40)
             serving.clear()
             self.take_fields([("Content-Type", "text/plain")])

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import ssl
 
     from ..framework.atomic import ResourceLocks
+    from ..framework.errorhandler import HTTPErrorHandler
+    from ..framework.request import Request
     from ..settings import Resolved, Settings
     from ..supervisor import Context, Row
 
@@ -85,6 +87,9 @@ class _LeaveInChild(AtFork):
 class WebApplication:
     """A web application under a supervisor."""
 
+    #: `Failures.explain` of each worker
+    explain: Callable[[Request, BaseException], HTTPErrorHandler | None] | None = None
+
     def __init__(
         self,
         resolved: Resolved,
@@ -101,7 +106,7 @@ class WebApplication:
         self._log = log or logging.getLogger("webpy")
         self._notes = ErrorLog(self._log)
         self._http_log = http_log
-        self._access = self._access_format()
+        self._access = self.access_format(resolved)
         self._routes: RouteTable | None = None
         self._tls: ssl.SSLContext | None = None
         self._pem_files = PemFiles(resolved.settings)
@@ -126,7 +131,7 @@ class WebApplication:
         try:
             if site.settings:
                 self._resolved = self._resolved.with_keywords(site.settings)
-                self._access = self._access_format()
+                self._access = self.access_format(self._resolved)
             self._routes = compile_routes(site.routes, dict(site.error_routes))
             self._tls = make_context(self._resolved.settings, self._pem_files)
         except ValueError as error:  # settings, a route, a certificate: the text says which
@@ -157,8 +162,9 @@ class WebApplication:
         if self._own_log:
             log_own_records(self._log, self._resolved.settings.log_level)
 
-    def _access_format(self) -> AccessFormat | None:
-        settings = self._resolved.settings
+    def access_format(self, resolved: Resolved) -> AccessFormat | None:
+        """Return the format of the access log, None if there is none (in the master and in the zygote)."""
+        settings = resolved.settings
         if settings.access_log == "off" and self._http_log is None:
             return None
         return compile_format(settings.access_format)
@@ -184,6 +190,7 @@ class WebApplication:
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         worker = Worker(context, settings, planner, clock, self._log)
         worker.recorder.write_to(access, self._http_log)
+        worker.failures.explain = self.explain
         self._leaving = _LeaveInChild(worker)
         listeners = [Listener(sock, self._tls) for sock in context.listeners]
         housekeeping = Housekeeping(worker, Acceptor(worker, listeners))

@@ -148,7 +148,19 @@ class Exchange(Delivery):
             trace = None if isinstance(error, BadResult) else error
             self.parts.log.now.error("the answer of %s cannot be sent: %s", self.name, error, exc_info=trace)
             self.parts.failures.on_fault(self.connection, error)
-            self.output = self.error_output(500, closing)
+            self.output = self._explained(error, closing) or self.error_output(500, closing)
+
+    def _explained(self, error: BaseException, closing: bool) -> Output | None:
+        """Return the output that shows why an answer cannot be sent, None outside of development."""
+        explanation = self.parts.failures.explanation(self.request, error)
+        if explanation is None:
+            return None
+        try:
+            result = explanation.respond()
+            return self.connection.protocol.serialize(self, explanation.response, result, closing)
+        except BaseException as again:
+            self.parts.log.now.error("the exception cannot be shown", exc_info=again)
+            return None
 
     def error_output(self, status: Any, closing: bool) -> Output:
         """Make the plainest answer of this status, with the fields that go with errors; a 500 without any if those are

@@ -38,12 +38,15 @@ class Failures:
 
     on_fault: called with the connection and the exception for each fault of the application that the client sees as a
     500 or as an answer that breaks off; for `webpy.testing`, which raises it in the test.
+
+    explain: returns an answer that shows the exception, or None to answer as always; None but for `webpy dev`.
     """
 
     def __init__(self, log: ErrorLog, routes: RouteTable) -> None:
         self.on_fault: Callable[[object, BaseException], None] = _ignore
         self._log = log
         self._routes = routes
+        self.explain: Callable[[Request, BaseException], HTTPErrorHandler | None] | None = None
 
     def answer(
         self, plan: Plan, request: Request, error: BaseException, handler: HTTPHandler | None = None
@@ -55,11 +58,15 @@ class Failures:
         """
         log = self._log.now
         told: Any = error
+        renderer: Any = None
         if not issubclass(type(error), HTTPError):  # isinstance asks the error itself
             told = self._told(plan, request, error)
             handler = None
+            if told.status == 500:
+                renderer = self.explanation(request, error)
         try:
-            renderer: Any = self._routes.error_handler(request, told)
+            if renderer is None:
+                renderer = self._routes.error_handler(request, told)
             result = renderer.respond()
             response = None if handler is None else handler._response
             if response is not None and (cookies := response.headers.getlist("Set-Cookie")):
@@ -77,6 +84,16 @@ class Failures:
                 if request.has_error_headers:
                     renderer.response.headers.add_missing(request.error_headers)
         return renderer, result
+
+    def explanation(self, request: Request, error: BaseException) -> HTTPErrorHandler | None:
+        """Return the answer that shows an exception, None outside of development. Raises nothing."""
+        if self.explain is None:
+            return None
+        try:
+            return self.explain(request, error)
+        except BaseException as again:
+            self._log.now.error("the exception cannot be shown", exc_info=again)
+            return None
 
     def _told(self, plan: Plan, request: Request, error: BaseException) -> HTTPError:
         """Log what a handler raised, and return the error to answer with. Raises nothing."""
