@@ -22,6 +22,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.__main__",
             "webpy.admin",
             "webpy.cli",
+            "webpy.dev",
             "webpy.objects",
             "webpy.server",
             "webpy.serving",

@@ -87,7 +87,7 @@ class TestHelp:
         for name, command in main.commands.items():
             assert name in result.out and (command.short_help or "?") in result.out
 
-    @pytest.mark.parametrize("command", ["serve", "check", "config"])
+    @pytest.mark.parametrize("command", ["serve", "dev", "check", "config"])
     def test_every_setting_is_an_option_with_its_default(self, command: str, run: Callable[..., Result]) -> None:
         words = " ".join(run(command, "--help").out.split())
         for option in OPTIONS.values():
@@ -102,7 +102,8 @@ class TestHelp:
                 continue  # ctl: about a server that runs; routes: starts none
             names = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
             kind = {"kind"} if name != "files" else set()  # which has no TARGET
-            assert names == {*OPTIONS, "config", "host", "port"} | kind
+            own = {"dev": {"show_locals"}, "files": {"immutable"}}.get(name, set())
+            assert names == {*OPTIONS, "config", "host", "port"} | kind | own
 
     def test_version(self) -> None:
         result = webpy("--version")
@@ -116,7 +117,8 @@ class TestHelp:
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30
         )
         heavy = {"ssl", "sqlite3", "http.server", "asyncio", "multiprocessing", "httptools", "psutil", "difflib",
-                 "webpy.server", "webpy.serving", "webpy.worker", "webpy.supervisor", "webpy.store"}  # fmt: skip
+                 "webpy.server", "webpy.serving", "webpy.worker", "webpy.supervisor", "webpy.store",
+                 "webpy.dev"}  # fmt: skip
         assert not heavy & set(done.stdout.split()), done.stderr
 
 

@@ -24,6 +24,7 @@ NOT_PUBLIC = {
     "webpy.__main__": "is a command: its page is that of the command line",
     "webpy.admin": "is turned on by --admin",
     "webpy.cli": "is the command line, which has a page of its own",
+    "webpy.dev": "is the command `webpy dev`",
     "webpy.server": "HTTPServer is documented as a name of webpy",
     "webpy.serving": "runs the supervisor for the command line",
     "webpy.target": "finds TARGET for the command line",

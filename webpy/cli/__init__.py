@@ -1,4 +1,4 @@
-"""The command line: `webpy serve`, `files`, `check`, `routes`, `config`, `ctl`; a module for each.
+"""The command line: `webpy serve`, `dev`, `files`, `check`, `routes`, `config`, `ctl`: a module for each.
 
 Owns the commands' arguments, messages and exit statuses. A command imports what it needs only when it runs, so that
 `--help` is quick and the master of `serve` stays small. Called by the console script `webpy`.
@@ -13,6 +13,7 @@ import click
 from .check import check
 from .config import config
 from .ctl import ctl
+from .dev import dev
 from .errors import report_errors
 from .files import files
 from .routes import routes
@@ -55,5 +56,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, files, check, routes, config, ctl):
+for _command in (serve, dev, files, check, routes, config, ctl):
     main.add_command(_command)
