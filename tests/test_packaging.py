@@ -98,7 +98,8 @@ def test_wheel_holds_only_webpy(wheel: Path) -> None:
         str(path.relative_to(ROOT)) for path in (ROOT / "webpy").rglob("*.py") if "supervisor" not in path.parts[-2:-1]
     }
     source |= {f"webpy/{path.relative_to(ROOT)}" for path in (ROOT / "supervisor").rglob("*.py")}
-    assert modules == source | {"webpy/py.typed", "webpy/admin/page.html"}
+    templates = {str(path.relative_to(ROOT)) for path in (ROOT / "webpy/cli/project").rglob("*.txt")}
+    assert modules == source | templates | {"webpy/py.typed", "webpy/admin/page.html", "webpy/dev/page.html"}
 
 
 @pytest.mark.slow

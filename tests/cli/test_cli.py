@@ -98,8 +98,8 @@ class TestHelp:
 
     def test_the_options_are_the_settings(self) -> None:
         for name, command in main.commands.items():
-            if isinstance(command, click.Group) or name == "routes":
-                continue  # ctl: about a server that runs; routes: starts none
+            if isinstance(command, click.Group) or name in ("routes", "new"):
+                continue  # ctl: about a server that runs; routes and new: start none
             names = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
             kind = {"kind"} if name != "files" else set()  # which has no TARGET
             own = {"dev": {"show_locals"}, "files": {"immutable"}}.get(name, set())

@@ -1,4 +1,4 @@
-"""The command line: `webpy serve`, `dev`, `files`, `check`, `routes`, `config`, `ctl`: a module for each.
+"""The command line: `webpy serve`, `dev`, `new`, `files`, `check`, `routes`, `config`, `ctl`: a module for each.
 
 Owns the commands' arguments, messages and exit statuses. A command imports what it needs only when it runs, so that
 `--help` is quick and the master of `serve` stays small. Called by the console script `webpy`.
@@ -16,6 +16,7 @@ from .ctl import ctl
 from .dev import dev
 from .errors import report_errors
 from .files import files
+from .new import new
 from .routes import routes
 from .serve import serve
 
@@ -56,5 +57,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, dev, files, check, routes, config, ctl):
+for _command in (serve, dev, new, files, check, routes, config, ctl):
     main.add_command(_command)
