@@ -47,6 +47,7 @@ GENERATED: dict[str, Callable[[], str]] = {
 #: what stands in a page between `<!--` and `-->` -> the function that returns what to put there
 MARKERS: dict[str, Callable[[], str]] = {
     **{f"settings: {group}": settings.table_of(group) for group in settings.GROUPS},
+    "access log: atoms": settings.atoms,
     "mix-ins: order": mixins.order,
     "mix-ins: reasons": mixins.reasons,
     "features": modules.table,

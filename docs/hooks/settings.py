@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from webpy.accesslog.atoms import ATOMS
 from webpy.settings import OPTIONS, Option
 
-__all__ = ["GROUPS", "shown", "table_of"]
+__all__ = ["GROUPS", "atoms", "shown", "table_of"]
 
 GROUPS = list(dict.fromkeys(option.group for option in OPTIONS.values() if option.ready))
 
@@ -25,6 +26,11 @@ def _row(option: Option) -> str:
     default = f"`{shown(option)}`" if shown(option) else ""
     anchor = f'<span id="{option.name.replace("_", "-")}"></span>'
     return f"| {anchor}{names} | {takes} | {default} | {option.help} |"
+
+
+def atoms() -> str:
+    """Return the table of the atoms of access log formats."""
+    return "\n".join(["| atom | |", "|---|---|", *(f"| `{atom}` | {what} |" for atom, what in ATOMS.items())])
 
 
 def table_of(group: str) -> Callable[[], str]:
