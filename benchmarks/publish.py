@@ -21,6 +21,7 @@ if __name__ == "__main__" and not __package__:
 from benchmarks import plots
 from benchmarks.curves import CURVES
 from benchmarks.curves.curve import Point
+from benchmarks.rows import ROWS
 
 __all__ = ["between", "main", "ratios_table"]
 
@@ -71,7 +72,8 @@ def _report(text: str) -> str:
 
 
 def _plots_list(folder: Path) -> str:
-    titles = {curve.name: curve.title for curve in CURVES}
+    """Return the plots as images, each with its title as text: first the curves, then the rows beside other servers."""
+    titles = {curve.name: curve.title for curve in CURVES} | {f"row-{row.name}": row.title for row in ROWS}
     names = sorted((path.stem for path in folder.glob("*.svg")), key=lambda name: (name.startswith("row-"), name))
     return "\n\n".join(f"![{titles.get(name, name)}](benchmarks/{name}.svg)" for name in names)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import click
 
 from webpy.__main__ import main as module_main
@@ -21,7 +23,7 @@ _SETTINGS = set(OPTIONS) | {"config", "host", "port"}
 
 def _text(help_: str | None) -> str:
     """Return the help of a command in Markdown: it is wrapped text, in which options are written as they are."""
-    return (help_ or "").partition("\f")[0].strip()
+    return inspect.cleandoc((help_ or "").partition("\f")[0])
 
 
 def _arguments(command: click.Command, context: click.Context) -> str:
@@ -42,7 +44,7 @@ def _usage(name: str, command: click.Command) -> tuple[str, click.Context]:
 
 def _part(name: str, command: click.Command, level: int) -> list[str]:
     usage, context = _usage(name, command)
-    parts = [f"{'#' * level} {name}", f"    {usage}", _text(command.help), _arguments(command, context)]
+    parts = [f"{'#' * level} {name}", f"```text\n{usage}\n```", _text(command.help), _arguments(command, context)]
     if isinstance(command, click.Group):
         for each in command.commands.values():
             if not each.hidden:

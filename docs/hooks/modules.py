@@ -128,7 +128,7 @@ def page_of(module: str) -> Callable[[], str]:
 
     def page() -> str:
         about, loaded = PAGES[module], importlib.import_module(module)
-        parts = [f"# {about.title}", f"`{module}`: {about.wanted}."]
+        parts = [f"# {about.title}", f"Module `{module}`."]
         if about.extra:
             parts.append(f"```text\npip install 'webpy[{about.extra}]'\n```")
         first, _, rest = inspect.cleandoc(loaded.__doc__ or "").partition("\n\n")
@@ -182,7 +182,7 @@ def _names(module: Any) -> Iterator[str]:
         elif callable(value):
             yield f"### {name}"
             yield _signature(name, value)
-            yield _markdown(inspect.getdoc(value) or "")
+            yield _described(inspect.getdoc(value) or "")
         elif not name.startswith("_") or name == "__version__":
             yield f"### {name}"
             yield f"`{name} = {_short(value)}`"
@@ -201,7 +201,7 @@ def _class(name: str, value: type) -> Iterator[str]:
     else:
         yield _signature(name, value)
     own = vars(value).get("__doc__") or ""
-    yield _markdown(inspect.cleandoc(own))
+    yield _described(inspect.cleandoc(own))
     for each, member in vars(value).items():
         if each.startswith("_"):
             continue
@@ -209,10 +209,20 @@ def _class(name: str, value: type) -> Iterator[str]:
         if inspect.isfunction(function) and function.__doc__:
             yield f"#### {name}.{each}"
             yield _signature(each, function)
-            yield _markdown(inspect.getdoc(function) or "")
+            yield _described(inspect.getdoc(function) or "")
         elif isinstance(function, property) and function.__doc__:
             yield f"#### {name}.{each} (property)"
-            yield _markdown(inspect.getdoc(function) or "")
+            yield _described(inspect.getdoc(function) or "")
+
+
+def _described(text: str) -> str:
+    """Return the docstring of a class or function as Markdown, with its arguments and attributes as a list: lines that
+    begin with their names and a colon, at the start of a paragraph or after a sentence."""
+    return _markdown(re.sub(r"(?m)(?:\A|(?<=\n\n)|(?<=\.\n))([a-z_]\w*(?:, [a-z_]\w*)*): (?=\S)", _item, text))
+
+
+def _item(found: re.Match[str]) -> str:
+    return "- " + ", ".join(f"`{name}`" for name in found[1].split(", ")) + ": "
 
 
 def _signature(name: str, value: Any) -> str:
@@ -221,7 +231,11 @@ def _signature(name: str, value: Any) -> str:
     except (TypeError, ValueError):
         return ""
     parameters = [each for each in signature.parameters.values() if each.name not in ("self", "cls")]
-    text = str(signature.replace(parameters=parameters))
+    text = re.sub(r"(?<=: |> )'([^']*)'", r"\1", str(signature.replace(parameters=parameters)))
+    text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
+    text = re.sub(r"<[^<>]* at 0x[0-9a-f]+>", "...", text)  # a default that stands for none
+    if isinstance(value, type):
+        text = text.removesuffix(" -> None")
     if len(text) + len(name) > 100:
         text = re.sub(r", (?=\w+(: |=|,|\))|\*)", ",\n    ", text).replace("(", "(\n    ", 1)
     return f"```text\n{name}{text}\n```"
