@@ -75,9 +75,8 @@ def _normal_name(name: str) -> str:
     """Return the name in normal form. Raises ValueError if it is not the name of a host, or of all below one."""
     if not isinstance(name, str):
         raise TypeError(f"webpy.host: got {name!r:.60}, wanted the name of a host, such as 'api.example.org'")
-    if name.count(":") > 1 and name[:1] != "[":
-        name = f"[{name}]"
-    plain = name.lower().removesuffix(".")
+    is_bare_ipv6 = name.count(":") > 1 and name[:1] != "["
+    plain = f"[{name}]" if is_bare_ipv6 and "://" not in name else name.lower().removesuffix(".")
     if not plain.isascii():
         try:
             plain = plain.encode("idna").decode("ascii")

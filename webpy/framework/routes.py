@@ -43,9 +43,9 @@ _NO_GROUPS = Groups(re.compile("").fullmatch(""))  # type: ignore[arg-type]
 class Route:
     """One regex or template, and its handler.
 
-    key: a regex, compiled or not, a `PathTemplate`, or a `HostKey` with one of these; pattern: the compiled regex for
-    path and query; host: the name of the only host whose requests may have this route, None if all may; read: makes the
-    groups of a match, or returns None if that is none after all; None if nothing is captured.
+    key: a regex, compiled or not, or a `PathTemplate`; host: the name, or the wildcard, of the hosts whose requests may
+    have this route, None if all may; pattern: the compiled regex for path and query; read: makes the groups of a match,
+    or returns None if a capture cannot be converted; `read` is None if the pattern captures nothing.
     """
 
     __slots__ = ("decodes", "handler", "host", "key", "match", "pattern", "read", "telling_segments")
@@ -91,12 +91,12 @@ class Route:
         return 0
 
     def complaint(self) -> str:
-        """Return what is wrong if the beginning of the regex shows that it matches no path in normal form, else ""."""
+        """Return what is wrong if the beginning of the regex shows that it matches no request, else ""."""
         begins, rest = split_literal(self.pattern)
         begins = begins.partition("?")[0]
-        if begins[:1] not in ("/", "*") and (begins or not rest):
-            hint = f"every path begins with '/': write {'/' + self.pattern.pattern.removeprefix('^')!r}"
-            return f"route {self.name} matches no request: {hint}"
+        if begins[:1] not in ("/", "*") and (begins or not rest):  # "*" is the server itself
+            rooted = "/" + self.pattern.pattern.removeprefix("^")
+            return f"route {self.name} matches no request: every path begins with '/': write {rooted!r}"
         begins = re.sub("%[0-9A-Fa-f]?$", "", begins)  # the rest of the escape is not literal
         if begins[:1] != "/" or is_normal(begins + "x"):
             return ""

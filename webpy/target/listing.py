@@ -55,7 +55,7 @@ def _listed(route: Route, warnings: list[str]) -> ListedRoute:
         host=route.host,
         handler=f"{what} {_name(hosted)}" if what else handler.__qualname__.replace("<locals>.", ""),
         methods=None if handler.any_method else tuple(handler.methods()),
-        defined=_place(hosted) if hosted is not handler else _place_of_handler(handler),
+        defined=(_place(hosted) if what else None) or _place_of_handler(handler),
         warnings=tuple(warnings),
     )
 
