@@ -12,11 +12,10 @@ from .options import Given, kind_option, settings_options
 from .targets import given_or_default, target_argument
 
 if TYPE_CHECKING:
-    from ..framework.routes import RouteTable
     from ..settings import Resolved, Settings
     from ..target.target import Target
 
-__all__ = ["check", "compiled", "load"]
+__all__ = ["check", "load"]
 
 
 @click.command(short_help="Load the application and check the settings, without serving.")
@@ -39,7 +38,7 @@ def check(target: str | None, kind: str | None, **arguments: Any) -> None:
     target = given_or_default(target, resolved)
     _tls(resolved)
     found = load(target, kind, resolved)
-    table = compiled(found)
+    table = found.compiled()
     workers = resolved.settings.worker_count()
     if workers > 1 and (names := single_worker_names()):
         raise TargetError(f"{found.name}: {workers} workers: {refusal(names)}")
@@ -52,17 +51,6 @@ def check(target: str | None, kind: str | None, **arguments: Any) -> None:
     covers = many if found.kind in ("routes", "server") else "all paths"
     click.echo(f"ok: {found.name} — {covers} ({found.kind})")
     click.echo(f"ok: settings — {_summary(resolved.settings)}")
-
-
-def compiled(found: Target) -> RouteTable:
-    """Return the route table of a loaded TARGET. Raises TargetError."""
-    from ..framework.routes import compile_routes
-    from ..target.errors import TargetError
-
-    try:
-        return compile_routes(found.routes, dict(found.error_routes))
-    except ValueError as error:
-        raise TargetError(f"{found.name}: {error}") from None
 
 
 def load(target: str, kind: str | None, resolved: Resolved) -> Target:

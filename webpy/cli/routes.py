@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .check import compiled, load
+from .check import load
 from .errors import warn
 from .options import Given, kind_option
 from .targets import given_or_default, target_argument
@@ -42,7 +42,7 @@ def routes(target: str | None, as_json: bool, kind: str | None, chdir: str | Non
 
     resolved = Given.of({"config": config, "chdir": chdir}).resolve()
     found = load(given_or_default(target, resolved), kind, resolved)
-    listed = list_routes(compiled(found))
+    listed = list_routes(found.compiled())
     if as_json:
         click.echo(_json(found, listed))
         return

@@ -14,9 +14,8 @@ from ..framework.errorhandler import HTTPErrorHandler
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.request import Request
-from ..framework.routes import RouteTable, compile_routes
 from ..target.listing import ListedRoute, list_routes
-from ..target.target import Target, TargetError, load_target
+from ..target.target import TargetError, load_target
 from ..worker import Site
 
 __all__ = ["Loaded", "Show", "load"]
@@ -48,7 +47,7 @@ def load(target: str, kind: str | None, show: Show) -> Loaded:
     try:
         found = load_target(target, kind)
         routes = found.routes
-        table = _compiled(found)
+        table = found.compiled()
         found.warm_up()
     except TargetError as error:
         return Loaded(_broken(_cause(error), show), target, error=str(error))
@@ -59,13 +58,6 @@ def load(target: str, kind: str | None, show: Show) -> Loaded:
     complaints = {route.complaint() for route in table.routes}  # the worker's application warns of these
     warnings = tuple(each for route in listed for each in route.warnings if each not in complaints)
     return Loaded(site, found.name, found.kind, listed, warnings)
-
-
-def _compiled(found: Target) -> RouteTable:
-    try:
-        return compile_routes(found.routes, dict(found.error_routes))
-    except ValueError as error:
-        raise TargetError(f"{found.name}: {error}") from None
 
 
 def _cause(error: TargetError) -> BaseException:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..framework.coroutines import coroutine_method, is_asgi
+from ..framework.routes import RouteTable, compile_routes
 from .errors import TargetError, failure
 from .importing import load_module
 from .kind import described, detect, is_factory
@@ -86,6 +87,13 @@ class Target:
     def with_error_routes(self, more: Mapping[Any, Any]) -> Target:
         """Return this target with error routes that come before its own."""
         return replace(self, more_error_routes=more)
+
+    def compiled(self) -> RouteTable:
+        """Return the table of the routes. Raises TargetError that names a bad one."""
+        try:
+            return compile_routes(self.routes, dict(self.error_routes))
+        except ValueError as error:
+            raise TargetError(f"{self.name}: {error}") from None
 
     @property
     def settings(self) -> Mapping[str, Any]:
