@@ -50,6 +50,7 @@ from .conditional import Validators, evaluate, parse_http_date
 from .framework.errors import HTTPError
 from .framework.handler import HTTPHandler
 from .framework.hosting import HostHandler
+from .framework.later import Later
 from .framework.order import Rank
 from .framework.renaming import RenamedOptions
 from .protocol.grammar import http_date, members
@@ -134,7 +135,15 @@ class CachingMixIn(RenamedOptions, HTTPHandler):
                     self._freshen(validators)
                     return 304, None
         result = super().respond()
-        if not is_reading or not isinstance(result, (tuple, list)) or len(result) not in (2, 3):
+        if not is_reading:
+            return result
+        if type(result) is Later:
+            return result.then(lambda given: self._finish_caching(given, validators))
+        return self._finish_caching(result, validators)
+
+    def _finish_caching(self, result: Result, validators: Validators | None) -> Result:
+        """Return the answer to a GET or HEAD with the fields that caches need, or the 304 in its place."""
+        if not isinstance(result, (tuple, list)) or len(result) not in (2, 3):
             return result
         if result[0] != 200:
             if result[0] == 304:  # the method's own, with the Cache-Control of the 200 (RFC 9110 section 15.4.5)
@@ -146,7 +155,7 @@ class CachingMixIn(RenamedOptions, HTTPHandler):
         headers = self.response.headers
         self._freshen(Validators(None if "etag" in headers else self._digest(result[-1])))
         validators = Validators(headers.get("ETag"), parse_http_date(headers.get("Last-Modified") or ""))
-        status = evaluate(request.method, request.headers, validators)
+        status = evaluate(self.request.method, self.request.headers, validators)
         return result if status is None else self._instead(status, result[-1])
 
     def _freshen(self, validators: Validators | None) -> None:

@@ -49,6 +49,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .framework.answer import NO_SNIFFING, TEXT_TYPE, BadResult, file_range
 from .framework.handler import HTTPHandler
 from .framework.hosting import HostHandler
+from .framework.later import Later
 from .framework.order import Rank
 from .negotiation import best_encoding, vary
 from .protocol.grammar import media_type
@@ -131,6 +132,9 @@ class CompressionMixIn(HTTPHandler):
 
     def respond(self) -> Result:
         result = super().respond()
+        return result.then(self._compress_result) if type(result) is Later else self._compress_result(result)
+
+    def _compress_result(self, result: Result) -> Result:
         if not isinstance(result, (tuple, list)) or len(result) not in (2, 3):
             return result
         *status, body = result

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
+from ..framework.later import Later
 from ..framework.order import Rank
 from .grammar import brief, is_form, not_a_form
 from .reading import FormLimits, FormReader
@@ -94,7 +95,11 @@ class FormMixIn(HTTPHandler):
                 self._form.close()
             raise
         form = self._form
-        return result if form is None or not form.has_files else _closing(result, form)
+        if form is None or not form.has_files:
+            return result
+        if type(result) is Later:
+            return result.then(lambda given: _closing(given, form))
+        return _closing(result, form)
 
 
 class FormHandler(FormMixIn):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import HTTPError
+from .later import Later
 from .order import Rank, check_order
 from .request import Request
 from .response import Answering
@@ -118,7 +119,12 @@ class HTTPHandler(Answering):
         if hooked and arrived and self.get_body():
             request.body = self.decode(request.rfile.read())
         result = method(self)
-        if cls.encode is HTTPHandler.encode or not isinstance(result, (tuple, list)) or not result:
+        if cls.encode is HTTPHandler.encode:
+            return result
+        return result.then(self._encode_result) if type(result) is Later else self._encode_result(result)
+
+    def _encode_result(self, result: Result) -> Result:
+        if not isinstance(result, (tuple, list)) or not result:
             return result
         *status, body = result
         return (*status, self.encode(body))

@@ -22,10 +22,22 @@ class Later:
     """Returned by a handler's `respond` in place of a result: the answer comes later, and no thread waits for it.
 
     begin: called once with an `Answerable`, on a thread that may run handlers. The answer has the fields of the
-    handler's `response` too. For hosts of asynchronous applications: mix-ins that look into a result cannot read it.
+    handler's `response` too. changes: what is made of the result before it is sent; one of an error, given by `fail`,
+    stays as it is.
+
+    What a mix-in or the framework ends when the method has returned ends then, before the answer: a session is saved,
+    and the lock of an `atomic` handler is given back.
     """
 
-    __slots__ = ("begin",)
+    __slots__ = ("begin", "changes")
 
-    def __init__(self, begin: Callable[[Any], None]) -> None:
+    def __init__(self, begin: Callable[[Any], None], changes: tuple[Callable[[Any], Any], ...] = ()) -> None:
         self.begin = begin
+        self.changes = changes
+
+    def then(self, change: Callable[[Any], Any]) -> Later:
+        """Return the same answer with `change(result)` in its result's place: for a `respond` that looks into results.
+
+        It is called by the thread that answers. What it raises is answered as if the handler had raised it.
+        """
+        return Later(self.begin, (*self.changes, change))

@@ -10,6 +10,7 @@ from ..caching import private
 from ..cookies import CookieMixIn, format_cookie, put
 from ..framework.errors import HTTPError
 from ..framework.headers import HTTPHeaders
+from ..framework.later import Later
 from ..framework.order import Rank
 from ..framework.renaming import RenamedOptions
 from ..logthrottle import log_throttled
@@ -133,6 +134,8 @@ class SessionMixIn(RenamedOptions, CookieMixIn):
                 find_keeper(self.session_store).drop(self._session)
         if self._session_touched:
             self._add_fields(self.response.headers)
+            if type(result) is Later:  # which may give an error instead
+                self._keep_private(self.request.error_headers)
         return result
 
     def _try(self, work: Callable[[], _T]) -> _T:
@@ -150,14 +153,19 @@ class SessionMixIn(RenamedOptions, CookieMixIn):
         raise HTTPError(503, f"{why}; try again\n", headers={"Retry-After": "1"})
 
     def _add_fields(self, headers: HTTPHeaders) -> None:
+        self._keep_private(headers)
+        if self._session_field is not None:
+            put(headers, self._session_field)
+
+    @staticmethod
+    def _keep_private(headers: HTTPHeaders) -> None:
+        """Set the fields that keep shared caches from giving one client's answer to another."""
         vary = headers.getlist("Vary")
         if not vary or not {"*", "cookie"} & set(token_list(",".join(vary))):
             headers.add("Vary", "Cookie")
         stated = ",".join(headers.getlist("Cache-Control"))
         if private(stated) != stated:
             headers.set("Cache-Control", private(stated))
-        if self._session_field is not None:
-            put(headers, self._session_field)
 
     def _with_fields(self, error: HTTPError) -> HTTPError:
         """Return the error to raise for this client: a copy, as many requests may raise the same object."""

@@ -26,7 +26,7 @@ from .output import Output
 from .plan import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ...framework.handler import HTTPHandler
     from ...framework.request import Request
@@ -50,7 +50,9 @@ class Exchange(Delivery):
     answers later. later: what it returned then.
     """
 
-    __slots__ = ("_claim", "handler", "later")
+    __slots__ = ("_changes", "_claim", "handler", "later")
+
+    _changes: tuple[Callable[[Any], Any], ...]  # of `later`; set when that begins
 
     def __init__(self, parts: Parts, connection: Connection, plan: Plan, request: Request) -> None:
         self.parts = parts  # as in Delivery and AbstractExchange: two calls less for each exchange
@@ -233,7 +235,10 @@ class Exchange(Delivery):
             self.began_s = _mono()
             context.run(self.prepare, *refusal)
             refusal = None  # as in `_run`
-            self.send(own)
+            if self.later is not None:
+                self._answer_later(own)
+            else:
+                self.send(own)
         except BaseException as error:
             parts.faults.tell(error, f"answering {self.name} failed")
             parts.reactor.call(self.give_up)
@@ -281,6 +286,7 @@ class Exchange(Delivery):
         """Call the application, which answers now or later (a thread that does not hold the lead)."""
         later, self.later = self.later, None
         assert later is not None
+        self._changes = later.changes
         context = self.context
         if context is None:
             context = self.context = Context()
@@ -299,12 +305,12 @@ class Exchange(Delivery):
         has been answered already.
         """
         self._take_claim()
-        self._answer(self.handler, result)
+        self._answer(self._change, result)
 
     def fail(self, error: BaseException) -> None:
         """Answer as if the handler had raised this; otherwise as `respond`."""
         self._take_claim()
-        self._answer(*self.parts.failures.answer(self.plan, self.request, error, self.handler))
+        self._answer(self._fail, error)
 
     def upgrade(self, fields: Iterable[tuple[str, str]], successor: ConnectionProtocol) -> None:
         """Answer that the connection changes its protocol, with these fields, and hand it to `successor` then.
@@ -320,12 +326,26 @@ class Exchange(Delivery):
         if self._claim is None or not self._claim.acquire(blocking=False):
             raise RuntimeError(f"{self.name} has been answered already")
 
-    def _answer(self, handler: Any, result: Any) -> None:
-        """Send an answer from a thread that may be none of the pool's."""
+    def _change(self, result: Any) -> tuple[Any, Any]:
+        """Return the handler and its result, as those have changed it that wait for it."""
+        handler = self.handler
+        try:
+            for change in self._changes:
+                result = change(result)
+        except BaseException as error:
+            return self._fail(error)
+        return handler, result
+
+    def _fail(self, error: BaseException) -> tuple[Any, Any]:
+        return self.parts.failures.answer(self.plan, self.request, error, self.handler)
+
+    def _answer(self, find: Callable[[Any], tuple[Any, Any]], given: Any) -> None:
+        """Send the result that `find` makes of what was given, from a thread that may be none of the pool's."""
         parts = self.parts
         try:
             assert self.context is not None
             self.context = self.context.copy()  # another thread may just be leaving the handler's own
+            handler, result = self.context.run(find, given)
             self.context.run(self.prepare, handler, result)
             if self.output is None:  # a second `Later`
                 self.later = None
