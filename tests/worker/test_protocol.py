@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.worker.rig import Rig, led, records
 from webpy import HTTPHandler
@@ -250,3 +252,28 @@ def test_one_that_cannot_go_on_has_no_room_made_of_it(parts: Rig) -> None:
         switched(parts)
         (conn,) = parts.table.by_fd.values()
         assert not conn.protocol.may_make_way(conn)
+
+
+@pytest.mark.parametrize("pieces", [1, 40])
+def test_under_tls_what_came_behind_the_request_is_not_lost(rig: Make, echoes: list[Echo], pieces: int) -> None:
+    authority = trustme.CA()
+    server, context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(context)
+    made: list[Rig] = []
+    made.append(rig({"/switch": switching(made, echoes)}, tls=server))
+    with led(made[0]):
+        client = context.wrap_socket(made[0].client(), server_hostname="localhost")
+        made[0].clients.append(client)
+        more = bytes(range(256)) * 200
+        client.sendall(b"GET /switch HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n" + more[:100])
+        for number in range(pieces):  # some before the switch, some after it
+            begin = 100 + (len(more) - 100) * number // pieces
+            client.sendall(more[begin : 100 + (len(more) - 100) * (number + 1) // pieces])
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        assert received(client, len(more)) == more
+        client.sendall(b"on")
+        assert received(client, 2) == b"on"
