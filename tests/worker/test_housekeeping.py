@@ -100,7 +100,7 @@ def test_an_answer_that_nobody_takes_is_closed_and_logged(rig: Make) -> None:
         def close(self) -> None:
             self.closed += 1
 
-    parts = rig(**LIMITS)
+    parts = rig(**LIMITS, min_body_rate=0)
     conn = aged(parts, Phase.WRITING)
     answer = Answer(200)
     answer.head, answer.payload, answer.owner = b"head", b"x" * 1000, (body := Body())
@@ -108,6 +108,7 @@ def test_an_answer_that_nobody_takes_is_closed_and_logged(rig: Make) -> None:
     exchange.began_s = 990.0
     exchange.output = Output(answer)
     exchange.output.skip(14)
+    exchange.output.client_time.begin(1000.0)
     exchange.output.has_moved(conn.transport)  # from here on
     parts.housekeeping.tick(1050.0)
     assert conn.phase == Phase.WRITING
