@@ -182,8 +182,8 @@ def _names(module: Any) -> Iterator[str]:
         elif callable(value):
             yield f"### {name}"
             yield _signature(name, value)
-            yield _described(inspect.getdoc(value) or "")
-        elif not name.startswith("_") or name == "__version__":
+            yield _described(inspect.getdoc(value) or "", value)
+        elif not name.startswith("_"):
             yield f"### {name}"
             yield f"`{name} = {_short(value)}`"
 
@@ -201,7 +201,7 @@ def _class(name: str, value: type) -> Iterator[str]:
     else:
         yield _signature(name, value)
     own = vars(value).get("__doc__") or ""
-    yield _described(inspect.cleandoc(own))
+    yield _described(inspect.cleandoc(own), value)
     for each, member in vars(value).items():
         if each.startswith("_"):
             continue
@@ -209,16 +209,32 @@ def _class(name: str, value: type) -> Iterator[str]:
         if inspect.isfunction(function) and function.__doc__:
             yield f"#### {name}.{each}"
             yield _signature(each, function)
-            yield _described(inspect.getdoc(function) or "")
+            yield _described(inspect.getdoc(function) or "", function)
         elif isinstance(function, property) and function.__doc__:
             yield f"#### {name}.{each} (property)"
             yield _described(inspect.getdoc(function) or "")
 
 
-def _described(text: str) -> str:
-    """Return the docstring of a class or function as Markdown, with its arguments and attributes as a list: lines that
-    begin with their names and a colon, at the start of a paragraph or after a sentence."""
-    return _markdown(re.sub(r"(?m)(?:\A|(?<=\n\n)|(?<=\.\n))([a-z_]\w*(?:, [a-z_]\w*)*): (?=\S)", _item, text))
+def _described(text: str, value: Any = None) -> str:
+    """Return the docstring of a class or function as Markdown, with its arguments and attributes as a list.
+
+    Such a line begins with the name and a colon, at the start of a paragraph or after a sentence; the name of a
+    parameter of `value` may also follow a sentence on the same line.
+    """
+    text = re.sub(r"(?m)(?:\A|(?<=\n\n)|(?<=\.\n))([a-z_]\w*(?:, [a-z_]\w*)*): (?=\S)", _item, text)
+    names = "|".join(_parameters(value))
+    if names:
+        text = re.sub(rf"(?<=[.)])\s+({names}): (?=\S)", lambda found: "\n" + _item(found), text)
+    if re.search(r"(?m)^- ", text):
+        text = re.sub(r"(?<=\.)\s(?=Raises )", "\n\n", text)
+    return _markdown(text)
+
+
+def _parameters(value: Any) -> list[str]:
+    try:
+        return [name for name in inspect.signature(value).parameters if name not in ("self", "cls")]
+    except (TypeError, ValueError):
+        return []
 
 
 def _item(found: re.Match[str]) -> str:

@@ -50,7 +50,7 @@ def test_every_public_module_has_a_page() -> None:
 def test_a_module_s_page_has_its_names(module: str) -> None:
     text = modules.page_of(module)()
     loaded = __import__(module, fromlist=["_"])
-    missing = [name for name in loaded.__all__ if not re.search(rf"^### {name}\b", text, re.M)]
+    missing = [name for name in loaded.__all__ if name[0] != "_" and not re.search(rf"^### {name}\b", text, re.M)]
     assert not missing
 
 
