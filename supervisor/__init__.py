@@ -28,8 +28,8 @@ from .processes.messages import Message
 from .processes.states import ChildState
 from .scoreboard.lane import Lane
 from .scoreboard.latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
-from .scoreboard.layout import CLOSED, LINE_BYTES, QUEUE_LINES, SENDING, Cell, MasterCell
-from .scoreboard.row import Line, Row
+from .scoreboard.layout import CLOSED, QUEUE_ACTIVITIES, SENDING, TEXT_BYTES, Cell, MasterCell
+from .scoreboard.row import Activity, Row
 from .scoreboard.scoreboard import Scoreboard
 from .sidecars import SidecarContext
 from .supervisor import Status, Supervisor
@@ -41,9 +41,10 @@ __all__ = [
     "BUCKET_OF",
     "CLASSES",
     "CLOSED",
-    "LINE_BYTES",
-    "QUEUE_LINES",
+    "QUEUE_ACTIVITIES",
     "SENDING",
+    "TEXT_BYTES",
+    "Activity",
     "Adoption",
     "Application",
     "BindError",
@@ -52,7 +53,6 @@ __all__ = [
     "Config",
     "Context",
     "Lane",
-    "Line",
     "LoadError",
     "MasterCell",
     "Means",

@@ -55,7 +55,7 @@ class Config:
     backlog: int = 2048
     workers: int = 1
     threads: int = 32
-    """How many threads of a worker have a line on the scoreboard."""
+    """How many threads of a worker have an activity on the scoreboard."""
     boot_timeout_s: float = 60.0
     drain_timeout_s: float = 30.0
     healthy_after_s: float = 1.0

@@ -53,7 +53,7 @@ from .workers.worker import rows_for
 
 __all__ = ["Status", "Supervisor"]
 
-_LEAST_LINES = 64  # so that a reload may raise the number of threads
+_LEAST_ACTIVITIES = 64  # so that a reload may raise the number of threads
 
 
 class Status:
@@ -134,7 +134,7 @@ class Supervisor:
     def _start(self, basis: Basis) -> Master:
         config = basis.config
         raise_open_files(self._errors.say)
-        threads = max(config.threads, _LEAST_LINES)
+        threads = max(config.threads, _LEAST_ACTIVITIES)
         scoreboard = Scoreboard(rows_for(config.workers), threads, config.ring_bytes, config.pool_ring_bytes)
         scoreboard.master[MasterCell.PID] = os.getpid()
         scoreboard.master[MasterCell.STARTED_NS] = time.monotonic_ns()

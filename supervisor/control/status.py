@@ -43,7 +43,7 @@ from typing import Any
 from ..ending import Stage
 from ..master import Master
 from ..scoreboard.latency import BUCKETS, CLASSES
-from ..scoreboard.layout import LINE_BYTES, Cell, MasterCell
+from ..scoreboard.layout import TEXT_BYTES, Cell, MasterCell
 from ..scoreboard.row import Row
 from ..scoreboard.untrusted import counts, past_time
 from ..workers.reload import ReloadPhase
@@ -158,7 +158,7 @@ def _worker(worker: Worker, now_s: float) -> dict[str, Any]:
     latency = _latency(_latencies([row]))
     running, queued = _work(row, now_s)
     on_threads = [each for each in running if each["thread"]]
-    threads = min(max(row.count(Cell.THREADS), len(on_threads)), len(row.lines))
+    threads = min(max(row.count(Cell.THREADS), len(on_threads)), len(row.activities))
     lights = [_SLOW if slow_s and each["seconds"] >= slow_s else _BUSY for each in on_threads]
     heartbeat_s = past_time(row.cells[Cell.HEARTBEAT_NS] / 1e9)
     return {
@@ -187,12 +187,12 @@ def _work(row: Row, now_s: float) -> tuple[list[dict[str, Any]], int]:
     """Return the work that is going on, the longest first, and how many pieces of it wait for a thread."""
     found: list[dict[str, Any]] = []
     queued = 0
-    for started_s, line in zip(row.starts(), row.lines, strict=True):
+    for started_s, activity in zip(row.starts(), row.activities, strict=True):
         if not started_s:
             continue
-        thread = line.thread[0]
-        queued += not thread and not line.ident[0]
-        text = bytes(line.text[:LINE_BYTES]).partition(b"\0")[0].decode("utf-8", "backslashreplace")
+        thread = activity.thread[0]
+        queued += not thread and not activity.ident[0]
+        text = bytes(activity.text[:TEXT_BYTES]).partition(b"\0")[0].decode("utf-8", "backslashreplace")
         peer, _, request = text.partition(" ")
         seconds = max(0.0, now_s - started_s)
         found.append({"thread": thread, "seconds": seconds, "peer": peer, "request": request.strip()})

@@ -40,8 +40,8 @@ class Application(Protocol):
     def lost(self, text: bytes, started: float, row: Row) -> bytes:
         """Return the log record of work that a dead worker left unfinished, b"" for none (in the master).
 
-        `text` is what the worker's line on the scoreboard said, without padding, `started` its time.monotonic(), `row`
-        the dead worker's row. `text` may be any bytes, and this must not raise.
+        `text` is what the worker's activity on the scoreboard said, without padding, `started` its time.monotonic(),
+        `row` the dead worker's row. `text` may be any bytes, and this must not raise.
         """
 
 

@@ -13,16 +13,16 @@ from .lane import lane_bytes
 from .latency import BUCKETS, CLASSES
 
 __all__ = [
+    "ACTIVITY_STRIDE",
     "CACHE_LINE",
     "CLOSED",
     "COUNTERS",
-    "LINE_BYTES",
-    "LINE_STRIDE",
     "MASTER_CELLS",
     "PAGE",
-    "QUEUE_LINES",
+    "QUEUE_ACTIVITIES",
     "ROW_CELLS",
     "SENDING",
+    "TEXT_BYTES",
     "Cell",
     "MasterCell",
     "layout",
@@ -31,19 +31,19 @@ __all__ = [
 CLOSED = 2**64 - 1
 """Value of a row's cell in `Scoreboard.load` while its process accepts no connections."""
 
-LINE_BYTES = 232
-"""Bytes of a line's text; the writer always assigns all of them."""
+TEXT_BYTES = 232
+"""Bytes of an activity's text; the writer always assigns all of them."""
 
-QUEUE_LINES = 128
-"""Lines of a row beside those of its threads, for work that no thread does: it waits for one, or is being sent."""
+QUEUE_ACTIVITIES = 128
+"""Activities of a row beside those of its threads, for work that no thread does: it waits for one, or is being sent."""
 
 SENDING = 1
-"""Value of `Line.ident` while no thread does the work and it waits for the peer, to send or to receive."""
+"""Value of `Activity.ident` while no thread does the work and it waits for the peer, to send or to receive."""
 
 PAGE = mmap.PAGESIZE
 CACHE_LINE = 64
-LINE_STRIDE = 256
-"""Bytes from one line to the next."""
+ACTIVITY_STRIDE = 256
+"""Bytes from one activity to the next."""
 
 ROW_CELLS = 64
 MASTER_CELLS = 64
@@ -101,9 +101,9 @@ def layout() -> dict[str, int]:
     return {
         "own": 1,  # the master's cells and the totals are not in the mapping
         "page": PAGE,
-        "line": LINE_STRIDE,
-        "text": LINE_BYTES,
-        "queue": QUEUE_LINES,
+        "activity": ACTIVITY_STRIDE,
+        "text": TEXT_BYTES,
+        "queue": QUEUE_ACTIVITIES,
         "cells": ROW_CELLS,
         "master": MASTER_CELLS,
         "lane": lane_bytes(),

@@ -1,4 +1,4 @@
-"""One row of the scoreboard: the numbers, the lines of work and the log lanes of one process.
+"""One row of the scoreboard: the numbers, the activities and the log lanes of one process.
 
 Owns where these parts lie in the row's memory. A row has a single writer at a time, so it needs no locks. Its process
 writes it; the master, and whatever reports, reads it. As a worker may be in an attacker's hands, numbers are read
@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from .lane import Lane, lane_bytes
-from .layout import LINE_BYTES, LINE_STRIDE, ROW_CELLS, Cell
+from .layout import ACTIVITY_STRIDE, ROW_CELLS, TEXT_BYTES, Cell
 from .untrusted import count, past_time
 
-__all__ = ["Doorbell", "Line", "RingSizes", "Row"]
+__all__ = ["Activity", "Doorbell", "RingSizes", "Row"]
 
 Doorbell: TypeAlias = Callable[[], None]
 """Wakes the master; see `Scoreboard.ring`."""
@@ -27,7 +27,7 @@ class RingSizes(NamedTuple):
     pool_bytes: int
 
 
-class Line:
+class Activity:
     """One piece of work of a process: when it began, what it is, and the thread that does it, if one does."""
 
     __slots__ = ("ident", "start", "text", "thread")
@@ -35,7 +35,7 @@ class Line:
     start: memoryview[float]
     """[0]: time.monotonic() when the work began, 0.0 while there is none. Written after the text, reset at the end."""
     text: memoryview[int]
-    """LINE_BYTES bytes, padded with NUL; the writer assigns all of it at once."""
+    """TEXT_BYTES bytes, padded with NUL; the writer assigns all of it at once."""
     thread: memoryview[int]
     """[0]: threading.get_native_id() of the thread that does the work; 0 while none does: it waits for a thread, or the
     loop sends its answer."""
@@ -48,13 +48,13 @@ class Line:
         self.start = memory[0:8].cast("d")
         self.thread = memory[8:16].cast("Q")
         self.ident = memory[16:24].cast("Q")
-        self.text = memory[24 : 24 + LINE_BYTES]
+        self.text = memory[24 : 24 + TEXT_BYTES]
 
 
 class Row:
     """The part of the scoreboard that one process writes."""
 
-    __slots__ = ("_lines", "_lines_memory", "cells", "index", "lead", "pool")
+    __slots__ = ("_activities", "_activities_memory", "cells", "index", "lead", "pool")
 
     index: int
     cells: memoryview[int]
@@ -64,8 +64,8 @@ class Row:
     pool: Lane
     """Log records of all other threads, which write under a lock of the worker."""
 
-    def __init__(self, index: int, memory: memoryview[int], lines: int, rings: RingSizes, doorbell: Doorbell) -> None:
-        """`memory` is the row's part of the mapping, `lines` the number of its lines."""
+    def __init__(self, index: int, memory: memoryview[int], count: int, rings: RingSizes, doorbell: Doorbell) -> None:
+        """`memory` is the row's part of the mapping, `count` the number of its activities."""
         cells_end = ROW_CELLS * 8
         lead_end = cells_end + lane_bytes()
         pool_end = lead_end + lane_bytes()
@@ -75,8 +75,8 @@ class Row:
         self.cells = memory[:cells_end].cast("Q")
         self.lead = Lane(memory[cells_end:lead_end], memory[lead_ring:pool_ring], doorbell)
         self.pool = Lane(memory[lead_end:pool_end], memory[pool_ring:], doorbell)
-        self._lines_memory = memory[pool_end : pool_end + lines * LINE_STRIDE]
-        self._lines: list[Line] | None = None
+        self._activities_memory = memory[pool_end : pool_end + count * ACTIVITY_STRIDE]
+        self._activities: list[Activity] | None = None
 
     def attach(self, channel: int, *, waits: bool = False) -> None:
         """Make this process the row's writer (called once, in the worker). `channel` is its descriptor to the master;
@@ -85,17 +85,17 @@ class Row:
         self.pool.attach(channel, waits=waits)
 
     @property
-    def lines(self) -> list[Line]:
-        """The row's lines: one for each thread that the scoreboard was made for, two more, and QUEUE_LINES."""
-        if self._lines is None:  # a process uses the lines of few rows, so they are made at the first use
-            memory = self._lines_memory
-            starts = range(0, len(memory), LINE_STRIDE)
-            self._lines = [Line(memory[start : start + LINE_STRIDE]) for start in starts]
-        return self._lines
+    def activities(self) -> list[Activity]:
+        """The row's activities: one for each thread the scoreboard was made for, two more, and QUEUE_ACTIVITIES."""
+        if self._activities is None:  # a process uses the activities of few rows, so they are made at the first use
+            memory = self._activities_memory
+            starts = range(0, len(memory), ACTIVITY_STRIDE)
+            self._activities = [Activity(memory[start : start + ACTIVITY_STRIDE]) for start in starts]
+        return self._activities
 
     def starts(self) -> Sequence[float]:
-        """Return `start[0]` of every line, with 0.0 for a value that cannot be a past time."""
-        times = self._lines_memory.cast("d")[:: LINE_STRIDE // 8].tolist()
+        """Return `start[0]` of every activity, with 0.0 for a value that cannot be a past time."""
+        times = self._activities_memory.cast("d")[:: ACTIVITY_STRIDE // 8].tolist()
         return [past_time(time) if time else 0.0 for time in times]
 
     @property
@@ -127,4 +127,4 @@ class Row:
         self.cells[:] = memoryview(bytes(self.cells.nbytes)).cast("Q")
         self.lead.reset()
         self.pool.reset()
-        self._lines_memory[:] = bytes(len(self._lines_memory))
+        self._activities_memory[:] = bytes(len(self._activities_memory))

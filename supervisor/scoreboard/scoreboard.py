@@ -2,7 +2,7 @@
 
 Owns the mapping: the rows (`row`), the totals of rows that were cleared, the master's own cells, and the doorbell that
 wakes a sleeping master. The mapping outlives its writers, so what a worker was doing and had logged when it was killed
-is still there. Knows nothing of processes beyond the numbers in the cells, and nothing of what a line or a record
+is still there. Knows nothing of processes beyond the numbers in the cells, and nothing of what an activity or a record
 says. Made by the master before its first fork; read by everything that reports.
 
 A worker may be in an attacker's hands, and can write to all of the mapping, other rows included. So nothing in it is
@@ -24,7 +24,7 @@ from typing import Any
 from ..descriptors import DescriptorHandoff
 from .lane import lane_bytes
 from .latency import BUCKETS, CLASSES
-from .layout import CACHE_LINE, CLOSED, COUNTERS, LINE_STRIDE, MASTER_CELLS, PAGE, QUEUE_LINES, ROW_CELLS, Cell
+from .layout import ACTIVITY_STRIDE, CACHE_LINE, CLOSED, COUNTERS, MASTER_CELLS, PAGE, QUEUE_ACTIVITIES, ROW_CELLS, Cell
 from .row import RingSizes, Row
 from .untrusted import counts
 
@@ -38,8 +38,8 @@ class Scoreboard:
     """The whole mapping.
 
     `rows` is the number of processes it holds at a time, `threads` the number of threads that each of them may have
-    (see `Row.lines`), `ring_bytes` and `pool_ring_bytes` are the sizes of a row's two rings. The system takes memory
-    only as it is touched.
+    (see `Row.activities`), `ring_bytes` and `pool_ring_bytes` are the sizes of a row's two rings. The system takes
+    memory only as it is touched.
     """
 
     master: memoryview[int]
@@ -65,8 +65,8 @@ class Scoreboard:
         self._sizes = (rows, threads, ring_bytes, pool_ring_bytes)
         self.threads = threads
         rings = RingSizes(ring_bytes, pool_ring_bytes)
-        lines = threads + 2 + QUEUE_LINES
-        fixed_bytes = _round_up(ROW_CELLS * 8 + 2 * lane_bytes() + lines * LINE_STRIDE, PAGE)
+        activities = threads + 2 + QUEUE_ACTIVITIES
+        fixed_bytes = _round_up(ROW_CELLS * 8 + 2 * lane_bytes() + activities * ACTIVITY_STRIDE, PAGE)
         row_bytes = _round_up(fixed_bytes + sum(rings), PAGE)
         head_bytes = _round_up(CACHE_LINE + rows * 8, PAGE)
         size = head_bytes + rows * row_bytes
@@ -86,7 +86,7 @@ class Scoreboard:
         bells: tuple[int, int] = _doorbell() if kept is None else tuple(kept["doorbell"])
         self.doorbell, self.doorbell_reader = bells
         self.rows = [
-            Row(index, memory[start : start + row_bytes], lines, rings, self.ring)
+            Row(index, memory[start : start + row_bytes], activities, rings, self.ring)
             for index, start in enumerate(range(head_bytes, size, row_bytes))
         ]
         if kept is None:

@@ -1,7 +1,7 @@
-"""What a worker is doing: the lines of its row, each read as one piece of work.
+"""What a worker is doing: the activities of its row, each read as one piece of work.
 
-Owns the meaning of a line's cells. Knows nothing of what the text of a line says. Used in the master, by the watchdog,
-by crash reports and by log messages.
+Owns the meaning of an activity's cells. Knows nothing of what the text of an activity says. Used in the master, by the
+watchdog, by crash reports and by log messages.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from .layout import SENDING
-from .row import Line, Row
+from .row import Activity, Row
 
 __all__ = ["WorkInProgress", "WorkState", "describe_work", "find_work", "printable_text", "work_in_progress"]
 
@@ -26,10 +26,10 @@ class WorkState(Enum):
 
 @dataclass(slots=True, frozen=True)
 class WorkInProgress:
-    """One piece of work: the index of its line, its start (time.monotonic()), its text, and the thread that does it
-    (`thread` and `ident` as in `Line`)."""
+    """One piece of work: the index of its activity, its start (time.monotonic()), its text, and the thread that does it
+    (`thread` and `ident` as in `Activity`)."""
 
-    line: int
+    activity: int
     start: float
     text: str
     state: WorkState
@@ -40,27 +40,27 @@ class WorkInProgress:
 def work_in_progress(row: Row) -> list[WorkInProgress]:
     """Return the work that is going on in a row, the oldest first."""
     busy = [(start, index) for index, start in enumerate(row.starts()) if start]
-    return [_read(index, start, row.lines[index]) for start, index in sorted(busy)]
+    return [_read(index, start, row.activities[index]) for start, index in sorted(busy)]
 
 
 def find_work(row: Row, index: int, start: float) -> WorkInProgress | None:
-    """Return the work on line `index` if it is the one that began at `start`, None if that has ended."""
-    line = row.lines[index]
-    work = _read(index, start, line)
-    return work if line.start[0] == start else None
+    """Return the work on activity `index` if it is the one that began at `start`, None if that has ended."""
+    activity = row.activities[index]
+    work = _read(index, start, activity)
+    return work if activity.start[0] == start else None
 
 
-def _read(index: int, start: float, line: Line) -> WorkInProgress:
-    thread, ident = line.thread[0], line.ident[0]
+def _read(index: int, start: float, activity: Activity) -> WorkInProgress:
+    thread, ident = activity.thread[0], activity.ident[0]
     if thread:
         state = WorkState.RUNNING if ident else WorkState.PROGRESSING
     else:
         state = WorkState.SENDING if ident == SENDING else WorkState.QUEUED
-    return WorkInProgress(index, start, printable_text(bytes(line.text)), state, thread, ident)
+    return WorkInProgress(index, start, printable_text(bytes(activity.text)), state, thread, ident)
 
 
 def printable_text(text: bytes) -> str:
-    """Return the text of a line as a log shows it: without padding, control characters escaped."""
+    """Return the text of an activity as a log shows it: without padding, control characters escaped."""
     words = " ".join(text.rstrip(b"\0").decode("utf-8", "backslashreplace").split())
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in words)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from ..processes.causes import UNWANTED, Cause, describe, judge
 from ..processes.stacks import Stacks
-from ..scoreboard.layout import CLOSED, LINE_BYTES, MasterCell
+from ..scoreboard.layout import CLOSED, TEXT_BYTES, MasterCell
 from ..scoreboard.work import describe_work
 from ..services import Services
 from .crashes import Crashes, requests_on
@@ -115,10 +115,10 @@ class Reaper:
         return records, gone
 
     def _lost_records(self, worker: Worker) -> Iterator[bytes]:
-        for started, line in zip(worker.row.starts(), worker.row.lines, strict=True):
+        for started, activity in zip(worker.row.starts(), worker.row.activities, strict=True):
             if not started:
                 continue
-            text = bytes(line.text[:LINE_BYTES]).rstrip(b"\0")
+            text = bytes(activity.text[:TEXT_BYTES]).rstrip(b"\0")
             try:
                 record = worker.generation.application.lost(text, started, worker.row)
             except Exception as error:

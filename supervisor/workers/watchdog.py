@@ -41,10 +41,10 @@ _ON_A_THREAD = (WorkState.RUNNING, WorkState.PROGRESSING)
 
 @dataclass(slots=True)
 class _Seen:
-    """A piece of work that was seen on a line of the scoreboard."""
+    """A piece of work that was seen among the activities of the scoreboard."""
 
     start: float
-    """The line's `start`, by the worker's clock."""
+    """The activity's `start`, by the worker's clock."""
     since: float
     """From when its time counts, in the loop's time."""
     slow_logged: bool = False
@@ -58,11 +58,11 @@ class _Watch:
     beat_ns: int
     beat_since: float
     silence_logged: bool = False
-    alone_since: float | None = None  # since when it drains with nothing on its lines but what hangs
+    alone_since: float | None = None  # since when it drains with nothing among its activities but what hangs
     seen: dict[int, _Seen] = field(default_factory=dict)
 
     def see(self, starts: Iterable[float], now: float, looked: float) -> None:
-        """Note what is on the lines, whose `starts` these are; `looked` is when they were seen before."""
+        """Note what the activities are, whose `starts` these are; `looked` is when they were seen before."""
         ahead = time.monotonic() - now
         seen = {}
         for index, start in enumerate(starts):
@@ -135,10 +135,10 @@ class Watchdog:
         elif silent_s and not watch.silence_logged:
             watch.silence_logged = True
             self._quarantine(worker, _silence(worker, silent_s), [])
-        fresh = [late for late in overdue if not watch.seen[late[0].line].overdue_logged]
+        fresh = [late for late in overdue if not watch.seen[late[0].activity].overdue_logged]
         if fresh:
             for work, _ in fresh:
-                watch.seen[work.line].overdue_logged = watch.seen[work.line].slow_logged = True
+                watch.seen[work.activity].overdue_logged = watch.seen[work.activity].slow_logged = True
             limit_s = worker.generation.config.request_timeout_s
             self._quarantine(worker, f"{_first(fresh)}, longer than the limit of {limit_s:g} s", fresh[1:])
         self._log_slow(worker, watch, now)
@@ -194,11 +194,11 @@ class Watchdog:
 
     def _log_slow(self, worker: Worker, watch: _Watch, now: float) -> None:
         late = _late(worker, watch, now, worker.generation.config.slow_request_s)
-        late = [each for each in late if not watch.seen[each[0].line].slow_logged]
+        late = [each for each in late if not watch.seen[each[0].activity].slow_logged]
         slow = [each for each in late if each[0].state is WorkState.RUNNING]
         queued = [each for each in late if each[0].state is WorkState.QUEUED]
         for work, _ in slow + queued:
-            watch.seen[work.line].slow_logged = True
+            watch.seen[work.activity].slow_logged = True
         child = worker.child
         where = f"on {child.title} [{child.pid}]"
         if slow:

@@ -206,7 +206,7 @@ class Records:
             self.torn.append(line)
             return
         name, padding = record["name"], record["padding"] or "/"
-        # what died with its worker is logged from a line of the scoreboard, which is short
+        # what died with its worker is logged from an activity of the scoreboard, which is short
         if pad_bytes and name and "-" in name and record["status"] != "killed" and len(padding) != pad_bytes + 1:
             self.torn.append(line)
             return

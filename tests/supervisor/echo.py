@@ -22,8 +22,8 @@ import time
 
 from webpy.supervisor import (
     BUCKETS,
-    LINE_BYTES,
     SENDING,
+    TEXT_BYTES,
     Application,
     Cell,
     Config,
@@ -114,32 +114,32 @@ class Echo(Application):
                     os.write(2, b"STOP while draining\n")
 
     def task(self, context: Context, kind: bytes, argument: float) -> None:
-        """Do something on a line of its own, in a thread."""
-        line = next(line for line in context.row.lines[1:] if not line.start[0])
-        line.text[:] = (b"10.0.0.1  task %s" % kind).ljust(LINE_BYTES, b"\0")
-        line.start[0] = time.monotonic()
+        """Do something as an activity of its own, in a thread."""
+        activity = next(activity for activity in context.row.activities[1:] if not activity.start[0])
+        activity.text[:] = (b"10.0.0.1  task %s" % kind).ljust(TEXT_BYTES, b"\0")
+        activity.start[0] = time.monotonic()
 
         def work() -> None:
             if kind not in (b"queued", b"sending"):
-                line.thread[0], line.ident[0] = threading.get_native_id(), threading.get_ident()
+                activity.thread[0], activity.ident[0] = threading.get_native_id(), threading.get_ident()
             match kind:
                 case b"spin":
                     spin_for_ever()
                 case b"lock":
                     wait_for_a_lost_lock(self.lost_lock)
                 case b"sending":
-                    line.ident[0] = SENDING
+                    activity.ident[0] = SENDING
                     time.sleep(argument)
                 case b"stream":
-                    line.ident[0] = 0
+                    activity.ident[0] = 0
                     until = time.monotonic() + argument
                     while time.monotonic() < until:
-                        line.start[0] = time.monotonic()
+                        activity.start[0] = time.monotonic()
                         time.sleep(0.05)
                 case _:
                     time.sleep(argument)
-            line.thread[0] = line.ident[0] = 0
-            line.start[0] = 0.0
+            activity.thread[0] = activity.ident[0] = 0
+            activity.start[0] = 0.0
 
         self.tasks.append(threading.Thread(target=work, daemon=True))
         self.tasks[-1].start()
@@ -160,8 +160,8 @@ class Echo(Application):
 
     def answer(self, context: Context, line: bytes) -> bytes:
         began = time.monotonic()
-        own = context.row.lines[0]
-        own.text[:] = line.ljust(LINE_BYTES, b"\0")[:LINE_BYTES]
+        own = context.row.activities[0]
+        own.text[:] = line.ljust(TEXT_BYTES, b"\0")[:TEXT_BYTES]
         own.thread[0], own.ident[0] = threading.get_native_id(), threading.get_ident()
         own.start[0] = began
         word, _, rest = line.partition(b" ")
@@ -221,7 +221,7 @@ class Echo(Application):
 def scribble(context: Context, how: bytes) -> None:
     """Write over this worker's whole row, as an attacker may: all bits set, all NaN, or random bytes of a seed."""
     row, dice = context.row, random.Random(how)
-    parts = [row.cells, row.lead._cells, row.pool._cells, row.lead.latency, row.pool.latency, row._lines_memory]
+    parts = [row.cells, row.lead._cells, row.pool._cells, row.lead.latency, row.pool.latency, row._activities_memory]
     for part in (*parts, row.lead._ring[:65536], context.scoreboard.load[row.index : row.index + 1]):
         match how:
             case b"ones":

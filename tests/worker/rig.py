@@ -148,9 +148,9 @@ class Rig:
         self.acceptor.start()
 
     def running(self) -> list[str]:
-        """What stands on the scoreboard's lines: "PEER GET /path HTTP/1.1", in no order."""
-        lines = [line for line in self.row.lines if line.start[0]]
-        return sorted(" ".join(bytes(line.text).decode().split()) for line in lines)
+        """What the scoreboard's activities say: "PEER GET /path HTTP/1.1", in no order."""
+        busy = [activity for activity in self.row.activities if activity.start[0]]
+        return sorted(" ".join(bytes(activity.text).decode().split()) for activity in busy)
 
     def turn(self, timeout_s: float = 0.0) -> None:
         """Have what is ready among the descriptors that are no connections looked at."""
@@ -165,7 +165,7 @@ class Rig:
             self.chores.leftovers.clear()
             if self.chores.queue:
                 _, task = self.chores.queue.popleft()
-                task[0](self.row.lines[0], *task[1:])
+                task[0](self.row.activities[0], *task[1:])
 
     def watched(self, conn: Connection) -> bool:
         """Whether the poller has this connection."""

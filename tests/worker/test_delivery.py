@@ -41,7 +41,7 @@ def pulled(parts: Rig, body: Body) -> tuple[Connection, socket.socket]:
     conn, client = parts.connection(Phase.RUNNING)
     exchange = conn.exchange = parts.exchange(conn, "GET", "/body")
     exchange.output = Output(render(exchange.plan.head, None, (200, body), "now", False))
-    exchange.pull(parts.row.lines[0])
+    exchange.pull(parts.row.activities[0])
     parts.turn()
     return conn, client
 
@@ -97,7 +97,7 @@ def test_a_client_that_is_gone_is_nobodys_fault(rig: Make) -> None:
     body = Endless(RuntimeError())
     exchange = conn.exchange = parts.exchange(conn, "GET", "/body")
     exchange.output = Output(render(exchange.plan.head, None, (200, body), "now", False))
-    exchange.pull(parts.row.lines[0])
+    exchange.pull(parts.row.activities[0])
     parts.turn()
     assert (conn.phase, body.closed, parts.complaints) == (Phase.CLOSED, 1, [])
     assert len(records(parts.row)) == 1

@@ -44,10 +44,10 @@ def test_a_plan_says_all_that_follows_from_the_head() -> None:
 
 
 def test_the_text_fills_a_line_of_the_scoreboard_whatever_the_request() -> None:
-    from webpy.supervisor import LINE_BYTES
+    from webpy.supervisor import TEXT_BYTES
 
     for target in ("/", "/" + "x" * 500):
-        assert PEER_BYTES + len(planner().plan(head_bytes("GET", target)).text) == LINE_BYTES
+        assert PEER_BYTES + len(planner().plan(head_bytes("GET", target)).text) == TEXT_BYTES
 
 
 @pytest.mark.parametrize(

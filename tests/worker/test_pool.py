@@ -12,17 +12,17 @@ from collections.abc import Callable
 
 import pytest
 
-from webpy.supervisor import QUEUE_LINES, Line, Scoreboard
+from webpy.supervisor import QUEUE_ACTIVITIES, Activity, Scoreboard
 from webpy.worker.threads.policy import interrupt_none
 from webpy.worker.threads.pool import Pool, Role
 
 WAIT_S = 5.0
 
 
-def make(most: int, lines: int | None = None) -> tuple[Pool, list[Line]]:
+def make(most: int, activities: int | None = None) -> tuple[Pool, list[Activity]]:
     scoreboard = Scoreboard(1, most)
-    found = scoreboard.rows[0].lines[:-QUEUE_LINES]
-    used = found if lines is None else found[:lines]
+    found = scoreboard.rows[0].activities[:-QUEUE_ACTIVITIES]
+    used = found if activities is None else found[:activities]
     return Pool(used, most, logging.getLogger("tests.pool"), lambda function: function()), found
 
 
@@ -32,10 +32,10 @@ class Stops:
     def __init__(self) -> None:
         self.began = threading.Semaphore(0)
         self.go = threading.Event()
-        self.lines: list[Line] = []
+        self.activities: list[Activity] = []
 
-    def __call__(self, line: Line) -> None:
-        self.lines.append(line)
+    def __call__(self, activity: Activity) -> None:
+        self.activities.append(activity)
         self.began.release()
         assert self.go.wait(3 * WAIT_S)
 
@@ -44,13 +44,13 @@ class Stops:
 
 
 def test_a_task_gets_its_arguments_behind_the_line_of_its_thread() -> None:
-    pool, lines = make(2)
+    pool, activities = make(2)
     got: list[object] = []
     done = threading.Event()
 
-    def task(line: Line, *arguments: object) -> None:
-        named = (line.thread[0], line.ident[0]) == (threading.get_native_id(), threading.get_ident())
-        got.extend([line in lines, named, arguments])
+    def task(activity: Activity, *arguments: object) -> None:
+        named = (activity.thread[0], activity.ident[0]) == (threading.get_native_id(), threading.get_ident())
+        got.extend([activity in activities, named, arguments])
         done.set()
 
     pool.put((task, 1, "two"))
@@ -66,7 +66,7 @@ def test_an_idle_thread_keeps_nothing_of_its_last_task() -> None:
     gone = threading.Event()
     body = Body()
     weakref.finalize(body, gone.set)
-    pool.put((lambda _line, _body: None, body))
+    pool.put((lambda _activity, _body: None, body))
     del body
     assert gone.wait(WAIT_S)
 
@@ -77,7 +77,7 @@ def test_no_task_waits_while_a_thread_may_be_added() -> None:
     for _ in range(6):
         pool.put((stops,))
     assert stops.wait_for(6)
-    assert len({id(line) for line in stops.lines}) == 6
+    assert len({id(activity) for activity in stops.activities}) == 6
     stops.go.set()
 
 
@@ -97,7 +97,7 @@ def test_at_most_so_many_run_at_once_and_the_others_follow_in_order() -> None:
     order: list[int] = []
     done = threading.Semaphore(0)
 
-    def later(_line: Line, number: int) -> None:
+    def later(_activity: Activity, number: int) -> None:
         order.append(number)
         done.release()
 
@@ -116,23 +116,23 @@ def test_a_task_that_raises_costs_no_thread(caplog: pytest.LogCaptureFixture) ->
     pool, _ = make(1)
     done = threading.Event()
 
-    def fails(_line: Line) -> None:
+    def fails(_activity: Activity) -> None:
         raise SystemExit("out of here")
 
     for _ in range(3):
         pool.put((fails,))
-    pool.put((lambda _line: done.set(),))
+    pool.put((lambda _activity: done.set(),))
     assert done.wait(WAIT_S)
     assert "a task of the pool failed" in caplog.text
 
 
 def test_without_a_line_there_is_no_thread_but_the_task_is_not_lost() -> None:
-    pool, _ = make(4, lines=1)
+    pool, _ = make(4, activities=1)
     stops = Stops()
     done = threading.Event()
     pool.put((stops,))
     assert stops.wait_for(1)
-    pool.put((lambda _line: done.set(),))
+    pool.put((lambda _activity: done.set(),))
     stops.go.set()
     assert done.wait(WAIT_S)
 
@@ -149,14 +149,14 @@ def test_when_the_system_allows_no_more_threads(monkeypatch: pytest.MonkeyPatch)
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refused)
-        pool.put((lambda _line: done.set(),))  # a thread that is there takes it
-        assert not pool.start(lambda _line: None)
+        pool.put((lambda _activity: done.set(),))  # a thread that is there takes it
+        assert not pool.start(lambda _activity: None)
     stops.go.set()
     assert done.wait(WAIT_S)
     more = Stops()
     for _ in range(3):
         pool.put((more,))
-    assert more.wait_for(3)  # neither the count nor a line was lost
+    assert more.wait_for(3)  # neither the count nor an activity was lost
     more.go.set()
 
 
@@ -164,31 +164,31 @@ def test_when_the_system_allows_no_more_threads(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_thread_plays_one_role_after_the_other_and_gives_its_line_back_clean() -> None:
-    pool, lines = make(1)
+    pool, activities = make(1)
     seen: list[tuple[str, bool]] = []
     ended = threading.Event()
 
-    def first(line: Line) -> Role:
-        line.start[0] = 5.0
-        seen.append(("first", line.thread[0] == threading.get_native_id()))
+    def first(activity: Activity) -> Role:
+        activity.start[0] = 5.0
+        seen.append(("first", activity.thread[0] == threading.get_native_id()))
         return second
 
-    def second(line: Line) -> None:
-        seen.append(("second", line is lines[0]))
+    def second(activity: Activity) -> None:
+        seen.append(("second", activity is activities[0]))
         ended.set()
 
     assert pool.start(first)
     assert ended.wait(WAIT_S)
     assert seen == [("first", True), ("second", True)]
     stops = Stops()
-    assert all(pool.start(stops) for _ in lines[1:])
+    assert all(pool.start(stops) for _ in activities[1:])
     deadline = time.monotonic() + WAIT_S
-    while not pool.start(stops):  # the first thread may just be giving its line back
+    while not pool.start(stops):  # the first thread may just be giving its activity back
         assert time.monotonic() < deadline
-    assert stops.wait_for(len(lines))
-    assert not pool.start(stops)  # every line is taken
-    used = [line for line in stops.lines if line is lines[0]]
-    assert [line.start[0] for line in used] == [0.0]
+    assert stops.wait_for(len(activities))
+    assert not pool.start(stops)  # every activity is taken
+    used = [activity for activity in stops.activities if activity is activities[0]]
+    assert [activity.start[0] for activity in used] == [0.0]
     stops.go.set()
 
 
@@ -198,11 +198,11 @@ def test_a_thread_interrupts_no_other_while_it_serves() -> None:
     policies: list[int] = []
     served, led = threading.Event(), threading.Event()
 
-    def serve(_line: Line) -> None:
+    def serve(_activity: Activity) -> None:
         policies.append(os.sched_getscheduler(0))
         served.set()
 
-    def lead(_line: Line) -> None:
+    def lead(_activity: Activity) -> None:
         policies.append(os.sched_getscheduler(0))
         led.set()
 
@@ -249,22 +249,22 @@ def test_a_pool_thread_is_lent_while_one_is_idle_or_may_be_added() -> None:
 
 
 def test_a_deposed_leader_joins_where_there_is_room() -> None:
-    pool, lines = make(1)
-    used: list[Line] = []
+    pool, activities = make(1)
+    used: list[Activity] = []
     done = threading.Event()
 
-    def task(line: Line) -> None:
-        used.append(line)
+    def task(activity: Activity) -> None:
+        used.append(activity)
         done.set()
 
     pool.take_place()
     role = pool.join()
     assert role is not None
-    thread = threading.Thread(target=role, args=(lines[2],), daemon=True)
+    thread = threading.Thread(target=role, args=(activities[2],), daemon=True)
     thread.start()
     pool.put((task,))
     assert done.wait(WAIT_S)
-    assert used == [lines[2]]
+    assert used == [activities[2]]
 
 
 # -- places -----------------------------------------------------------------------------------------------------------
@@ -276,13 +276,13 @@ class Calls:
     def __init__(self, most: int) -> None:
         self.calls: list[Callable[[], None]] = []
         scoreboard = Scoreboard(1, most)
-        lines = scoreboard.rows[0].lines[:-QUEUE_LINES]
-        self.pool = Pool(lines, most, logging.getLogger("tests.pool"), self.calls.append)
+        activities = scoreboard.rows[0].activities[:-QUEUE_ACTIVITIES]
+        self.pool = Pool(activities, most, logging.getLogger("tests.pool"), self.calls.append)
         self.order: list[str] = []
         self.done = threading.Semaphore(0)
 
     def task(self, name: str) -> tuple[object, ...]:
-        def run(_line: Line) -> None:
+        def run(_activity: Activity) -> None:
             self.order.append(name)
             self.done.release()
 
@@ -380,6 +380,6 @@ def test_a_leader_that_is_deposed_takes_its_place_along() -> None:
     assert not here.order
     role = here.pool.join()
     assert role is not None
-    threading.Thread(target=role, args=(Scoreboard(1, 1).rows[0].lines[0],), daemon=True).start()
+    threading.Thread(target=role, args=(Scoreboard(1, 1).rows[0].activities[0],), daemon=True).start()
     here.wait_for("one")
     here.free(1)

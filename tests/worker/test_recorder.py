@@ -45,7 +45,7 @@ def test_what_pool_threads_count_is_not_lost_and_wakes_the_master(rig: Make) -> 
 
     def many() -> None:
         for _ in range(200):
-            parts.recorder.record_plain(exchange, 200, 5, 100, parts.row.lines[0])
+            parts.recorder.record_plain(exchange, 200, 5, 100, parts.row.activities[0])
 
     threads = [threading.Thread(target=many) for _ in range(4)]
     for thread in threads:
@@ -66,7 +66,7 @@ def test_without_an_access_log_answers_are_counted_all_the_same(rig: Make) -> No
     conn, _ = parts.connection()
     exchange = answered(parts.exchange(conn), 200, 1)
     parts.recorder.record(exchange, True)
-    parts.recorder.record_plain(exchange, 200, 1, 9, parts.row.lines[0])
+    parts.recorder.record_plain(exchange, 200, 1, 9, parts.row.activities[0])
     assert records(parts.row) == []
     assert sum(parts.row.lead.latency) + sum(parts.row.pool.latency) == 2
 

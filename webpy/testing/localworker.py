@@ -142,9 +142,9 @@ class LocalWorker:
         ended = not self._thread.is_alive()
         if ended:
             self._worker.pool.close()
-            while any(line.ident[0] for line in self._worker.row.lines) and time.monotonic() < deadline_s:
+            while any(line.ident[0] for line in self._worker.row.activities) and time.monotonic() < deadline_s:
                 time.sleep(_TICK_S)
-            ended = not any(line.ident[0] for line in self._worker.row.lines)
+            ended = not any(line.ident[0] for line in self._worker.row.activities)
         if not ended:
             self._worker.log.now.warning("handlers still run %g s after their client was closed", _PATIENCE_S)
             return

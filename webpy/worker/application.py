@@ -179,8 +179,8 @@ class WebApplication:
         context.ready()
         loop.run()
         if not worker.table.by_fd:  # all requests have been answered, but a thread may not have come to say so
-            for line in worker.row.lines:
-                line.start[0] = 0.0
+            for activity in worker.row.activities:
+                activity.start[0] = 0.0
 
     def assemble(self, context: Context) -> tuple[Worker, Loop]:
         """Return a worker that accepts connections, and the loop that serves them once it runs."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..framework.answer import STREAMS, read_small
 from ..framework.request import Request
 from ..framework.response import ClosingBody
-from ..supervisor import BUCKET_OF, BUCKETS, Line, bucket
+from ..supervisor import BUCKET_OF, BUCKETS, Activity, bucket
 from .connections.connection import Connection
 from .connections.transport import WOULD_BLOCK
 from .exchanges.exchange import Exchange
@@ -71,22 +71,22 @@ class Loop:
         if self._failure is not None:
             raise RuntimeError("the loop cannot go on") from self._failure
 
-    def _begin(self, line: Line) -> Role | None:
+    def _begin(self, activity: Activity) -> Role | None:
         self._lead.acquire()
-        return self._take_the_lead(line)
+        return self._take_the_lead(activity)
 
-    def _take_the_lead(self, line: Line) -> Role | None:
+    def _take_the_lead(self, activity: Activity) -> Role | None:
         """Lead until deposed or over; holding the lead.
 
         The loop runs in a context of its own, in which quick handlers run too. Once a handler has set a variable in it,
         the loop goes on in a new one: no other request sees the variable, and the rest of that answer has the old one.
         """
         worker = self._worker
-        self._lead.take(line)
+        self._lead.take(activity)
         left: Left | None
         while True:
             here = Context()
-            left = here.run(self._run, line, here)
+            left = here.run(self._run, activity, here)
             if left is None:
                 break
             if not left.deposed:
@@ -97,10 +97,10 @@ class Loop:
                 self._contain(left)
             elif left.exchange is not None:
                 try:
-                    left.exchange.deliver(line if left.deposed else None)
+                    left.exchange.deliver(activity if left.deposed else None)
                 except BaseException as error:
                     self._contain(left._replace(fault=error))
-            line.start[0] = 0.0
+            activity.start[0] = 0.0
             if left.deposed:
                 return worker.pool.join()
             left = None  # `leftovers` has what it held
@@ -135,7 +135,7 @@ class Loop:
             worker.lifecycle.over = True
             worker.log.now.critical("the loop cannot poll any more (%s); the worker ends", broken)
 
-    def _run(self, line: Line, here: Context) -> Left | None:
+    def _run(self, activity: Activity, here: Context) -> Left | None:
         """The loop; None when the worker is over. here: the context it runs in, which holds no variable yet.
 
         Local names throughout: an attribute costs 20 ns, and everything here runs per request.
@@ -153,7 +153,7 @@ class Loop:
         log_line = access.line if plain_log and access is not None else None
         logs = access is not None and recorder.http_log is None
         write, latency = worker.row.lead.write, worker.row.lead.latency
-        start, line_peer, line_text = line.start, line.text[:PEER_BYTES], line.text[PEER_BYTES:]
+        start, shown_peer, shown_text = activity.start, activity.text[:PEER_BYTES], activity.text[PEER_BYTES:]
         chores, leftovers = worker.chores.queue, worker.chores.leftovers
         last_peer = last_plan = begun = None
         none: Any = None
@@ -172,7 +172,7 @@ class Loop:
                         recorder.count_sent(sent_bytes)
                         sent_bytes = 0
                     if chores or leftovers:
-                        if not lead.work_off(me, line):
+                        if not lead.work_off(me, activity):
                             return _DEPOSED
                         if here:
                             leftovers += (handler, result, status, body, response)
@@ -236,10 +236,10 @@ class Loop:
                 # A quick handler: run here.
                 peer = conn.peer
                 if peer is not last_peer:
-                    line_peer[:] = peer[1]
+                    shown_peer[:] = peer[1]
                     last_peer = peer
                 if plan is not last_plan:
-                    line_text[:] = plan.text
+                    shown_text[:] = plan.text
                     last_plan = plan
                 probe = Probe() if work.heat >= HEATED else None
                 pool.inline = conn, work, now
@@ -361,7 +361,7 @@ class Loop:
                     work.heat -= 1
                 if closing is not none:  # the answer has left, and the application wants to know
                     worker.chores.put(work, (self._close_body, closing, plan, request))
-                    if not lead.work_off(me, line):
+                    if not lead.work_off(me, activity):
                         reactor.call(recorder.count_sent, sent_bytes)
                         return _DEPOSED
                     end = _mono()
@@ -375,7 +375,7 @@ class Loop:
             recorder.count_sent(sent_bytes)
             return Left(False, conn, None, error, fd)
 
-    def _close_body(self, _line: object, body: ClosingBody, plan: Plan, request: Request) -> None:
+    def _close_body(self, _activity: object, body: ClosingBody, plan: Plan, request: Request) -> None:
         """Close the body of an answer that has left, as a chore."""
         try:
             body.close()

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..supervisor import QUEUE_LINES
+from ..supervisor import QUEUE_ACTIVITIES
 from .connections.connection import AbstractExchange, Connection
 from .connections.reactor import Reactor
 from .connections.table import ConnectionTable
+from .exchanges.activities import Activities
 from .exchanges.failures import Failures
-from .exchanges.lines import Lines
 from .exchanges.recorder import Recorder
 from .lifecycle import Lifecycle
 from .log.errorlog import ErrorLog
@@ -45,6 +45,7 @@ class Parts:
     """
 
     __slots__ = (
+        "activities",
         "chores",
         "clock",
         "context",
@@ -53,7 +54,6 @@ class Parts:
         "gate",
         "lifecycle",
         "limits",
-        "lines",
         "log",
         "planner",
         "pool",
@@ -80,8 +80,8 @@ class Parts:
         self.lifecycle = Lifecycle(self.log)
         self.reactor = Reactor(self._call_failed)
         self.gate = Gate()
-        self.pool = Pool(self.row.lines[:-QUEUE_LINES], settings.threads, self.log, self.reactor.call)
-        self.lines = Lines(self.row.lines[-QUEUE_LINES:])
+        self.pool = Pool(self.row.activities[:-QUEUE_ACTIVITIES], settings.threads, self.log, self.reactor.call)
+        self.activities = Activities(self.row.activities[-QUEUE_ACTIVITIES:])
         self.chores = Chores(self.pool)
         scoreboard = context.scoreboard
         self.table = ConnectionTable(self.reactor, self.lifecycle, self.faults, self.row, scoreboard)

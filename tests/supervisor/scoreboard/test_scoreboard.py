@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from webpy.supervisor import BUCKETS, CLOSED, LINE_BYTES, QUEUE_LINES, Cell, Scoreboard
+from webpy.supervisor import BUCKETS, CLOSED, QUEUE_ACTIVITIES, TEXT_BYTES, Cell, Scoreboard
 
 
 def test_every_part_is_its_own() -> None:
@@ -18,10 +18,10 @@ def test_every_part_is_its_own() -> None:
         parts.append(row.cells)
         for lane in (row.lead, row.pool):
             parts += [lane._cells, lane.latency, lane._ring]
-        assert len(row.lines) == 2 + 2 + QUEUE_LINES
-        for line in row.lines:
-            parts += [line.start, line.thread, line.ident, line.text]
-            assert len(line.text) == LINE_BYTES
+        assert len(row.activities) == 2 + 2 + QUEUE_ACTIVITIES
+        for activity in row.activities:
+            parts += [activity.start, activity.thread, activity.ident, activity.text]
+            assert len(activity.text) == TEXT_BYTES
     for number, part in enumerate(parts):
         part.cast("B")[:] = bytes([number % 251]) * part.nbytes
     for number, part in enumerate(parts):
@@ -38,16 +38,16 @@ def test_written_by_one_process_read_by_another() -> None:
     if pid == 0:
         row = scoreboard.rows[0]
         row.cells[Cell.ACCEPTED] = 7
-        row.lines[1].text[:] = b"GET /".ljust(LINE_BYTES, b"\0")
-        row.lines[1].start[0] = 1.5
+        row.activities[1].text[:] = b"GET /".ljust(TEXT_BYTES, b"\0")
+        row.activities[1].start[0] = 1.5
         row.lead.write(b"record\n")
         scoreboard.load[0] = 3
         os._exit(0)
     os.waitpid(pid, 0)
     row = scoreboard.rows[0]
     assert row.cells[Cell.ACCEPTED] == 7
-    assert bytes(row.lines[1].text).rstrip(b"\0") == b"GET /"
-    assert row.lines[1].start[0] == 1.5
+    assert bytes(row.activities[1].text).rstrip(b"\0") == b"GET /"
+    assert row.activities[1].start[0] == 1.5
     assert b"".join(row.lead.pending()) == b"record\n"
     assert scoreboard.load[0] == 3
 
@@ -60,11 +60,11 @@ def test_retiring_carries_the_counts_over_and_clears_the_row() -> None:
         row.cells[Cell.TIMEOUTS] = 5
         row.lead.latency[2 * BUCKETS + 3] = 4
         row.pool.latency[2 * BUCKETS + 3] = 1
-        row.lines[0].start[0] = 1.0
+        row.activities[0].start[0] = 1.0
         scoreboard.load[0] = 12
         scoreboard.retire(row)
         assert row.cells[Cell.PID] == row.cells[Cell.TIMEOUTS] == 0
-        assert row.lines[0].start[0] == 0.0
+        assert row.activities[0].start[0] == 0.0
         assert not any(row.lead.latency)
         assert scoreboard.load[0] == CLOSED
     assert scoreboard.totals[Cell.TIMEOUTS] == 10

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from webpy.supervisor import LINE_BYTES, SENDING, Row, Scoreboard
+from webpy.supervisor import SENDING, TEXT_BYTES, Row, Scoreboard
 from webpy.supervisor.scoreboard.work import WorkState, describe_work, find_work, printable_text, work_in_progress
 
 
 def begin(row: Row, index: int, text: bytes, start: float, thread: int, ident: int) -> None:
-    line = row.lines[index]
-    line.text[:] = text.ljust(LINE_BYTES, b"\0")
-    line.thread[0], line.ident[0], line.start[0] = thread, ident, start
+    activity = row.activities[index]
+    activity.text[:] = text.ljust(TEXT_BYTES, b"\0")
+    activity.thread[0], activity.ident[0], activity.start[0] = thread, ident, start
 
 
 def test_what_lines_say() -> None:
@@ -22,7 +22,7 @@ def test_what_lines_say() -> None:
     begin(row, 1, b"GET /d", 7.0, 0, SENDING)
     works = work_in_progress(row)
     assert [work.start for work in works] == [4.0, 5.0, 6.0, 7.0]
-    assert [work.line for work in works] == [3, 0, 2, 1]
+    assert [work.activity for work in works] == [3, 0, 2, 1]
     wanted = [WorkState.QUEUED, WorkState.RUNNING, WorkState.PROGRESSING, WorkState.SENDING]
     assert [work.state for work in works] == wanted
     assert (works[1].text, works[1].thread, works[1].ident) == ("10.0.0.1 GET /a HTTP/1.1", 17, 99)

@@ -73,7 +73,7 @@ def test_compatibility_is_equal_in_every_process_and_depends_on_the_scoreboard(m
     command = [sys.executable, "-c", code]
     other = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=20).stdout.strip()
     assert other == compatibility()
-    monkeypatch.setattr("webpy.supervisor.scoreboard.layout.LINE_BYTES", 200)
+    monkeypatch.setattr("webpy.supervisor.scoreboard.layout.TEXT_BYTES", 200)
     assert other != compatibility()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ...framework.request import Request
     from ...framework.response import Response
-    from ...supervisor import Line
+    from ...supervisor import Activity
     from ..exchanges.intake import Intake
     from ..exchanges.output import Output
     from ..exchanges.plan import Plan
@@ -111,18 +111,18 @@ class AbstractExchange:
     """One request and its answer, as far as the connection, its protocol and the recorder know it.
 
     plan: what follows from the request's head. began_s: the monotonic time from which the log counts. context: in which
-    the application's part of it runs. line: on the scoreboard, while no thread's own line shows the request. intake:
-    the request's body, while it is not over. output: the answer, while it is sent. transport: what it is sent by, the
-    connection's or, where several exchanges share that, one of the protocol's own. successor: the protocol that gets
-    the connection afterwards, if it changes. The answer to a malformed request has neither plan nor request.
+    the application's part of it runs. activity: on the scoreboard, while no thread's own activity shows the request.
+    intake: the request's body, while it is not over. output: the answer, while it is sent. transport: what it is sent
+    by, the connection's or, where several exchanges share that, one of the protocol's own. successor: the protocol that
+    gets the connection afterwards, if it changes. The answer to a malformed request has neither plan nor request.
     """
 
     __slots__ = (
+        "activity",
         "began_s",
         "connection",
         "context",
         "intake",
-        "line",
         "output",
         "plan",
         "request",
@@ -138,16 +138,16 @@ class AbstractExchange:
         self.transport = connection.transport
         self.began_s = 0.0
         self.context: Context | None = None
-        self.line: Line | None = None
+        self.activity: Activity | None = None
         self.intake: Intake | None = None
         self.output: Output | None = None
         self.successor: ConnectionProtocol | None = None
 
-    def send(self, own: Line | None = None, *, leading: bool = False) -> None:
+    def send(self, own: Activity | None = None, *, leading: bool = False) -> None:
         """Send the output as far as the transport takes it.
 
-        own: the line of the thread of the pool that calls, if it has a place there: then it runs the body's iterator
-        too. leading: the caller holds the lead. Another thread leaves the iterator to the pool.
+        own: the activity of the thread of the pool that calls, if it has a place there: then it runs the body's
+        iterator too. leading: the caller holds the lead. Another thread leaves the iterator to the pool.
         """
         raise NotImplementedError
 
@@ -160,7 +160,7 @@ class AbstractExchange:
         raise NotImplementedError
 
     def abandon(self) -> None:
-        """End the line and the body, without a record, as the connection is reset after a fault (the leader)."""
+        """End the activity and the body, without a record, as the connection is reset after a fault (the leader)."""
         raise NotImplementedError
 
     def drop_intake(self) -> None:

@@ -17,7 +17,7 @@ from ..connections.transport import CLIENT_LEFT
 from ..threads.pace import Work
 
 if TYPE_CHECKING:
-    from ...supervisor import Line
+    from ...supervisor import Activity
     from ..connections.connection import Connection
     from ..parts import Parts
     from ..threads.pool import Task
@@ -67,7 +67,7 @@ class Delivery(AbstractExchange):
 
     # -- any thread that it belongs to --------------------------------------------------------------------------------
 
-    def send(self, own: Line | None = None, *, leading: bool = False) -> None:
+    def send(self, own: Activity | None = None, *, leading: bool = False) -> None:
         output, parts, conn = self.output, self.parts, self.connection
         assert output is not None
         if conn.phase != Phase.OTHER:
@@ -96,12 +96,12 @@ class Delivery(AbstractExchange):
             self._leave_to_the_leader()
 
     def finish(self, leading: bool, broken: bool = False) -> None:
-        """End the exchange, whose answer has been sent or (broken) never will be: record it, end its line and its body,
-        and give the connection back to its protocol."""
+        """End the exchange, whose answer has been sent or (broken) never will be: record it, end its activity and its
+        body, and give the connection back to its protocol."""
         output, parts, conn = self.output, self.parts, self.connection
         assert output is not None
         self.record(leading)
-        parts.lines.end(self)
+        parts.activities.end(self)
         parts.recorder.count_sent(output.sent_bytes, leading)
         self.output = None
         answer = output.answer
@@ -133,7 +133,7 @@ class Delivery(AbstractExchange):
         else:
             self.parts.chores.put(self.work, (self._close_body, output))
 
-    def _close_body(self, _line: object, output: Output) -> None:
+    def _close_body(self, _activity: object, output: Output) -> None:
         error = output.close(self.context)
         if error is not None:
             self.parts.log.error("closing the body of %s", self.name, exc_info=error)
@@ -141,21 +141,21 @@ class Delivery(AbstractExchange):
 
     # -- a thread of the pool: the iterator of a body -----------------------------------------------------------------
 
-    def pull(self, own: Line) -> None:
+    def pull(self, own: Activity) -> None:
         """Send what the body's iterator gives, as far as the client takes it (as a task). Raises nothing."""
         parts, output = self.parts, self.output
         try:
             assert output is not None
-            if self.line is not None:
-                parts.lines.begin(self.line, own)
+            if self.activity is not None:
+                parts.activities.begin(self.activity, own)
                 if output.sent_bytes:
-                    parts.lines.move_on(self.line)
+                    parts.activities.move_on(self.activity)
             self._pull(own)
         except BaseException as error:
             parts.faults.tell(error, "sending a body failed")
             parts.reactor.call(self.give_up)
 
-    def _pull(self, own: Line) -> None:
+    def _pull(self, own: Activity) -> None:
         output, transport = self.output, self.transport
         assert output is not None
         source = output.answer.source
@@ -183,13 +183,13 @@ class Delivery(AbstractExchange):
                 self.break_off(error, False)
                 return
             if output.sent_bytes > before:
-                if self.line is not None:
-                    self.parts.lines.move_on(self.line)
+                if self.activity is not None:
+                    self.parts.activities.move_on(self.activity)
                 elif own.start[0]:  # it stands for the request
                     own.start[0] = _mono()
         self.finish(False)
 
-    def _fail_body(self, error: BaseException, own: Line) -> None:
+    def _fail_body(self, error: BaseException, own: Activity) -> None:
         """The body's iterator raised: answer that in place of the answer, or break it off once it has begun."""
         output, log = self.output, self.parts.log
         assert output is not None
@@ -254,7 +254,7 @@ class Delivery(AbstractExchange):
         self.parts.table.break_off(self.connection)
 
     def abandon(self) -> None:
-        self.parts.lines.end(self)
+        self.parts.activities.end(self)
         output, self.output = self.output, None
         if output is not None:
             self._end_body(output, True)
@@ -279,10 +279,10 @@ class Delivery(AbstractExchange):
 
     def _have_pulled(self, put: Callable[[Task], None]) -> None:
         """Have a thread of the pool run the body's iterator."""
-        lines = self.parts.lines
+        activities = self.parts.activities
         self.connection.protocol.on_dispatch(self)
-        if self.line is not None:
-            lines.move_on(self.line)
+        if self.activity is not None:
+            activities.move_on(self.activity)
         else:
             self.show_queued()
         put((self.pull,))

@@ -20,8 +20,8 @@ from ...framework.response import Response
 from ...protocol import REASONS
 from ..connections.transport import WOULD_BLOCK
 from ..threads.pace import COMPUTING, QUICK, Probe, Work
+from .activities import show
 from .delivery import Delivery
-from .lines import show
 from .output import Output
 from .plan import name_of
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ...framework.handler import HTTPHandler
     from ...framework.request import Request
-    from ...supervisor import Line
+    from ...supervisor import Activity
     from ..connections.connection import Connection, ConnectionProtocol
     from ..parts import Parts
     from .intake import Intake
@@ -60,7 +60,7 @@ class Exchange(Delivery):
         self.transport = connection.transport
         self.began_s = 0.0
         self.context: Context | None = None
-        self.line: Line | None = None
+        self.activity: Activity | None = None
         self.intake: Intake | None = None
         self.output: Output | None = None
         self.successor: ConnectionProtocol | None = None
@@ -82,30 +82,30 @@ class Exchange(Delivery):
         self.parts.recorder.record(self, leading)
 
     def show_waiting(self, start_s: float) -> None:
-        self.parts.lines.show_waiting(self, start_s)
+        self.parts.activities.show_waiting(self, start_s)
 
     def show_queued(self) -> None:
-        self.line = self.parts.lines.take(self, _mono())
+        self.activity = self.parts.activities.take(self, _mono())
 
     # -- running the handler: a thread that does not hold the lead ----------------------------------------------------
 
-    def run(self, own: Line) -> None:
-        """Call the handler and answer, as a task of a thread whose line is `own`. Raises nothing."""
-        line, parts = self.line, self.parts
-        if line is None:
+    def run(self, own: Activity) -> None:
+        """Call the handler and answer, as a task of a thread whose activity is `own`. Raises nothing."""
+        activity, parts = self.activity, self.parts
+        if activity is None:
             show(own, self)
             own.start[0] = _mono()
-        else:  # as Lines.begin
-            line.thread[0], line.ident[0], line.start[0] = own.thread[0], own.ident[0], _mono()
+        else:  # as Activities.begin
+            activity.thread[0], activity.ident[0], activity.start[0] = own.thread[0], own.ident[0], _mono()
         try:
             self._run(own)
         except BaseException as error:  # what a handler raises is answered: this is a fault of ours
             parts.faults.tell(error, f"answering {self.name} failed")
             parts.reactor.call(self.give_up)
-        if line is None:
+        if activity is None:
             own.start[0] = 0.0
 
-    def _run(self, own: Line) -> None:
+    def _run(self, own: Activity) -> None:
         work, context = self.plan.work, self.context
         if context is None:
             context = self.context = Context()
@@ -175,7 +175,7 @@ class Exchange(Delivery):
             self.parts.log.now.error("the error answer of %s cannot be sent", self.name, exc_info=error)
             return serialize(self, None, (500, "500 - Internal Server Error\n"), closing)
 
-    def _answer_plainly(self, handler: Any, result: Any, own: Line) -> bool:
+    def _answer_plainly(self, handler: Any, result: Any, own: Activity) -> bool:
         """Send and record an answer of the plainest kind, as the loop does in place: at a fifth of the cost of `send`.
 
         Returns False for any other, and has done nothing then.
@@ -214,20 +214,20 @@ class Exchange(Delivery):
             self.output = Output.of_plain(status, out, body)
             parts.reactor.call(self.resume_plain, sent)
             return True
-        line, self.line = self.line, None
-        parts.recorder.record_plain(self, status, len(body), sent, line or own)
-        if line is not None:
-            parts.lines.free(line)
+        activity, self.activity = self.activity, None
+        parts.recorder.record_plain(self, status, len(body), sent, activity or own)
+        if activity is not None:
+            parts.activities.free(activity)
         conn.protocol.on_finished(self, False, False)
         return True
 
-    def ask(self, own: Line) -> None:
+    def ask(self, own: Activity) -> None:
         """Ask the handler whether the client shall send its body (RFC 9110 section 10.1.1), as a task of the pool."""
         parts = self.parts
         context = self.context = Context()
         try:
-            if self.line is not None:
-                parts.lines.begin(self.line, own)
+            if self.activity is not None:
+                parts.activities.begin(self.activity, own)
             refusal = context.run(self._ask)
             if refusal is None:
                 parts.reactor.call(self.connection.protocol.go_on, self)
@@ -258,8 +258,8 @@ class Exchange(Delivery):
         self.handler = handler
         return None
 
-    def deliver(self, own: Line | None) -> None:
-        """Send what `prepare` made; own: the line of the thread that ran the handler, None if it leads now."""
+    def deliver(self, own: Activity | None) -> None:
+        """Send what `prepare` made; own: the activity of the thread that ran the handler, None if it leads now."""
         if self.later is not None:
             self._answer_later(own)
         elif self.intake is not None:
@@ -269,12 +269,12 @@ class Exchange(Delivery):
 
     # -- an answer that comes after the handler has returned ----------------------------------------------------------
 
-    def _answer_later(self, own: Line | None) -> None:
-        lines, conn = self.parts.lines, self.connection
-        if self.line is None:
-            self.line = lines.take(self, _mono())
+    def _answer_later(self, own: Activity | None) -> None:
+        activities, conn = self.parts.activities, self.connection
+        if self.activity is None:
+            self.activity = activities.take(self, _mono())
         else:
-            lines.wait(self.line)
+            activities.wait(self.activity)
         self._claim = threading.Lock()
         if own is not None:
             self._begin(own)
@@ -282,7 +282,7 @@ class Exchange(Delivery):
             conn.protocol.on_dispatch(self)
             self.parts.chores.put(self.work, (self._begin,))
 
-    def _begin(self, _line: object) -> None:
+    def _begin(self, _activity: object) -> None:
         """Call the application, which answers now or later (a thread that does not hold the lead)."""
         later, self.later = self.later, None
         assert later is not None
@@ -376,7 +376,7 @@ class Rejection(Delivery):
         """It has been recorded when it was made."""
 
     def show_waiting(self, start_s: float) -> None:
-        """No line shows it: there is no request line that could be shown."""
+        """No activity shows it: there is no request line that could be shown."""
 
     def show_queued(self) -> None:
         """As `show_waiting`; it never waits for a thread, having no body that is pulled."""

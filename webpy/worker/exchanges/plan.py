@@ -15,7 +15,7 @@ from ...framework.groups import Groups
 from ...framework.handler import HTTPHandler
 from ...framework.routes import STANDARD_METHODS, Route, RouteTable
 from ...protocol import Head, Limits
-from ...supervisor import LINE_BYTES
+from ...supervisor import TEXT_BYTES
 from ..threads.pace import PaceTable, Work
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PEER_BYTES", "Plan", "Planner", "name_of"]
 
-PEER_BYTES = 40  # of a thread's line on the scoreboard, for the client's address: the longest IPv6 one is 39
-_LINE_BYTES = LINE_BYTES - PEER_BYTES  # and for the request line
+PEER_BYTES = 40  # of an activity's text on the scoreboard, for the client's address: the longest IPv6 one is 39
+_REQUEST_LINE_BYTES = TEXT_BYTES - PEER_BYTES  # and for the request line
 _MAX_ENTRIES = 1024
 
 
@@ -66,7 +66,7 @@ class Plan:
         self.parts: tuple[bytes, ...] = ()
         self.plain = False
         self.has_body = head.chunked or bool(head.content_length)
-        self.text = b"%-*b" % (_LINE_BYTES, head.line[:_LINE_BYTES])
+        self.text = b"%-*b" % (_REQUEST_LINE_BYTES, head.line[:_REQUEST_LINE_BYTES])
 
 
 class Planner:

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from ...supervisor import BUCKET_OF, BUCKETS, Cell, Line, bucket
+from ...supervisor import BUCKET_OF, BUCKETS, Activity, Cell, bucket
 
 if TYPE_CHECKING:
     import logging
@@ -91,10 +91,10 @@ class Recorder:
         self._count(record, status, us, True)
 
     def record_plain(
-        self, exchange: AbstractExchange, status: int, body_bytes: int, sent_bytes: int, line: Line
+        self, exchange: AbstractExchange, status: int, body_bytes: int, sent_bytes: int, activity: Activity
     ) -> None:
         """Log and count a plain answer of a pool thread that has been sent whole, and end the request's scoreboard
-        line: what `record` and `count_sent` do, under one lock."""
+        activity: what `record` and `count_sent` do, under one lock."""
         us = int((_mono() - exchange.began_s) * 1e6)
         access, lane = self.access, self._row.pool
         record = None
@@ -105,7 +105,7 @@ class Recorder:
         with self._pool_lock:
             if record is not None:
                 lane.write(record)
-            line.start[0] = 0.0  # as soon after the record as can be: a request killed in between would have both
+            activity.start[0] = 0.0  # as soon after the record as can be: a request killed in between would have both
             lane.latency[cell] += 1
             self._pool_sent_bytes += sent_bytes
         if record is not None and self._scoreboard.asleep[0]:
@@ -143,7 +143,7 @@ class Recorder:
         if record is not None:
             self._scoreboard.wake()
 
-    def _tell_http_log(self, _line: object, record: bytes) -> None:
+    def _tell_http_log(self, _activity: object, record: bytes) -> None:
         assert self.http_log is not None
         try:
             self.http_log.info("%s", record.decode("latin-1").rstrip("\n"))

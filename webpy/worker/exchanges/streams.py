@@ -44,7 +44,7 @@ class Streams:
             self._start(exchange)
         else:
             self._waiting[exchange] = None
-            self._parts.lines.show_waiting(exchange, time.monotonic())
+            self._parts.activities.show_waiting(exchange, time.monotonic())
 
     def waits(self, exchange: object) -> bool:
         """Return whether the handler of this request has not been started."""
@@ -55,7 +55,7 @@ class Streams:
         self._run(exchange)
 
     def _run(self, exchange: Exchange) -> None:
-        self._parts.lines.end(exchange)
+        self._parts.activities.end(exchange)
         self._dispatcher.dispatch(exchange)
 
     def _over(self, exchange: Exchange) -> None:

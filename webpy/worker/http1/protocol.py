@@ -186,8 +186,8 @@ class Http1(ConnectionProtocol):
         if exchange.intake is not None:
             streams = conn.phase == Phase.STREAMING and not self._streams.waits(exchange)
             exchange.drop_intake()
-            if not streams and conn.phase != Phase.RUNNING:  # otherwise the line is the handler's thread's to free
-                parts.lines.end(exchange)
+            if not streams and conn.phase != Phase.RUNNING:  # otherwise the activity is the handler's thread's to free
+                parts.activities.end(exchange)
 
     def abandon(self, conn: Connection) -> None:
         exchange = conn.exchange
@@ -209,7 +209,7 @@ class Http1(ConnectionProtocol):
         if exchange is not None and unread:
             self._parts.chores.leftovers.append(exchange)
             exchange.drop_intake()
-            self._parts.lines.end(exchange)
+            self._parts.activities.end(exchange)
         conn.buffer = b""
         conn.transport.end_sending()
         conn.phase = Phase.LINGER

@@ -152,12 +152,12 @@ class Reading:
         elif asks and default:
             self._replies.go_on(exchange)
         elif asks:
-            exchange.line = parts.lines.take(exchange, conn.since_s)
+            exchange.activity = parts.activities.take(exchange, conn.since_s)
             conn.phase = Phase.RUNNING
             parts.pool.put((exchange.ask,))
         else:
             intake.client_time.begin(conn.since_s)
-            parts.lines.show_waiting(exchange, conn.since_s)
+            parts.activities.show_waiting(exchange, conn.since_s)
         return None
 
     def more_body(self, conn: Connection, _event: int) -> Exchange | None:
@@ -203,7 +203,7 @@ class Reading:
     def _whole(self, exchange: Exchange, intake: Intake) -> Exchange | None:
         """The body is there. A handler that was made early goes on on a thread of the pool."""
         conn = exchange.connection
-        self._parts.lines.end(exchange)
+        self._parts.activities.end(exchange)
         exchange.intake = conn.exchange = None
         conn.buffer = bytes(intake.reader.excess)
         conn.phase = Phase.IDLE
@@ -254,8 +254,8 @@ class Reading:
             if not data:
                 raise ProtocolError(400, "the connection ended inside the body")
             conn.since_s = _mono()
-            if exchange.line is not None and not self._streams.waits(exchange):
-                self._parts.lines.move_on(exchange.line)  # a handler that waits for its client is not late
+            if exchange.activity is not None and not self._streams.waits(exchange):
+                self._parts.activities.move_on(exchange.activity)  # a handler that waits for its client is not late
             intake.feed(data)
         except ProtocolError as error:
             self._break_off(exchange, intake, error)

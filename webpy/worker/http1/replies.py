@@ -39,7 +39,7 @@ class Replies:
         parts.recorder.record_rejection(conn, seen, error.status, len(answer.payload))
         asked, rejection = conn.exchange, Rejection(parts, conn)
         if asked is not None:  # a body that came too late, too slowly, or in the wrong form
-            parts.lines.end(asked)
+            parts.activities.end(asked)
             rejection.intake = asked.intake
             parts.chores.leftovers.append(asked)
         conn.buffer = b"?"  # whatever the client still sends is not looked at
@@ -54,7 +54,7 @@ class Replies:
             parts.chores.leftovers.append(exchange)
             return
         if intake.stream is None:
-            parts.lines.show_waiting(exchange, _mono())
+            parts.activities.show_waiting(exchange, _mono())
         try:
             conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")  # a few bytes into a buffer that is empty
         except OSError:

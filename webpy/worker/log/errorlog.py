@@ -66,7 +66,7 @@ class ErrorLog:
             self._emit(None, level, message, args, error)
 
     def _emit(
-        self, _line: object, level: int, message: str, args: tuple[object, ...], error: BaseException | None
+        self, _activity: object, level: int, message: str, args: tuple[object, ...], error: BaseException | None
     ) -> None:
         try:
             self._logger.log(level, message, *args, exc_info=error)

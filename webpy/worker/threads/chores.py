@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .pace import QUICK, Work
 
 if TYPE_CHECKING:
-    from ...supervisor import Line
+    from ...supervisor import Activity
     from .pool import Pool, Task
 
 __all__ = ["Chores"]
@@ -53,8 +53,8 @@ class Chores:
         not."""
         return work is not self._logging
 
-    def _run(self, line: Line, task: Task) -> None:
+    def _run(self, activity: Activity, task: Task) -> None:
         try:
-            task[0](line, *task[1:])
+            task[0](activity, *task[1:])
         finally:
             self.open.pop()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .pace import COMPUTING, QUICK
 
 if TYPE_CHECKING:
-    from ...supervisor import Line
+    from ...supervisor import Activity
     from ..exchanges.exchange import Exchange
     from ..parts import Parts
 
@@ -32,7 +32,7 @@ class Dispatcher:
         """Have a thread of the pool call the handler and answer (the leader)."""
         parts = self._parts
         exchange.began_s = now_s = time.monotonic()
-        exchange.line = parts.lines.take(exchange, now_s)
+        exchange.activity = parts.activities.take(exchange, now_s)
         exchange.connection.protocol.on_dispatch(exchange)
         task = (exchange.run,)
         work = exchange.plan.work
@@ -45,13 +45,13 @@ class Dispatcher:
         else:
             parts.pool.put(task)
 
-    def _run_computing(self, line: Line, share: float, task: Any) -> None:
+    def _run_computing(self, activity: Activity, share: float, task: Any) -> None:
         let_in: list[tuple[float, Any]] = [(share, task)]
         while let_in:
             (share, task), *others = let_in
             for other in others:
                 self._parts.reactor.call(self._parts.pool.put, (self._run_computing, *other))
             try:
-                task[0](line, *task[1:])
+                task[0](activity, *task[1:])
             finally:
                 let_in = self._gate.leave(share)

@@ -1,7 +1,8 @@
 """Owns the lead: which thread has it, and the watcher, which takes it from a leader stuck in the application's code.
 
 The lead is a lock. The leader holds it all the time, except while it runs the application's code. Before that it says
-what it runs (`Pool.inline`) and since when (its line's start, or `chore_s`), and the watcher looks at both every tick.
+what it runs (`Pool.inline`) and since when (its activity's start, or `chore_s`), and the watcher looks at both every
+tick.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .pace import HEATED, Probe
 from .pool import Role
 
 if TYPE_CHECKING:
-    from ...supervisor import Line
+    from ...supervisor import Activity
     from ..exchanges.exchange import Exchange
     from ..parts import Parts
 
@@ -46,8 +47,8 @@ class Left(NamedTuple):
 class Lead:
     """The lead of a worker.
 
-    leader: the leading thread's ident, changed under the lead; line: its line on the scoreboard; chore_s: since when it
-    is at a chore, 0.0 while it is not; polling: whether it waits for events.
+    leader: the leading thread's ident, changed under the lead; activity: its own on the scoreboard; chore_s: since when
+    it is at a chore, 0.0 while it is not; polling: whether it waits for events.
     """
 
     __slots__ = (
@@ -57,10 +58,10 @@ class Lead:
         "_unwatched",
         "_watcher_wake",
         "acquire",
+        "activity",
         "chore_s",
         "leader",
         "leave",
-        "line",
         "polling",
         "watcher_sleeps",
     )
@@ -73,17 +74,17 @@ class Lead:
         self._watcher_wake = threading.Semaphore(0)
         self._unwatched = False  # no thread watches: the system gave none
         self.leader = 0
-        self.line: Line = parts.row.lines[0]
+        self.activity: Activity = parts.row.activities[0]
         self.chore_s = 0.0
         self.polling = False
         self.watcher_sleeps = False
         self.acquire = self._lock.acquire
         self.leave = self._lock.release
 
-    def take(self, line: Line) -> None:
+    def take(self, activity: Activity) -> None:
         """Make the calling thread, which holds the lock, the leader."""
         self.leader = self._parts.log.leader = threading.get_ident()
-        self.line = line
+        self.activity = activity
 
     def again(self, me: int, held: bool) -> bool:
         """Return True if this thread still leads, and holds the lead again; False if it was deposed.
@@ -102,7 +103,7 @@ class Lead:
 
     # -- the leader's thread ----------------------------------------------------------------------------------------
 
-    def work_off(self, me: int, line: Line) -> bool:
+    def work_off(self, me: int, activity: Activity) -> bool:
         """Run what is the application's and came up on the way (Chores), without the lead; False if deposed in it."""
         parts, pool = self._parts, self._parts.pool
         chores, leftovers, gate = parts.chores.queue, parts.chores.leftovers, parts.gate
@@ -123,7 +124,7 @@ class Lead:
             try:
                 leftovers.clear()
                 if task is not None:
-                    task[0](line, *task[1:])
+                    task[0](activity, *task[1:])
                 task = None
             except BaseException as error:
                 parts.faults.tell(error, "a task of the leader's failed")
@@ -146,7 +147,7 @@ class Lead:
         self.watcher_sleeps = False
         self._watcher_wake.release()
 
-    def watch(self, line: Line) -> Role | None:
+    def watch(self, activity: Activity) -> Role | None:
         """Look at the leader every tick while it is busy; take the lead from one whose handler blocks."""
         while True:
             try:
@@ -178,7 +179,7 @@ class Lead:
 
     def _busy_since(self) -> float:
         """Return when the leader began the application's code that it runs; 0.0 while it runs none."""
-        return self.chore_s or self.line.start[0]
+        return self.chore_s or self.activity.start[0]
 
     def _sleep(self) -> None:
         self.watcher_sleeps = True
@@ -208,7 +209,7 @@ class Lead:
                 conn.phase = Phase.RUNNING
             if work is not None:  # else it is a task that has its place
                 pool.take_place()
-                if _sleeps(self.line.thread[0]):
+                if _sleeps(self.activity.thread[0]):
                     work.found_waiting()
                 else:
                     work.found_busy()

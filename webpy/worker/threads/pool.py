@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...supervisor import Line
+from ...supervisor import Activity
 from .policy import interrupt_again, interrupt_none
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Pool", "Role", "Task"]
 
 Task = tuple[Any, ...]
-"""A callable and its arguments; the thread's line is put before them. It gives None, or the thread's next role."""
+"""A callable and its arguments; the thread's activity is put before them. It gives None, or the thread's next role."""
 
-Role = Callable[[Line], Any]
+Role = Callable[[Activity], Any]
 """What a thread does until it gives its next role, or None to end: a `Role | None`, which types cannot say."""
 
 _SAY_AGAIN_S = 60.0  # between lines that say that no thread can be had
@@ -42,7 +42,7 @@ _KEEP_S = 1.0  # since the last quick handler, that a place is kept for the next
 
 
 class Pool:
-    """Threads that run tasks; made when there is work and none is idle, up to `max_threads`, or the lines there are.
+    """Threads that run tasks; made when there is work and none is idle, up to `max_threads` or the activities.
 
     places: the free ones; for the leader to look at. inline: what the leader ran last by itself (the connection of a
     handler or None for a chore, what is known of its pace), and when it last ran a quick handler; None once it has been
@@ -56,7 +56,7 @@ class Pool:
         "_count_lock",
         "_debt",
         "_expected",
-        "_free_lines",
+        "_free_activities",
         "_idle",
         "_log",
         "_max_threads",
@@ -73,12 +73,12 @@ class Pool:
 
     def __init__(
         self,
-        lines: list[Line],
+        activities: list[Activity],
         max_threads: int,
         log: logging.Logger | ErrorLog,
         call: Callable[[Callable[[], None]], None],
     ) -> None:
-        """lines: one per thread that may exist, the leader's and the watcher's included; max_threads: of the pool;
+        """activities: one per thread that may exist, the leader's and the watcher's included; max_threads: of the pool;
         call: has the leader call something soon."""
         self.chores: deque[Any] = deque()
         self.starved = False
@@ -89,7 +89,7 @@ class Pool:
         self._log = log
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()  # each with a place, or a role for a thread
         self._idle: deque[None] = deque()  # about as many as threads wait: a deque, as its ends are atomic
-        self._free_lines = deque(lines)
+        self._free_activities = deque(activities)
         self._max_threads = max_threads
         self._threads = 0
         self._count_lock = threading.Lock()
@@ -101,7 +101,7 @@ class Pool:
     # -- the leader -------------------------------------------------------------------------------------------------
 
     def put(self, task: Task) -> None:
-        """Have a thread run `task[0](line, *task[1:])` as soon as there is a place."""
+        """Have a thread run `task[0](activity, *task[1:])` as soon as there is a place."""
         places = self.places
         if len(places) > 1 and not self._waiting:
             places.pop()
@@ -165,13 +165,13 @@ class Pool:
         """Start a thread that plays `role`, then the role that it returns, and so on until None. Returns False if the
         system gives no thread."""
         try:
-            line = self._free_lines.popleft()
+            activity = self._free_activities.popleft()
         except IndexError:  # there are as many threads as there may be
             return False
         try:
-            threading.Thread(target=self._live, args=(line, role), daemon=True).start()
+            threading.Thread(target=self._live, args=(activity, role), daemon=True).start()
         except (RuntimeError, MemoryError, OSError) as error:  # the system lets this process have no more threads
-            self._give_line(line)
+            self._give_activity(activity)
             self._say_starved(error)
             return False
         self.starved = False
@@ -190,7 +190,7 @@ class Pool:
 
     def play(self, role: Role) -> None:
         """Play `role`, and the roles that follow from it, on the calling thread."""
-        self._live(self._free_lines.popleft(), role)
+        self._live(self._free_activities.popleft(), role)
 
     def lend(self, role: Role) -> bool:
         """Have an idle thread of the pool play `role` instead. Returns False if all are busy and none can be added."""
@@ -200,7 +200,7 @@ class Pool:
             if self._threads >= self._max_threads or not self._add_thread():
                 return False
         self._count_one_less()  # from now on, lest tasks are left to a thread that is going to leave
-        self._tasks.put((lambda _line: role,))
+        self._tasks.put((lambda _activity: role,))
         return True
 
     def join(self) -> Role | None:
@@ -293,34 +293,34 @@ class Pool:
             self._threads += 1
             return True
 
-    def _give_line(self, line: Line) -> None:
-        line.start[0] = 0.0
-        line.thread[0] = line.ident[0] = 0
-        self._free_lines.append(line)
+    def _give_activity(self, activity: Activity) -> None:
+        activity.start[0] = 0.0
+        activity.thread[0] = activity.ident[0] = 0
+        self._free_activities.append(activity)
 
     def _count_one_less(self) -> None:
         with self._count_lock:
             self._threads -= 1
 
-    def _live(self, line: Line, role: Role | None) -> None:
-        line.thread[0] = threading.get_native_id()
-        line.ident[0] = threading.get_ident()
+    def _live(self, activity: Activity, role: Role | None) -> None:
+        activity.thread[0] = threading.get_native_id()
+        activity.ident[0] = threading.get_ident()
         try:
             while role is not None:
-                role = role(line)
+                role = role(activity)
         except BaseException as error:  # roles see to their own faults: this is the last resort
             self._log.critical("a thread of the worker failed", exc_info=error)
-        self._give_line(line)
+        self._give_activity(activity)
 
-    def _serve_on(self, line: Line) -> Role:
+    def _serve_on(self, activity: Activity) -> Role:
         """Serve, having a place already."""
-        return self._work(line, self._next())
+        return self._work(activity, self._next())
 
-    def _serve(self, line: Line) -> Role:
+    def _serve(self, activity: Activity) -> Role:
         """Run tasks until one gives another role. A thread just made is not idle: the task it was made for is there."""
-        return self._work(line, self._tasks.get())
+        return self._work(activity, self._tasks.get())
 
-    def _work(self, line: Line, task: Task | None) -> Role:
+    def _work(self, activity: Activity, task: Task | None) -> Role:
         get, empty, idle = self._tasks.get, self._tasks.empty, self._idle
         waiting, quick, free_place = self._waiting, self._quick, self.places.append
         gives_way = interrupt_none()
@@ -330,10 +330,10 @@ class Pool:
                     idle.append(None)
                 task = get()
             try:
-                role: Role | None = task[0](line, *task[1:])
+                role: Role | None = task[0](activity, *task[1:])
             except BaseException as error:
                 self._log.critical("a task of the pool failed", exc_info=error)
-                line.start[0] = 0.0
+                activity.start[0] = 0.0
                 role = None
             if role is not None:
                 if gives_way:
@@ -349,5 +349,5 @@ class Pool:
                     self._call(self.admit)
 
 
-def _end(_line: Line) -> None:
+def _end(_line: Activity) -> None:
     """The role of a thread that ends."""

@@ -16,7 +16,7 @@ import pytest
 from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
-from webpy.supervisor import QUEUE_LINES, SENDING, Line
+from webpy.supervisor import QUEUE_ACTIVITIES, SENDING, Activity
 from webpy.worker.connections.connection import Connection, Phase
 from webpy.worker.exchanges.output import Output
 
@@ -70,19 +70,19 @@ def _fresh() -> None:
     Held.began, Held.go, Held.result = threading.Event(), threading.Event(), (200, "held")
 
 
-def lines_of(parts: Rig) -> list[Line]:
-    """The lines of requests, and of threads, on which something stands."""
-    return [line for line in parts.row.lines if line.start[0]]
+def activities_of(parts: Rig) -> list[Activity]:
+    """The activities of requests, and of threads, on which something stands."""
+    return [activity for activity in parts.row.activities if activity.start[0]]
 
 
-def said(line: Line) -> str:
-    return " ".join(bytes(line.text).decode().split())
+def said(activity: Activity) -> str:
+    return " ".join(bytes(activity.text).decode().split())
 
 
 def marks(parts: Rig) -> tuple[int, int]:
-    """Thread and ident of the one line there is."""
-    (line,) = lines_of(parts)
-    return line.thread[0], line.ident[0]
+    """Thread and ident of the one activity there is."""
+    (activity,) = activities_of(parts)
+    return activity.thread[0], activity.ident[0]
 
 
 def until(condition: Callable[[], object], what: str = "in time") -> None:
@@ -110,7 +110,7 @@ def ask(parts: Rig, path: str = "/a") -> tuple[Connection, socket.socket]:
 
 
 def all_free(parts: Rig) -> bool:
-    return not lines_of(parts) and len(parts.worker.lines._free) == QUEUE_LINES
+    return not activities_of(parts) and len(parts.worker.activities._free) == QUEUE_ACTIVITIES
 
 
 # -- waiting for a thread, and running --------------------------------------------------------------------------------
@@ -121,9 +121,9 @@ def test_a_request_has_a_line_while_it_waits_and_while_it_runs(rig: Make) -> Non
     ask(parts)
     assert Held.began.wait(WAIT_S)
     assert marks(parts) == Held.own
-    before = lines_of(parts)
+    before = activities_of(parts)
     ask(parts, "/b")
-    (queued,) = [line for line in lines_of(parts) if line not in before]
+    (queued,) = [activity for activity in activities_of(parts) if activity not in before]
     assert (queued.thread[0], queued.ident[0], said(queued)) == (0, 0, "192.0.2.1 GET /b HTTP/1.1")
     began_s = queued.start[0]
     assert 0.0 < began_s <= time.monotonic()
@@ -140,11 +140,11 @@ def test_its_time_counts_from_when_a_thread_began(rig: Make) -> None:
     assert Held.began.wait(WAIT_S)
     Held.began.clear()
     ask(parts, "/b")
-    (queued,) = [line for line in lines_of(parts) if not line.thread[0]]
+    (queued,) = [activity for activity in activities_of(parts) if not activity.thread[0]]
     waits_since_s = queued.start[0]
     time.sleep(0.002)
     Held.go.set()
-    assert Held.began.wait(WAIT_S)  # the second runs, and is held no longer: its line may be free already
+    assert Held.began.wait(WAIT_S)  # the second runs, and is held no longer: its activity may be free already
     until(lambda: queued.start[0] != waits_since_s)
     assert queued.start[0] == 0.0 or queued.start[0] > waits_since_s + 0.001
     until(lambda: all_free(parts))
@@ -152,18 +152,18 @@ def test_its_time_counts_from_when_a_thread_began(rig: Make) -> None:
 
 def test_without_a_free_line_a_request_runs_all_the_same_and_shows_on_its_thread(rig: Make) -> None:
     parts = rig(ROUTES)
-    taken = list(parts.worker.lines._free)
-    parts.worker.lines._free.clear()
+    taken = list(parts.worker.activities._free)
+    parts.worker.activities._free.clear()
     _, client = ask(parts)
     assert Held.began.wait(WAIT_S)
-    (line,) = lines_of(parts)
-    assert line in parts.row.lines[:-QUEUE_LINES]
-    assert (said(line), (line.thread[0], line.ident[0])) == (LINE, Held.own)
+    (activity,) = activities_of(parts)
+    assert activity in parts.row.activities[:-QUEUE_ACTIVITIES]
+    assert (said(activity), (activity.thread[0], activity.ident[0])) == (LINE, Held.own)
     Held.go.set()
     assert client.recv(999).endswith(b"held")
-    until(lambda: not lines_of(parts))
-    assert line.thread[0]  # it is still the thread's
-    parts.worker.lines._free.extend(taken)
+    until(lambda: not activities_of(parts))
+    assert activity.thread[0]  # it is still the thread's
+    parts.worker.activities._free.extend(taken)
 
 
 def test_a_handler_that_raises_frees_its_line(rig: Make) -> None:
@@ -261,9 +261,9 @@ def test_a_stream_that_moves_is_never_late(rig: Make) -> None:
     starts = []
     for number in range(3):
         assert stepped.acquire(timeout=WAIT_S)
-        (line,) = lines_of(parts)
-        assert (line.thread[0], line.ident[0]) == (Held.own if number == 0 else (Held.own[0], 0))
-        starts.append(line.start[0])
+        (activity,) = activities_of(parts)
+        assert (activity.thread[0], activity.ident[0]) == (Held.own if number == 0 else (Held.own[0], 0))
+        starts.append(activity.start[0])
         step.release()
     assert starts == sorted(set(starts))
     lead_until(parts, lambda: all_free(parts))
@@ -302,7 +302,7 @@ def test_a_body_that_arrives_has_a_line(rig: Make) -> None:
     assert marks(parts) == (0, SENDING)
     client.sendall(b"67890")
     assert parts.reading.more_body(conn, select.EPOLLIN) is not None
-    assert all_free(parts)  # the leader runs the handler, on its own line
+    assert all_free(parts)  # the leader runs the handler, on its own activity
 
 
 @pytest.mark.parametrize("end", ["vanishes", "is too slow", "sends nonsense"])
@@ -328,9 +328,9 @@ def test_a_handler_that_is_asked_early_has_a_line(rig: Make, path: str) -> None:
     conn, client = parts.connection(Phase.IDLE)
     assert parts.reading.begin(conn, post(path, "Expect: 100-continue")) is None
     assert Held.began.wait(WAIT_S)
-    (line,) = lines_of(parts)
-    assert line.thread[0] and line.ident[0] > SENDING
-    assert said(line) == f"192.0.2.1 POST {path} HTTP/1.1"
+    (activity,) = activities_of(parts)
+    assert activity.thread[0] and activity.ident[0] > SENDING
+    assert said(activity) == f"192.0.2.1 POST {path} HTTP/1.1"
     Held.go.set()
     lead_until(parts, lambda: conn.phase != Phase.RUNNING)
     if path == "/checked/yes":
@@ -349,13 +349,13 @@ def test_a_handler_that_reads_a_body_while_it_arrives_is_not_late(rig: Make) -> 
     assert parts.reading.begin(conn, post("/read", "Expect: 100-continue")) is None
     assert client.recv(999).startswith(b"HTTP/1.1 100 ")
     until(lambda: marks(parts)[0])
-    (line,) = lines_of(parts)
-    began_s = line.start[0]
+    (activity,) = activities_of(parts)
+    began_s = activity.start[0]
     time.sleep(0.002)
     client.sendall(b"12345")
     parts.reading.more_stream(conn, select.EPOLLIN)
-    assert line.start[0] > began_s + 0.001
-    assert line.ident[0] == 0
+    assert activity.start[0] > began_s + 0.001
+    assert activity.ident[0] == 0
     client.sendall(b"67890")
     parts.reading.more_stream(conn, select.EPOLLIN)
     lead_until(parts, lambda: conn.phase == Phase.IDLE)
