@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
+import webpy
 from tests.heads import request_of
 from webpy import HTTPError, HTTPErrorHandler, HTTPHeaders
 from webpy.framework.errorhandler import compile_error_routes
@@ -63,11 +66,12 @@ class Other(HTTPErrorHandler):
 
 
 def test_error_routes_match_the_whole_status_in_order() -> None:
-    table = compile_routes({}, {"40": Other, "4(.)(?P<last>.)": Fancy, "4..": Other, 503: Other})
+    error_routes = {re.compile("41."): Other, "40": Other, "4(.)(?P<last>.)": Fancy, "4..": Other, 503: Other}
+    table = compile_routes({}, error_routes)
     result, headers = rendered(HTTPError(404), table)
     assert result == (404, "Not Found", "<h1>404</h1>('0', '4')/")
     assert headers["X-Fancy"] == "yes"
-    for status, kind in ((404, Fancy), (503, Other), (500, HTTPErrorHandler)):
+    for status, kind in ((404, Fancy), (503, Other), (418, Other), (500, HTTPErrorHandler)):
         assert type(table.error_handler(request_of(), HTTPError(status))) is kind
 
 
@@ -78,6 +82,10 @@ def test_a_bad_error_route_is_named() -> None:
         compile_error_routes({"500": "oops"})  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="wanted a subclass of HTTPErrorHandler"):
         compile_error_routes({500: HTTPError})  # type: ignore[dict-item]
+    key: Any
+    for key in (None, 4.5, b"4..", webpy.path("/a"), *webpy.host("a.org", {"4..": Fancy})):
+        with pytest.raises(ValueError, match=f"error route {re.escape(repr(key))}: wanted a regular expression on the"):
+            compile_error_routes({key: Fancy})
 
 
 @pytest.mark.parametrize("message", [{"error": "who?", "n": [1]}, {}, ["a", {"b": None}], []])

@@ -146,6 +146,7 @@ def test_equal_templates_are_one_key() -> None:
         ("/{a:path}.x", "{a:path} is a part of a segment"),
         ("/{a:int}0", "{a:int} is followed by '0'"),
         ("/{a:float}5", "{a:float} is followed by '5'"),
+        ("/{a}-1{b:int}", "{b:int} follows '1'"),
         ("/a?x={b}", "leave out the query"),
         ("/a#b", "leave out the query"),
         ("/<int:id>", "a capture is written {name} or {name:int}"),
@@ -278,6 +279,7 @@ def _escaped(byte: int) -> str:
         ("/{a:float}.{b:int}.{c:float}-{d}/x", "/" + "1." * 4000),
         ("/{a:int}-{b:int}/x", "/" + "1" * 8000),
         ("/{a}@{b}@{c}/x", "/" + "%40" * 2600),
+        ("/v1{a:int}/{b}-{c:float}/x", "/v1" + "1" * 4000 + "/" + "-1" * 2000),
     ],
 )
 def test_a_long_path_that_does_not_match_costs_little(template: str, resource: str) -> None:

@@ -55,8 +55,10 @@ def compile_error_routes(
     """Compile error routes, whose keys are regexes or numbers. Raises ValueError that names the bad one."""
     compiled = []
     for regex, handler in (error_routes or {}).items():
+        if not isinstance(regex, (str, int, re.Pattern)):
+            raise ValueError(f"error route {regex!r}: wanted a regular expression on the status, or a number")
         try:
-            pattern = re.compile(str(regex))
+            pattern = re.compile(str(regex) if isinstance(regex, int) else regex)
         except re.error as error:
             raise ValueError(f"error route {regex!r}: not a regular expression: {error}") from None
         if not (isinstance(handler, type) and issubclass(handler, HTTPErrorHandler)):

@@ -203,8 +203,12 @@ def _check(template: str, parts: list[str | Capture]) -> None:
             has_path = True
             if not (str(parts[place - 1]).endswith("/") and after.startswith("/")):
                 raise _wrong(template, f"{part} is a part of a segment: wanted '/' before it, and '/' or the end after")
-        elif part.converter.name in ("int", "float") and after[0].isdigit():
-            raise _wrong(template, f"{part} is followed by {after[0]!r}, which could be a part of the number")
+        elif part.converter.name in ("int", "float"):
+            before = str(parts[place - 1])
+            if after[0].isdigit():
+                raise _wrong(template, f"{part} is followed by {after[0]!r}, which could be a part of the number")
+            if before[-1].isdigit() and "/" not in before:  # which another capture is in front of
+                raise _wrong(template, f"{part} follows {before[-1]!r}, which could be a part of the number")
 
 
 def _wrong(template: str, what: str) -> ValueError:
