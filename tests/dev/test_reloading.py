@@ -35,7 +35,7 @@ def test_a_change_is_served(develop: Develop) -> None:
     assert server.get("/").body == b"one"
     change(server, APP.replace("one", "another"))
     server.wait_for("changed: app.py")
-    server.wait_for("reloaded app.py:routes in ")
+    server.wait_for("reloaded app.py:routes")
     assert server.get("/").body == b"another"
     assert server.stop(signal.SIGINT) == 0
 
@@ -62,13 +62,13 @@ def test_what_does_not_load_is_shown_until_it_is_mended(text: str, kind: str, me
     assert server.request("POST", "/", b"x", HTML).headers["Refresh"] is None  # it would be sent again
     server.wait_for(r"^error: app\.py")
     change(server, APP)
-    server.wait_for("reloaded app.py:routes in ")
+    server.wait_for("reloaded app.py:routes")
     assert server.get("/").body == b"one"
     change(server, text)
     server.wait_for("every request is answered with this error until app.py is mended")
     assert message in server.get("/", headers=HTML).body.decode()
     change(server, APP.replace("one", "two"))
-    server.wait_for("reloaded app.py:routes in ", count=2)
+    server.wait_for("reloaded app.py:routes", count=2)
     assert server.get("/").body == b"two"
     assert server.stop() == 0
 
@@ -128,10 +128,14 @@ def test_mistakes(tmp_path: Path) -> None:
         2,
         "webpy: --workers: got '2', but webpy dev has one worker; `webpy serve` has many\n",
     )
+    done = run(tmp_path)
+    assert (done.returncode, done.stderr) == (3, f"webpy: app.py: no such file: '{tmp_path}/app.py'\n")
+    (tmp_path / "app.py").write_text(APP)
     done = run(tmp_path, hidden="sys.modules['watchfiles'] = None")
     assert (done.returncode, done.stderr) == (
         2,
-        "webpy: webpy dev: watchfiles is not installed: pip install 'webpy[reload]', or give --no-reload\n",
+        "webpy: watchfiles is not installed, so no change of a source would be noticed: "
+        "pip install 'webpy[reload]', or give --no-reload\n",
     )
 
 

@@ -153,7 +153,7 @@ class Session:
         self.servers.append(server)
         try:
             server.wait_until_listening()
-            server.wait_for(r"worker 0 gen \d+ .* is ready")
+            server.wait_for(r"worker 0 gen \d+ .* is ready|^watching ")  # the latter is said by `webpy dev`
             self._listens(wanted, server, server.address[1])
             if admin:
                 there = re.search(r":(\d+)", server.wait_for(r"admin on http").partition("http://")[2])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..framework.request import Request
@@ -55,7 +55,7 @@ class DevApplication(WebApplication):
         self._loaded: Loaded | None = None
         self._shows = False  # whether all listeners can be reached from this machine only
         super().__init__(resolved, self._load_target, locks)
-        self.explain = self._show_error
+        self.explain = self._show
 
     def access_format(self, resolved: Resolved) -> AccessFormat | None:
         """Return short lines for the terminal, if they are wanted."""
@@ -72,26 +72,21 @@ class DevApplication(WebApplication):
         super().run(context)
 
     def _load_target(self) -> Site:
-        began_s = time.monotonic()
-        loaded = self._loaded = load(self._options.target, self._options.kind, self._show_broken)
+        loaded = self._loaded = load(self._options.target, self._options.kind, partial(self._show, refresh=True))
         if loaded.error:
             log_record("error", loaded.error)
             self._announcement.set(f"every request is answered with this error until {loaded.name} is mended")
         else:
             for warning in loaded.warnings:
                 log_record("warning", warning)
-            self._announcement.set(f"reloaded {loaded.name} in {time.monotonic() - began_s:.2f} s")
+            self._announcement.set(f"reloaded {loaded.name}")
         return loaded.site
 
-    def _show_error(self, request: Request, error: BaseException) -> Explanation | None:
+    def _show(self, request: Request, error: BaseException, refresh: bool = False) -> Explanation | None:
+        """Return the answer that shows an exception, None for a client that must not see it."""
         if not (self._shows and is_local(request)):
             return None
-        return Explanation(request, error, show_locals=self._options.show_locals)
-
-    def _show_broken(self, request: Request, error: BaseException) -> Explanation | None:
-        if not (self._shows and is_local(request)):
-            return None
-        return Explanation(request, error, show_locals=self._options.show_locals, refresh=True)
+        return Explanation(request, error, show_locals=self._options.show_locals, refresh=refresh)
 
     def _beginning(self, context: Context) -> Iterator[str]:
         loaded = self._loaded

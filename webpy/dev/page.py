@@ -66,7 +66,7 @@ def _header(failure: Failure, request: Request, refresh: bool) -> str:
         inside = f" in <code>{escape(frame.function)}</code>" if frame.function else ""
         lines.append(f'<p class="where"><code>{escape(frame.file)}</code>, line {frame.line}{inside}</p>')
     if refresh:
-        lines.append('<p class="where">This page goes on by itself when the source is mended.</p>')
+        lines.append('<p class="where">This page loads itself again until the source is mended.</p>')
     return "\n".join(lines)
 
 

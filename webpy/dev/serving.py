@@ -13,6 +13,8 @@ from collections.abc import Callable
 from ..serving import config_of, inherited_locks, prepare_statedir, supervise
 from ..settings import Resolved, SettingsError
 from ..supervisor import Config, log_record
+from ..target.errors import TargetError
+from ..target.spec import BadSpec, parse_spec
 from ..watching import AUTORELOAD, is_installed
 from ..watching import sidecar as autoreload
 from .application import DevApplication, Options
@@ -36,11 +38,15 @@ _HEALTHY_AFTER_S = 0.2  # the next reload waits for that, too
 def serve(options: Options, resolve_again: Callable[[], Resolved]) -> int:
     """Serve TARGET until stopped, with this process as the master; return the exit status.
 
-    `resolve_again` returns the settings of now and is called at the start and at every reload. Raises SettingsError if
-    sources are to be watched and watchfiles is not installed.
+    `resolve_again` returns the settings of now and is called at the start and at every reload. Raises TargetError if
+    TARGET is no name of anything, or of a file that is not there; SettingsError if sources are to be watched and
+    watchfiles is not installed.
     """
-    if resolve_again().settings.reload and not is_installed():
-        raise SettingsError("webpy dev: watchfiles is not installed: pip install 'webpy[reload]', or give --no-reload")
+    resolved = resolve_again()
+    _refuse_missing(options.target, resolved)
+    if resolved.settings.reload and not is_installed():
+        instead = "pip install 'webpy[reload]', or give --no-reload"
+        raise SettingsError(f"watchfiles is not installed, so no change of a source would be noticed: {instead}")
     locks = inherited_locks()
     announcement = Announcement()
 
@@ -66,3 +72,14 @@ def serve(options: Options, resolve_again: Callable[[], Resolved]) -> int:
         return config, DevApplication(resolved, options, locks, announcement)
 
     return supervise(configure, locks)
+
+
+def _refuse_missing(target: str, resolved: Resolved) -> None:
+    """Raise TargetError for what no change of a source could mend: a mistyped TARGET."""
+    try:
+        place = parse_spec(target).place
+    except BadSpec as error:
+        raise TargetError(str(error)) from None
+    path = os.path.join(resolved.settings.chdir or resolved.base, place)
+    if place.endswith(".py") and not os.path.exists(path):
+        raise TargetError(f"{target}: no such file: {path!r}")
