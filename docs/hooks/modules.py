@@ -130,7 +130,7 @@ def page_of(module: str) -> Callable[[], str]:
         about, loaded = PAGES[module], importlib.import_module(module)
         parts = [f"# {about.title}", f"Module `{module}`."]
         if about.extra:
-            parts.append(f"```text\npip install 'webpy[{about.extra}]'\n```")
+            parts.append(f"What needs a library is installed with `pip install 'webpy[{about.extra}]'`.")
         first, _, rest = inspect.cleandoc(loaded.__doc__ or "").partition("\n\n")
         parts += [_markdown(first), _markdown(rest)]
         if about.examples:
