@@ -13,7 +13,7 @@ import pytest
 from tests.server import ROOT
 
 APPLICATION = """
-from functools import wraps
+from functools import partial, wraps
 from http.server import BaseHTTPRequestHandler
 
 import webpy
@@ -61,6 +61,9 @@ def factory():
             return 200, ""
 
     return Local
+
+
+installed = partial(shop)
 
 
 class Marked(RequestIDMixIn, webpy.wsgi.WSGIHandler):
@@ -152,8 +155,9 @@ COLUMNS = ["ROUTE", "KIND", "HANDLER", "METHODS", "DEFINED"]
     ("attribute", "headline", "row"),
     [
         ("shop", "a WSGI application, for all paths", "/.* regex WSGI application shop any app.py:29"),
+        ("installed", "a WSGI application, for all paths", "/.* regex WSGI application partial any -"),
         ("Page()", "an object with exposed methods, for all paths", "/.* regex objects Page any app.py:38"),
-        ("Handler", "a subclass of webpy.HTTPHandler, for all paths", "(/.*) regex Handler GET HEAD OPTIONS app.py:71"),
+        ("Handler", "a subclass of webpy.HTTPHandler, for all paths", "(/.*) regex Handler GET HEAD OPTIONS app.py:74"),
         ("server", "a webpy.HTTPServer with 1 route", "/ regex Item GET HEAD OPTIONS app.py:15"),
         (
             "Old",

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 import sys
+import sysconfig
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,9 @@ from ..framework.routes import Route, RouteTable
 from ..framework.templates import PathTemplate
 
 __all__ = ["ListedRoute", "list_routes"]
+
+#: where libraries are: the class of an application that one of them offers says nothing of the application
+_INSTALLED = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,22 @@ def _listed(route: Route, warnings: list[str]) -> ListedRoute:
     )
 
 
+#: the classes that run or send what is not a webpy handler
+_HOSTING = frozenset(
+    {
+        "webpy.cgi.handler.CGIHandler",
+        "webpy.file.handlers.FileHandler",
+        "webpy.file.handlers.PathHandler",
+        "webpy.objects.handler.ObjectsHandler",
+        "webpy.stdlib.handler.StdlibHandler",
+        "webpy.wsgi.handler.WSGIHandler",
+    }
+)
+
+
 def _hosted(handler: Any) -> tuple[str, Any]:
     """Return what a handler hosts: the kind of that, and the thing itself; "" and the handler for one of its own."""
-    host = _host_of(handler)
+    host = _hosting_class(handler)
     if host == "webpy.wsgi.handler.WSGIHandler":
         return "WSGI application", handler.app
     if host == "webpy.objects.handler.ObjectsHandler":
@@ -81,26 +98,14 @@ def _hosted(handler: Any) -> tuple[str, Any]:
     return "", handler
 
 
-def _host_of(handler: type[HTTPHandler]) -> str:
+def _hosting_class(handler: type[HTTPHandler]) -> str:
     """Return the name of the class that runs or sends what is hosted; it is not imported for this."""
     for cls in handler.__mro__:
         name = f"{cls.__module__}.{cls.__name__}"
         known = sys.modules.get(cls.__module__)
-        if name in _HOSTS and getattr(known, cls.__name__, None) is cls:
+        if name in _HOSTING and getattr(known, cls.__name__, None) is cls:
             return name
     return ""
-
-
-_HOSTS = frozenset(
-    {
-        "webpy.cgi.handler.CGIHandler",
-        "webpy.file.handlers.FileHandler",
-        "webpy.file.handlers.PathHandler",
-        "webpy.objects.handler.ObjectsHandler",
-        "webpy.stdlib.handler.StdlibHandler",
-        "webpy.wsgi.handler.WSGIHandler",
-    }
-)
 
 
 def _name(thing: Any) -> str:
@@ -119,7 +124,8 @@ def _place_of_handler(handler: type[HTTPHandler]) -> str | None:
 
 
 def _place(thing: Any) -> str | None:
-    """Return file and line of a class or function, or of an object's class; None if they cannot be known."""
+    """Return file and line of a class or function, or of the class of an object that is the application's own; None if
+    they cannot be known."""
     if isinstance(thing, Path):
         return None
     try:
@@ -127,8 +133,10 @@ def _place(thing: Any) -> str | None:
     except (AttributeError, ValueError):
         cls = thing if isinstance(thing, type) else type(thing)
         file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-        line = None if file is None else _lines(file).get(cls.__qualname__)
-        return None if file is None or line is None else f"{_shown(file)}:{line}"
+        if file is None or (cls is not thing and file.startswith(_INSTALLED)):
+            return None
+        line = _lines(file).get(cls.__qualname__)
+        return None if line is None else f"{_shown(file)}:{line}"
     return f"{_shown(code.co_filename)}:{code.co_firstlineno}"
 
 
