@@ -52,7 +52,7 @@ class SocketAccess:
     def bind(self, sock: socket.socket, path: str) -> None:
         """Bind `sock` to `path`, where a file is made. Whoever may write to its folder can put another file in its
         place at any moment: so its mode is right from the beginning, and the owner of no other file is changed."""
-        before = os.umask(0o777)
+        before = os.umask(0o077)
         try:
             mode = self._mode(before)
             with contextlib.suppress(OSError):  # macOS, where the umask alone decides
@@ -68,7 +68,7 @@ class SocketAccess:
     def change(self, path: str, device: int, inode: int) -> None:
         """Give the file at `path` this mode and owner, if it is still the one with that device and inode. Raises
         OSError."""
-        umask = os.umask(0o777)
+        umask = os.umask(0o077)
         os.umask(umask)
         with contextlib.suppress(FileNotFoundError), _pinned(path) as (file, found):
             if (found.st_dev, found.st_ino) == (device, inode):
