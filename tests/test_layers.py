@@ -42,6 +42,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.conditional",
             "webpy.cookies",
             "webpy.cors",
+            "webpy.decompression",
             "webpy.file",
             "webpy.form",
             "webpy.json",

@@ -27,6 +27,7 @@ PREFIXES: dict[str, tuple[str, ...]] = {
     "compression": ("compression_",),
     "cookies": (),
     "cors": ("cors_",),
+    "decompression": ("decompression_",),
     "file": ("file_", "cache_control"),
     "form": ("form_",),
     "json": ("json_",),

@@ -18,6 +18,8 @@ bodies below `compression_min_bytes`; streams and iterables whose Content-Length
 are short. Answers that could be compressed, and parts of them (206), say `Vary: Accept-Encoding`. Compressed ones have
 a weak ETag, as their bytes differ (so If-None-Match still matches, If-Match does not), and no Accept-Ranges.
 
+Compressed bodies of requests: `webpy.decompression`.
+
 Options, class attributes of the handler:
 
 - `compression_codings = ("zstd", "br", "gzip")`: the codings to use, what the server prefers first. Those that are not

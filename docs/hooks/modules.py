@@ -49,7 +49,9 @@ PAGES: dict[str, Page] = {
         "JSON", "JSON in requests and answers, errors as JSON; bad JSON is a 400 that says where", "", ("json_notes",)
     ),
     "webpy.query": Page("Queries", "the query as a mapping", "", ("query",)),
-    "webpy.page": Page("Pages", "pages from templates, escaped, and errors as pages", "", ("page",)),
+    "webpy.page": Page(
+        "Pages", "pages from templates, of `str.format` or Jinja2, escaped, and errors as pages", "page", ("page",)
+    ),
     "webpy.auth": Page(
         "Login",
         "Basic, Digest (RFC 7616), Bearer, schemes of your own; `htpasswd` and `htdigest` files",
@@ -89,6 +91,7 @@ PAGES: dict[str, Page] = {
     "webpy.compression": Page(
         "Compression", "compressed answers: gzip; br and zstd with the extra", "compression", ("compressed",)
     ),
+    "webpy.decompression": Page("Compressed bodies", "request bodies in gzip or deflate, with a limit on their size"),
     "webpy.negotiation": Page("Negotiation", "several representations of one resource (`accept`)", "", ("negotiated",)),
     "webpy.caching": Page("Caching", "ETag, 304 and Cache-Control for answers of handlers", "", ("cached",)),
     "webpy.conditional": Page("Conditions", "conditional requests in handlers of your own", "", ("cached",)),

@@ -35,8 +35,9 @@ Answers: 400, which names the field, if the handler asks for one that is missing
 answered so, while `in`, `get` and `except KeyError` work as always), or that is of another kind than `field` or `file`
 wants (`form['photo']['file']` of a client that sent a text is the handler's own TypeError: use `file`). 400 for a
 malformed body: broken, cut off, with a missing or bad boundary, with too long headers of a part, or with text that is
-not in its charset. 413 over a limit, 415 for other types and for a Content-Encoding. A client that sends `Expect:
-100-continue` is refused before it sends its body. 503, and a line in the error log, if the disk has no room for files.
+not in its charset. 413 over a limit, 415 for other types and for a Content-Encoding (which
+`webpy.decompression` removes before). A client that sends `Expect: 100-continue` is refused before it sends its body.
+503, and a line in the error log, if the disk has no room for files.
 
 Caveats: `--max-body` (1M) limits the whole request first; raise it for uploads. `filename` is what the client says,
 without folders and control characters: it may be long, or empty, or the name of a file that exists. `type` is what the

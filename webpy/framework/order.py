@@ -24,8 +24,9 @@ class Rank(IntEnum):
     SESSION = 4
     COMPRESSION = 5
     CACHING = 6
-    FORM = 7
-    HOST = 8
+    DECOMPRESSION = 7
+    FORM = 8
+    HOST = 9
     """Handlers that answer without calling the next: files, scripts, applications of other frameworks."""
 
 
@@ -36,6 +37,8 @@ _REASONS = {
     (Rank.AUTH, Rank.CACHING): "clients without credentials would be answered 304 or 412 "
     "instead of 401 (RFC 9110 section 13.2.1)",
     (Rank.AUTH, Rank.FORM): "forms of clients without credentials would be read",
+    (Rank.AUTH, Rank.DECOMPRESSION): "bodies of clients without credentials would be decompressed",
+    (Rank.DECOMPRESSION, Rank.FORM): "a form would be read before it is decompressed",
     (Rank.SESSION, Rank.CACHING): "a 304 for an answer that depends on the session "
     "would let shared caches keep it (RFC 9111 section 4.3.4)",
     (Rank.COMPRESSION, Rank.CACHING): "the compressed answer and the plain one "

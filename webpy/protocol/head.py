@@ -24,6 +24,9 @@ from .line import parse_line, resource_of
 
 __all__ = ["Head", "find_head", "parse_head"]
 
+_OF_CODED_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Fields that do not hold for the body once its content coding has been removed."""
+
 
 def find_head(buffer: bytes | bytearray, limits: Limits, start: int = 0) -> int:
     """Where the head at the front of `buffer` ends: the index just past its CRLFCRLF, or -1 when more is
@@ -144,6 +147,21 @@ class Head:
         if name not in self._first:
             return []
         return [line.value for low, line in self._lines if low == name]
+
+    def recoded(self, content_length: int | None) -> Head:
+        """Return the head that goes with the body without its content coding: no Content-Encoding, and the length that
+        the body has then, None if that is not known yet (`chunked` stands for that)."""
+        made = Head.__new__(Head)
+        for name in Head.__slots__:
+            setattr(made, name, getattr(self, name))
+        made.content_length, made.chunked = content_length, content_length is None
+        made._lines = [line for line in self._lines if line[0] not in _OF_CODED_BODY]
+        made._first = {low: line for low, line in self._first.items() if low not in _OF_CODED_BODY}
+        if content_length is not None:
+            length = made._first["content-length"] = FieldLine("Content-Length", str(content_length))
+            made._lines.append(("content-length", length))
+        made._pairs = made.kept = None
+        return made
 
     def __repr__(self) -> str:
         return f"<Head {self.line!r}, {len(self._lines)} fields>"

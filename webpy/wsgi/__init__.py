@@ -34,6 +34,8 @@ Caveats:
   make another path of it; so is a path that another route matches in another spelling. Without other routes, the
   application gets such paths decoded.
 - The body is received before the application is called, up to `--max-body`; a long one is kept in a temporary file.
+- A body with a Content-Encoding is passed on as it was sent, and so is the field (HTTP_CONTENT_ENCODING), unless
+  `DecompressionMixIn` of `webpy.decompression` stands before the `handler`.
 - What an application passes to `write()` is sent when it returns. To stream, return an iterable.
 - Hop-by-hop fields (RFC 9110 section 7.6.1) that an application sets are left out, except for `Connection: close`.
 - A Content-Length set by the application is enforced: a longer or shorter body aborts the connection.
