@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import importlib.util
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
+import jinja2
 import pytest
 
 from tests.heads import request_of
@@ -249,6 +252,53 @@ def test_the_folder_is_beside_the_module_or_as_it_is_set(tmp_path: Path) -> None
     assert Absolute(request_of("GET"), ()).respond() == (200, "absolute 1")  # type: ignore[arg-type]
     with pytest.raises(Exception, match=rf"'missing.html' not found in search path: '{tmp_path}'"):
         Below(request_of("GET"), ()).respond()  # type: ignore[arg-type]
+
+
+def test_a_class_of_another_module_has_the_templates_of_its_base(tmp_path: Path) -> None:
+    for name, text in {
+        "base/site.py": "from webpy import page\nclass Site(page.PageHandler):\n    page_engine = 'jinja2'\n",
+        "base/templates/index.html": "of the base",
+        "pages/start.py": "from site_base import Site\nclass Start(Site):\n    pass\n"
+        "class Own(Site):\n    page_directory = 'own'\n",
+        "pages/own/index.html": "of its own",
+        "pages/templates/index.html": "wrong",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    start = load("site_start", tmp_path / "pages" / "start.py", site_base=tmp_path / "base" / "site.py")
+    assert start.Start(request_of("GET"), ()).respond() == (200, "of the base")
+    assert start.Own(request_of("GET"), ()).respond() == (200, "of its own")
+
+
+def load(name: str, path: Path, **before: Path) -> Any:
+    """Import a module from its file, after others that it imports; they are gone from sys.modules afterwards."""
+    names = {**before, name: path}
+    try:
+        for each, file in names.items():
+            spec = importlib.util.spec_from_file_location(each, file)
+            assert spec and spec.loader
+            sys.modules[each] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules[each])
+        return sys.modules[name]
+    finally:
+        for each in names:
+            sys.modules.pop(each, None)
+
+
+def test_names_without_a_value_can_be_errors() -> None:
+    class Strict(page.PageHandler):
+        page_engine, page_template = "jinja2", "{{ nothing }}"
+
+        @classmethod
+        def page_environment(cls, environment: jinja2.Environment) -> None:
+            environment.undefined = jinja2.StrictUndefined
+
+    class Lenient(page.PageHandler):
+        page_engine, page_template = "jinja2", "{{ nothing }}"
+
+    with pytest.raises(jinja2.UndefinedError, match="'nothing' is undefined"):
+        Strict(request_of("GET"), ()).respond()  # type: ignore[arg-type]
+    assert Lenient(request_of("GET"), ()).respond() == (200, "")  # type: ignore[arg-type]
 
 
 def test_without_jinja2_it_is_said_what_to_install(tmp_path: Path) -> None:

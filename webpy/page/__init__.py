@@ -38,11 +38,13 @@ macros. Everything is escaped there too, in files of any name.
         def page_values(self):
             return {'notes': all_notes()}           # {% for note in notes %}<li>{{ note }}</li>{% endfor %}
 
-- `page_directory = 'templates'`: the folder, relative to that of the module which defines the class.
+- `page_directory = 'templates'`: the folder, relative to that of the module whose class sets it, or sets `page_engine`.
 - A template has the values of `page_values()`, and besides `handler` and `request`: `{{ request.path }}`,
   `{{ handler.session['name'] }}`, `{{ handler.auth }}` behind a login, `{{ request.body['title'] }}` of a form.
 - `page_environment(environment)`: a class method that is called once; override it to add filters and globals, such as
   `environment.globals['static_url'] = static_url` (`webpy.file.StaticURLs`).
+- A name without a value is empty, as is usual there; it is an error with `environment.undefined =
+  jinja2.StrictUndefined`, in `page_environment`.
 - A worker compiles a template once. Changes show after a reload, as those of code do; with `--reload` that is at once.
 - `page_format` is not called. An error page without a file or template of its own has the plain one.
 
@@ -50,7 +52,7 @@ An error in a template is a 500, and the traceback in the error log names the te
 
 Caveats: escaped text is safe as the text of an element and in a quoted attribute, nowhere else: not in scripts,
 styles, or as the address of a link (`javascript:`). A template is code: never take one, or the name of its file,
-from a client. A file that is missing, or a field without a value, is a 500, and the error log names it.
+from a client. A file that is missing, or a field of `str.format` without a value, is a 500, and the error log names it.
 
 Until the next version the options are also understood by their old names, with a DeprecationWarning: `directory`,
 `page`, `template`, `values()` and `format(page)`.

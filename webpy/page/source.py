@@ -48,11 +48,14 @@ class Page(RenamedOptions):
             raise ValueError(f"{cls.__qualname__}.page_engine: got {cls.page_engine!r}, wanted 'format' or 'jinja2'")
         if cls.page_engine == "jinja2":
             check_installed(cls.__qualname__)
-            is_set = cls.page_directory is not Page.page_directory
             # classes that do not differ in it share an environment, and so the templates that are compiled
             bases = [base for base in cls.__mro__ if issubclass(base, Page)]
             cls._prepared_by = next(base for base in bases if "page_environment" in vars(base))
-            cls._folder = folder_beside(cls.__module__, cls.page_directory if is_set else "templates")
+            by = _setter(cls, "page_directory")
+            if by is not Page:
+                cls._folder = folder_beside(by.__module__, cls.page_directory)
+            else:
+                cls._folder = folder_beside(_setter(cls, "page_engine").__module__, "templates")
 
     @classmethod
     def page_environment(cls, environment: jinja2.Environment) -> None:
@@ -81,3 +84,8 @@ class Page(RenamedOptions):
         if self.page_template is not None and not self._has_file():
             return f"the template of {type(self).__qualname__}"
         return str(Path(self.page_directory) / self.page_file)
+
+
+def _setter(cls: type, option: str) -> type:
+    """Return the class, `cls` or the first of its bases, that sets an option."""
+    return next(base for base in cls.__mro__ if option in vars(base))
