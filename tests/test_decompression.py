@@ -8,8 +8,10 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
+import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.server import Server
+from tests.server import ROOT, Server
 from webpy import HTTPError
 from webpy.auth import BasicAuthMixIn
 from webpy.decompression import DecompressionMixIn, _decoded, _stored
@@ -404,6 +406,17 @@ def test_a_streamed_body_is_decompressed_while_it_arrives(
             assert piece, answer
             answer += piece
         assert answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.needs("curl")
+def test_example(serve: Callable[..., Server]) -> None:
+    example = ROOT / "examples" / "batches.py"
+    (command,) = re.findall(r"^echo .*$", example.read_text(), re.M)
+    server = serve(example, "--workers", "2")
+    done = subprocess.run(
+        ["sh", "-c", command.replace("http://127.0.0.1:8000", server.url)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == '{"events": 3}', done.stderr
 
 
 # -- the parts -------------------------------------------------------------------------------------------------

@@ -91,7 +91,9 @@ PAGES: dict[str, Page] = {
     "webpy.compression": Page(
         "Compression", "compressed answers: gzip; br and zstd with the extra", "compression", ("compressed",)
     ),
-    "webpy.decompression": Page("Compressed bodies", "request bodies in gzip or deflate, with a limit on their size"),
+    "webpy.decompression": Page(
+        "Compressed bodies", "request bodies in gzip or deflate, with a limit on their size", "", ("batches",)
+    ),
     "webpy.negotiation": Page("Negotiation", "several representations of one resource (`accept`)", "", ("negotiated",)),
     "webpy.caching": Page("Caching", "ETag, 304 and Cache-Control for answers of handlers", "", ("cached",)),
     "webpy.conditional": Page("Conditions", "conditional requests in handlers of your own", "", ("cached",)),
