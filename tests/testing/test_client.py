@@ -273,6 +273,22 @@ def test_what_is_meant_as_an_answer_is_one(client: Client) -> None:
     assert client.delete("/boom").status == 500, "SystemExit ends the request, not the test"
 
 
+def test_a_test_may_fail_or_end_within_a_handler() -> None:
+    class Judge(HTTPHandler):
+        def do_get(self) -> Any:
+            if self.request.query == "fail":
+                pytest.fail("judged")
+            assert self.request.query == "right", "wrong query"
+            return 200, ""
+
+    with Client({"/.*": Judge}) as client:
+        assert client.get("/?right").status == 200
+        with pytest.raises(AssertionError, match="wrong query"):
+            client.get("/?wrong")
+        with pytest.raises(pytest.fail.Exception, match="judged"):
+            client.get("/?fail")
+
+
 def test_an_exception_is_logged_where_tests_look(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     client.get("/boom", raise_errors=False)
     (record,) = [each for each in caplog.records if each.name == "webpy"]
@@ -624,3 +640,55 @@ def test_closing_waits_for_a_handler_that_still_runs() -> None:
     begun.wait(10)
     client.close()
     assert over == [1]
+
+
+def test_a_request_of_another_thread_ends_when_the_client_is_closed() -> None:
+    """It has its answer, or an error, but it does not wait for ever."""
+    begun, over = threading.Event(), threading.Event()
+
+    class Slow(HTTPHandler):
+        def do_get(self) -> Any:
+            begun.set()
+            over.wait(20)
+            return 200, "whole"
+
+    client, found = Client({"/": Slow}), []
+    asking = threading.Thread(target=lambda: found.append(client.get("/").text))
+    asking.start()
+    assert begun.wait(10)
+    closing = threading.Thread(target=client.close)
+    closing.start()
+    over.set()
+    asking.join(20)
+    closing.join(20)
+    assert found == ["whole"]
+
+
+def test_listeners_of_an_engine_begin_and_end_with_their_clients(tmp_path: Path) -> None:
+    from webpy import objects
+
+    class Page:
+        @objects.expose
+        def index(self) -> str:
+            return " ".join(said)
+
+    said: list[str] = []
+    for channel in ("start", "stop"):
+        objects.engine.subscribe(channel, lambda channel=channel: said.append(channel))
+    try:
+        with Client(Page()) as one:
+            assert one.get("/").text == "start"
+            with Client(Page()) as two:
+                assert two.get("/").text == "start"
+            assert one.get("/").text == "start", "another client uses it still"
+        assert said == ["start", "stop"]
+        with Client(Page()) as again:
+            assert again.get("/").text == "start stop start"
+    finally:
+        for channel in ("start", "stop"):
+            objects.engine.listeners[channel].clear()
+
+
+def test_there_is_no_websocket_yet(client: Client) -> None:
+    with pytest.raises(NotImplementedError, match=r"websocket\('/chat'\): this version of webpy has no WebSocket"):
+        client.websocket("/chat")

@@ -72,13 +72,10 @@ def test_a_path_in_the_setting_belongs_to_its_file(run, pytester: pytest.Pyteste
     test = BOTH + "\n\ndef test_here():\n    import os\n    assert os.getcwd().endswith('elsewhere')\n"
     pytester.makeini("[pytest]\nwebpy_target = pluginapp.py\n")
     pytester.makepyfile(test_it=test)
-    pytester.chdir()
-    import os
-
-    os.chdir("elsewhere")
     flags = ["-p", "no:webpy", "-p", "webpy.testing.plugin", "-c", str(pytester.path / "tox.ini")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *flags, str(pytester.path / "test_it.py")],
+        cwd=pytester.path / "elsewhere",
         capture_output=True,
         text=True,
         check=False,
@@ -123,6 +120,18 @@ def test_of_the_client(webpy_client, webpy_server):
     assert webpy_server.get("/").status == 200
 """
     run(test, ini="webpy_target = pluginapp").assert_outcomes(passed=5)
+
+
+def test_runs_beside_each_other(run, pytester: pytest.Pytester) -> None:
+    """As with pytest-xdist: several processes, in the same folder."""
+    run(BOTH, ini="webpy_target = pluginapp").assert_outcomes(passed=2)
+    flags = ["-p", "no:webpy", "-p", "webpy.testing.plugin", "-p", "no:cacheprovider"]
+    runs = [
+        subprocess.Popen([sys.executable, "-m", "pytest", *flags], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for each in runs:
+        output, _ = each.communicate(timeout=50)
+        assert each.returncode == 0 and "2 passed" in output, output
 
 
 def test_no_target(run) -> None:

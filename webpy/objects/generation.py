@@ -27,6 +27,8 @@ from .tree import tree
 
 __all__ = ["begin", "end"]
 
+_alone = 0  # calls of `begin` for servers in this process that have not ended
+
 
 def begin(*, alone: bool = False) -> None:
     """Call the listeners of `start`, and arrange that those of `stop` and `exit` are called at the server's end.
@@ -34,7 +36,9 @@ def begin(*, alone: bool = False) -> None:
     Raises LoadError if a listener raised, or if `DropPrivileges` was used. Called in the zygote. alone: called in a
     process that serves by itself, and calls `end`.
     """
+    global _alone
     _note_what_needs_one_worker()
+    _alone += alone
     if engine.state is not States.STOPPED:
         return
     engine.state = States.STARTING
@@ -50,8 +54,10 @@ def begin(*, alone: bool = False) -> None:
 
 
 def end() -> None:
-    """Call the listeners of `stop`, in a process that serves by itself; it may `begin` again."""
-    if engine.state is States.STARTED:
+    """Call the listeners of `stop`, in a process that serves by itself, when each `begin` of it has had its `end`."""
+    global _alone
+    _alone -= 1
+    if not _alone and engine.state is States.STARTED:
         engine.state = States.STOPPING
         with contextlib.suppress(ChannelFailures):  # logged
             engine.publish("stop")

@@ -8,7 +8,7 @@ of each generation and by `webpy check`, never in the master.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -101,10 +101,11 @@ class Target:
         found: Mapping[str, Any] = self.object.settings if self.kind == "server" else {}
         return found
 
-    def warm_up(self, *, alone: bool = False) -> None:
+    def warm_up(self, *, alone: bool = False) -> Callable[[], None] | None:
         """Call `warm_up` of the object's module, if it has one, before any worker is forked. Raises TargetError.
 
-        alone: this process serves by itself, without workers, and calls `objects.generation.end` when it has done so.
+        alone: this process serves by itself, without workers. What is returned then, if anything, is to be called when
+        it has done so.
         """
         function = getattr(self.module, "warm_up", None)
         if callable(function):
@@ -113,9 +114,11 @@ class Target:
             except BaseException as error:
                 raise failure(self.name, error, "in its warm_up()") from None
         if "webpy.objects" in sys.modules:  # as TARGET, or beside other handlers
-            from ..objects.generation import begin
+            from ..objects.generation import begin, end
 
             begin(alone=alone)
+            return end
+        return None
 
 
 def loading() -> bool:

@@ -17,7 +17,6 @@ from ..framework.origin import Origin
 from ..settings import SettingsError
 from ..supervisor import LoadError
 from ..target.errors import TargetError
-from ..worker.application import Site
 from .errors import StartError
 from .localworker import LocalWorker
 from .order import Order
@@ -75,9 +74,7 @@ class Client(Requester):
         order = Order(target, {**settings, **_HERE}, kind, None if config is None else os.fspath(config), error_routes)
         try:
             resolved = order.resolve()
-            found = order.load()
-            site = Site(found.routes, found.error_routes, found.settings, lambda: found.warm_up(alone=True), own=True)
-            self._worker = LocalWorker(site, resolved)
+            self._worker = LocalWorker(order.load(), resolved)
         except (SettingsError, TargetError, LoadError) as error:
             raise StartError(str(error)) from None
         self._finalizer = weakref.finalize(self, _close_beside, self._worker)
@@ -120,9 +117,9 @@ class Client(Requester):
 
 
 def _raise_first(errors: list[BaseException]) -> None:
-    """Raise what the application raised first. SystemExit and the like end a request, and not the test."""
+    """Raise what the application raised first. What ends a program ends a request here, and not the tests."""
     for error in errors:
-        if isinstance(error, Exception):
+        if not isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit)):
             raise error
 
 

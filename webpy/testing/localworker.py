@@ -6,12 +6,12 @@ protocol, routes, handler, serializer. Only the connection differs: its two ends
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..framework.atomic import ResourceLocks
@@ -24,6 +24,7 @@ from ..worker.connections.transport import PlainTransport
 
 if TYPE_CHECKING:
     from ..settings import Resolved
+    from ..target.target import Target
     from ..worker.worker import Worker
 
 __all__ = ["LocalConnection", "LocalWorker"]
@@ -75,9 +76,12 @@ class _Transport(PlainTransport):
 class LocalConnection:
     """The client's end of a connection: `sock`, and what becomes of it on the server's side."""
 
-    def __init__(self, sock: socket.socket, transport: _Transport) -> None:
+    def __init__(self, sock: socket.socket, transport: _Transport, connections: set[LocalConnection]) -> None:
+        """connections: those of the worker, to which this one belongs until it is closed."""
         self.sock = sock
         self._transport = transport
+        self._connections = connections
+        connections.add(self)
 
     @property
     def errors(self) -> list[BaseException]:
@@ -87,47 +91,65 @@ class LocalConnection:
     def close(self) -> None:
         """Close the client's end."""
         self.sock.close()
+        self._connections.discard(self)
 
     def finish(self) -> None:
         """Close the client's end, and wait until the server has done with the connection."""
         self.sock.close()
         self._transport.ended.wait()
+        self._connections.discard(self)
+
+    def break_off(self) -> None:
+        """End the connection, as its worker has ended before it could do so."""
+        self._transport.sock.close()
+        self._transport.ended.set()
 
 
 class LocalWorker:
-    """Serves a site with threads of this process until `close`. Its methods may be called by any thread."""
+    """Serves a target with threads of this process until `close`. Its methods may be called by any thread."""
 
-    def __init__(self, site: Site, resolved: Resolved) -> None:
-        """Raises LoadError, or what `site.warm_up` raises."""
-        self._locks = ResourceLocks()
+    def __init__(self, target: Target, resolved: Resolved) -> None:
+        """Raises LoadError or TargetError."""
+        self._when_closed: Callable[[], None] | None = None
+        self._connections: set[LocalConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
-        application = _Application(resolved, lambda: site, self._locks, logging.getLogger("webpy"))
+        self._locks = ResourceLocks()
         try:
+            site = Site(target.routes, target.error_routes, target.settings, lambda: self._warm_up(target), own=True)
+            application = _Application(resolved, lambda: site, self._locks, logging.getLogger("webpy"))
             application.load()
         except BaseException:
-            os.close(self._locks.fileno())
+            self._give_back()
             raise
         self._scoreboard = Scoreboard(1, resolved.settings.threads, _RING_BYTES, _RING_BYTES)
         self._master, self._channel = channel_pair()
         place, means = Place(0, 1, self._scoreboard.rows[0]), Means(self._scoreboard, [], self._channel)
-        self._worker, self._loop = application.assemble(Context(place, means))
-        self._worker.failures.on_fault = self._note
-        self._thread = threading.Thread(target=self._loop.run, name="webpy.testing", daemon=True)
+        self._worker, loop = application.assemble(Context(place, means))
+        self._worker.failures.on_fault = _note
+        self._thread = threading.Thread(target=loop.run, name="webpy.testing", daemon=True)
         self._thread.start()
 
+    def _warm_up(self, target: Target) -> None:
+        self._when_closed = target.warm_up(alone=True)
+
     def connect(self, origin: Origin, server_address: tuple[str, int]) -> LocalConnection:
-        """Return a new connection, as if a client at `origin` had connected to the server's address."""
-        if self._closed:
-            raise RuntimeError("the client has been closed")
-        theirs, ours = socket.socketpair()
-        ours.setblocking(False)
-        transport = _Transport(ours, server_address, self._worker)
-        host = origin.client_address[0].encode("ascii", "replace")
-        conn = Connection(transport, origin, (host, b"%-40b" % host[:40]), time.monotonic())
-        conn.protocol = self._worker.http1
-        self._worker.reactor.call(self._worker.table.add, conn)
-        return LocalConnection(theirs, transport)
+        """Return a new connection, as if a client at `origin` had connected to the server's address.
+
+        Raises RuntimeError if the worker has been closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the client has been closed")
+            theirs, ours = socket.socketpair()
+            ours.setblocking(False)
+            transport = _Transport(ours, server_address, self._worker)
+            host = origin.client_address[0].encode("ascii", "replace")
+            conn = Connection(transport, origin, (host, b"%-40b" % host[:40]), time.monotonic())
+            conn.protocol = self._worker.http1
+            connection = LocalConnection(theirs, transport, self._connections)
+            self._worker.reactor.call(self._worker.table.add, conn)
+            return connection
 
     def close(self) -> None:
         """Stop gracefully, and give everything back. Handlers that still run get some seconds; the descriptors of a
@@ -137,27 +159,39 @@ class LocalWorker:
                 return
             self._closed = True
         send(self._master, Message.STOP)
-        deadline_s = time.monotonic() + _PATIENCE_S
-        self._thread.join(_PATIENCE_S)
-        ended = not self._thread.is_alive()
-        if ended:
-            self._worker.pool.close()
-            while any(line.ident[0] for line in self._worker.row.activities) and time.monotonic() < deadline_s:
-                time.sleep(_TICK_S)
-            ended = not any(line.ident[0] for line in self._worker.row.activities)
-        if not ended:
+        if not self._has_ended():
             self._worker.log.now.warning("handlers still run %g s after their client was closed", _PATIENCE_S)
             return
+        for connection in list(self._connections):
+            connection.break_off()
         self._worker.leave()
         self._master.close()
         self._channel.close()
         self._scoreboard.close()
-        with contextlib.suppress(OSError):
-            os.close(self._locks.fileno())
+        self._give_back()
 
-    @staticmethod
-    def _note(peer: object, error: BaseException) -> None:
-        """Keep what the application raised with its connection (any thread)."""
-        transport = peer.transport if isinstance(peer, Connection) else None
-        if isinstance(transport, _Transport):
-            transport.errors.append(error)
+    def _give_back(self) -> None:
+        """Close the file of the locks, and end what the target has begun."""
+        os.close(self._locks.fileno())
+        if self._when_closed is not None:
+            self._when_closed()
+
+    def _has_ended(self) -> bool:
+        """Wait until no thread of the worker runs any more; return False if that takes too long."""
+        deadline_s = time.monotonic() + _PATIENCE_S
+        self._thread.join(_PATIENCE_S)
+        if self._thread.is_alive():
+            return False
+        self._worker.pool.close()
+        while any(each.ident[0] for each in self._worker.row.activities):
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_TICK_S)
+        return True
+
+
+def _note(peer: object, error: BaseException) -> None:
+    """Keep what the application raised with its connection (any thread)."""
+    transport = peer.transport if isinstance(peer, Connection) else None
+    if isinstance(transport, _Transport):
+        transport.errors.append(error)

@@ -5,7 +5,7 @@ Where its connections lead is for its two kinds to say: into this process (`clie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ..framework.headers import HTTPHeaders
@@ -105,6 +105,10 @@ class Requester:
             answer = self._send_one(outgoing, options)
         answer.history = history
         return answer
+
+    def websocket(self, url: str, **options: Any) -> NoReturn:
+        """Raise NotImplementedError: this version of webpy has no WebSocket."""
+        raise NotImplementedError(f"websocket({url!r}): this version of webpy has no WebSocket")
 
     def _send_one(self, outgoing: Outgoing, options: RequestOptions) -> Answer:
         """Send one request with the cookies that belong to it, and remember those that the answer sets."""

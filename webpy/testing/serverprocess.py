@@ -137,7 +137,7 @@ class ServerProcess(AtFork):
     def _fork(self, order: Order) -> tuple[int, Callable[[], int]]:
         """Fork this process, as nothing else has the object that is to be served."""
         with warnings.catch_warnings():
-            # that a process with threads forks: what runs in the child is the server, which needs none of them
+            # Python warns that a process with threads forks; what runs in the child is the server, which needs none
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
@@ -148,7 +148,9 @@ class ServerProcess(AtFork):
                 os.dup2(self.errors.writer, 2)
                 os.close(self.accesses.writer)
                 os.close(self.errors.writer)
-                os.environ.update(self._environment())
+                environment = self._environment()
+                os.environ.clear()
+                os.environ.update(environment)
                 run_forked(order, self._stop_reader)
             except BaseException:
                 traceback.print_exc()
