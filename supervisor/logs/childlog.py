@@ -38,7 +38,7 @@ _sender = _Sender(None, "text", "")
 
 
 def connect(records_fd: int, form: str, role: str) -> None:
-    """Send this process's records to the master from now on, formatted as `form` ("text" or "json").
+    """Send this process's records to the master from now on, formatted as `form` (one of `errorformat.FORMS`).
 
     Takes over `records_fd`, the descriptor of the socket (`ErrorLog.records_fd`); -1 for standard error.
     """

@@ -41,7 +41,7 @@ class ErrorLog:
         self._where = where
         self._min_level = LEVELS.index(level)
         self.form = "text"
-        """Format of the master's records, "text" or "json"; see `errorformat`."""
+        """Format of the master's records, one of `errorformat.FORMS`."""
         self._records: tuple[socket.socket, socket.socket] | None = None
         self._unwritten = b""
         self._dropped = 0

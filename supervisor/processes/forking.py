@@ -88,7 +88,7 @@ class Output:
     records_fd: int
     """The socket for its records (`childlog`), to be duplicated; -1 for none."""
     form: str
-    """"text" or "json"."""
+    """One of `errorformat.FORMS`."""
 
     @classmethod
     def of(cls, errors: ErrorLog, config: Config) -> Output:

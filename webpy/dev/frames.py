@@ -14,7 +14,7 @@ import reprlib
 import sysconfig
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -79,7 +79,7 @@ class Failure:
     notes: tuple[str, ...] = ()
     frames: tuple[Frame, ...] = ()
     left_out: int = 0
-    link: str = field(default="")
+    link: str = ""
 
 
 def failures_of(error: BaseException, *, show_locals: bool = False) -> list[Failure]:

@@ -58,7 +58,8 @@ class Announcement:
 
 
 class RequestLines(AccessFormat):
-    """Formats a request as `GET /notes?x=1 200 0.4 ms`."""
+    """Formats a request as `GET /notes?x=1 200 0.40 ms`: not a template, as the colour depends on the status and the
+    unit on the time."""
 
     __slots__ = ("_colours",)
 
