@@ -24,7 +24,7 @@ def has_to_run(path: Path) -> bool:
     return any(block.kind in RUN or block.title for block in blocks(path))
 
 
-@pytest.mark.needs("curl", "htpasswd")
+@pytest.mark.needs("curl", "htpasswd", "openssl")
 @pytest.mark.parametrize("name", [name_of(path) for path in PAGES if has_to_run(path)])
 def test_page(name: str, tmp_path: Path) -> None:
     exceptions = {beginning: why for (page, beginning), why in EXCEPTIONS.items() if page == name}
