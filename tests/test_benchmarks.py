@@ -312,6 +312,13 @@ def test_the_documentation_has_the_markers_that_a_run_goes_between() -> None:
         publish.between(page, "table", "new")
 
 
+def test_the_rows_of_the_readme_are_measured_in_cpu_time() -> None:
+    rows = {row.name: row for row in ROWS}
+    for name in publish.SHORT:
+        metric = rows[name].compared[0].removesuffix("_low")
+        assert [column.heading for column in rows[name].columns if column.metric == metric] == [publish.CPU], name
+
+
 @pytest.mark.slow
 @pytest.mark.needs("wrk", "taskset")
 def test_small_curves_of_every_kind(tmp_path: Path) -> None:
