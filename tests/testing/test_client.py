@@ -186,6 +186,10 @@ def test_what_does_not_go_together(client: Client) -> None:
         client.post("/", body=b"")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="data: got 7, wanted bytes"):
         client.post("/", data=7)
+    with pytest.raises(TypeError, match="data: got b'x', wanted a mapping or pairs beside files="):
+        client.post("/", data=b"x", files={"a": b""})
+    with pytest.raises(ValueError, match="wanted characters of Latin-1"):
+        client.get("/", headers={"X-A": "€"})
 
 
 def test_files_and_fields_of_a_form(tmp_path: Path) -> None:
@@ -692,3 +696,18 @@ def test_listeners_of_an_engine_begin_and_end_with_their_clients(tmp_path: Path)
 def test_there_is_no_websocket_yet(client: Client) -> None:
     with pytest.raises(NotImplementedError, match=r"websocket\('/chat'\): this version of webpy has no WebSocket"):
         client.websocket("/chat")
+
+
+def test_threads_that_were_deposed_as_leaders_end_too() -> None:
+    """They join the pool after their answer has left, when its client may be closed already."""
+
+    class Slow(HTTPHandler):
+        def do_get(self) -> Any:
+            time.sleep(0.01)  # for so long that the watcher takes the lead
+            return 200, ""
+
+    before = threading.active_count()
+    for _ in range(20):
+        with Client({"/": Slow}) as client:
+            client.get("/")
+        assert threading.active_count() == before

@@ -283,8 +283,8 @@ def test_what_the_application_prints_and_logs_is_in_the_logs() -> None:
         def do_get(self) -> Any:
             import logging
 
-            print("printed", flush=True)
-            print("to stderr", file=sys.stderr, flush=True)
+            print("printed")
+            print("to stderr", file=sys.stderr)
             logging.getLogger("theirs").warning("logged")
             return 200, ""
 
@@ -292,6 +292,12 @@ def test_what_the_application_prints_and_logs_is_in_the_logs() -> None:
         server.get("/")
         for text in ("printed", "to stderr", "logged"):
             server.wait_for(text)
+
+
+def test_what_the_program_of_a_path_prints(app: Path) -> None:
+    app.write_text(APP + "\nprint('loaded')\n")
+    with serve(app) as server:
+        server.wait_for("loaded")
 
 
 def test_the_death_of_a_worker(app: Path) -> None:
@@ -303,7 +309,8 @@ def test_the_death_of_a_worker(app: Path) -> None:
 
 
 def test_a_timeout(app: Path) -> None:
-    with serve(app, timeout=0.05, drain_timeout=0.1) as server, pytest.raises(TimeoutError):
+    said = r"GET http://.*/slow: nothing came within 0.05 s \(timeout\)"
+    with serve(app, timeout=0.05, drain_timeout=0.1) as server, pytest.raises(TimeoutError, match=said):
         server.get("/slow")
 
 

@@ -182,10 +182,10 @@ class LocalWorker:
         self._thread.join(_PATIENCE_S)
         if self._thread.is_alive():
             return False
-        self._worker.pool.close()
         while any(each.ident[0] for each in self._worker.row.activities):
             if time.monotonic() > deadline_s:
                 return False
+            self._worker.pool.close()  # again and again: a thread that was deposed as leader may join it late
             time.sleep(_TICK_S)
         return True
 

@@ -68,6 +68,8 @@ class Outgoing:
         for line in lines:
             if any(character in line for character in "\r\n\0"):
                 raise ValueError(f"got {line!r} for the head of the request, wanted a line without CR, LF and NUL")
+            if not line.isascii() and line.encode("latin-1", "replace").decode("latin-1") != line:
+                raise ValueError(f"got {line!r} for the head of the request, wanted characters of Latin-1")
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     @property
@@ -139,6 +141,10 @@ def _body(options: RequestOptions) -> tuple[str | None, Body]:
             raise TypeError("got json= and data= or files=, wanted one of them: a request has one body")
         return "application/json", json.dumps(options["json"]).encode()
     if files is not None:
+        if isinstance(data, (bytes, str)):
+            raise TypeError(
+                f"data: got {data!r:.60}, wanted a mapping or pairs beside files=: both are parts of a form"
+            )
         return _multipart(_pairs(data or ()), _pairs(files))
     if data is None:
         return None, b""

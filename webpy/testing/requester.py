@@ -121,7 +121,11 @@ class Requester:
             if pairs:
                 headers.add("Cookie", "; ".join(pairs))
         sent = Outgoing(outgoing.method, outgoing.url, outgoing.target, headers, outgoing.body)
-        answer = self._exchange(sent, options)
+        try:
+            answer = self._exchange(sent, options)
+        except TimeoutError:
+            limit_s = options.get("timeout", self.timeout)
+            raise TimeoutError(f"{sent.method} {sent.url}: nothing came within {limit_s} s (timeout)") from None
         self.cookies.take(outgoing.url, answer.headers.getlist("Set-Cookie"))
         return answer
 

@@ -116,6 +116,7 @@ class ServerProcess(AtFork):
         """Return the environment of the server: the test's, but for what speaks of another server."""
         found = {name: value for name, value in os.environ.items() if not name.startswith(("LISTEN_", "NOTIFY_"))}
         found["NOTIFY_SOCKET"] = str(self.folder / "notify")
+        found["PYTHONUNBUFFERED"] = "1"  # what the application prints is in the log at once
         if "XDG_STATE_HOME" not in found:
             found.setdefault("STATE_DIRECTORY", str(self.folder))
         return found
@@ -242,7 +243,7 @@ def run_forked(order: Order, stop_fd: int) -> None:
     status = 1
     try:
         for name, number, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
-            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - stays open
+            setattr(sys, name, open(number, mode, buffering=1, closefd=False))  # noqa: SIM115 - stays open
         root = logging.getLogger()
         for handler in root.handlers[:]:
             if type(handler).__module__.startswith("_pytest."):  # it would keep the records in this process
