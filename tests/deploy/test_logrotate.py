@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import ROOT, Server
+from tests.supervisor.masters import until
 
 Serve = Callable[..., Server]
 
@@ -71,6 +72,8 @@ def lines(path: Path) -> list[str]:
 def test_a_running_server_goes_on_in_the_new_file(rotation: Rotation, serve: Serve) -> None:
     server = rotation.serve(serve)
     assert server.get("/before").status == 200
+    # the line is written after the answer, and logrotate leaves an empty file alone
+    until(lambda: rotation.log.read_text() != "", "the line of the request")
     rotation.run()
     server.wait_for("reopened")
     assert server.get("/after").status == 200
