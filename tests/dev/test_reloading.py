@@ -23,19 +23,22 @@ class Hello(web.HTTPHandler):
         return 200, "one"
 routes = {"/": Hello, web.path("/items/{id:int}"): Hello}
 """
+RELOADED = "reloaded app.py:routes"
 
 
-def change(server: Server, text: str) -> None:
-    """Write app.py anew."""
-    (server.cwd / "app.py").write_text(text)
+def change(server: Server, text: str, until: str) -> None:
+    """Replace app.py, at once and not in two steps that would be two changes, and wait until `until` is said of it."""
+    count = sum(until in line for line in server.errors)
+    (server.cwd / "new").write_text(text)
+    os.replace(server.cwd / "new", server.cwd / "app.py")
+    server.wait_for(re.escape(until), count=count + 1)
 
 
 def test_a_change_is_served(develop: Develop) -> None:
     server = develop(APP)
     assert server.get("/").body == b"one"
-    change(server, APP.replace("one", "another"))
+    change(server, APP.replace("one", "another"), RELOADED)
     server.wait_for("changed: app.py")
-    server.wait_for("reloaded app.py:routes")
     assert server.get("/").body == b"another"
     assert server.stop(signal.SIGINT) == 0
 
@@ -61,14 +64,11 @@ def test_what_does_not_load_is_shown_until_it_is_mended(text: str, kind: str, me
     assert message.replace("&#x27;", "'").encode() in server.get("/").body
     assert server.request("POST", "/", b"x", HTML).headers["Refresh"] is None  # it would be sent again
     server.wait_for(r"^error: app\.py")
-    change(server, APP)
-    server.wait_for("reloaded app.py:routes")
+    change(server, APP, RELOADED)
     assert server.get("/").body == b"one"
-    change(server, text)
-    server.wait_for("every request is answered with this error until app.py is mended")
+    change(server, text, "every request is answered with this error until app.py is mended")
     assert message in server.get("/", headers=HTML).body.decode()
-    change(server, APP.replace("one", "two"))
-    server.wait_for("reloaded app.py:routes", count=2)
+    change(server, APP.replace("one", "two"), RELOADED)
     assert server.get("/").body == b"two"
     assert server.stop() == 0
 
