@@ -183,6 +183,7 @@ class Rig:
             sock.close()
         self.reactor.epoll.close()
         os.close(self.reactor._wake_fd)
+        self.pool.close()  # or its idle threads would keep the whole rig, and its descriptors, until the session ends
         self.scoreboard.close()
 
 

@@ -181,7 +181,7 @@ class Pool:
         """Have each thread that serves tasks end once it is idle. To be called when the loop has ended, in a process
         that goes on."""
         for _ in range(self._threads):
-            self._tasks.put((lambda _line: _end,))
+            self._tasks.put((lambda _activity: _end,))
 
     @property
     def has_threads(self) -> bool:
