@@ -26,6 +26,11 @@ class FakePeer:
     gone = False
     tls: object | None = None
     multithread = True
+    peer = (b"192.0.2.7", b"%-40b" % b"192.0.2.7")
+
+    @property
+    def peer_address(self) -> tuple[str, int]:
+        return self.client_address
 
     @property
     def origin(self) -> Origin:

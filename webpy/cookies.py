@@ -30,8 +30,9 @@ token; values with white space, commas, semicolons, quotes, backslashes or anyth
 `__Host-…` without the attributes that these promise.
 
 Caveats: a client can send any cookie it likes: keep secrets in `webpy.session`, not here. If a name is sent several
-times, the first value counts, which is the one with the longest path. Behind a proxy that ends TLS, pass `secure=True`.
-An answer that depends on a cookie should tell caches so: `Vary: Cookie`.
+times, the first value counts, which is the one with the longest path. Behind a proxy that ends TLS, name it in
+`--forwarded-allow-ips`, or pass `secure=True`. An answer that depends on a cookie should tell caches so:
+`Vary: Cookie`.
 """
 
 from __future__ import annotations

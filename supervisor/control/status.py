@@ -11,7 +11,7 @@ the command `status`, whose reply holds it under "status". Times are in seconds,
             "done": 0, "of": 0, # slots replaced so far, of how many
             "last": {"ok": true, "generation": 3, "text": "", "at": 1760000100.2}},   # or null
  "reloads": 2, "reloads_failed": 0,
- "totals": {"accepted": 90, "closed_idle": 7, "closed_for_new": 0, "refused": 0,
+ "totals": {"accepted": 90, "closed_idle": 7, "closed_for_new": 0, "refused": 0, "bad_forwarded": 0,
             "bytes_sent": 123456, "timeouts": 0, "handed_over": 5, "requests": 1000,
             "killed_requests": 0, "deaths": 0, "log_waits": 0,
             "by_class": {"1xx": 0, "2xx": 990, "3xx": 4, "4xx": 6, "5xx": 0, "other": 0}},
@@ -85,6 +85,7 @@ def snapshot(master: Master) -> dict[str, Any]:
             "closed_idle": _total(master, rows, Cell.CLOSED_IDLE),
             "closed_for_new": _total(master, rows, Cell.CLOSED_FOR_NEW),
             "refused": _total(master, rows, Cell.REFUSED),
+            "bad_forwarded": _total(master, rows, Cell.BAD_FORWARDED),
             "bytes_sent": _total(master, rows, Cell.BYTES_SENT),
             "timeouts": _total(master, rows, Cell.TIMEOUTS),
             "handed_over": _total(master, rows, Cell.HANDED_OVER),

@@ -73,6 +73,7 @@ class Cell(IntEnum):
     LOG_DROPPED = 25
     CLOSED_FOR_NEW = 30  # idle connections closed to make room for new ones
     REFUSED = 31  # connections over the limit per client
+    BAD_FORWARDED = 36  # what trusted peers said of their clients, and was malformed
 
 
 COUNTERS = tuple(cell for cell in Cell if cell >= Cell.ACCEPTED)

@@ -53,6 +53,7 @@ def sample(**changes: Any) -> dict[str, Any]:
             "closed_idle": 7,
             "closed_for_new": 3,
             "refused": 2,
+            "bad_forwarded": 5,
             "bytes_sent": 123456,
             "timeouts": 1,
             "handed_over": 5,

@@ -56,6 +56,7 @@ class TestTable:
             "socket_mode": None,
             "socket_group": None,
             "forwarded_allow_ips": (),
+            "forwarded_header": "auto",
             "proxy_protocol": False,
             "user": None,
             "group": None,

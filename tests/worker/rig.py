@@ -31,6 +31,7 @@ from webpy.worker.connections.listener import Listener
 from webpy.worker.connections.transport import PlainTransport
 from webpy.worker.exchanges.clock import Clock
 from webpy.worker.exchanges.exchange import Exchange
+from webpy.worker.exchanges.forwarding import forwarding_fields
 from webpy.worker.exchanges.plan import Planner
 from webpy.worker.housekeeping import Housekeeping
 from webpy.worker.http1.reading import Begun
@@ -74,7 +75,7 @@ class Rig:
         table = compile_routes(routes or {})
         access = compile_format(settings.access_format) if settings.access_log != "off" or http_log else None
         limits = limits_of(settings)
-        self.planner = Planner(table, limits, access, ResourceLocks())
+        self.planner = Planner(table, limits, access, ResourceLocks(), forwarding_fields(settings))
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         self.log = logging.Logger("rig")
         self.complaints: list[str] = []

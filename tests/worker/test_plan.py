@@ -91,7 +91,7 @@ def test_what_is_remembered_is_bounded() -> None:
     for number in range(3000):
         for _ in range(2):
             plans.plan(head_bytes("POST" if number % 2 else f"M{number}", f"/{number}", f"X: {number}"))
-    for kept in (plans.recent, plans._plans_with_body.recent, plans._lines, plans._planner._entries):
+    for kept in (plans.recent, plans._plans_to_begin.recent, plans._lines, plans._planner._entries):
         assert len(kept) <= 1024
     assert plans.recent is recent  # the loop holds on to it
 

@@ -45,7 +45,7 @@ def meta_variables(request: Request, found: Found, remote: str, root: bytes, len
     remote: the path of its directory's URL; root: the directory that PATH_TRANSLATED begins with; length: of the body
     in bytes, None if the request has none.
     """
-    host, port = request.server_address
+    host = request.server_address[0]
     variables = {
         "DOCUMENT_ROOT": os.fsdecode(root),
         "GATEWAY_INTERFACE": "CGI/1.1",
@@ -62,7 +62,7 @@ def meta_variables(request: Request, found: Found, remote: str, root: bytes, len
         "SCRIPT_NAME": os.fsdecode(unquote_to_bytes(remote) + found.name),
         "SERVER_ADDR": host,
         "SERVER_NAME": _host(request.host) or _bracketed(host),
-        "SERVER_PORT": str(port or (443 if request.tls else 80)),
+        "SERVER_PORT": _port(request),
         "SERVER_PROTOCOL": request.http_version,
         "SERVER_SOFTWARE": "webpy",
     }
@@ -73,6 +73,8 @@ def meta_variables(request: Request, found: Found, remote: str, root: bytes, len
     if request.scheme == "https":
         variables["HTTPS"] = "on"
     _add_fields(variables, request)
+    if request.origin.host is not None:  # a trusted proxy says it
+        variables["HTTP_HOST"] = request.host
     return variables
 
 
@@ -108,6 +110,15 @@ def _host(authority: str) -> str:
     if authority.startswith("["):
         return authority.partition("]")[0] + "]"
     return authority.partition(":")[0]
+
+
+def _port(request: Request) -> str:
+    """Return the port that the client connected to: the server's, or that of the host which a trusted proxy names."""
+    _, scheme, host = request.origin
+    usual = "443" if scheme == "https" else "80"
+    if host is None:
+        return str(request.server_address[1] or usual)
+    return host.rpartition(":")[2] if ":" in host and not host.endswith("]") else usual
 
 
 def _bracketed(host: str) -> str:

@@ -16,10 +16,20 @@ __all__ = ["Peer", "Request"]
 
 
 class Peer(Protocol):
-    """What a request needs to know of the connection it came on."""
+    """What a request needs to know of the connection it came on.
+
+    origin: of the client. peer: the client's address for the log, and the same padded for the scoreboard. peer_address:
+    of the connection's other end, which is a proxy's if one forwards the request.
+    """
 
     @property
     def origin(self) -> Origin: ...
+
+    @property
+    def peer(self) -> tuple[bytes, bytes]: ...
+
+    @property
+    def peer_address(self) -> tuple[str, int]: ...
 
     @property
     def tls(self) -> object | None: ...
@@ -162,8 +172,17 @@ class Request:
 
     @property
     def client_address(self) -> tuple[str, int]:
-        """Host and port of the client; the host of a unix socket is "unix", its port 0."""
+        """Host and port of the client; the host of a unix socket is "unix", its port 0.
+
+        If a proxy that is trusted (`forwarded_allow_ips`) names the client, it is that one, with port 0 if the proxy
+        names none.
+        """
         return self._peer.origin.client_address
+
+    @property
+    def peer_address(self) -> tuple[str, int]:
+        """Host and port of the other end of the connection: the client's, or those of the proxy in front."""
+        return self._peer.peer_address
 
     @property
     def client_gone(self) -> bool:
@@ -196,6 +215,9 @@ class Request:
 
     @property
     def host(self) -> str:
-        """The authority the client asked for, with its port if it named one; empty in HTTP/1.0 without Host."""
+        """The authority the client asked for, with its port if it named one; empty in HTTP/1.0 without Host.
+
+        It is that of the Host field, unless a trusted proxy says otherwise.
+        """
         host = self._peer.origin.host
         return self.head.host if host is None else host

@@ -175,6 +175,11 @@ class RouteTable:
         if not any(handler.any_method for handler in handlers):
             self._methods = STANDARD_METHODS.union(*(handler.methods() for handler in handlers))
 
+    @property
+    def has_hosts(self) -> bool:
+        """Whether it depends on the host that a request is for which route answers."""
+        return bool(self._hosts)
+
     def knows(self, method: str) -> bool:
         """Return whether `method` is a standard one, or some handler answers it.
 

@@ -216,7 +216,7 @@ def _fields(request: Any) -> list[tuple[str, str]]:
         if name in found:
             value = f"{found[name]}{'; ' if name == 'Cookie' else ', '}{value}"
         found[name] = value
-    if request.head.host:
-        found["Host"] = request.head.host
+    if request.host:
+        found["Host"] = request.host
     found["Remote-Addr"] = request.client_address[0]
     return list(found.items())

@@ -1,8 +1,9 @@
 """HTTP/1.1 and HTTP/1.0 without I/O (RFC 9110, RFC 9112): bytes in, heads and payload out, and the reverse.
 
 grammar/ has the patterns and the text functions of all field values, limits.py the limits of a request, errors.py the
-exception and the reason phrases, head.py request heads, body.py request bodies, response.py answers. Imports nothing of
-webpy outside this folder, and no sockets, clocks or logs. Called by the worker's connections.
+exception and the reason phrases, head.py request heads, body.py request bodies, forwarded.py what proxies say of their
+clients, response.py answers. Imports nothing of webpy outside this folder, and no sockets, clocks or logs. Called by
+the worker's connections.
 """
 
 from __future__ import annotations

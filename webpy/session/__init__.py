@@ -50,7 +50,8 @@ Options, class attributes of the handler, checked when the class is made:
 - `session_read_only = False`: True for handlers that only read sessions.
 - `session_max_bytes = 65536`: the limit of its JSON.
 - `session_cookie = "session"`, `session_path = "/"`, `session_domain = None`, `session_same_site = "Lax"`: the cookie.
-- `session_secure = None`: None for Secure if the request came over TLS; set True behind a proxy that ends TLS.
+- `session_secure = None`: None for Secure if the client used HTTPS (a proxy that ends TLS has to be one of
+  `--forwarded-allow-ips`, or set True).
 - `session_persistent = False`: True if the cookie outlives the browser, for `session_idle_s`.
 
 Order: the mix-in stands before classes whose methods touch the session, and before `CachingMixIn`.

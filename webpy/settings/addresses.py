@@ -11,7 +11,7 @@ import re
 
 from .types import InvalidValue, SettingType
 
-__all__ = ["address", "addresses", "networks"]
+__all__ = ["address", "addresses", "peers"]
 
 _ADDRESS = "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"
 
@@ -93,19 +93,22 @@ def address(*words: str) -> SettingType:
     return SettingType("|".join(("ADDRESS", *words)), " or ".join((_ADDRESS, *words)), read)
 
 
-def networks() -> SettingType:
-    """IP networks, as a tuple of strings; an address alone is a network of one address."""
+def peers() -> SettingType:
+    """Who may connect: IP networks, "unix" and "*", as a tuple of strings; an address alone is a network of one."""
 
     def read(given: object) -> object:
         found = []
         for item in _items(given):
             if item == "":
                 continue
+            if item in ("unix", "*"):
+                found.append(str(item))
+                continue
             try:
                 found.append(str(ipaddress.ip_network(str(item), strict=False)))
             except ValueError:
-                raise InvalidValue from None
+                raise InvalidValue(f"{wanted}; {item!r} is none of these") from None
         return tuple(found)
 
-    wanted = "addresses or networks such as 10.0.0.0/8, separated by commas"
+    wanted = "addresses or networks such as 10.0.0.0/8, separated by commas, unix or *"
     return SettingType("CIDRS", wanted, read, many=True, show=_list)

@@ -36,6 +36,8 @@ def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
     """Yield a sentence for each setting that is allowed but has no effect."""
     if settings.client_ca is not None and settings.client_cert == "none":
         yield f"{labels['client_ca']}: has no effect while client-cert is none"
+    if settings.forwarded_header != "auto" and not settings.forwarded_allow_ips:
+        yield f"{labels['forwarded_header']}: has no effect without forwarded-allow-ips"
     if not any(address.startswith("unix:") and address[5:6] != "@" for address in settings.bind):
         for name in ("socket_mode", "socket_group"):
             if getattr(settings, name) is not None:

@@ -16,7 +16,7 @@ from .types import SettingType
 __all__ = ["NOT_IN_THIS_VERSION", "OPTIONS", "Option", "Settings"]
 
 # Settings whose names are reserved and which do nothing yet: to set one is an error. Remove a name to allow it.
-NOT_IN_THIS_VERSION: frozenset[str] = frozenset({"forwarded_allow_ips", "proxy_protocol"})
+NOT_IN_THIS_VERSION: frozenset[str] = frozenset({"proxy_protocol"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,18 @@ class Settings:
         types.text("GROUP"), None, _LISTEN, "Group of the files of unix sockets: the one of a proxy, say."
     )
     forwarded_allow_ips: tuple[str, ...] = _option(
-        addresses.networks(), (), _LISTEN, "Proxies whose Forwarded and X-Forwarded-* are trusted.", off=()
+        addresses.peers(),
+        (),
+        _LISTEN,
+        "Proxies whose Forwarded and X-Forwarded-* fields say who the client is: addresses and networks; unix for"
+        " unix sockets, * for whoever connects.",
+        off=(),
+    )
+    forwarded_header: str = _option(
+        types.choice("auto", "forwarded", "x-forwarded"),
+        "auto",
+        _LISTEN,
+        "Which fields of those proxies count: Forwarded, X-Forwarded-*, or what there is, if both say the same.",
     )
     proxy_protocol: bool = _option(types.flag(), False, _LISTEN, "Expect the PROXY protocol.", off=False)
     workers: int | str = _option(

@@ -19,8 +19,9 @@ from ..framework.origin import Origin
 from ..supervisor import Context, Means, Message, Place, Scoreboard
 from ..supervisor.processes.messages import channel_pair, send
 from ..worker.application import Site, WebApplication
-from ..worker.connections.connection import Connection
+from ..worker.connections.connection import Connection, peer_label
 from ..worker.connections.transport import PlainTransport
+from ..worker.exchanges.forwarding import ForwardedPeer
 
 if TYPE_CHECKING:
     from ..settings import Resolved
@@ -144,8 +145,7 @@ class LocalWorker:
             theirs, ours = socket.socketpair()
             ours.setblocking(False)
             transport = _Transport(ours, server_address, self._worker)
-            host = origin.client_address[0].encode("ascii", "replace")
-            conn = Connection(transport, origin, (host, b"%-40b" % host[:40]), time.monotonic())
+            conn = Connection(transport, origin, peer_label(origin.client_address[0]), time.monotonic())
             conn.protocol = self._worker.http1
             connection = LocalConnection(theirs, transport, self._connections)
             self._worker.reactor.call(self._worker.table.add, conn)
@@ -192,6 +192,7 @@ class LocalWorker:
 
 def _note(peer: object, error: BaseException) -> None:
     """Keep what the application raised with its connection (any thread)."""
-    transport = peer.transport if isinstance(peer, Connection) else None
+    conn = peer.connection if isinstance(peer, ForwardedPeer) else peer
+    transport = conn.transport if isinstance(conn, Connection) else None
     if isinstance(transport, _Transport):
         transport.errors.append(error)

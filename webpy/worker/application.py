@@ -26,6 +26,7 @@ from .connections.accepting import Acceptor
 from .connections.listener import Listener
 from .connections.room import room_for
 from .exchanges.clock import Clock
+from .exchanges.forwarding import forwarding_fields
 from .exchanges.plan import PEER_BYTES, Planner
 from .housekeeping import Housekeeping
 from .log.errorlog import ErrorLog
@@ -186,7 +187,7 @@ class WebApplication:
         """Return a worker that accepts connections, and the loop that serves them once it runs."""
         assert self._routes is not None
         settings, access = self._resolved.settings, self._access
-        planner = Planner(self._routes, limits_of(settings), access, self._locks)
+        planner = Planner(self._routes, limits_of(settings), access, self._locks, forwarding_fields(settings))
         clock = Clock(access.stamp if access is not None else lambda _now: b"")
         worker = Worker(context, settings, planner, clock, self._log)
         worker.recorder.write_to(access, self._http_log)

@@ -234,7 +234,7 @@ class Loop:
                     exchange = request = none
                     continue
                 # A quick handler: run here.
-                peer = conn.peer
+                peer = request._peer.peer
                 if peer is not last_peer:
                     shown_peer[:] = peer[1]
                     last_peer = peer

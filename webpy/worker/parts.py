@@ -15,8 +15,10 @@ from .connections.reactor import Reactor
 from .connections.table import ConnectionTable
 from .exchanges.activities import Activities
 from .exchanges.failures import Failures
+from .exchanges.forwarding import Forwarding
 from .exchanges.recorder import Recorder
 from .lifecycle import Lifecycle
+from .log.complaints import Complaints
 from .log.errorlog import ErrorLog
 from .log.faults import Faults
 from .threads.chores import Chores
@@ -51,6 +53,7 @@ class Parts:
         "context",
         "failures",
         "faults",
+        "forwarding",
         "gate",
         "lifecycle",
         "limits",
@@ -87,6 +90,7 @@ class Parts:
         self.table = ConnectionTable(self.reactor, self.lifecycle, self.faults, self.row, scoreboard)
         self.recorder = Recorder(self.row, scoreboard, clock, self.chores, self.log)
         self.failures = Failures(self.log, self.routes)
+        self.forwarding = Forwarding(settings, planner, self.row, Complaints(self.log))
         Connection.multithread = settings.threads > 1
 
     def leave(self) -> None:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
+    from ..framework.origin import Origin
     from ..protocol import Head
 
 __all__ = ["Environ", "FileWrapper", "of_head"]
@@ -78,12 +79,13 @@ _CONSTANT: Environ = {
 }
 
 
-def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> Environ:
+def of_head(head: Head, prefix: str, origin: Origin, server: tuple[str, int]) -> Environ:
     """Return the part of the environment that follows from a request's head.
 
-    prefix: the path that the application is mounted at; scheme: "http" or "https"; server: host and port that the
-    client connected to. The host is used if the client names none, the port always (RFC 3875 section 4.1.15), as
-    clients can send any. The client's address, the body and `wsgi.multithread` are the handler's to set.
+    prefix: the path that the application is mounted at; origin: gives the scheme, and the host if a trusted proxy says
+    it; server: host and port that were connected to. The server's host is used if the client names none; its port
+    always, as clients can send any (RFC 3875 section 4.1.15), unless the proxy says which host the client asked for.
+    The client's address, the body and `wsgi.multithread` are the handler's to set.
     """
     path, _, query = head.resource.partition("?")
     environ = _CONSTANT.copy()
@@ -92,10 +94,15 @@ def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> En
     environ["PATH_INFO"] = _unquoted(path[len(prefix) :])
     environ["QUERY_STRING"] = query
     environ["REQUEST_URI"] = environ["RAW_URI"] = head.target
-    environ["SERVER_NAME"] = _host(head.host) or server[0]
-    environ["SERVER_PORT"] = str(server[1]) if server[1] else _PORTS[scheme]  # a unix socket has none
+    host = head.host if origin.host is None else origin.host
+    name, port = _host_and_port(host)
+    environ["SERVER_NAME"] = name or server[0]
+    if origin.host is not None:
+        environ["SERVER_PORT"] = port or _PORTS[origin.scheme]
+    else:
+        environ["SERVER_PORT"] = str(server[1]) if server[1] else _PORTS[origin.scheme]  # a unix socket has none
     environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.minor else "HTTP/1.0"
-    environ["wsgi.url_scheme"] = scheme
+    environ["wsgi.url_scheme"] = origin.scheme
     environ["wsgi.errors"] = sys.stderr  # which an application may have replaced
     content_type = head.get("content-type")
     if content_type is not None:
@@ -109,8 +116,8 @@ def of_head(head: Head, prefix: str, scheme: str, server: tuple[str, int]) -> En
         if variable in environ:  # one value for all fields of a name (RFC 9110 section 5.3, RFC 6265 section 5.4)
             value = f"{environ[variable]}{'; ' if variable == 'HTTP_COOKIE' else ','}{value}"
         environ[variable] = value
-    if head.host:
-        environ["HTTP_HOST"] = head.host  # the target's authority wins over the field (RFC 9112 section 3.2.2)
+    if host:
+        environ["HTTP_HOST"] = host  # the target's authority wins over the field (RFC 9112 section 3.2.2)
     return environ
 
 
@@ -119,7 +126,7 @@ def _unquoted(path: str) -> str:
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
 
 
-def _host(authority: str) -> str:
-    """Return the host of an authority, without its port."""
-    host, colon, _ = authority.rpartition(":")
-    return host if colon and not authority.endswith("]") else authority
+def _host_and_port(authority: str) -> tuple[str, str]:
+    """Return the host and the port of an authority; "" for no port."""
+    host, colon, port = authority.rpartition(":")
+    return (host, port) if colon and not authority.endswith("]") else (authority, "")

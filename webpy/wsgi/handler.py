@@ -88,17 +88,24 @@ class WSGIHandler(HostHandler):
     def _environ(self) -> Environ:
         request = self.request
         head = request.head
-        client, scheme, _ = request.origin
+        client, scheme, host = origin = request.origin
         server = request.server_address
         known = head.kept
         environ: Environ
-        if known is not None and known[0] is self.__class__ and known[1] == server and known[2] == scheme:
-            environ = known[3].copy()
+        if (
+            known is not None
+            and known[0] is self.__class__
+            and known[1] == server
+            and known[2] == scheme
+            and known[3] == host
+        ):
+            environ = known[4].copy()
         else:
-            environ = of_head(head, self.prefix, scheme, server)
+            environ = of_head(head, self.prefix, origin, server)
             environ["wsgi.multithread"] = request.multithread
             # Heads that come once are many, and a copy would be for nothing: it is kept when the head comes again.
-            head.kept = (self.__class__, None if known is None else server, scheme, environ.copy() if known else None)
+            kept = environ.copy() if known else None
+            head.kept = (self.__class__, None if known is None else server, scheme, host, kept)
         environ["REMOTE_ADDR"], port = client
         environ["REMOTE_PORT"] = str(port)
         if head.content_length or head.chunked:

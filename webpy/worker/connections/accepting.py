@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...framework.origin import Origin
 from ..log.complaints import Complaints
-from .connection import Connection, Phase
+from .connection import Connection, Phase, peer_label
 from .handover import unpack
 from .listener import Listener
 from .room import Room
@@ -309,8 +309,7 @@ class Acceptor:
         if peer is None:
             if len(self._peers) >= _MAX_PEERS:
                 self._peers.clear()
-            text = host.encode("ascii", "replace")
-            peer = self._peers[host] = (text, b"%-40b" % text[:40])
+            peer = self._peers[host] = peer_label(host)
         return peer
 
 

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     from ..exchanges.plan import Plan
     from .transport import Transport
 
-__all__ = ["FOREVER_S", "AbstractExchange", "Connection", "ConnectionProtocol", "Phase"]
+__all__ = ["FOREVER_S", "AbstractExchange", "Connection", "ConnectionProtocol", "Phase", "peer_label"]
 
 FOREVER_S = float("inf")
+
+
+def peer_label(host: str) -> tuple[bytes, bytes]:
+    """Return a client's address for the log, and the same padded for the scoreboard (`Connection.peer`)."""
+    text = host.encode("ascii", "replace")
+    return text, b"%-40b" % text[:40]
 
 
 class Phase(IntEnum):
@@ -51,10 +57,11 @@ class Phase(IntEnum):
 class Connection:
     """One client: its transport, the protocol it speaks, and how far that has come.
 
-    peer: the client's address for the log, and the same padded for the scoreboard. since_s: the monotonic time when the
-    present wait began, from which a timeout counts. buffer: bytes that were received and not looked at yet. exchange:
-    the one that HTTP/1 is at, if its request needs more than a look. parked: it is out of epoll, because an event came
-    (more bytes, or the client left) while its handler ran.
+    origin, peer: of whoever is at the other end; a request that a proxy forwards has those of its client
+    (exchanges/forwarding.py). peer is the address for the log, and the same padded for the scoreboard. since_s: the
+    monotonic time when the present wait began, from which a timeout counts. buffer: bytes that were received and not
+    looked at yet. exchange: the one that HTTP/1 is at, if its request needs more than a look. parked: it is out of
+    epoll, because an event came (more bytes, or the client left) while its handler ran.
     """
 
     #: whether several threads of this process may run the application at once; the worker's setting
@@ -90,6 +97,11 @@ class Connection:
         self.exchange: AbstractExchange | None = None
 
     # -- what a request asks (`framework.request.Peer`) ---------------------------------------------------------------
+
+    @property
+    def peer_address(self) -> tuple[str, int]:
+        """Host and port of the other end of the connection; ("unix", 0) for a unix socket."""
+        return self.origin.client_address
 
     @property
     def tls(self) -> ssl.SSLSocket | None:

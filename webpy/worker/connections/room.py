@@ -52,6 +52,7 @@ class Room:
         self._complaints = complaints
         self._max = room_for(parts.settings)
         self._max_per_client = parts.settings.max_connections_per_client
+        self._is_proxy = parts.forwarding.trusts
         self._clients: dict[str, int] = {}  # connections by `_client_of`, when they are counted
         self._barren_until_s = 0.0
         self._told: Callable[[], None] | None = None  # called when a connection goes
@@ -101,7 +102,7 @@ class Room:
 
     def refuses(self, host: str) -> bool:
         """Return whether a client has as many connections as it may; counts the refusal."""
-        if not self._max_per_client or host == _UNIX:
+        if not self._counts(host):
             return False
         if self._clients.get(_client_of(host), 0) < self._max_per_client:
             return False
@@ -114,12 +115,14 @@ class Room:
 
     def entered(self, conn: Connection) -> None:
         """Count a connection that was taken."""
-        if not self._max_per_client:
-            return
         host = conn.origin.client_address[0]
-        if host != _UNIX:
+        if self._counts(host):
             client = _client_of(host)
             self._clients[client] = self._clients.get(client, 0) + 1
+
+    def _counts(self, host: str) -> bool:
+        """Return whether connections from there are counted: not those of proxies, which carry many clients."""
+        return bool(self._max_per_client) and host != _UNIX and not self._is_proxy(host)
 
     def _left(self, conn: Connection) -> None:
         told, self._told = self._told, None

@@ -23,7 +23,7 @@ __all__ = ["Activities", "show"]
 
 def show(activity: Activity, exchange: AbstractExchange) -> None:
     """Write who asks for what into an activity."""
-    activity.text[:] = exchange.connection.peer[1] + exchange.plan.text
+    activity.text[:] = exchange.request._peer.peer[1] + exchange.plan.text
 
 
 class Activities:
@@ -44,7 +44,7 @@ class Activities:
             activity = self._free.pop()
         except IndexError:
             return None
-        activity.text[:] = exchange.connection.peer[1] + exchange.plan.text
+        activity.text[:] = exchange.request._peer.peer[1] + exchange.plan.text
         activity.start[0] = start_s
         return activity
 

@@ -1,12 +1,12 @@
 """Owns plans: all that follows from a request's head alone, worked out once per distinct head.
 
 Knows no protocol's bytes: what parses heads may keep their plans (http1/heads.py). A plan is never changed once it is
-made, and threads share it. Only the leader calls the planner.
+made, but for `verdict`, and threads share it. Only the leader calls the planner.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -43,10 +43,24 @@ class Plan:
 
     call: gives a handler object's result. answers: whether the handler has something to say to this method. work: what
     is known of its pace. parts: of the access log's line. plain: whether the loop may serialize the plainest answers in
-    place, for HTTP/1.1 with a body and a connection that is kept. text: the request line for the scoreboard.
+    place, for HTTP/1.1 with a body and a connection that is kept. text: the request line for the scoreboard. forwards:
+    whether fields may say who the client is. verdict: what they come to, kept by forwarding.py; None at first.
     """
 
-    __slots__ = ("answers", "call", "groups", "handler", "has_body", "head", "parts", "plain", "text", "work")
+    __slots__ = (
+        "answers",
+        "call",
+        "forwards",
+        "groups",
+        "handler",
+        "has_body",
+        "head",
+        "parts",
+        "plain",
+        "text",
+        "verdict",
+        "work",
+    )
 
     def __init__(
         self,
@@ -56,7 +70,7 @@ class Plan:
         entry: DispatchEntry,
         work: Work,
     ) -> None:
-        """parts and plain are the planner's to set."""
+        """parts, plain and forwards are the planner's to set."""
         self.head = head
         self.handler = handler
         self.groups = groups
@@ -64,7 +78,8 @@ class Plan:
         self.answers = entry.answers
         self.work = work
         self.parts: tuple[bytes, ...] = ()
-        self.plain = False
+        self.plain = self.forwards = False
+        self.verdict: Any = None
         self.has_body = head.chunked or bool(head.content_length)
         self.text = b"%-*b" % (_REQUEST_LINE_BYTES, head.line[:_REQUEST_LINE_BYTES])
 
@@ -72,12 +87,19 @@ class Plan:
 class Planner:
     """Makes plans: finds the route of a request and how its handler is called."""
 
-    __slots__ = ("_entries", "_locks", "_log_format", "_pace", "limits", "routes")
+    __slots__ = ("_entries", "_forwarding_fields", "_locks", "_log_format", "_pace", "limits", "routes")
 
     def __init__(
-        self, routes: RouteTable, limits: Limits, log_format: AccessFormat | None, locks: ResourceLocks
+        self,
+        routes: RouteTable,
+        limits: Limits,
+        log_format: AccessFormat | None,
+        locks: ResourceLocks,
+        forwarding_fields: Collection[str] = (),
     ) -> None:
-        """limits: of the heads that plans are made for."""
+        """limits: of the heads that plans are made for; forwarding_fields: names, in lower case, of fields that may
+        say who the client is."""
+        self._forwarding_fields = forwarding_fields
         self._entries: dict[tuple[type[HTTPHandler], str], DispatchEntry] = {}
         self.routes = routes
         self.limits = limits
@@ -85,13 +107,17 @@ class Planner:
         self._locks = locks
         self._pace = PaceTable()
 
-    def plan(self, head: Head, plain: bool) -> Plan:
-        """Return the plan of a request's head, of whatever protocol. plain: see `Plan`."""
-        route, groups = self.routes.resolve(head.resource, head.host)
+    def plan(self, head: Head, plain: bool, host: str | None = None) -> Plan:
+        """Return the plan of a request's head, of whatever protocol. plain: see `Plan`; host: that which the client
+        asked for, if it is not the head's."""
+        route, groups = self.routes.resolve(head.resource, head.host if host is None else host)
         entry = self._entries.get((route.handler, head.method)) or self._find_entry(route, head.method)
         work = self._pace.find(route, entry.method, head.resource)
         plan = Plan(head, route.handler, groups, entry, work)
         plan.plain = plain
+        for name in self._forwarding_fields:
+            if head.get(name) is not None:
+                plan.forwards = True
         if self._log_format is not None:
             plan.parts = self._log_format.parts(head)
         return plan

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ...accesslog import AccessFormat
     from ...supervisor import Row, Scoreboard
-    from ..connections.connection import AbstractExchange, Connection
+    from ..connections.connection import AbstractExchange
     from ..log.errorlog import ErrorLog
     from ..threads.chores import Chores
     from .clock import Clock
@@ -76,18 +76,20 @@ class Recorder:
             parts = exchange.plan.parts
             if self.access.reads_answers:
                 parts = self.access.answered(parts, answer.head)
-            peer = exchange.connection.peer[0]
+            peer = exchange.request._peer.peer[0]
             record = self.access.line(peer, self._clock.stamp, parts, answer.status, output.body_bytes, us)
         self._count(record, answer.status, us, leading)
 
-    def record_rejection(self, conn: Connection, seen: bytes | bytearray, status: int, body_bytes: int) -> None:
-        """Log and count the answer to a malformed request, of which `seen` was received (the leader)."""
-        us = int((_mono() - conn.since_s) * 1e6)
+    def record_rejection(
+        self, peer: tuple[bytes, bytes], seen: bytes | bytearray, status: int, body_bytes: int, us: int
+    ) -> None:
+        """Log and count the answer to a malformed request, of which `seen` was received, after `us` microseconds (the
+        leader). peer: as in `Connection`, of the client."""
         record = None
         if self.access is not None:
             first = bytes(seen[:200]).lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r")
             parts = self.access.unparsed(first)
-            record = self.access.line(conn.peer[0], self._clock.stamp, parts, status, body_bytes, us)
+            record = self.access.line(peer[0], self._clock.stamp, parts, status, body_bytes, us)
         self._count(record, status, us, True)
 
     def record_plain(
@@ -99,7 +101,7 @@ class Recorder:
         access, lane = self.access, self._row.pool
         record = None
         if access is not None:
-            peer = exchange.connection.peer[0]
+            peer = exchange.request._peer.peer[0]
             record = access.line(peer, self._clock.stamp, exchange.plan.parts, status, body_bytes, us)
         cell = status // 100 * BUCKETS + (BUCKET_OF[us] if us < 4096 else bucket(us))
         with self._pool_lock:

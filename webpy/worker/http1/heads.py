@@ -43,8 +43,8 @@ class _KnownLines(dict[bytes, NamedLine]):
 class HeadCache:
     """Plans of HTTP/1 heads.
 
-    recent: maps the bytes of a whole head to its plan, if the request has no body: it can be run at once. The loop
-    looks there by itself.
+    recent: maps the bytes of a whole head to its plan, if it can be run at once, as the request has no body and no
+    fields that say who the client is. The loop looks there by itself.
     """
 
     __slots__ = (
@@ -57,13 +57,13 @@ class HeadCache:
         "_most_lines",
         "_planner",
         "_plans",
-        "_plans_with_body",
+        "_plans_to_begin",
         "recent",
     )
 
     def __init__(self, planner: Planner, limits: Limits) -> None:
         self._plans: Cache[Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
-        self._plans_with_body: Cache[Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
+        self._plans_to_begin: Cache[Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
         self._lines = _KnownLines()
         self._line = self._lines.__getitem__
         self._most_lines = min(limits.fields, _MOST_FIELDS) + 1  # with the empty one
@@ -78,7 +78,7 @@ class HeadCache:
         """From now on no answer is plain, as answers may have to end their connections."""
         self._closing = True
         self._plans.clear()
-        self._plans_with_body.clear()
+        self._plans_to_begin.clear()
 
     def plan(self, block: bytes) -> Plan:
         """Return the plan of a whole head. Raises ProtocolError if the head is malformed."""
@@ -87,7 +87,7 @@ class HeadCache:
     def plan_alone(self, data: bytes) -> Plan | None:
         """Return the plan of what was received if that is one head and nothing else; None for anything else, such as a
         malformed head or one of very many fields."""
-        plan = self._plans.get(data) or self._plans_with_body.get(data)
+        plan = self._plans.get(data) or self._plans_to_begin.get(data)
         if plan is not None:
             return plan
         limits = self._limits
@@ -122,5 +122,5 @@ class HeadCache:
     def _make(self, block: bytes, head: Head) -> Plan:
         plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
         plan = self._planner.plan(head, plain)
-        (self._plans_with_body if plan.has_body else self._plans).offer(block, plan)
+        (self._plans_to_begin if plan.has_body or plan.forwards else self._plans).offer(block, plan)
         return plan

@@ -87,6 +87,8 @@ class Reading:
         plan = self._heads.plan_alone(data) if data.endswith(b"\r\n\r\n") else None
         if plan is None or plan.has_body:
             return self._begin(conn, data, plan)
+        if plan.forwards:
+            return self._parts.forwarding.begin(conn, plan)
         return plan, Request(conn, plan.head)
 
     def _begin(
@@ -97,6 +99,7 @@ class Reading:
         if not data:
             self._parts.table.forget(conn)
             return None
+        request = None
         try:
             if plan is None:
                 end = find_head(data, self._limits, scanned)
@@ -108,13 +111,16 @@ class Reading:
                     return None
                 plan = self._heads.plan(bytes(data[:end]))
                 conn.buffer = bytes(data[end:])
-            request = Request(conn, plan.head)
+            if plan.forwards:
+                plan, request = self._parts.forwarding.begin(conn, plan)
+            else:
+                request = Request(conn, plan.head)
             if plan.has_body:
                 return self._begin_body(conn, plan, request)
         except ProtocolError as error:
             if conn.phase == Phase.IDLE:
                 conn.since_s = _mono()  # the log tells the time from here, not from the last answer
-            self._replies.reject(conn, error, data)
+            self._replies.reject(conn, error, data, request)
             return None
         conn.phase = Phase.IDLE
         return plan, request

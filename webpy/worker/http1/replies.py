@@ -14,6 +14,7 @@ from ..exchanges.output import Output
 from .serializer import reject
 
 if TYPE_CHECKING:
+    from ...framework.request import Request
     from ..parts import Parts
 
 __all__ = ["Replies"]
@@ -29,15 +30,20 @@ class Replies:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def reject(self, conn: Connection, error: ProtocolError, seen: bytes | bytearray) -> None:
+    def reject(
+        self, conn: Connection, error: ProtocolError, seen: bytes | bytearray, request: Request | None = None
+    ) -> None:
         """Reject a malformed request, of which `seen` was received: send the error response, once, and close (RFC 9112
-        sections 2.2 and 9.6)."""
+        sections 2.2 and 9.6). request: if its head was good."""
         parts = self._parts
         if error.__cause__ is not None:
             log_throttled(parts.log, f"{error}: {error.__cause__}")
         answer = reject(error, parts.clock.date)
-        parts.recorder.record_rejection(conn, seen, error.status, len(answer.payload))
         asked, rejection = conn.exchange, Rejection(parts, conn)
+        request = request if asked is None else asked.request
+        client = conn.peer if request is None else request._peer.peer
+        us = int((_mono() - conn.since_s) * 1e6)
+        parts.recorder.record_rejection(client, seen, error.status, len(answer.payload), us)
         if asked is not None:  # a body that came too late, too slowly, or in the wrong form
             parts.activities.end(asked)
             rejection.intake = asked.intake
