@@ -16,7 +16,7 @@ from tests.heads import request_of
 from tests.server import Server
 from webpy import HTTPHeaders
 from webpy.cookies import CookieMixIn, format_cookie, parse, put
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 
 APP = """
 from urllib.parse import quote, unquote

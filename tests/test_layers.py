@@ -213,7 +213,7 @@ def test_no_circle_of_rooms() -> None:
 
 # Rooms with fewer than 4 or more than 12 files, and why.
 ROOM_SIZES = {
-    "webpy/framework": "the core that applications know; a second room would only hide half of it",
+    "webpy/framework": "the core that applications know; what it is made of is passed between all of them",
 }
 
 

@@ -15,7 +15,7 @@ from tests.admin.browser import Browser
 from tests.heads import request_of
 from tests.server import ROOT, Server
 from webpy import HTTPError, HTTPErrorHandler, page
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 
 Serve = Callable[..., Server]
 EVIL = "<script>alert('1')</script>&\""

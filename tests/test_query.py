@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.heads import request_of
 from tests.server import ROOT, Server
 from webpy import HTTPError, HTTPHandler, query
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.json import JSONHandler
 
 Serve = Callable[..., Server]

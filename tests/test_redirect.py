@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.heads import request_of
 from tests.server import ROOT, Server
 from webpy import HTTPError, redirect
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.redirect import RedirectMixIn
 
 Serve = Callable[..., Server]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .framework.errors import HTTPError
     from .framework.handler import HTTPHandler
     from .framework.headers import HTTPHeaders
-    from .framework.hosts import host
-    from .framework.templates import path
+    from .framework.routing.hosts import host
+    from .framework.routing.templates import path
     from .server import HTTPServer
 
 __all__ = [
@@ -45,8 +45,8 @@ _HOMES = {
     "HTTPHandler": ".framework.handler",
     "HTTPHeaders": ".framework.headers",
     "HTTPServer": ".server",
-    "host": ".framework.hosts",
-    "path": ".framework.templates",
+    "host": ".framework.routing.hosts",
+    "path": ".framework.routing.templates",
 }
 
 

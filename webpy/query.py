@@ -47,7 +47,7 @@ from .framework.fields import ABSENT, MissingField, text_as
 from .framework.groups import Groups
 from .framework.handler import HTTPHandler
 from .framework.renaming import RenamedOptions
-from .framework.templates import PathTemplate
+from .framework.routing.templates import PathTemplate
 from .protocol.grammar import BAD_ESCAPE, urlencoded_pairs
 
 if TYPE_CHECKING:

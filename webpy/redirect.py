@@ -39,7 +39,7 @@ from .framework.errors import HTTPError
 from .framework.groups import Groups
 from .framework.handler import HTTPHandler
 from .framework.hosting import host_class
-from .framework.templates import PathTemplate
+from .framework.routing.templates import PathTemplate
 
 if TYPE_CHECKING:
     from .framework.response import Result

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from .framework.atomic import ResourceLocks
 from .framework.errorhandler import HTTPErrorHandler
-from .framework.routes import compile_routes
+from .framework.routing.routes import compile_routes
 from .serving import config_of, inherited_locks, prepare_statedir, supervise
 from .settings import Resolved, find_config, resolve
 from .supervisor import Config, Supervisor

@@ -167,7 +167,7 @@ def test_what_webpy_says_of_a_result_needs_no_frames() -> None:
 
 def test_webpy_s_frames_at_the_beginning_are_left_out() -> None:
     """Those in the middle, such as a mix-in's that calls the application again, are shown."""
-    from webpy.framework.routes import compile_routes
+    from webpy.framework.routing.routes import compile_routes
 
     def handler() -> None:
         compile_routes(3)  # type: ignore[arg-type]

@@ -9,8 +9,8 @@ import pytest
 
 from webpy.dev.terminal import Announcement, RequestLines, has_colours, listing
 from webpy.framework.handler import HTTPHandler
-from webpy.framework.routes import compile_routes
-from webpy.framework.templates import path
+from webpy.framework.routing.routes import compile_routes
+from webpy.framework.routing.templates import path
 from webpy.supervisor.logs.errorformat import FORMS, Record
 from webpy.target.listing import list_routes
 

@@ -23,7 +23,7 @@ from webpy.file import handlers
 from webpy.file.opening import refusal
 from webpy.framework.origin import Origin
 from webpy.framework.request import Request
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.protocol import Limits, parse_head
 
 TEXT = b"0123456789" * 100

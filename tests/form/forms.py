@@ -11,7 +11,7 @@ import pytest
 from tests.heads import request_of
 from webpy import HTTPError, HTTPHandler
 from webpy.form import FormHandler, FormLimits
-from webpy.framework.routes import Route, compile_routes
+from webpy.framework.routing.routes import Route, compile_routes
 
 __all__ = [
     "MULTIPART",

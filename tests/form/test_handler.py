@@ -30,7 +30,7 @@ from tests.server import ROOT
 from webpy import HTTPError, HTTPHandler
 from webpy.form import FormHandler, FormLimits, FormMixIn
 from webpy.form.reading import FormReader
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 
 pytest.importorskip("multipart", reason="pip install 'webpy[form]'")
 

@@ -13,7 +13,7 @@ import webpy
 from tests.heads import request_of
 from webpy import HTTPError, HTTPErrorHandler, HTTPHeaders
 from webpy.framework.errorhandler import compile_error_routes
-from webpy.framework.routes import RouteTable, compile_routes
+from webpy.framework.routing.routes import RouteTable, compile_routes
 
 
 def rendered(error: HTTPError, table: RouteTable | None = None) -> tuple[object, HTTPHeaders]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.heads import request_of
 from webpy import HTTPError, HTTPHandler, HTTPHeaders
-from webpy.framework.routes import Route, compile_routes
+from webpy.framework.routing.routes import Route, compile_routes
 
 
 def answer(cls: type[HTTPHandler], method: str = "GET", body: bytes = b"", target: str = "/") -> Any:

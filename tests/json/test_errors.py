@@ -10,7 +10,7 @@ import pytest
 
 from tests.heads import request_of
 from webpy import HTTPError, HTTPErrorHandler, json
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 
 
 def rendered(error: HTTPError) -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from webpy import HTTPError
 from webpy.auth import AuthMixIn
 from webpy.caching import CachingMixIn, directives
 from webpy.conditional import Validators
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.session import SessionMixIn
 from webpy.session.session import key_of
 from webpy.store import MemoryStore, StoreError, StoreTimeout

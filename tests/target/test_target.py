@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 import webpy
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.target.errors import TargetError
 from webpy.target.target import ATTRIBUTES, KINDS, Target, load_target, loading
 

@@ -20,7 +20,7 @@ from webpy.accesslog import compile_format
 from webpy.framework.atomic import ResourceLocks
 from webpy.framework.origin import Origin
 from webpy.framework.request import Request
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.settings import resolve
 from webpy.supervisor import Adoption, Context, Means, Message, Place, Row, Scoreboard
 from webpy.supervisor.processes.messages import channel_pair, send

@@ -16,7 +16,7 @@ from tests.protocol.test_properties import QUICK, bent
 from webpy import HTTPHandler
 from webpy.accesslog import compile_format
 from webpy.framework.atomic import ResourceLocks
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.protocol import Head, Limits, ProtocolError, parse_fields, parse_head
 from webpy.worker.exchanges.plan import Planner
 from webpy.worker.http1.heads import HeadCache

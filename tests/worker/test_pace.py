@@ -8,7 +8,7 @@ import time
 import pytest
 
 from webpy import HTTPHandler
-from webpy.framework.routes import Route
+from webpy.framework.routing.routes import Route
 from webpy.worker.threads.pace import COMPUTING, HEATED, QUICK, SUSPECT_S, WAITING, Gate, PaceTable, Probe, Work
 
 MS = 0.001

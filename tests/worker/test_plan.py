@@ -12,7 +12,7 @@ from webpy import HTTPError, HTTPHandler
 from webpy.accesslog import compile_format
 from webpy.framework.atomic import ResourceLocks
 from webpy.framework.request import Request
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.routes import compile_routes
 from webpy.protocol import Limits, ProtocolError
 from webpy.worker.exchanges.plan import PEER_BYTES, Plan, Planner
 from webpy.worker.http1.heads import HeadCache

@@ -18,7 +18,7 @@ from ..framework.errors import HTTPError
 from ..framework.handler import HTTPHandler
 from ..framework.hosting import HostHandler, host_class
 from ..framework.response import Result
-from ..framework.routes import mount_point
+from ..framework.routing.routes import mount_point
 from ..protocol import body_allowed
 from .environment import INHERITED, arguments, auth_variables, meta_variables
 from .finding import Found, find

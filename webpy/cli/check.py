@@ -29,7 +29,7 @@ def check(target: str | None, kind: str | None, **arguments: Any) -> None:
 
     Exit status: 0 all is well, 2 wrong usage or settings, 3 the application does not load.
     """
-    from ..framework.review import review
+    from ..framework.routing.review import review
     from ..singleworker import refusal, single_worker_names
     from ..target.errors import TargetError
 

@@ -14,7 +14,7 @@ import stat
 import time
 from urllib.parse import quote
 
-from ..framework.routes import mount_point
+from ..framework.routing.routes import mount_point
 from .opening import Tree
 from .representation import Identity, identity_of
 

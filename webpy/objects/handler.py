@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from ..framework.handler import HTTPHandler
 from ..framework.hosting import HostHandler, host_class
 from ..framework.response import Result
-from ..framework.routes import mount_point
+from ..framework.routing.routes import mount_point
 from ..protocol import REASONS
 from ..protocol.grammar import SEGMENTS
 from ..wsgi import new as new_wsgi

@@ -21,7 +21,7 @@ from ..framework.handler import HTTPHandler
 from ..framework.hosting import HostHandler, host_class
 from ..framework.request import Request
 from ..framework.response import Result
-from ..framework.routes import mount_point
+from ..framework.routing.routes import mount_point
 from ..protocol.grammar import SEGMENTS
 from .channel import Channel
 from .threads import Threads

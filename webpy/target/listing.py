@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ..framework.handler import HTTPHandler
-from ..framework.review import review
-from ..framework.routes import Route, RouteTable
-from ..framework.templates import PathTemplate
+from ..framework.routing.review import review
+from ..framework.routing.routes import Route, RouteTable
+from ..framework.routing.templates import PathTemplate
 
 __all__ = ["ListedRoute", "list_routes"]
 

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..framework.coroutines import coroutine_method, is_asgi
-from ..framework.routes import RouteTable, compile_routes
+from ..framework.routing.routes import RouteTable, compile_routes
 from .errors import TargetError, failure
 from .importing import load_module
 from .kind import described, detect, is_factory

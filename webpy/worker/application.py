@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .. import statedir
 from ..accesslog import AccessFormat, compile_format
 from ..atfork import AtFork
-from ..framework.routes import RouteTable, compile_routes
+from ..framework.routing.routes import RouteTable, compile_routes
 from ..protocol import Limits
 from ..singleworker import refusal, set_worker_count, single_worker_names
 from ..supervisor import LoadError, open_files

@@ -28,7 +28,7 @@ from .threads.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..framework.routes import RouteTable
+    from ..framework.routing.routes import RouteTable
     from ..protocol import Limits
     from ..settings import Settings
     from ..supervisor import Context

@@ -17,7 +17,7 @@ from ..framework.handler import HTTPHandler
 from ..framework.headers import HTTPHeaders
 from ..framework.hosting import HostHandler, host_class
 from ..framework.response import ClosingBody, Response, Result
-from ..framework.routes import mount_point
+from ..framework.routing.routes import mount_point
 from ..protocol.grammar import SEGMENTS
 from .bodies import PiecesBody, checked, close_result
 from .environ import Environ, FileWrapper, of_head

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ...framework.handler import HTTPHandler
-    from ...framework.routes import RouteTable
+    from ...framework.routing.routes import RouteTable
     from ..log.errorlog import ErrorLog
 
 __all__ = ["Failures"]

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from ...framework.errors import HTTPError
 from ...framework.groups import Groups
 from ...framework.handler import HTTPHandler
-from ...framework.routes import STANDARD_METHODS, Route, RouteTable
+from ...framework.routing.routes import STANDARD_METHODS, Route, RouteTable
 from ...protocol import Head, Limits
 from ...supervisor import TEXT_BYTES
 from ..threads.pace import PaceTable, Work

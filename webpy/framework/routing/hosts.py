@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv6Address
 from typing import Any
 
-from ..protocol.line import is_host
+from ...protocol.line import is_host
 
 __all__ = ["HostKey", "covering", "host", "host_of"]
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import webpy
 from webpy import HTTPHandler
-from webpy.framework.converters import CONVERTERS
-from webpy.framework.routes import compile_routes
-from webpy.framework.templates import PathTemplate
+from webpy.framework.routing.converters import CONVERTERS
+from webpy.framework.routing.routes import compile_routes
+from webpy.framework.routing.templates import PathTemplate
 from webpy.protocol.path import is_normal, normal_path
 
 ID = uuid.UUID("12345678-1234-5678-1234-56789abcdef0")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import webpy
 from webpy import HTTPHandler
-from webpy.framework.hosts import host_of
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.hosts import host_of
+from webpy.framework.routing.routes import compile_routes
 
 
 def handlers(*names: str) -> list[type[HTTPHandler]]:

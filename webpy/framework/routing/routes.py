@@ -14,19 +14,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..protocol import ProtocolError
-from ..protocol.path import decoded, escaped, hides_separator, is_normal, normal_path
-from .coroutines import coroutine_method
-from .errorhandler import HTTPErrorHandler, compile_error_routes
-from .errors import HTTPError
-from .groups import Groups
-from .handler import HTTPHandler
+from ...protocol import ProtocolError
+from ...protocol.path import decoded, escaped, hides_separator, is_normal, normal_path
+from ..coroutines import coroutine_method
+from ..errorhandler import HTTPErrorHandler, compile_error_routes
+from ..errors import HTTPError
+from ..groups import Groups
+from ..handler import HTTPHandler
 from .hosts import HostKey, covering, host_of
 from .prefixes import PrefixIndex, literal_prefix, split_literal
 from .templates import PathTemplate
 
 if TYPE_CHECKING:
-    from .request import Request
+    from ..request import Request
 
 __all__ = ["STANDARD_METHODS", "Route", "RouteTable", "compile_routes", "mount_point"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
-from ..protocol.path import hides_separator
+from ...protocol.path import hides_separator
 
 __all__ = ["CONVERTERS", "Converter"]
 

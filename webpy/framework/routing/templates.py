@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from ..protocol import ProtocolError
-from ..protocol.path import decoded, escaped, is_normal, normal_path
+from ...protocol import ProtocolError
+from ...protocol.path import decoded, escaped, is_normal, normal_path
+from ..groups import Groups
 from .converters import CONVERTERS, Converter
-from .groups import Groups
 
 __all__ = ["Capture", "PathTemplate", "path"]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import webpy
 from webpy import HTTPHandler
-from webpy.framework.review import review
-from webpy.framework.routes import compile_routes
+from webpy.framework.routing.review import review
+from webpy.framework.routing.routes import compile_routes
 from webpy.protocol.path import is_normal
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import webpy
 from webpy import HTTPHandler
-from webpy.framework.prefixes import PrefixIndex, literal_prefix
-from webpy.framework.routes import compile_routes
-from webpy.framework.templates import PathTemplate
+from webpy.framework.routing.prefixes import PrefixIndex, literal_prefix
+from webpy.framework.routing.routes import compile_routes
+from webpy.framework.routing.templates import PathTemplate
 from webpy.protocol.path import is_normal
 
 

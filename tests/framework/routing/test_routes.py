@@ -10,7 +10,7 @@ import pytest
 from tests.heads import request_of
 from webpy import HTTPError, HTTPHandler
 from webpy.framework.groups import Groups
-from webpy.framework.routes import Route, compile_routes, mount_point
+from webpy.framework.routing.routes import Route, compile_routes, mount_point
 
 
 class One(HTTPHandler):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from ..handler import HTTPHandler
 from .converters import CONVERTERS, Converter
-from .handler import HTTPHandler
 from .hosts import covering
 from .prefixes import PrefixIndex, literal_prefix, split_literal
 from .routes import STANDARD_METHODS, Route
