@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import ROOT, Server
+from tests.supervisor.masters import until
 
 Serve = Callable[..., Server]
 
@@ -154,5 +155,10 @@ def test_without_the_options_nginx_may_not_connect(
 def test_the_workers_of_nginx_are_another_user(folder: Path, nginx: Callable[[Path, str], Nginx]) -> None:
     """Else these tests would prove nothing."""
     front = nginx(folder, f"unix:{folder}/nothing")
-    children = Path(f"/proc/{front.process.pid}/task/{front.process.pid}/children").read_text().split()
-    assert {Path(f"/proc/{pid}").stat().st_uid for pid in children} == {pwd.getpwnam(USER).pw_uid}
+    children = Path(f"/proc/{front.process.pid}/task/{front.process.pid}/children")
+
+    def owners() -> set[int]:
+        return {Path(f"/proc/{pid}").stat().st_uid for pid in children.read_text().split()}
+
+    # the socket is there before nginx has forked, and a new worker is root's for a moment
+    until(lambda: owners() == {pwd.getpwnam(USER).pw_uid}, "workers of another user")
