@@ -57,6 +57,35 @@ def test_an_object_that_is_not_used_any_more_is_forgotten() -> None:
     assert calls_in_child(calls) == []
 
 
+def test_other_threads_may_make_objects_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: printed.append(repr(raised.exc_value)))
+    over = threading.Event()
+    kept: list[Resting] = []
+
+    def make() -> None:
+        while not over.is_set():
+            kept.append(Resting("", []))
+            if len(kept) > 2000:
+                kept.clear()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=make)
+    thread.start()
+    try:
+        for _ in range(500):
+            atfork._before_fork()
+            atfork._after_fork_in_parent()
+    except RuntimeError as error:
+        printed.append(repr(error))
+    finally:
+        sys.setswitchinterval(before)
+        over.set()
+        thread.join()
+    assert printed == []
+
+
 def test_what_one_raises_keeps_no_other_from_being_called(monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(Resting):
         def before_fork(self) -> None:

@@ -73,9 +73,14 @@ _forking = threading.Lock()  # held by the thread that forks, for `_prepared`
 _prepared: list[AtFork] = []  # whose before_fork was called
 
 
+def _known() -> list[AtFork]:
+    """Return the objects there are; `values()` would be iterated while other threads add to it."""
+    return [known for reference in _objects.valuerefs() if (known := reference()) is not None]
+
+
 def _before_fork() -> None:
     _forking.acquire()
-    for known in list(_objects.values()):
+    for known in _known():
         if type(known).before_fork is not AtFork.before_fork:
             _prepared.append(known)
     _call_each(known.before_fork for known in _prepared)
@@ -92,7 +97,7 @@ def _after_fork_in_child() -> None:
     global _forking
     _forking = threading.Lock()
     _prepared.clear()
-    _call_each(known.after_fork_in_child for known in list(_objects.values()))
+    _call_each(known.after_fork_in_child for known in _known())
 
 
 def _call_each(functions: Iterable[Callable[[], None]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.admin.browser import Browser
 from tests.dev.conftest import Develop
 
-pytestmark = [pytest.mark.needs("chromium"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("chromium"), pytest.mark.timeout(120)]
 
 APP = '''
 import webpy as web

@@ -9,6 +9,8 @@ import pytest
 from tests.docs.pages import PAGES, blocks, commands, name_of
 from tests.docs.session import Session
 
+pytestmark = pytest.mark.slow  # so it runs on one Python only
+
 #: (page, beginning of the command) -> why this test does not run it
 EXCEPTIONS = {
     ("README.md", "python3 -m venv .venv"): "installs; tests/test_packaging.py does that and serves the same example",

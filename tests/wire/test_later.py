@@ -53,6 +53,7 @@ def test_a_worker_that_is_killed_names_what_had_no_answer_yet(start: Start, tmp_
         held.send(get("/held"))
         until((tmp_path / "began").exists, "it waits for its answer")
         assert pid_of(client) == victim  # the leader has come round
+        server.wait_for('"GET /pid HTTP/1.1" 200', server.log, count=2)  # what is killed before has both lines
         os.kill(victim, signal.SIGKILL)
         server.wait_for('"GET /held HTTP/1.1" killed ', server.log)
         for each in (held, echo):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -76,6 +75,8 @@ def _refuse_used(directory: str, folder: Path) -> None:
 def _write(folder: Path, kind: str, name: str) -> list[str]:
     """Write the files, and return their names."""
     file = _APPLICATION[kind]
+    from importlib.resources import files  # not needed by other commands
+
     templates = files(__package__) / "project"
     texts = {file: templates / kind / f"{file}.txt"}
     texts |= {made: templates / "common" / template for made, template in _COMMON.items()}

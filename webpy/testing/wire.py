@@ -5,6 +5,7 @@ Knows nothing of where the connection leads: the in-process client and the one o
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import ssl
@@ -111,18 +112,19 @@ def _send(sock: Any, pieces: Iterable[bytes]) -> None:
 
 def _read(file: IO[bytes], outgoing: Outgoing) -> Answer:
     """Return the answer that comes."""
-    response = http.client.HTTPResponse(_Read(file), method=outgoing.method)  # type: ignore[arg-type]
     what = f"{outgoing.method} {outgoing.url}"
-    try:
-        response.begin()
-    except (http.client.HTTPException, ConnectionError) as error:
-        raise BrokenAnswer(f"{what}: the connection ended without an answer ({error})") from None
-    answer = Answer(response.status, response.reason, HTTPHeaders(response.getheaders()), b"", outgoing.url)
-    try:
-        answer.body = response.read()
-    except (http.client.HTTPException, ConnectionError) as error:
-        if isinstance(error, http.client.IncompleteRead):
-            answer.body = error.partial
-        came = len(answer.body)
-        raise BrokenAnswer(f"{what}: {answer.status}, then the connection ended after {came} bytes", answer) from None
-    return answer
+    # closed here: one that is closed when it is collected would flush the file, which is closed by then
+    with contextlib.closing(http.client.HTTPResponse(_Read(file), method=outgoing.method)) as response:  # type: ignore[arg-type]
+        try:
+            response.begin()
+        except (http.client.HTTPException, ConnectionError) as error:
+            raise BrokenAnswer(f"{what}: the connection ended without an answer ({error})") from None
+        answer = Answer(response.status, response.reason, HTTPHeaders(response.getheaders()), b"", outgoing.url)
+        try:
+            answer.body = response.read()
+        except (http.client.HTTPException, ConnectionError) as error:
+            if isinstance(error, http.client.IncompleteRead):
+                answer.body = error.partial
+            came = f"then the connection ended after {len(answer.body)} bytes"
+            raise BrokenAnswer(f"{what}: {answer.status}, {came}", answer) from None
+        return answer

@@ -7,7 +7,6 @@ share their characters in more than one way are refused or, for `str`, kept apar
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -147,6 +146,8 @@ def _capture(template: str, text: str) -> Capture:
         raise _wrong(template, f"{{{text}}} has the name {name!r}, wanted letters, digits and _{hint}")
     converter = CONVERTERS.get(kind if colon else "str")
     if converter is None:
+        import difflib  # for mistakes only
+
         near = difflib.get_close_matches(kind, CONVERTERS, n=1)
         hint = f", did you mean {{{name}:{near[0]}}}?" if near else ""
         raise _wrong(template, f"{{{text}}} has the converter {kind!r}, wanted one of {', '.join(CONVERTERS)}{hint}")
