@@ -103,11 +103,23 @@ class _Side:
             client.request(method, path, body=body, headers=sent)
             got = client.getresponse()
             seen = Seen(got.status, got.reason, got.read(), got.headers)
+            _wait_until_over(client.sock)
         for value in got.headers.get_all("Set-Cookie") or ():
             for name, morsel in http.cookies.SimpleCookie(value).items():
                 jar[name] = morsel.coded_value
         _normalise(seen, f"{host}:{port}")
         return seen
+
+
+def _wait_until_over(sock: socket.socket | None) -> None:
+    """Wait until the server has ended a kept connection: CherryPy does some things after an answer's last byte, such as
+    storing it for its cache, and the next request, on a new connection, could come before."""
+    if sock is None:  # the server has ended it
+        return
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
+            pass
 
 
 def _normalise(seen: Seen, address: str) -> None:
