@@ -26,6 +26,7 @@ X_FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-fo
 """The fields of each family, in lower case."""
 
 _MAX_HOPS = 32  # elements that are looked at: more proxies than that are a loop, or a mistake
+_MAX_STEPS = 8 * _MAX_HOPS  # commas and quoted strings that are looked at: each costs a search
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # Traefik says ws and wss
 # RFC 7239 section 6; in X-Forwarded-For an IPv6 address mostly has no brackets, and then no port.
 _NODE = re.compile(r"([0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}|_[0-9A-Za-z._-]{1,64}))?")
@@ -98,7 +99,7 @@ def read_x_forwarded(getlist: Callable[[str], list[str]], is_trusted: Trusts) ->
     depth = 0
     addresses = ",".join(getlist("x-forwarded-for"))
     try:
-        for element in _limited(reversed(addresses.rsplit(",", 8 * _MAX_HOPS))):
+        for element in _limited(reversed(addresses.rsplit(",", _MAX_STEPS))):
             depth += 1
             node = _x_node(element)
             if node is None:
@@ -151,7 +152,7 @@ def _from_the_right(value: str) -> Iterator[str]:
     client left open hides nothing of what proxies added behind it.
     """
     end = at = len(value)
-    while True:
+    for _ in range(_MAX_STEPS):
         comma, quote = value.rfind(",", 0, at), value.rfind('"', 0, at)
         if quote > comma:
             at = _opening_quote(value, quote)
@@ -160,6 +161,7 @@ def _from_the_right(value: str) -> Iterator[str]:
             if comma < 0:
                 return
             end = at = comma
+    raise _Malformed(f"more than {_MAX_STEPS} commas and quoted strings")
 
 
 def _opening_quote(value: str, closing: int) -> int:
