@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import trustme
 
 from tests.worker.rig import Rig, led, records
 from webpy import HTTPError, HTTPHandler
@@ -75,15 +74,6 @@ ROUTES = {"/wait.*": Waits, "/reads": Reads, "/once": AtOnce, "/raises.*": Raise
 def _nothing_is_left() -> Iterator[None]:
     yield
     assert asked.empty()
-
-
-@pytest.fixture(scope="module")
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(server)
-    authority.configure_trust(client)
-    return server, client
 
 
 class Client:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from tests.worker.rig import Rig, led, records
 from webpy import HTTPHandler
@@ -180,15 +179,6 @@ class Hello(HTTPHandler):
 
 ROUTES = {"/long/.*": Long, "/hello": Hello}
 BODIES = {"memory": LONG, "file": LONG, "part": LONG[1_000_000:4_000_000]}
-
-
-@pytest.fixture(scope="module")
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(server)
-    authority.configure_trust(client)
-    return server, client
 
 
 @pytest.fixture(params=["plain", "tls"])
