@@ -365,6 +365,7 @@ def bomb(size: int) -> bytes:
     return b"".join(pieces) + made.flush()
 
 
+@pytest.mark.slow
 def test_a_bomb_costs_little(site: Site) -> None:
     """2 MB that would become 2 GB."""
     workers = [psutil.Process(pid) for pid in site.server.processes()]

@@ -181,6 +181,7 @@ def test_error_pages(server: Server) -> None:
     assert bare.status == 405 and b"<h1>405 Method Not Allowed</h1>" in bare.body, "webpy's own page"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "log"),
     [
@@ -200,6 +201,7 @@ def test_errors_name_the_template_and_the_line_in_the_log_only(server: Server, p
     assert server.get("/plain").status == 200
 
 
+@pytest.mark.slow
 def test_templates_are_compiled_once_and_anew_by_a_reload(server: Server, tmp_path: Path) -> None:
     plain = tmp_path / "site" / "templates" / "plain.txt"
     with contextlib.closing(server.client()) as client:
@@ -216,6 +218,7 @@ def body(client: http.client.HTTPConnection) -> bytes:
     return client.getresponse().read()
 
 
+@pytest.mark.slow
 def test_with_reload_a_changed_template_is_served(serve: Serve, tmp_path: Path) -> None:
     write(tmp_path)
     server = serve("site/app.py", "--workers", "1", "--reload")

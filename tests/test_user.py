@@ -17,7 +17,10 @@ from tests.server import Server
 
 Serve = Callable[..., Server]
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user"),
+]
 
 USER = "daemon"  # whose home, on Debian, is root's
 # The tree and Python may lie where that user cannot go: what it will want is there before it becomes it.

@@ -12,6 +12,8 @@ import pytest
 
 from tests.server import ROOT, Server
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., Server]
 
 APP = """

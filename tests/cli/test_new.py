@@ -54,6 +54,7 @@ def test_everything_is_there(project: Path) -> None:
         assert "{{" not in text and "}}" not in text and text.endswith("\n")
 
 
+@pytest.mark.slow
 def test_it_loads_and_its_test_passes(project: Path) -> None:
     done = webpy(project, "check")
     assert done.returncode == 0 and done.stdout.startswith(f"ok: {code(project)}:"), done.stderr
@@ -61,6 +62,7 @@ def test_it_loads_and_its_test_passes(project: Path) -> None:
     assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_its_test_can_fail(project: Path) -> None:
     (project / code(project)).write_text((project / code(project)).read_text().replace("Hello, ", "Bye, "))
     done = run(project, "pytest", "-q")

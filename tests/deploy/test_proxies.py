@@ -23,7 +23,7 @@ import trustme
 from tests.docs.pages import DOCS, blocks
 from tests.server import Server
 
-pytestmark = pytest.mark.needs("nginx", "haproxy")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("nginx", "haproxy")]
 
 Serve = Callable[..., Server]
 

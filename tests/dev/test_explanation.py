@@ -146,6 +146,7 @@ def test_locals_are_shown_if_asked_for(develop: Develop) -> None:
     assert b"<dt>secret</dt><dd>&#x27;&lt;b&gt;s3cret&lt;/b&gt;&#x27;</dd>" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "field",
     [
@@ -163,11 +164,13 @@ def test_nobody_else_sees_it(field: tuple[str, str], develop: Develop) -> None:
         assert server.get("/fails", headers={**headers, **dict([field])}).body == PLAIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["localhost", "app.localhost:80", "127.9.9.9", "[::1]:8000", "LOCALHOST."])
 def test_names_of_this_machine(name: str, develop: Develop) -> None:
     assert develop(ROUTES).get("/fails", headers={**HTML, "Host": name}).body != PLAIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [False, True])
 @pytest.mark.parametrize("bind", ["0.0.0.0:0", "[::]:0", "unix:sock"])
 def test_not_on_an_address_that_others_reach(bind: str, broken: bool, develop: Develop) -> None:

@@ -43,6 +43,7 @@ def test_a_change_is_served(develop: Develop) -> None:
     assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [

@@ -76,6 +76,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     site.server.kill()
 
 
+@pytest.mark.slow
 def test_from_the_page_to_the_file_through_a_change_and_a_reload(site: Site) -> None:
     css, icons = site.urls()
     assert css == f"/static/app.{digest(CSS)}.css"

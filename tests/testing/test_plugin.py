@@ -62,11 +62,13 @@ def test_server(webpy_server):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["pluginapp", "pluginapp:routes", "pluginapp.py", "./pluginapp.py:routes"])
 def test_the_target_of_the_setting(run, target: str) -> None:
     run(BOTH, ini=f"webpy_target = {target}").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_a_path_in_the_setting_belongs_to_its_file(run, pytester: pytest.Pytester) -> None:
     pytester.mkdir("elsewhere")
     test = BOTH + "\n\ndef test_here():\n    import os\n    assert os.getcwd().endswith('elsewhere')\n"
@@ -83,6 +85,7 @@ def test_a_path_in_the_setting_belongs_to_its_file(run, pytester: pytest.Pyteste
     assert "3 passed" in done.stdout, done.stdout
 
 
+@pytest.mark.slow
 def test_the_mark(run) -> None:
     test = """
 import os
@@ -122,6 +125,7 @@ def test_of_the_client(webpy_client, webpy_server):
     run(test, ini="webpy_target = pluginapp").assert_outcomes(passed=5)
 
 
+@pytest.mark.slow
 def test_runs_beside_each_other(run, pytester: pytest.Pytester) -> None:
     """As with pytest-xdist: several processes, in the same folder."""
     run(BOTH, ini="webpy_target = pluginapp").assert_outcomes(passed=2)
@@ -134,6 +138,7 @@ def test_runs_beside_each_other(run, pytester: pytest.Pytester) -> None:
         assert each.returncode == 0 and "2 passed" in output, output
 
 
+@pytest.mark.slow
 def test_no_target(run) -> None:
     result = run("def test_it(webpy_client): pass\n\ndef test_that(webpy_server): pass\n")
     result.assert_outcomes(errors=2)
@@ -145,6 +150,7 @@ def test_no_target(run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_wrong_target_and_too_many(run) -> None:
     test = """
 import pytest
@@ -180,6 +186,7 @@ def test_it(webpy_client):
     result.stdout.fnmatch_lines(['>       raise LookupError("of the handler")', "E       LookupError: of the handler"])
 
 
+@pytest.mark.slow
 def test_fixtures_and_marks_are_listed(run) -> None:
     listed = run("", "--fixtures", ini="").stdout
     listed.fnmatch_lines(["webpy_client*", "*`webpy.testing.Client` of the target*", "webpy_server*"])

@@ -23,6 +23,8 @@ from tests.server import Server
 
 from .client import get, until
 
+pytestmark = pytest.mark.slow
+
 APP = Path(__file__).parent / "apps" / "forwarded.py"
 REAL = "203.0.113.7"
 OWN_HOST = "site.example"

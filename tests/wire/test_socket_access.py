@@ -14,6 +14,8 @@ import pytest
 
 from tests.server import Server
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Server]
 
 ROOT = os.geteuid() == 0
