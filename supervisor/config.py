@@ -52,6 +52,9 @@ class Config:
 
     binds: tuple[str, ...] = ("127.0.0.1:8000",)
     """HOST:PORT, [V6]:PORT, unix:PATH or fd:N each; see `system.listeners`."""
+    schemes: tuple[str, ...] = ()
+    """What is spoken at each of `binds`, such as "http"; "" where nothing is said, empty if nothing is said of any.
+    The application is told (`Context.schemes`), and addresses are shown with it."""
     backlog: int = 2048
     workers: int = 1
     threads: int = 32
@@ -85,7 +88,7 @@ class Config:
     name: str = "supervisor"
     """The beginning of process titles."""
     scheme: str = ""
-    """Put before addresses in the log: "http" makes "listening on http://127.0.0.1:8000"."""
+    """Put before addresses of which `schemes` say nothing: "http" makes "listening on http://127.0.0.1:8000"."""
     ring_bytes: int = 1 << 20
     pool_ring_bytes: int = 1 << 18
     request_timeout_s: float = 0.0
@@ -116,7 +119,8 @@ class Config:
         """Return the settings that `keep` described, perhaps in another version of this program: a setting that only
         one of the two knows has its default."""
         known = {each.name: state[each.name] for each in fields(cls) if each.name in state}
-        return cls(**{**known, "binds": tuple(state["binds"]), "sidecars": sidecars})
+        binds, schemes = tuple(state["binds"]), tuple(state.get("schemes", ()))
+        return cls(**{**known, "binds": binds, "schemes": schemes, "sidecars": sidecars})
 
     def __post_init__(self) -> None:
         for name in ("workers", "threads", "backlog", "ring_bytes", "pool_ring_bytes"):
@@ -141,3 +145,5 @@ class Config:
             raise SettingsError(f"log_full is {self.log_full!r}: drop or wait is wanted")
         if not self.binds:
             raise SettingsError("binds is empty: at least one address is wanted")
+        if len(self.schemes) not in (0, len(self.binds)):
+            raise SettingsError(f"schemes are {self.schemes!r}: one for each of {len(self.binds)} binds is wanted")

@@ -19,7 +19,15 @@ from .logfiles import LogFiles
 from .processes.context import Application
 from .system.doors import doors_of, keep_out, shut
 from .system.identity import Identity
-from .system.listeners import BindError, Listener, handed_over, inherited, listen_again, open_listeners
+from .system.listeners import (
+    BindError,
+    Listener,
+    handed_over,
+    inherited,
+    listen_again,
+    open_listeners,
+    schemes_of,
+)
 from .system.pidfile import PidFile
 from .system.socketaccess import SocketAccess
 
@@ -40,6 +48,10 @@ class Basis:
     side_listeners: list[Listener]
     """Those of all sidecars."""
 
+    def schemes(self) -> list[str]:
+        """Return what is spoken at each of the listeners; "" where the settings say nothing."""
+        return _schemes(self.listeners, self.config)
+
 
 class Resources:
     """`logs.errors` can be used before `acquire`; the rest after it, or after `restore`."""
@@ -47,6 +59,7 @@ class Resources:
     def __init__(self, configure: Configure) -> None:
         self.logs = LogFiles()
         self.listeners: list[Listener] = []
+        self.addresses: list[str] = []  # where the server listens, as shown to users
         self.side_listeners: list[Listener] = []
         self._configure = configure
         self.access = SocketAccess()  # to `listeners`, as it is in force
@@ -80,7 +93,7 @@ class Resources:
             pidfile.write()
             self._pidfile = pidfile
         if sockets is not None:
-            self.listeners = handed_over(sockets, config.backlog, theirs=theirs)
+            self.listeners = handed_over(sockets, config.backlog, config.binds, theirs=theirs)
         else:
             self.listeners = inherited(os.environ, config.backlog)
             for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
@@ -88,6 +101,7 @@ class Resources:
         self._given = bool(self.listeners)
         if not self._given:
             self.listeners = open_listeners(config.binds, config.backlog, self.access)
+        self.addresses = _addresses(self.listeners, config)
         beside = SocketAccess.of_sidecars(identity)
         self.side_listeners = open_listeners(_side_binds(config), config.backlog, beside)
         self._say_side_addresses(self.side_listeners, config)
@@ -96,7 +110,7 @@ class Resources:
     def say_addresses(self, config: Config) -> None:
         """Log where the server listens; called once there is something that answers."""
         self._answers = True
-        self._say_addresses(self.listeners, config)
+        self._say_addresses(self.addresses)
 
     # -- at a reload -----------------------------------------------------------------------------------------
 
@@ -128,11 +142,11 @@ class Resources:
             listen_again((*basis.listeners, *basis.side_listeners), config.backlog)
         if basis.access != self.access:
             self._set_access(basis.access)
-        added = [listener for listener in basis.listeners if listener not in self.listeners]
         _close_those_not_in(basis.listeners, self.listeners)
         self.listeners = basis.listeners
+        before, self.addresses = self.addresses, _addresses(basis.listeners, config)
         if self._answers:
-            self._say_addresses(added, config)
+            self._say_addresses([address for address in self.addresses if address not in before])
         added = [listener for listener in basis.side_listeners if listener not in self.side_listeners]
         _close_those_not_in(basis.side_listeners, self.side_listeners)
         self.side_listeners = basis.side_listeners
@@ -203,6 +217,7 @@ class Resources:
         self.logs.restore(state, config)
         self.listeners = [Listener.restore(each) for each in state["listeners"]]
         self.side_listeners = [Listener.restore(each) for each in state["side_listeners"]]
+        self.addresses = _addresses(self.listeners, config)
         self._given = state["given"]
         self.access = SocketAccess.restore(state.get("access"))
         self._answers = True
@@ -219,21 +234,32 @@ class Resources:
 
     # -- addresses -------------------------------------------------------------------------------------------
 
-    def _say_addresses(self, listeners: list[Listener], config: Config) -> None:
-        for listener in listeners:
-            self.logs.errors.say("info", f"listening on {_shown(listener, config.scheme)}")
+    def _say_addresses(self, addresses: list[str]) -> None:
+        for address in addresses:
+            self.logs.errors.say("info", f"listening on {address}")
 
     def _say_side_addresses(self, listeners: list[Listener], config: Config) -> None:
         for sidecar in config.sidecars:
             for listener in listeners:
                 if listener.bind in sidecar.binds:
-                    self.logs.errors.say("info", f"{sidecar.title} on {_shown(listener, sidecar.scheme)}")
+                    self.logs.errors.say("info", f"{sidecar.title} on {_shown(listener, '', sidecar.scheme)}")
 
 
-def _shown(listener: Listener, scheme: str) -> str:
-    """Return its address as the log shows it."""
-    plain = not scheme or listener.address.startswith("unix:")
-    return listener.address if plain else f"{scheme}://{listener.address}"
+def _addresses(listeners: Sequence[Listener], config: Config) -> list[str]:
+    """Return where the server listens, as shown to users."""
+    schemes = _schemes(listeners, config)
+    return [_shown(*each, config.scheme) for each in zip(listeners, schemes, strict=True)]
+
+
+def _schemes(listeners: Sequence[Listener], config: Config) -> list[str]:
+    return schemes_of(listeners, config.binds, config.schemes)
+
+
+def _shown(listener: Listener, scheme: str, usual_scheme: str) -> str:
+    """Return its address as users are shown it; scheme: what the settings say of it."""
+    if not scheme and not listener.address.startswith("unix:"):
+        scheme = usual_scheme
+    return f"{scheme}://{listener.address}" if scheme else listener.address
 
 
 def _side_binds(config: Config) -> list[str]:

@@ -71,6 +71,8 @@ def test_before_it_is_started() -> None:
     server = HTTPServer(("127.0.0.1", 8080), {"/": Hello}, {404: Broken})
     assert (server.address, server.is_running()) == (("127.0.0.1", 8080), False)
     assert HTTPServer("unix:/run/x", {"/": Hello}).address == "unix:/run/x"
+    assert HTTPServer(["http://:8080", "[::1]:81"], {"/": Hello}).address == "http://:8080"
+    assert HTTPServer([("127.0.0.1", 8080), ("127.0.0.1", 81)], {"/": Hello}).address == ("127.0.0.1", 8080)
     server.stop()  # nothing to stop, and nothing to wait for
     server.join()
     server.close()

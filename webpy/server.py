@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
@@ -38,11 +38,11 @@ _PASSED_ON = (signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, sig
 class HTTPServer:
     """A server for handlers on an address, with a worker on every core.
 
-    `address` is (host, port), or a str as `--bind` takes it; `routes` maps regexes to handlers; `error_routes` maps
-    regexes on the status, or statuses, to `HTTPErrorHandler`s; `log` is a logger that workers use instead of the error
-    log, `http_log` one that they use instead of the access log. `settings` are options of `webpy serve`, by their names
-    with "_"; environment variables and webpy.toml override them. Raises SettingsError (a ValueError) for mistakes in
-    settings, ValueError for bad routes.
+    `address` is (host, port), or a str as `--bind` takes it, or several of these; `routes` maps regexes to handlers;
+    `error_routes` maps regexes on the status, or statuses, to `HTTPErrorHandler`s; `log` is a logger that workers use
+    instead of the error log, `http_log` one that they use instead of the access log. `settings` are options of `webpy
+    serve`, by their names with "_"; environment variables and webpy.toml override them. Raises SettingsError (a
+    ValueError) for mistakes in settings, ValueError for bad routes.
 
         httpd = webpy.HTTPServer(("localhost", 8080), routes)
         httpd.start()      # returns; the program runs until TERM or INT
@@ -53,7 +53,7 @@ class HTTPServer:
     # parameters: their names and order are the public interface (docs/targets.md)
     def __init__(
         self,
-        address: tuple[str, int] | str,
+        address: tuple[str, int] | str | Sequence[str],
         routes: Mapping[Any, Any],  # Any: `{"/": Handler, **webpy.file.new("docs")}` is a dict of objects to mypy
         error_routes: Mapping[Any, Any] | None = None,
         keyfile: str | None = None,
@@ -79,10 +79,9 @@ class HTTPServer:
 
     @property
     def address(self) -> tuple[str, int] | str:
-        """The address: (host, port) or "unix:PATH"; once started, with the port that the system chose for port 0."""
+        """The first address: (host, port) or a str; once started, with the port that the system chose for port 0."""
         if not self._listeners:
-            given = self.settings["bind"]
-            return (given[0], given[1]) if isinstance(given, (tuple, list)) else str(given)
+            return _first_address(self.settings["bind"])
         where = self._listeners[0].address
         host, colon, port = where.rpartition(":")
         return (host.strip("[]"), int(port)) if colon and port.isdigit() else where
@@ -219,3 +218,10 @@ class HTTPServer:
             while self._handlers:
                 number, handler = self._handlers.popitem()
                 signal.signal(number, handler)
+
+
+def _first_address(given: Any) -> tuple[str, int] | str:
+    """Return the first of the addresses that `HTTPServer` was given."""
+    if isinstance(given, str):
+        return given
+    return (given[0], given[1]) if isinstance(given[-1], int) else _first_address(given[0])

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from . import statedir
 from .framework.atomic import ResourceLocks
 from .framework.renaming import show_warnings
-from .settings import Resolved, Settings
+from .settings import Resolved, Settings, split_scheme
 from .supervisor import Config, LoadError, Sidecar, Supervisor
 from .supervisor.system.identity import Identity
 from .supervisor.upgrade.handoff import inherited_descriptor
@@ -110,8 +110,10 @@ _MIN_HEARTBEAT_S = 2.0  # an idle worker's loop sleeps for 1 s
 def config_of(resolved: Resolved, target: str | None = None) -> Config:
     """Return the supervisor's configuration. `target` is what is served; `--reload` watches its folder too."""
     settings = resolved.settings
+    binds = [split_scheme(bind) for bind in settings.bind]
     return Config(
-        binds=settings.bind,
+        binds=tuple(address for _, address in binds),
+        schemes=tuple(scheme for scheme, _ in binds),
         backlog=settings.backlog,
         workers=settings.worker_count(),
         threads=settings.threads,
@@ -131,7 +133,7 @@ def config_of(resolved: Resolved, target: str | None = None) -> Config:
         socket_group=settings.socket_group,
         chdir=settings.chdir,
         name="webpy",
-        scheme=_scheme(settings),
+        scheme=settings.usual_scheme,
         request_timeout_s=settings.request_timeout,
         slow_request_s=settings.slow_request,
         heartbeat_timeout_s=_heartbeat_s(settings),
@@ -165,10 +167,6 @@ def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:
         from .watching import sidecar as autoreload
 
         yield autoreload(resolved, target)
-
-
-def _scheme(settings: Settings) -> str:
-    return "http" if settings.certfile is None else "https"
 
 
 def _heartbeat_s(settings: Settings) -> float:

@@ -6,6 +6,7 @@ the command `status`, whose reply holds it under "status". Times are in seconds,
 {"name": "webpy", "target": "app.py", "pid": 4711, "started_at": 1760000000, "uptime_s": 86400.5,
  "stage": "running",            # "starting", "running", "delaying" (shutdown-delay), "stopping", "killing"
  "generation": 3, "wanted": 2, "listeners": ["127.0.0.1:8000", "unix:/run/x"],
+ "urls": ["http://127.0.0.1:8000", "unix:/run/x"],
  "reload": {"phase": "idle",    # "idle", "waiting", "booting", "rolling", "proving", "undoing"
             "number": 3,        # the generation being made, or in force
             "done": 0, "of": 0, # slots replaced so far, of how many
@@ -77,6 +78,7 @@ def snapshot(master: Master) -> dict[str, Any]:
         "generation": master.current.number,
         "wanted": master.fleet.wanted,
         "listeners": [listener.address for listener in master.resources.listeners],
+        "urls": list(master.resources.addresses),
         "reload": _reload(master),
         "reloads": cells[MasterCell.RELOADS],
         "reloads_failed": cells[MasterCell.RELOADS_FAILED],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..scoreboard.row import Row
@@ -65,12 +65,14 @@ class Means:
     """Readable when a message waits, or when the master has died. A worker's is non-blocking."""
     adoption: Adoption | None = None
     """Where connections that leave one worker are taken by another; None for a process that is alone."""
+    schemes: list[str] = field(default_factory=list)
+    """What the settings say that is spoken at each listener, "" for nothing; empty if they say nothing of any."""
 
 
 class Context:
     """A worker's place and means. Not for threads: the channel belongs to the thread that leads."""
 
-    __slots__ = ("adoption", "channel", "generation", "listeners", "row", "scoreboard", "slot")
+    __slots__ = ("adoption", "channel", "generation", "listeners", "row", "schemes", "scoreboard", "slot")
 
     def __init__(self, place: Place, means: Means, *, waits_for_log: bool = False) -> None:
         """waits_for_log: whether records wait for room in the row's rings (`Lane.attach`)."""
@@ -79,6 +81,7 @@ class Context:
         self.row = place.row
         self.scoreboard = means.scoreboard
         self.listeners = means.listeners
+        self.schemes = means.schemes or [""] * len(means.listeners)
         self.channel = means.channel
         self.adoption = means.adoption
         place.row.attach(means.channel.fileno(), waits=waits_for_log)

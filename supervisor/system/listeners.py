@@ -19,7 +19,7 @@ from ..descriptors import DescriptorHandoff
 from .binding import BindError, Made, bind_tcp, bind_unix
 from .socketaccess import SocketAccess
 
-__all__ = ["BindError", "Listener", "handed_over", "inherited", "listen_again", "open_listeners"]
+__all__ = ["BindError", "Listener", "handed_over", "inherited", "listen_again", "open_listeners", "schemes_of"]
 
 _FIRST_INHERITED = 3  # SD_LISTEN_FDS_START, sd_listen_fds(3)
 
@@ -76,18 +76,48 @@ def open_listeners(
 
     Raises BindError if one cannot be made; those made here are closed again then.
     """
-    open_by_bind = {listener.bind: listener for listener in existing}
+    open_by_bind: dict[str, list[Listener]] = {}
+    for listener in existing:
+        open_by_bind.setdefault(listener.bind, []).append(listener)
     listeners: list[Listener] = []
     try:
         for bind in binds:
-            listener = open_by_bind.get(bind) or _open(bind, backlog, access)
-            listeners.append(listener)
+            same = open_by_bind.get(bind)  # port 0 may be there more than once
+            listeners.append(same.pop(0) if same else _open(bind, backlog, access))
     except BaseException:
         for listener in listeners:
             if listener not in existing:
                 listener.close()
         raise
     return listeners
+
+
+def schemes_of(listeners: Sequence[Listener], binds: Sequence[str], schemes: Sequence[str]) -> list[str]:
+    """Return for each listener what is spoken there by the settings, which say it of each of `binds`; "" if they say
+    nothing of it.
+
+    Sockets that a service manager has made need not be those of the settings, which may name them by descriptor, by
+    address, or by port alone, as the manager may listen on more addresses.
+    """
+    if not schemes:
+        return [""] * len(listeners)
+    if [listener.bind for listener in listeners] == list(binds):  # by order: port 0 may be there more than once
+        return list(schemes)
+    scheme_by_bind = dict(zip(binds, schemes, strict=True))
+    return [_scheme_of(listener, scheme_by_bind) for listener in listeners]
+
+
+def _scheme_of(listener: Listener, scheme_by_bind: Mapping[str, str]) -> str:
+    for name in (listener.bind, listener.address):
+        if name in scheme_by_bind:
+            return scheme_by_bind[name]
+    port = _port(listener.address)
+    return next((scheme for bind, scheme in scheme_by_bind.items() if port and _port(bind) == port), "")
+
+
+def _port(address: str) -> str:
+    """Return the port of an address, "" for one that has none."""
+    return "" if address.startswith(("unix:", "fd:")) else address.rpartition(":")[2]
 
 
 def listen_again(listeners: Iterable[Listener], backlog: int) -> None:
@@ -108,9 +138,15 @@ def inherited(environment: Mapping[str, str], backlog: int) -> list[Listener]:
     return [_adopt(f"fd:{fd}", fd, backlog) for fd in range(_FIRST_INHERITED, _FIRST_INHERITED + count)]
 
 
-def handed_over(sockets: Iterable[socket.socket], backlog: int, *, theirs: bool = True) -> list[Listener]:
-    """Return listeners for sockets that the caller has bound; theirs: the caller may go on with them afterwards."""
-    listeners = [_listening(f"fd:{sock.fileno()}", sock, backlog) for sock in sockets]
+def handed_over(
+    sockets: Sequence[socket.socket], backlog: int, binds: Sequence[str] = (), *, theirs: bool = True
+) -> list[Listener]:
+    """Return listeners for sockets that the caller has bound; theirs: the caller may go on with them afterwards.
+
+    binds: what the settings call them, if there are as many.
+    """
+    names = binds if len(binds) == len(sockets) else [f"fd:{sock.fileno()}" for sock in sockets]
+    listeners = [_listening(name, sock, backlog) for name, sock in zip(names, sockets, strict=True)]
     for listener in listeners:
         listener.theirs = theirs
     return listeners

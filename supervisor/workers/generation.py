@@ -106,7 +106,7 @@ class Generation:
                 generation=self.number,
                 application=self.application,
                 identity=self.basis.identity,
-                means=Means(services.scoreboard, sockets, theirs, services.adoption),
+                means=Means(services.scoreboard, sockets, theirs, services.adoption, self.basis.schemes()),
                 adopting_pid=birth.master_pid if services.children.reaps_all else 0,
                 config=self.config,
             ).main(birth)

@@ -364,5 +364,5 @@ class TestServe:
         write("site.py", ROUTES)
         result = webpy("serve", "site.py", WEBPY_BIND="nowhere")
         assert result.status == 2
-        wanted = "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"
+        wanted = "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N, and http:// or https:// before it if need be"
         assert result.err == f"webpy: WEBPY_BIND: got 'nowhere', wanted {wanted}\n"

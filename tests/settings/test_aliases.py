@@ -29,7 +29,8 @@ class TestPlatform:
 
     def test_mistakes_name_the_variable_unless_overruled(self) -> None:
         assert problems({}, {"PORT": "tcp://10.0.0.1:80", "WEB_CONCURRENCY": "many"}) == (
-            "PORT: got 'tcp://10.0.0.1:80', wanted a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N",
+            "PORT: got 'tcp://10.0.0.1:80', wanted a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N,"
+            " and http:// or https:// before it if need be",
             "WEB_CONCURRENCY: got 'many', wanted a whole number of 1 or more, or auto",
         )
         assert resolve({"bind": "a:1", "workers": "1"}, {"PORT": "x", "WEB_CONCURRENCY": "x"}).settings.workers == 1

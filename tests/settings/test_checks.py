@@ -48,6 +48,9 @@ class TestChecks:
             ({"access_log": "no/a.log"}, "--access-log: got 'no/a.log', wanted a path in a folder that exists"),
             ({"error_log": "."}, "--error-log: got '.', wanted a file, but it is a folder"),
             ({"pidfile": "no/p"}, "--pidfile: got 'no/p', wanted a path in a folder that exists"),
+            ({"bind": "http://unix:no/s"}, "--bind: got 'http://unix:no/s', wanted a path in a folder that exists"),
+            ({"bind": "http://a:80,https://a"},
+             "--bind: got 'https://a:443' without a certificate, wanted certfile too"),
             ({"bind": "unix:no/s"}, "--bind: got 'unix:no/s', wanted a path in a folder that exists"),
             ({"user": "nobody-here"},
              "--user: got 'nobody-here', wanted the name or number of a user of this system"),
@@ -70,6 +73,11 @@ class TestChecks:
         assert resolved.settings.chdir == str(folder)
         with pytest.raises(SettingsError):
             resolve({"certfile": "both.pem"}, base=parent)
+
+    def test_a_certificate_that_nobody_is_shown_is_a_warning(self, folder: Path) -> None:
+        without = ("--certfile: has no effect without https:// in bind",)
+        for bind, warnings in (("http://a", without), ("http://a,b:1", ())):
+            assert resolve({"certfile": "both.pem", "bind": bind}, base=folder).warnings == warnings
 
     def test_client_ca_without_asking_is_a_warning(self, folder: Path) -> None:
         resolved = resolve({"certfile": "both.pem", "client_ca": "cert.pem"}, base=folder)

@@ -16,6 +16,7 @@ from webpy.supervisor import Config, SettingsError
         ({"drain_timeout_s": float("nan")}, "drain_timeout_s is nan"),
         ({"log_level": "loud"}, "log_level is 'loud': one of debug, info"),
         ({"binds": ()}, "binds is empty"),
+        ({"schemes": ("http", "https")}, "schemes are .* one for each of 1 binds"),
     ],
 )
 def test_settings_are_checked(setting: dict[str, Any], said: str) -> None:

@@ -82,5 +82,5 @@ def _tls(resolved: Resolved) -> None:
 
 def _summary(settings: Settings) -> str:
     workers = settings.worker_count()
-    tls = ", TLS" if settings.certfile is not None else ""
+    tls = ", TLS" if "https" in settings.schemes() else ""
     return f"{', '.join(settings.bind)}{tls}, {workers} worker{'s' if workers != 1 else ''}, {settings.threads} threads"

@@ -51,7 +51,7 @@ class DevApplication(WebApplication):
     ) -> None:
         self._options = options
         self._announcement = announcement
-        self._scheme = "http" if resolved.settings.certfile is None else "https"
+        self._usual_scheme = resolved.settings.usual_scheme
         self._loaded: Loaded | None = None
         self._shows = False  # whether all listeners can be reached from this machine only
         super().__init__(resolved, self._load_target, locks)
@@ -91,7 +91,8 @@ class DevApplication(WebApplication):
     def _beginning(self, context: Context) -> Iterator[str]:
         loaded = self._loaded
         assert loaded is not None
-        bases = [_base(self._scheme, listener) for listener in context.listeners]
+        schemes = [scheme or self._usual_scheme for scheme in context.schemes]
+        bases = [_base(*each) for each in zip(schemes, context.listeners, strict=True)]
         what = f"{loaded.name} ({loaded.kind})" if loaded.kind else f"the error of {loaded.name}, until it is mended"
         yield f"serving {what}, for development, listening on {' and '.join(bases)} (Ctrl-C stops it)"
         yield from listing(loaded.routes, next((base for base in bases if base.startswith("http")), ""))

@@ -9,6 +9,7 @@ an application. Called by the command line, by `HTTPServer` and at every reload.
 
 from __future__ import annotations
 
+from .addresses import split_scheme
 from .cpus import effective_cpus
 from .errors import SettingsError
 from .resolve import Resolved, find_config, resolve
@@ -25,5 +26,6 @@ __all__ = [
     "effective_cpus",
     "find_config",
     "resolve",
+    "split_scheme",
     "to_toml",
 ]

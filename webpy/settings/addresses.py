@@ -1,6 +1,8 @@
 """The types of values that are addresses: where to listen, and networks. Reads their syntax; resolves no names.
 
-Used by `schema`.
+    [SCHEME://]HOST:PORT   [SCHEME://][IPV6]:PORT   [SCHEME://]unix:PATH   [SCHEME://]fd:N      SCHEME: http or https
+
+Used by `schema`; `split_scheme` by whoever takes an address of `bind` apart.
 """
 
 from __future__ import annotations
@@ -11,9 +13,31 @@ import re
 
 from .types import InvalidValue, SettingType
 
-__all__ = ["address", "addresses", "peers"]
+__all__ = ["address", "addresses", "peers", "split_scheme"]
 
 _ADDRESS = "a port, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N"
+_PORTS = {"http": 80, "https": 443}
+
+
+def split_scheme(bind: str) -> tuple[str, str]:
+    """Return the scheme of an address of `bind`, "" if it names none, and the rest of it."""
+    for scheme in _PORTS:
+        if bind.startswith(f"{scheme}://"):
+            return scheme, bind[len(scheme) + 3 :]
+    return "", bind
+
+
+def _url(given: object) -> str:
+    """Return an address, with its scheme if it names one; without a port it has the usual one of its scheme."""
+    match = re.fullmatch(r"(https?)://(.*)", given.strip(), re.IGNORECASE) if isinstance(given, str) else None
+    if match is None:
+        return _address(given)
+    scheme, rest = match[1].lower(), match[2].removesuffix("/")
+    if re.fullmatch(r"[0-9]*", rest, re.ASCII):
+        raise InvalidValue(f"{scheme}://HOST, {scheme}://HOST:PORT or {scheme}://:PORT")
+    if re.fullmatch(r"\[[^\[\]]*\]|[^:\[\]/,]+", rest):
+        rest = f"{rest}:{_PORTS[scheme]}"
+    return f"{scheme}://{_address(rest)}"
 
 
 def _address(given: object) -> str:
@@ -75,13 +99,15 @@ def addresses() -> SettingType:
         items = _items(given)
         if not items:
             raise InvalidValue
-        found = tuple(_address(item) for item in items)
-        for item in found:
-            if found.count(item) > 1 and not item.endswith(":0"):
-                raise InvalidValue(f"each address once ({item} is there {found.count(item)} times)")
+        found = tuple(_url(item) for item in items)
+        places = [split_scheme(item)[1] for item in found]
+        for place in places:
+            if places.count(place) > 1 and not place.endswith(":0"):
+                raise InvalidValue(f"each address once ({place} is there {places.count(place)} times)")
         return found
 
-    return SettingType("ADDRESS", _ADDRESS, read, many=True, show=_list)
+    wanted = f"{_ADDRESS}, and http:// or https:// before it if need be"
+    return SettingType("ADDRESS", wanted, read, many=True, show=_list)
 
 
 def address(*words: str) -> SettingType:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from .addresses import split_scheme
 from .schema import Settings
 
 __all__ = ["problems_of", "warnings_of"]
@@ -38,7 +39,10 @@ def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
         yield f"{labels['client_ca']}: has no effect while client-cert is none"
     if settings.forwarded_header != "auto" and not settings.forwarded_allow_ips:
         yield f"{labels['forwarded_header']}: has no effect without forwarded-allow-ips"
-    if not any(address.startswith("unix:") and address[5:6] != "@" for address in settings.bind):
+    if settings.has_certificate and "https" not in settings.schemes():
+        yield f"{labels['certfile']}: has no effect without https:// in bind"
+    places = [split_scheme(bind)[1] for bind in settings.bind]
+    if not any(place.startswith("unix:") and place[5:6] != "@" for place in places):
         for name in ("socket_mode", "socket_group"):
             if getattr(settings, name) is not None:
                 yield f"{labels[name]}: has no effect without unix:PATH in bind"
@@ -55,6 +59,10 @@ def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]
                 readable[name] = file.read()
         except OSError as error:
             yield f"{labels[name]}: got {given!r}, wanted a file that can be read: {error.strerror}"
+    if not settings.has_certificate and not {"bind", "certfile"} & set(skip):
+        for bind in settings.bind:
+            if split_scheme(bind)[0] == "https":
+                yield f"{labels['bind']}: got {bind!r} without a certificate, wanted certfile too"
     if settings.certfile is None and "certfile" not in skip:
         for name in ("keyfile", "client_ca"):
             if getattr(settings, name) is not None:
@@ -75,9 +83,10 @@ def _folders(settings: Settings, labels: Labels, folder: Path) -> Iterator[str]:
             yield f"{labels[name]}: got {given!r}, wanted a path in a folder that exists"
         elif (folder / given).is_dir():
             yield f"{labels[name]}: got {given!r}, wanted a file, but it is a folder"
-    for address in settings.bind:
+    for bind in settings.bind:
+        _, address = split_scheme(bind)
         if address.startswith("unix:") and not (folder / address[5:]).parent.is_dir():
-            yield f"{labels['bind']}: got {address!r}, wanted a path in a folder that exists"
+            yield f"{labels['bind']}: got {bind!r}, wanted a path in a folder that exists"
 
 
 def _ids(settings: Settings, labels: Labels) -> Iterator[str]:

@@ -69,7 +69,8 @@ class Settings:
         ("127.0.0.1:8000",),
         _LISTEN,
         "Listen on HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; repeatable. A port alone is on 127.0.0.1; port 0 picks"
-        " a free one, which the log names.",
+        " a free one, which the log names. http:// or https:// before an address says what is spoken there; if neither"
+        " is, that is https if there is a certfile.",
         short="-b",
     )
     backlog: int = _option(
@@ -228,6 +229,20 @@ class Settings:
     reload: bool = _option(
         types.flag(), False, _SYSTEM, "For development: reload when a source file changes.", off=False
     )
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether there is a certificate for https listeners."""
+        return self.certfile is not None
+
+    @property
+    def usual_scheme(self) -> str:
+        """What is spoken at an address that names no scheme."""
+        return "https" if self.has_certificate else "http"
+
+    def schemes(self) -> list[str]:
+        """Return what is spoken at each address of `bind`."""
+        return [addresses.split_scheme(bind)[0] or self.usual_scheme for bind in self.bind]
 
     def worker_count(self) -> int:
         """Return the number of workers; auto counts the CPUs now."""

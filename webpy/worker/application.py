@@ -35,6 +35,7 @@ from .loop import Loop
 from .worker import Worker
 
 if TYPE_CHECKING:
+    import socket
     import ssl
 
     from ..framework.atomic import ResourceLocks
@@ -193,12 +194,20 @@ class WebApplication:
         worker.recorder.write_to(access, self._http_log)
         worker.failures.explain = self.explain
         self._leaving = _LeaveInChild(worker)
-        listeners = [Listener(sock, self._tls) for sock in context.listeners]
+        listeners = [self._listener(*each) for each in zip(context.listeners, context.schemes, strict=True)]
         housekeeping = Housekeeping(worker, Acceptor(worker, listeners))
         loop = Loop(worker, housekeeping)
         housekeeping.start()
         housekeeping.acceptor.start()
         return worker, loop
+
+    def _listener(self, sock: socket.socket, scheme: str) -> Listener:
+        """Return a listener with what its connections need; scheme: "" for the usual one."""
+        if (scheme or self._resolved.settings.usual_scheme) == "http":
+            return Listener(sock)
+        if self._tls is None:
+            raise LoadError(f"no certificate for the listener {sock.getsockname()}")
+        return Listener(sock, self._tls)
 
     def lost(self, text: bytes, started: float, row: Row) -> bytes:
         """Return the access log's record of a request that was running when its worker died (in the master)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from webpy.supervisor import BindError
-from webpy.supervisor.system.listeners import Listener, handed_over, inherited, open_listeners
+from webpy.supervisor.system.listeners import Listener, handed_over, inherited, open_listeners, schemes_of
 from webpy.supervisor.system.socketaccess import SocketAccess
 
 
@@ -170,7 +170,10 @@ def test_handed_over() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         (listener,) = handed_over([sock], 16)
+        assert listener.bind == f"fd:{sock.fileno()}"
         connect(listener)
+        (listener,) = handed_over([sock], 16, ["localhost:0"])
+        assert listener.bind == "localhost:0"
 
 
 def test_existing_ones_are_kept(tmp_path: Path) -> None:
@@ -178,6 +181,28 @@ def test_existing_ones_are_kept(tmp_path: Path) -> None:
         after = open_listeners(["127.0.0.1:0", f"unix:{tmp_path}/socket"], 16, SocketAccess(), before)
         assert after[0] is before[0]
         after[1].close()
+
+
+def test_two_existing_ones_of_port_0_are_kept() -> None:
+    with listening("127.0.0.1:0", "127.0.0.1:0") as before:
+        assert open_listeners(["127.0.0.1:0", "127.0.0.1:0"], 16, SocketAccess(), before) == before
+
+
+@pytest.mark.parametrize(
+    ("binds", "schemes", "expected"),
+    [
+        (["127.0.0.1:0", "127.0.0.1:0"], ["a", "b"], ["a", "b"]),  # by order
+        (["127.0.0.1:0", "127.0.0.1:0"], [], ["", ""]),
+        (["127.0.0.1:{1}", "127.0.0.1:{0}"], ["a", "b"], ["b", "a"]),  # by address
+        (["0.0.0.0:{1}", "[::]:{0}"], ["a", "b"], ["b", "a"]),  # by port
+        (["0.0.0.0:{1}", "127.0.0.1:{1}"], ["a", "b"], ["", "b"]),  # an address before a port
+        (["fd:3", "unix:/run/x"], ["a", "b"], ["", ""]),
+    ],
+)
+def test_what_is_spoken_where(binds: list[str], schemes: list[str], expected: list[str]) -> None:
+    with listening("127.0.0.1:0", "127.0.0.1:0") as listeners:
+        ports = [listener.socket.getsockname()[1] for listener in listeners]
+        assert schemes_of(listeners, [bind.format(*ports) for bind in binds], schemes) == expected
 
 
 def test_a_service_managers_sockets() -> None:

@@ -204,7 +204,12 @@ def _described(path: str) -> str:
             now = client.ask("status", _LIST_S)["status"]
     except (ControlError, TimeoutError, KeyError):
         return "(does not answer)"
-    return one_line(f"pid {now['pid']}, {', '.join(now['listeners']) or 'no address'}, {now.get('target', '')}")
+    return one_line(f"pid {now['pid']}, {_addresses(now)}, {now.get('target', '')}")
+
+
+def _addresses(now: dict[str, Any]) -> str:
+    """Return where a server listens; one of an earlier version tells no schemes."""
+    return ", ".join(now.get("urls") or now["listeners"]) or "no address"
 
 
 def _setting() -> str | None:
@@ -232,7 +237,7 @@ def _summary(now: dict[str, Any]) -> str:
     lines = [
         f"{now['name']} [{now['pid']}] {now['stage']}, generation {now['generation']}, up {age(now['uptime_s'])}, "
         f"{ready} of {now['wanted']} workers ready",
-        f"listening on {', '.join(now['listeners']) or 'no address'}",
+        f"listening on {_addresses(now)}",
         f"requests {totals['requests']}: "
         + ", ".join(f"{kind} {number}" for kind, number in totals["by_class"].items() if number or kind == "5xx"),
         f"deaths {totals['deaths']}, requests killed {totals['killed_requests']}, timeouts {totals['timeouts']}, "

@@ -142,7 +142,7 @@ def _header(now: Status, rates: Rates) -> list[Text]:
         (f"{now['name']} {now['pid']} ", "bold"),
         (now["stage"], "green" if now["stage"] == "running" else "bold yellow"),
         f"  generation {now['generation']}  up {age(now['uptime_s'])}  workers {ready}/{now['wanted']}",
-        f"  {', '.join(now['listeners'])}",
+        f"  {', '.join(now.get('urls') or now['listeners'])}",
     )
     second = Text.assemble(
         (f"{_or_dash(rates.requests)} req/s", "bold"),

@@ -1,0 +1,273 @@
+"""Listeners of both schemes in one server: what hosts are told of each, logs, reloads, upgrades, inherited sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.server import LISTENING, ROOT, Server
+
+from .client import Client, Reply, get
+
+APP = Path(__file__).parent / "apps" / "forwarded.py"
+
+Serve = Callable[..., Server]
+
+
+class Trust:
+    """An authority, the options for a server that has a certificate of it, and the context of its clients."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(folder / "cert.pem"))
+        self.certfile = str(folder / "cert.pem")
+        self.options = ("--certfile", self.certfile)
+        self.context = ssl.create_default_context()
+        authority.configure_trust(self.context)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one listener of a server is; `tls` is for its clients."""
+
+    address: tuple[str, int]
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def port(self) -> int:
+        return self.address[1]
+
+    def client(self) -> Client:
+        return Client(self, tls=self.tls)
+
+    def ask(self, *args: str, **keywords: object) -> Reply:
+        with self.client() as client:
+            return client.ask(*args, **keywords)
+
+
+def places(server: Server, trust: Trust, count: int = 2) -> list[Place]:
+    """The last `count` places that the error log names."""
+    lines = [line for line in server.errors if "listening on" in line]
+    found = [LISTENING.search(line) for line in lines[-count:]]
+    return [
+        Place((each["v4"], int(each["port"])), trust.context if each["scheme"] == "https" else None)
+        for each in found
+        if each is not None
+    ]
+
+
+@pytest.fixture(scope="module")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    return Trust(tmp_path_factory.mktemp("trust"))
+
+
+BINDS = ("--bind", "http://127.0.0.1:0", "--bind", "https://127.0.0.1:0")
+
+
+@dataclass(frozen=True)
+class Both:
+    """A server with a listener of each scheme."""
+
+    server: Server
+    http: Place
+    https: Place
+
+
+def begin(server: Server, trust: Trust) -> Both:
+    server.wait_for("listening on", count=2)
+    plain, secure = places(server, trust)
+    assert plain.tls is None and secure.tls is not None
+    return Both(server, plain, secure)
+
+
+@pytest.fixture(scope="module", params=["1", "2"], ids=["one worker", "two workers"])
+def both(request: pytest.FixtureRequest, trust: Trust, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    options = (*BINDS, *trust.options, "--workers", request.param)
+    server = Server(APP, *options, bind=None, cwd=tmp_path_factory.mktemp("both"))
+    try:
+        yield begin(server, trust)
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", r"127.0.0.1 \d+ {scheme} a"),
+        ("/waiting", r"127.0.0.1 \d+ {scheme} a"),
+        ("/wsgi/x", r"127.0.0.1 \d+ {scheme} a a {port}"),
+        ("/objects/", r"127.0.0.1 \d+ {scheme}://a"),
+        ("/cgi/who", r"127.0.0.1 \d+ {scheme} a a {port} {https}"),
+    ],
+)
+def test_every_host_is_told_the_scheme_and_port_of_the_listener(both: Both, path: str, expected: str) -> None:
+    with both.http.client() as plain, both.https.client() as secure:
+        for _ in range(6):  # the same head again and again, now from one listener, now from the other
+            for client, scheme, port in ((plain, "http", both.http.port), (secure, "https", both.https.port)):
+                wanted = expected.format(scheme=scheme, port=port, https="on" if scheme == "https" else "off")
+                assert re.fullmatch(wanted, client.ask(path).text)
+
+
+def test_both_write_one_access_log(both: Both) -> None:
+    for number, place in enumerate((both.http, both.https)):
+        assert place.ask(f"/wsgi/shared/{number}").status == 200
+        both.server.wait_for(rf'"GET /wsgi/shared/{number} HTTP/1.1" 200 ', both.server.log)
+
+
+def test_the_wrong_scheme_is_no_request(both: Both) -> None:
+    with Client(both.http) as client:
+        client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
+        assert client.read().status == 400
+    with Client(both.https) as client:
+        client.send(get())
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            received = client.rest()
+        assert b"HTTP/1" not in received
+
+
+def ctl(folder: Path, *words: str) -> str:
+    command = [sys.executable, "-m", "webpy.cli", "ctl", "--control", str(folder / "control"), *words]
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+@pytest.mark.slow
+def test_a_reload_changes_the_schemes_and_the_others_notice_nothing(serve: Serve, trust: Trust, tmp_path: Path) -> None:
+    """The first listener serves on while the second changes its scheme twice, a third comes, and the second goes."""
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        ports = []
+        for sock in (one, two, three):
+            sock.bind(("127.0.0.1", 0))
+            ports.append(sock.getsockname()[1])
+    first, second, third = (f"127.0.0.1:{port}" for port in ports)
+    config = tmp_path / "webpy.toml"
+
+    def write(*binds: str) -> None:
+        config.write_text(f'bind = {json.dumps(binds)}\ncertfile = "{trust.certfile}"\ncontrol = "control"\n')
+
+    write(f"http://{first}", f"https://{second}")
+    server = serve(APP, "--workers", "2", bind=None)
+    steady = Place(("127.0.0.1", ports[0]))
+    over, answered, failures = threading.Event(), [0], list[BaseException]()
+
+    def load() -> None:
+        try:
+            while not over.is_set():
+                with steady.client() as client:
+                    for _ in range(5):
+                        assert client.ask("/").status == 200
+                        answered[0] += 1
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        assert Place(("127.0.0.1", ports[1]), trust.context).ask("/wsgi/x").text.split()[2] == "https"
+        write(f"http://{first}", f"http://{second}", f"https://{third}")
+        ctl(tmp_path, "reload", "--wait")
+        assert Place(("127.0.0.1", ports[1])).ask("/wsgi/x").text.split()[2] == "http"
+        assert Place(("127.0.0.1", ports[2]), trust.context).ask("/wsgi/x").text.split()[2] == "https"
+        assert f"listening on http://{first}, http://{second}, https://{third}" in ctl(tmp_path, "status")
+        write(f"http://{first}", third)  # without a scheme it is https, as there is a certificate
+        ctl(tmp_path, "reload", "--wait")
+        assert Place(("127.0.0.1", ports[2]), trust.context).ask("/wsgi/x").text.split()[2] == "https"
+        with pytest.raises(ConnectionRefusedError):
+            Place(("127.0.0.1", ports[1])).ask("/")
+    finally:
+        over.set()
+        thread.join(20)
+    assert not failures and answered[0]
+    said = [line.rpartition("listening on ")[2] for line in server.errors if "listening on" in line]
+    assert said == [f"http://{first}", f"https://{second}", f"http://{second}", f"https://{third}"]
+
+
+@pytest.mark.slow
+def test_a_reload_keeps_two_listeners_of_port_0(serve: Serve, trust: Trust, tmp_path: Path) -> None:
+    met = begin(serve(APP, *BINDS, *trust.options, "--workers", "1", "--control", "control", bind=None), trust)
+    ctl(tmp_path, "reload", "--wait")
+    assert met.http.ask("/wsgi/x").text.split()[2] == "http"
+    assert met.https.ask("/wsgi/x").text.split()[2] == "https"
+
+
+@pytest.mark.slow
+def test_an_upgrade_keeps_the_schemes(serve: Serve, trust: Trust) -> None:
+    met = begin(serve(APP, *BINDS, *trust.options, "--workers", "1", bind=None), trust)
+    met.server.send(signal.SIGUSR2)
+    met.server.wait_for("upgrade done")
+    for generation in (1, 2):
+        assert met.http.ask("/wsgi/x").text.split()[2] == "http"
+        assert met.https.ask("/wsgi/x").text.split()[2] == "https"
+        if generation == 1:
+            met.server.send(signal.SIGHUP)
+            met.server.wait_for("generation 2 serves|gen 2 .* is ready")
+
+
+# -- sockets that others have made -------------------------------------------------------------------------------------
+
+ACTIVATE = """
+import os, socket, sys
+given = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+for number, sock in enumerate(given):
+    os.dup2(os.dup(sock.fileno()), 10 + number)
+for number in (0, 1):
+    os.dup2(10 + number, 3 + number)
+ports = [sock.getsockname()[1] for sock in given]
+words = [word.format(*ports) for word in sys.argv[1:]]
+if words[0] == "systemd":
+    os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2"}
+os.execv(sys.executable, [sys.executable, "-m", "webpy.cli", "serve", *words[1:]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "binds"),
+    [
+        ("systemd", ("http://fd:3", "https://fd:4")),
+        ("systemd", ("http://127.0.0.1:{0}", "https://:{1}")),
+        ("systemd", ("https://127.0.0.1:{1}", "http://[::]:{0}")),
+        ("fd", ("http://fd:3", "fd:4")),
+    ],
+)
+def test_sockets_of_a_service_manager(serve: Serve, trust: Trust, how: str, binds: tuple[str, str]) -> None:
+    options = [word for bind in binds for word in ("--bind", bind)]
+    program = (sys.executable, "-c", ACTIVATE, how)
+    met = begin(serve(APP, *options, *trust.options, "--workers", "1", bind=None, program=program), trust)
+    assert met.http.ask("/wsgi/x").text.split()[2] == "http"
+    assert met.https.ask("/wsgi/x").text.split()[2] == "https"
+
+
+def test_a_server_that_a_program_starts(serve: Serve, trust: Trust, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import webpy\n"
+        "class Hello(webpy.HTTPHandler):\n"
+        "    def do_get(self):\n"
+        "        return 200, self.request.scheme\n"
+        "binds = ['http://127.0.0.1:0', 'https://127.0.0.1:0']\n"
+        f"webpy.HTTPServer(binds, {{'/': Hello}}, certfile={trust.certfile!r}, workers=1).start()\n"
+    )
+    met = begin(serve("program.py", bind=None, program=(sys.executable,)), trust)
+    assert (met.http.ask("/").text, met.https.ask("/").text) == ("http", "https")
+
+
+def test_a_unix_socket_with_a_scheme(serve: Serve, trust: Trust, tmp_path: Path) -> None:
+    server = serve(APP, *trust.options, "--workers", "1", bind="http://unix:s.sock")
+    server.wait_for(rf"listening on http://unix:{re.escape(str(tmp_path))}/s\.sock|listening on http://unix:s\.sock")
+    assert server.get("/wsgi/x").body.split()[2] == b"http"
+    assert any("certfile: has no effect without https:// in bind" in line for line in server.errors)
