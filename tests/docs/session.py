@@ -128,6 +128,7 @@ class Session:
 
     def _serve(self, where: str, command: Command) -> None:
         text, wanted = command.text, "127.0.0.1:8000"
+        others = re.findall(r"(?:--bind|-b) (\S+)", text)[1:]
         bound = re.search(r"(?:--bind|-b) (\S+)", text)
         script = re.match(r"^(?:\w+=\S+ )*python3? (\S+\.py)$", text)
         if script:
@@ -140,13 +141,14 @@ class Session:
             text += " --bind 127.0.0.1" if "-m webpy" in text and not bound else ""
         elif bound:
             wanted = bound[1] if ":" in bound[1] else f"127.0.0.1:{bound[1]}"
-            text = text.replace(bound[0], "--bind 127.0.0.1:0")
+            text = re.sub(r"(?:--bind|-b) (https?://)?\S+", r"--bind \g<1>127.0.0.1:0", text)
         elif "bind" not in self._settings_file():
             text += " --bind 127.0.0.1:0"
         admin = re.search(r"--admin (\S+:\d+)", text)
         if admin:
             text = text.replace(admin[0], "--admin 127.0.0.1:0")
-        self._end(wanted)
+        for each in (wanted, *others):
+            self._end(each)
         environment = {"PATH": self._environment["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
         environment |= {key: self._environment[key] for key in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY")}
         server = Server(text, cwd=self.folder, program=["bash", "-c"], bind=None, env=environment)
@@ -155,6 +157,9 @@ class Session:
             server.wait_until_listening()
             server.wait_for(r"worker 0 gen \d+ .* is ready|^watching ")  # the latter is said by `webpy dev`
             self._listens(wanted, server, server.address[1])
+            for number, other in enumerate(others, 2):
+                said = server.wait_for("listening on ", count=number)
+                self._listens(other, server, int(said.rpartition(":")[2]))
             if admin:
                 there = re.search(r":(\d+)", server.wait_for(r"admin on http").partition("http://")[2])
                 assert there

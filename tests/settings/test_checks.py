@@ -51,6 +51,10 @@ class TestChecks:
             ({"bind": "http://unix:no/s"}, "--bind: got 'http://unix:no/s', wanted a path in a folder that exists"),
             ({"bind": "http://a:80,https://a"},
              "--bind: got 'https://a:443' without a certificate, wanted certfile too"),
+            ({"https_redirect": "on"},
+             "--https-redirect: nothing to redirect to, wanted https:// in bind or forwarded-allow-ips"),
+            ({"https_redirect": "on", "bind": "http://a", "certfile": "both.pem"},
+             "--https-redirect: nothing to redirect to, wanted https:// in bind or forwarded-allow-ips"),
             ({"bind": "unix:no/s"}, "--bind: got 'unix:no/s', wanted a path in a folder that exists"),
             ({"user": "nobody-here"},
              "--user: got 'nobody-here', wanted the name or number of a user of this system"),
@@ -78,6 +82,25 @@ class TestChecks:
         without = ("--certfile: has no effect without https:// in bind",)
         for bind, warnings in (("http://a", without), ("http://a,b:1", ())):
             assert resolve({"certfile": "both.pem", "bind": bind}, base=folder).warnings == warnings
+
+    @pytest.mark.parametrize(
+        ("given", "warning"),
+        [
+            ({"https_redirect": "on", "bind": "a:1"}, "--https-redirect: has no effect without http:// in bind"),
+            ({"https_redirect": "on", "bind": "a:1,http://b"}, None),
+            ({"https_redirect": "on", "bind": "a:1", "forwarded_allow_ips": "*"}, None),
+            ({"https_redirect_except": "/a"}, "--https-redirect-except: has no effect without https-redirect"),
+            ({"hsts": "60", "bind": "a:1"}, None),
+        ],
+    )
+    def test_redirects_and_hsts(self, given: dict[str, str], warning: str | None, folder: Path) -> None:
+        found = resolve({"certfile": "both.pem", **given}, base=folder).warnings
+        assert found == (() if warning is None else (warning,))
+
+    def test_hsts_without_https(self) -> None:
+        warning = "--hsts: has no effect without https:// in bind or forwarded-allow-ips"
+        assert resolve({"hsts": "60"}).warnings == (warning,)
+        assert resolve({"hsts": "60", "forwarded_allow_ips": "10.0.0.1"}).warnings == ()
 
     def test_client_ca_without_asking_is_a_warning(self, folder: Path) -> None:
         resolved = resolve({"certfile": "both.pem", "client_ca": "cert.pem"}, base=folder)

@@ -237,6 +237,8 @@ def test_tls(tmp_path: Path) -> None:
         assert server.get("https://example.org/").text == "https example.org True"
         assert server.post("/", data=b"x" * 300_000).body == b"x" * 300_000
         assert server.post("/", data=b"x", headers={"Expect": "100-continue"}).body == b"x"
+    with serve({"/": Scheme}, bind="http://127.0.0.1:0,https://127.0.0.1:0", certfile=pem) as server:
+        assert server.get("/").text.startswith("http 127.0.0.1:")
     strict = ssl.create_default_context()
     with (
         serve({"/": Scheme}, certfile=pem, keyfile=pem, ssl_context=strict) as server,

@@ -76,7 +76,7 @@ class Rig:
         access = compile_format(settings.access_format) if settings.access_log != "off" or http_log else None
         limits = limits_of(settings)
         self.planner = Planner(table, limits, access, ResourceLocks(), forwarding_fields(settings))
-        clock = Clock(access.stamp if access is not None else lambda _now: b"")
+        clock = Clock(access.stamp if access is not None else lambda _now: b"", settings.hsts)
         self.log = logging.Logger("rig")
         self.complaints: list[str] = []
         handler = logging.Handler()

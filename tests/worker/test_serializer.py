@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,15 @@ import pytest
 from webpy.framework.headers import HTTPHeaders
 from webpy.framework.response import Response
 from webpy.protocol import Limits, parse_head
-from webpy.worker.exchanges.clock import Clock
+from webpy.worker.exchanges.clock import Clock, Preamble
 from webpy.worker.http1.serializer import render, render_shortly
 
 CLOSING = (b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n")
 KEPT = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def clock() -> Clock:
-    made = Clock(lambda _now: b"")
-    made.tick(time.monotonic())
-    return made
+def preamble() -> Preamble:
+    return Clock(lambda _now: b"").preambles["http"]
 
 
 def response(*fields: tuple[str, str]) -> Response | None:
@@ -32,7 +29,7 @@ def response(*fields: tuple[str, str]) -> Response | None:
 @pytest.mark.parametrize("fields", [(), (("X-One", "1"),), (("Content-Type", "text/html"), ("Set-Cookie", "a=b"))])
 @pytest.mark.parametrize("result", [(200, "text ä"), (200, b"bytes"), (404, ""), (200, b"x" * 100_000)])
 def test_short_and_long_way_agree(asked: bytes, fields: tuple[tuple[str, str], ...], result: tuple[int, Any]) -> None:
-    now, said, head = clock(), response(*fields), parse_head(asked, Limits())
+    now, said, head = preamble(), response(*fields), parse_head(asked, Limits())
     close = asked in CLOSING
     short = render_shortly(now, said, result, close)
     long = render(head, None if said is None else said.headers, result, now.date, False)
@@ -51,7 +48,7 @@ def test_a_file_has_its_length(tmp_path: Path, close: bool) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 1234)
     with path.open("rb", buffering=0) as file:
-        short = render_shortly(clock(), None, (200, file), close)
+        short = render_shortly(preamble(), None, (200, file), close)
         assert short is not None
         assert b"\r\nContent-Length: 1234\r\n" in short.head
         assert (b"\r\nConnection: close\r\n" in short.head, short.close) == (close, close)
@@ -62,8 +59,8 @@ def test_a_file_has_its_length(tmp_path: Path, close: bool) -> None:
 )
 @pytest.mark.parametrize("close", [False, True])
 def test_what_is_not_short(result: Any, close: bool) -> None:
-    assert render_shortly(clock(), None, result, close) is None
+    assert render_shortly(preamble(), None, result, close) is None
 
 
 def test_a_connection_field_of_the_handlers_is_left_to_the_long_way() -> None:
-    assert render_shortly(clock(), response(("Connection", "x")), (200, "a"), True) is None
+    assert render_shortly(preamble(), response(("Connection", "x")), (200, "a"), True) is None

@@ -101,6 +101,8 @@ def _admin_settings(settings: Settings) -> Settings:
         keyfile=None,
         client_ca=None,
         client_cert="none",
+        https_redirect=False,
+        hsts=None,
         access_log="off",
         forwarded_allow_ips=(),
         proxy_protocol=False,

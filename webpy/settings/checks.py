@@ -41,11 +41,22 @@ def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
         yield f"{labels['forwarded_header']}: has no effect without forwarded-allow-ips"
     if settings.has_certificate and "https" not in settings.schemes():
         yield f"{labels['certfile']}: has no effect without https:// in bind"
+    if settings.https_redirect and "http" not in settings.schemes() and not settings.forwarded_allow_ips:
+        yield f"{labels['https_redirect']}: has no effect without http:// in bind"
+    if settings.https_redirect_except is not None and not settings.https_redirect:
+        yield f"{labels['https_redirect_except']}: has no effect without https-redirect"
+    if settings.hsts is not None and not _speaks_https(settings):
+        yield f"{labels['hsts']}: has no effect without https:// in bind or forwarded-allow-ips"
     places = [split_scheme(bind)[1] for bind in settings.bind]
     if not any(place.startswith("unix:") and place[5:6] != "@" for place in places):
         for name in ("socket_mode", "socket_group"):
             if getattr(settings, name) is not None:
                 yield f"{labels[name]}: has no effect without unix:PATH in bind"
+
+
+def _speaks_https(settings: Settings) -> bool:
+    """Return whether requests may come by https: to this server, or to a proxy in front of it that says so."""
+    return "https" in settings.schemes() or bool(settings.forwarded_allow_ips)
 
 
 def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]) -> Iterator[str]:
@@ -59,6 +70,8 @@ def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]
                 readable[name] = file.read()
         except OSError as error:
             yield f"{labels[name]}: got {given!r}, wanted a file that can be read: {error.strerror}"
+    if settings.https_redirect and not _speaks_https(settings) and not {"bind", "certfile"} & set(skip):
+        yield f"{labels['https_redirect']}: nothing to redirect to, wanted https:// in bind or forwarded-allow-ips"
     if not settings.has_certificate and not {"bind", "certfile"} & set(skip):
         for bind in settings.bind:
             if split_scheme(bind)[0] == "https":

@@ -178,6 +178,19 @@ class Settings:
     client_cert: str = _option(
         types.choice("none", "optional", "required"), "none", _TLS, "Whether to ask clients for a certificate."
     )
+    https_redirect: bool = _option(
+        types.flag(), False, _TLS, "Redirect requests that come by http to https (308).", off=False
+    )
+    https_redirect_except: str | None = _option(
+        types.regex(), None, _TLS, "Do not redirect where the path matches this, as a health check's."
+    )
+    hsts: int | None = _option(
+        types.count(0, 2**31 - 1),
+        None,
+        _TLS,
+        "Have browsers use https only for so many seconds (Strict-Transport-Security): 31536000 is a year. 0 has them"
+        " forget it.",
+    )
     access_log: str = _option(
         types.path("-", "off"), "-", _LOGS, "File of the access log, a line for each request; - is stdout."
     )

@@ -21,6 +21,7 @@ __all__ = [
     "flag",
     "octal",
     "path",
+    "regex",
     "seconds",
     "size",
     "text",
@@ -176,6 +177,21 @@ def path(*words: str, optional: bool = False, metavar: str = "PATH") -> SettingT
         return os.path.expanduser(given) or None
 
     return SettingType("|".join((metavar, *words)), " or ".join(("a path", *words)), read)
+
+
+def regex() -> SettingType:
+    """A regular expression."""
+
+    def read(given: object) -> object:
+        if not isinstance(given, str):
+            raise InvalidValue
+        try:
+            re.compile(given)
+        except re.error as error:
+            raise InvalidValue(f"a regular expression; this is none: {error}") from None
+        return given or None
+
+    return SettingType("REGEX", "a regular expression", read)
 
 
 def octal(what: str, example: str) -> SettingType:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
-from ..settings import SettingsError
+from ..settings import SettingsError, split_scheme
 from ..supervisor.control.client import ControlClient
 from .errors import ReloadError, StartError
 from .order import Order
@@ -71,7 +71,8 @@ def serve(
         given = {**_DEFAULTS, "control": str(folder / "control"), **settings}
         order = Order(target, given, kind, None if config is None else os.fspath(config), error_routes)
         known = order.resolve().settings
-        context = ssl_context or _context(known.certfile)
+        plain = split_scheme(known.bind[0])[0] == "http"  # requests are sent to the first address
+        context = None if plain else ssl_context or _context(known.certfile)
         process = ServerProcess(order, folder, known.drain_timeout + _SPARE_S)
         process.wait_until_ready(known.boot_timeout + _SPARE_S)
         return Server(process, context, headers=headers, follow_redirects=follow_redirects, timeout=timeout)

@@ -189,12 +189,13 @@ class WebApplication:
         assert self._routes is not None
         settings, access = self._resolved.settings, self._access
         planner = Planner(self._routes, limits_of(settings), access, self._locks, forwarding_fields(settings))
-        clock = Clock(access.stamp if access is not None else lambda _now: b"")
+        clock = Clock(access.stamp if access is not None else lambda _now: b"", settings.hsts)
         worker = Worker(context, settings, planner, clock, self._log)
         worker.recorder.write_to(access, self._http_log)
         worker.failures.explain = self.explain
         self._leaving = _LeaveInChild(worker)
         listeners = [self._listener(*each) for each in zip(context.listeners, context.schemes, strict=True)]
+        worker.schemes.redirect_to(listeners)
         housekeeping = Housekeeping(worker, Acceptor(worker, listeners))
         loop = Loop(worker, housekeeping)
         housekeeping.start()

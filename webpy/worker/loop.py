@@ -148,7 +148,7 @@ class Loop:
         clock, gate, scoreboard = worker.clock, worker.gate, worker.context.scoreboard
         asleep, recorder, failed = scoreboard.asleep, worker.recorder, worker.failures.answer
         pool, places = worker.pool, worker.pool.places
-        lead_try, lead_leave, prefix_of = lead.acquire, lead.leave, clock.prefix
+        lead_try, lead_leave = lead.acquire, lead.leave
         plain_log, access = recorder.is_plain, recorder.access
         log_line = access.line if plain_log and access is not None else None
         logs = access is not None and recorder.http_log is None
@@ -255,21 +255,22 @@ class Loop:
                     except BaseException as error:
                         handler, result = failed(plan, request, error, handler)
                     last_request, last_exchange = request, exchange
-                    if plan.plain and plain_log:
+                    pre = plan.plain
+                    if pre is not None and plain_log:
                         try:
                             status, body = result
                             response = handler._response
                             if type(body) is str:
                                 body = body.encode()
-                                prefix = clock.text[status] if response is None else prefix_of(status, True, response)
+                                prefix = pre.text[status] if response is None else pre.prefix(status, True, response)
                             elif type(body) is bytes:
-                                prefix = clock.plain[status] if response is None else prefix_of(status, False, response)
+                                prefix = pre.plain[status] if response is None else pre.prefix(status, False, response)
                             elif type(body) is ClosingBody:
-                                prefix = none if body.tell() else prefix_of(status, False, response)
+                                prefix = none if body.tell() else pre.prefix(status, False, response)
                                 if prefix is not None:  # nobody has read of it
                                     closing, body = body, body.getvalue()  # no copy
                             elif type(body) in STREAMS:
-                                prefix = prefix_of(status, False, response)
+                                prefix = pre.prefix(status, False, response)
                                 body = None if prefix is None else read_small(body)
                                 if body is None:
                                     prefix = none

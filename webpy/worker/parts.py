@@ -21,6 +21,7 @@ from .lifecycle import Lifecycle
 from .log.complaints import Complaints
 from .log.errorlog import ErrorLog
 from .log.faults import Faults
+from .schemes import Schemes
 from .threads.chores import Chores
 from .threads.pace import Gate
 from .threads.pool import Pool
@@ -64,6 +65,7 @@ class Parts:
         "recorder",
         "routes",
         "row",
+        "schemes",
         "settings",
         "table",
     )
@@ -91,6 +93,7 @@ class Parts:
         self.recorder = Recorder(self.row, scoreboard, clock, self.chores, self.log)
         self.failures = Failures(self.log, self.routes)
         self.forwarding = Forwarding(settings, planner, self.row, Complaints(self.log))
+        self.schemes = Schemes(settings, planner, clock, self.forwarding)
         Connection.multithread = settings.threads > 1
 
     def leave(self) -> None:

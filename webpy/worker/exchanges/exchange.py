@@ -181,8 +181,8 @@ class Exchange(Delivery):
         Returns False for any other, and has done nothing then.
         """
         conn, parts = self.connection, self.parts
-        clock, lifecycle = parts.clock, parts.lifecycle
-        if not (self.plan.plain and parts.recorder.is_plain) or (lifecycle.draining and lifecycle.closes(conn)):
+        preamble, lifecycle = self.plan.plain, parts.lifecycle
+        if preamble is None or not parts.recorder.is_plain or (lifecycle.draining and lifecycle.closes(conn)):
             return False
         prefix = None
         try:
@@ -190,11 +190,11 @@ class Exchange(Delivery):
             response = handler._response
             if type(body) is str:
                 body = body.encode()
-                prefix = clock.text[status] if response is None else clock.prefix(status, True, response)
+                prefix = preamble.text[status] if response is None else preamble.prefix(status, True, response)
             elif type(body) is bytes:
-                prefix = clock.plain[status] if response is None else clock.prefix(status, False, response)
+                prefix = preamble.plain[status] if response is None else preamble.prefix(status, False, response)
             elif type(body) in STREAMS:
-                prefix = clock.prefix(status, False, response)
+                prefix = preamble.prefix(status, False, response)
                 if prefix is not None and type(status) is int:  # it closes what it reads
                     body = read_small(body)
                     if type(body) is not bytes:

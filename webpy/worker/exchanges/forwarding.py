@@ -139,7 +139,7 @@ class Forwarding:
             verdict.names_client = True
             verdict.label = peer_label(said.client[0])
         if host is not None and self._planner.routes.has_hosts:
-            verdict.plan = self._planner.plan(head, plan.plain, host)
+            verdict.plan = self._planner.plan(head, plan.plain is not None, host)
         return verdict
 
     def _read(self, head: Head) -> Said:

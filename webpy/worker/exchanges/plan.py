@@ -17,6 +17,7 @@ from ...framework.routing.routes import STANDARD_METHODS, Route, RouteTable
 from ...protocol import Head, Limits
 from ...supervisor import TEXT_BYTES
 from ..threads.pace import PaceTable, Work
+from .clock import Preamble
 
 if TYPE_CHECKING:
     from ...accesslog import AccessFormat
@@ -42,9 +43,12 @@ class Plan:
     """A head, the handler for it, and what the log and the scoreboard will say of it.
 
     call: gives a handler object's result. answers: whether the handler has something to say to this method. work: what
-    is known of its pace. parts: of the access log's line. plain: whether the loop may serialize the plainest answers in
-    place, for HTTP/1.1 with a body and a connection that is kept. text: the request line for the scoreboard. forwards:
-    whether fields may say who the client is. verdict: what they come to, kept by forwarding.py; None at first.
+    is known of its pace. parts: of the access log's line. plain: what the plainest answers begin with, which the loop
+    may serialize in place, for HTTP/1.1 with a body and a connection that is kept; None if it may not. text: the
+    request line for the scoreboard. forwards: whether fields may say who the client is. verdict: what they come to,
+    kept by forwarding.py; None at first. varies: whether what becomes of a request depends on more than its head: on
+    who its client is, or on the scheme. secured, redirected: the plans for requests of https, and for those of http if
+    they are redirected, kept by schemes.py; None at first.
     """
 
     __slots__ = (
@@ -57,7 +61,10 @@ class Plan:
         "head",
         "parts",
         "plain",
+        "redirected",
+        "secured",
         "text",
+        "varies",
         "verdict",
         "work",
     )
@@ -78,16 +85,39 @@ class Plan:
         self.answers = entry.answers
         self.work = work
         self.parts: tuple[bytes, ...] = ()
-        self.plain = self.forwards = False
+        self.plain: Preamble | None = None
+        self.forwards = self.varies = False
+        self.secured: Plan | None = None
+        self.redirected: Plan | None = None
         self.verdict: Any = None
         self.has_body = head.chunked or bool(head.content_length)
         self.text = b"%-*b" % (_REQUEST_LINE_BYTES, head.line[:_REQUEST_LINE_BYTES])
 
+    def copy(self) -> Plan:
+        """Return another plan of the same head, to be changed before anybody else has it."""
+        made = Plan.__new__(Plan)
+        for name in Plan.__slots__:
+            setattr(made, name, getattr(self, name))
+        return made
+
 
 class Planner:
-    """Makes plans: finds the route of a request and how its handler is called."""
+    """Makes plans: finds the route of a request and how its handler is called.
 
-    __slots__ = ("_entries", "_forwarding_fields", "_locks", "_log_format", "_pace", "limits", "routes")
+    preamble: of plain answers. varies: of all plans. Both are the worker's to set.
+    """
+
+    __slots__ = (
+        "_entries",
+        "_forwarding_fields",
+        "_locks",
+        "_log_format",
+        "_pace",
+        "limits",
+        "preamble",
+        "routes",
+        "varies",
+    )
 
     def __init__(
         self,
@@ -106,18 +136,21 @@ class Planner:
         self._log_format = log_format
         self._locks = locks
         self._pace = PaceTable()
+        self.preamble = Preamble()
+        self.varies = False
 
     def plan(self, head: Head, plain: bool, host: str | None = None) -> Plan:
-        """Return the plan of a request's head, of whatever protocol. plain: see `Plan`; host: that which the client
-        asked for, if it is not the head's."""
+        """Return the plan of a request's head, of whatever protocol. plain: whether it has that (see `Plan`); host:
+        that which the client asked for, if it is not the head's."""
         route, groups = self.routes.resolve(head.resource, head.host if host is None else host)
         entry = self._entries.get((route.handler, head.method)) or self._find_entry(route, head.method)
         work = self._pace.find(route, entry.method, head.resource)
         plan = Plan(head, route.handler, groups, entry, work)
-        plan.plain = plain
+        plan.plain = self.preamble if plain else None
+        plan.varies = self.varies
         for name in self._forwarding_fields:
             if head.get(name) is not None:
-                plan.forwards = True
+                plan.forwards = plan.varies = True
         if self._log_format is not None:
             plan.parts = self._log_format.parts(head)
         return plan

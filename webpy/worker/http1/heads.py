@@ -43,8 +43,8 @@ class _KnownLines(dict[bytes, NamedLine]):
 class HeadCache:
     """Plans of HTTP/1 heads.
 
-    recent: maps the bytes of a whole head to its plan, if it can be run at once, as the request has no body and no
-    fields that say who the client is. The loop looks there by itself.
+    recent: maps the bytes of a whole head to its plan, if it can be run at once, as the request has no body and its
+    plan does not vary. The loop looks there by itself.
     """
 
     __slots__ = (
@@ -122,5 +122,5 @@ class HeadCache:
     def _make(self, block: bytes, head: Head) -> Plan:
         plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
         plan = self._planner.plan(head, plain)
-        (self._plans_to_begin if plan.has_body or plan.forwards else self._plans).offer(block, plan)
+        (self._plans_to_begin if plan.has_body or plan.varies else self._plans).offer(block, plan)
         return plan

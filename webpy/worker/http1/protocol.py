@@ -229,16 +229,20 @@ class Http1(ConnectionProtocol):
         if parts.lifecycle.draining and parts.lifecycle.closes(exchange.connection):
             closing = True
         answer = None
+        preamble = plan.plain or parts.clock.preambles[exchange.request.scheme]
         close = closing or not plan.head.keep_alive
         if plan.head.method != "HEAD" if close else plan.plain:
-            answer = render_shortly(parts.clock, response, result, close)
+            answer = render_shortly(preamble, response, result, close)
         if answer is None:
             headers = None if response is None else response.headers
-            answer = render(plan.head, headers, result, parts.clock.date, closing)
+            if preamble.more:
+                headers = preamble.complete(headers)
+            answer = render(plan.head, headers, result, preamble.date, closing)
         return Output(answer)
 
     def serialize_switch(self, exchange: AbstractExchange, fields: Iterable[tuple[str, str]]) -> Output:
-        return Output(switch(fields, self._parts.clock.date))
+        preamble = self._parts.clock.preambles[exchange.request.scheme]
+        return Output(switch((*preamble.more, *fields), preamble.date))
 
     def on_blocked(self, exchange: AbstractExchange) -> None:
         exchange.connection.phase = Phase.WRITING

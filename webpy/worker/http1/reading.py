@@ -87,8 +87,8 @@ class Reading:
         plan = self._heads.plan_alone(data) if data.endswith(b"\r\n\r\n") else None
         if plan is None or plan.has_body:
             return self._begin(conn, data, plan)
-        if plan.forwards:
-            return self._parts.forwarding.begin(conn, plan)
+        if plan.varies:
+            return self._parts.schemes.begin(conn, plan)
         return plan, Request(conn, plan.head)
 
     def _begin(
@@ -111,8 +111,8 @@ class Reading:
                     return None
                 plan = self._heads.plan(bytes(data[:end]))
                 conn.buffer = bytes(data[end:])
-            if plan.forwards:
-                plan, request = self._parts.forwarding.begin(conn, plan)
+            if plan.varies:
+                plan, request = self._parts.schemes.begin(conn, plan)
             else:
                 request = Request(conn, plan.head)
             if plan.has_body:

@@ -38,12 +38,12 @@ class Replies:
         parts = self._parts
         if error.__cause__ is not None:
             log_throttled(parts.log, f"{error}: {error.__cause__}")
-        answer = reject(error, parts.clock.date)
         asked, rejection = conn.exchange, Rejection(parts, conn)
         request = request if asked is None else asked.request
-        client = conn.peer if request is None else request._peer.peer
+        peer = conn if request is None else request._peer
+        answer = reject(error, parts.clock.preambles[peer.origin.scheme])
         us = int((_mono() - conn.since_s) * 1e6)
-        parts.recorder.record_rejection(client, seen, error.status, len(answer.payload), us)
+        parts.recorder.record_rejection(peer.peer, seen, error.status, len(answer.payload), us)
         if asked is not None:  # a body that came too late, too slowly, or in the wrong form
             parts.activities.end(asked)
             rejection.intake = asked.intake

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...framework.headers import HTTPHeaders
     from ...framework.response import Response
     from ...protocol import Head
-    from ..exchanges.clock import Clock
+    from ..exchanges.clock import Preamble
 
 __all__ = ["reject", "render", "render_shortly", "switch"]
 
@@ -50,7 +50,7 @@ def render(asked: Head, headers: HTTPHeaders | None, result: Any, date: str, clo
     return answer
 
 
-def render_shortly(clock: Clock, response: Response | None, result: Any, close: bool) -> Answer | None:
+def render_shortly(preamble: Preamble, response: Response | None, result: Any, close: bool) -> Answer | None:
     """Return the answer that is text, bytes or a file and nothing special, at a quarter of the cost of `render`; None
     for any other. Not for HEAD.
 
@@ -66,7 +66,7 @@ def render_shortly(clock: Clock, response: Response | None, result: Any, close: 
     elif kind not in _SHORT_KINDS:
         return None
     try:
-        prefix = clock.prefix(status, kind is str, response)
+        prefix = preamble.prefix(status, kind is str, response)
     except BaseException:  # `render` says what is wrong, and closes the file
         return None
     if prefix is None:
@@ -90,12 +90,13 @@ def render_shortly(clock: Clock, response: Response | None, result: Any, close: 
     return answer
 
 
-def reject(error: ProtocolError, date: str) -> Answer:
+def reject(error: ProtocolError, preamble: Preamble) -> Answer:
     """Return the answer to a malformed request: it says what is wrong, and ends the connection."""
     body = f"{error}\n".encode("ascii", "backslashreplace")
     fields = [
         ("Server", SERVER),
-        ("Date", date),
+        ("Date", preamble.date),
+        *preamble.more,
         ("Content-Type", TEXT_TYPE),
         NO_SNIFFING,
         ("Content-Length", str(len(body))),
