@@ -27,6 +27,7 @@ PREFIXES: dict[str, tuple[str, ...]] = {
     "compression": ("compression_",),
     "cookies": (),
     "cors": ("cors_",),
+    "csrf": ("csrf_",),
     "decompression": ("decompression_",),
     "file": ("file_", "cache_control"),
     "form": ("form_",),
@@ -36,6 +37,7 @@ PREFIXES: dict[str, tuple[str, ...]] = {
     "query": ("query_",),
     "redirect": ("redirect_",),
     "requestid": ("request_id_",),
+    "security": ("security_",),
     "session": ("session_",),
 }
 #: what these classes have beside options: the framework's own, and what they find out about a request or a class

@@ -53,12 +53,13 @@ from .framework.hosting import HostHandler
 from .framework.later import Later
 from .framework.order import Rank
 from .framework.renaming import RenamedOptions
-from .protocol.grammar import http_date, members
+from .protocol.grammar import http_date, members, token_list
 
 if TYPE_CHECKING:
+    from .framework.headers import HTTPHeaders
     from .framework.response import Result
 
-__all__ = ["CachingMixIn", "directives", "private"]
+__all__ = ["CachingMixIn", "directives", "keep_private", "private"]
 
 _FLAGS = frozenset(
     {"public", "private", "no-cache", "no-store", "no-transform", "immutable"}
@@ -102,6 +103,16 @@ def private(cache_control: str) -> str:
     if not {"private", "no-store"} & {member.lower() for member in kept}:
         kept.insert(0, "private")
     return cache_control if kept == said else ", ".join(kept)
+
+
+def keep_private(headers: HTTPHeaders) -> None:
+    """Set the fields of an answer that depends on the client's cookies: no shared cache gives it to another client."""
+    vary = headers.getlist("Vary")
+    if not vary or not {"*", "cookie"} & set(token_list(",".join(vary))):
+        headers.add("Vary", "Cookie")
+    stated = ",".join(headers.getlist("Cache-Control"))
+    if private(stated) != stated:
+        headers.set("Cache-Control", private(stated))
 
 
 class CachingMixIn(RenamedOptions, HTTPHandler):

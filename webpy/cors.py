@@ -28,9 +28,9 @@ Options, class attributes of the handler:
 - `cors_exposed = ()`: fields of answers that scripts may read beside those that Fetch always allows.
 - `cors_max_age_s = 600`: how long browsers may cache the answer to a preflight.
 
-Caveats: CORS only decides which scripts may read answers. Another site can still submit a form to this server, and
-programs other than browsers ignore it. Answers that no handler gives, such as the 404 of a path without a route, get no
-such fields.
+Caveats: CORS only decides which scripts may read answers. Another site can still submit a form to this server
+(`webpy.csrf` keeps it from that), and programs other than browsers ignore it. Answers that no handler gives, such as
+the 404 of a path without a route, have the fields if the mix-in stands in `mixins` beside `routes`.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ Options, class attributes of the handler:
   and `._~+/=:@-`. None keeps no id: for servers with clients that are not trusted, which could give many requests the
   same id.
 
-Caveats: answers that no handler gives have no id: the 404 of a path without a route, and answers to malformed requests.
-May stand in any order with other mix-ins; listed first, what those log has the id too. An id costs a request about
-10 µs, the field in the access log 6 µs more.
+Caveats: answers that no handler gives, such as the 404 of a path without a route, have an id if the mix-in stands in
+`mixins` beside `routes`; answers to malformed requests have none. May stand in any order with other mix-ins; listed
+first, what those log has the id too. An id costs a request about 10 µs, the field in the access log 6 µs more.
 """
 
 from __future__ import annotations

@@ -39,10 +39,11 @@ class HTTPServer:
     """A server for handlers on an address, with a worker on every core.
 
     `address` is (host, port), or a str as `--bind` takes it, or several of these; `routes` maps regexes to handlers;
-    `error_routes` maps regexes on the status, or statuses, to `HTTPErrorHandler`s; `log` is a logger that workers use
-    instead of the error log, `http_log` one that they use instead of the access log. `settings` are options of `webpy
-    serve`, by their names with "_"; environment variables and webpy.toml override them. Raises SettingsError (a
-    ValueError) for mistakes in settings, ValueError for bad routes.
+    `error_routes` maps regexes on the status, or statuses, to `HTTPErrorHandler`s; `mixins` stand before every answer,
+    outermost first; `log` is a logger that workers use instead of the error log, `http_log` one that they use instead
+    of the access log. `settings` are options of `webpy serve`, by their names with "_"; environment variables and
+    webpy.toml override them. Raises SettingsError (a ValueError) for mistakes in settings, ValueError for bad routes
+    or mix-ins.
 
         httpd = webpy.HTTPServer(("localhost", 8080), routes)
         httpd.start()      # returns; the program runs until TERM or INT
@@ -61,14 +62,16 @@ class HTTPServer:
         *,
         log: logging.Logger | None = None,
         http_log: logging.Logger | None = None,
+        mixins: Sequence[type] = (),
         **settings: Any,
     ) -> None:
         self.routes = routes
         self.error_routes: dict[Any, type[HTTPErrorHandler]] = dict(error_routes or {})
+        self.mixins = mixins
         self.settings: dict[str, Any] = {"bind": address, "keyfile": keyfile, "certfile": certfile, **settings}
         self._log = log
         self._http_log = http_log
-        compile_routes(routes, self.error_routes)
+        compile_routes(routes, self.error_routes, mixins)
         self._resolve()
         self._listeners: list[Listener] = []
         self._master_pid = 0
@@ -179,7 +182,7 @@ class HTTPServer:
             resolved = self._resolve()
             config = config_of(resolved)
             prepare_statedir(config)
-            site = Site(self.routes, self.error_routes)
+            site = Site(self.routes, self.error_routes, mixins=self.mixins)
             return config, WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
 
         return configure

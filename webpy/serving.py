@@ -46,7 +46,8 @@ def serve_target(
     def find_site() -> Site:
         with _target_errors():
             found = load()
-        return Site(found.routes, found.error_routes, found.settings, lambda: warm_up(found))
+            mixins = found.mixins
+        return Site(found.routes, found.error_routes, found.settings, lambda: warm_up(found), mixins=mixins)
 
     def warm_up(found: Target) -> None:
         with _target_errors():

@@ -98,6 +98,10 @@ PAGES: dict[str, Page] = {
     "webpy.caching": Page("Caching", "ETag, 304 and Cache-Control for answers of handlers", "", ("cached",)),
     "webpy.conditional": Page("Conditions", "conditional requests in handlers of your own", "", ("cached",)),
     "webpy.cors": Page("CORS", "access for scripts of other origins", "", ("cors",)),
+    "webpy.security": Page(
+        "Security fields", "fields that tell browsers what a page may do: a policy with a nonce", "", ("guarded",)
+    ),
+    "webpy.csrf": Page("Forged requests", "requests that pages of other sites forge are refused", "", ("guarded",)),
     "webpy.redirect": Page(
         "Redirects",
         "redirects whose Location is valid, and stays on this server unless asked otherwise",

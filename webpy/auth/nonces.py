@@ -22,6 +22,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from ..store.keys import shared_key
+
 if TYPE_CHECKING:
     from ..store import Store
 
@@ -30,7 +32,6 @@ __all__ = ["Nonces"]
 _FORM = re.compile(r"[A-Za-z0-9_-]{56}")
 _RANDOM_BYTES = 18
 _MAC_BYTES = 16
-_KEY_BYTES = 32
 _KEY = "webpy.auth/key"
 _WINDOW = 128
 _COUNTS = struct.Struct(">I16s")  # the highest count, and a bitmap of that and the 127 before
@@ -104,14 +105,7 @@ class Nonces:
     def _mac(self, raw: bytes, realm: str) -> bytes:
         key = self._key
         if not key:
-            store = self._opened()
-            key = store.get(_KEY, b"")
-            if not key:
-                made = secrets.token_bytes(_KEY_BYTES)
-                key = made if store.cas(_KEY, None, made) else store.get(_KEY, b"")
-            if len(key) != _KEY_BYTES:
-                raise ValueError(f"store key {_KEY!r}: got {len(key)} bytes, wanted {_KEY_BYTES}")
-            self._key = key
+            key = self._key = shared_key(self._opened(), _KEY)
         return hmac.digest(key, raw + realm.encode(), "sha256")[:_MAC_BYTES]
 
     def _opened(self) -> Store:

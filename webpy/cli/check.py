@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..settings import Resolved, Settings
     from ..target.target import Target
 
-__all__ = ["check", "load"]
+__all__ = ["check", "load", "names_of"]
 
 
 @click.command(short_help="Load the application and check the settings, without serving.")
@@ -49,8 +50,14 @@ def check(target: str | None, kind: str | None, **arguments: Any) -> None:
     count = len(table.routes)
     many = "1 route" if count == 1 else f"{count} routes"
     covers = many if found.kind in ("routes", "server") else "all paths"
-    click.echo(f"ok: {found.name} — {covers} ({found.kind})")
+    behind = f", behind {names_of(table.mixins)}" if table.mixins else ""
+    click.echo(f"ok: {found.name} — {covers} ({found.kind}){behind}")
     click.echo(f"ok: settings — {_summary(resolved.settings)}")
+
+
+def names_of(mixins: Iterable[type]) -> str:
+    """Return the names of the target's mix-ins, in their order."""
+    return ", ".join(mixin.__qualname__ for mixin in mixins)
 
 
 def load(target: str, kind: str | None, resolved: Resolved) -> Target:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .check import load
+from .check import load, names_of
 from .errors import warn
 from .options import Given, kind_option
 from .targets import given_or_default, target_argument
@@ -42,11 +42,12 @@ def routes(target: str | None, as_json: bool, kind: str | None, chdir: str | Non
 
     resolved = Given.of({"config": config, "chdir": chdir}).resolve()
     found = load(given_or_default(target, resolved), kind, resolved)
-    listed = list_routes(found.compiled())
+    table = found.compiled()
+    listed, mixins = list_routes(table), names_of(table.mixins)
     if as_json:
-        click.echo(_json(found, listed))
+        click.echo(_json(found, listed, mixins.split(", ") if mixins else []))
         return
-    click.echo(_headline(found, len(listed)))
+    click.echo(_headline(found, len(listed)) + (f", behind {mixins}" if mixins else ""))
     for line in _table(listed):
         click.echo(line)
     warn(warning for route in listed for warning in route.warnings)
@@ -74,9 +75,8 @@ def _table(listed: list[ListedRoute]) -> Iterable[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _json(found: Target, listed: list[ListedRoute]) -> str:
+def _json(found: Target, listed: list[ListedRoute], mixins: list[str]) -> str:
     from dataclasses import asdict
 
-    return json.dumps(
-        {"target": found.name, "kind": found.kind, "routes": [asdict(route) for route in listed]}, indent=2
-    )
+    told = {"target": found.name, "kind": found.kind, "mixins": mixins, "routes": [asdict(each) for each in listed]}
+    return json.dumps(told, indent=2)

@@ -53,7 +53,7 @@ def load(target: str, kind: str | None, show: Show) -> Loaded:
         return Loaded(_broken(_cause(error), show), target, error=str(error))
     _have_objects_raise()
     # own: the log then says nothing of limits on connections, which are no matter here
-    site = Site(routes, found.error_routes, found.settings, own=True)
+    site = Site(routes, found.error_routes, found.settings, own=True, mixins=table.mixins)
     listed = tuple(list_routes(table))
     complaints = {route.complaint() for route in table.routes}  # the worker's application warns of these
     warnings = tuple(each for route in listed for each in route.warnings if each not in complaints)

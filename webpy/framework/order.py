@@ -19,19 +19,27 @@ class Rank(IntEnum):
     """The recommended order, outermost first; a mix-in sets `mixin_rank = Rank.AUTH`."""
 
     REQUEST_ID = 1
-    CORS = 2
-    AUTH = 3
-    SESSION = 4
-    COMPRESSION = 5
-    CACHING = 6
-    DECOMPRESSION = 7
-    FORM = 8
-    HOST = 9
+    SECURITY = 2
+    CORS = 3
+    CSRF = 4
+    AUTH = 5
+    SESSION = 6
+    COMPRESSION = 7
+    CACHING = 8
+    DECOMPRESSION = 9
+    FORM = 10
+    HOST = 11
     """Handlers that answer without calling the next: files, scripts, applications of other frameworks."""
 
 
 #: (first, second): why the first must stand before the second. All other pairs may be in either order.
 _REASONS = {
+    (
+        Rank.SECURITY,
+        Rank.CACHING,
+    ): "a 304 would replace the policy of the page that a cache has by one that does not fit it (RFC 9111 section 3.2)",
+    (Rank.CSRF, Rank.DECOMPRESSION): "bodies that pages of other sites send would be decompressed",
+    (Rank.CSRF, Rank.FORM): "forms that pages of other sites send would be read",
     (Rank.CORS, Rank.AUTH): "browsers send their preflights without credentials (Fetch, section 3.2.2), "
     "and would be refused",
     (Rank.AUTH, Rank.CACHING): "clients without credentials would be answered 304 or 412 "

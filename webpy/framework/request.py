@@ -129,6 +129,10 @@ class Request:
             self._error_headers = HTTPHeaders()
         return self._error_headers
 
+    @error_headers.setter
+    def error_headers(self, headers: HTTPHeaders) -> None:
+        self._error_headers = headers
+
     @property
     def has_error_headers(self) -> bool:
         """True if `error_headers` have been made."""

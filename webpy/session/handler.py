@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from ..caching import private
+from ..caching import keep_private
 from ..cookies import CookieMixIn, format_cookie, put
 from ..framework.errors import HTTPError
 from ..framework.headers import HTTPHeaders
@@ -14,7 +14,6 @@ from ..framework.later import Later
 from ..framework.order import Rank
 from ..framework.renaming import RenamedOptions
 from ..logthrottle import log_throttled
-from ..protocol.grammar import token_list
 from ..store import Store, StoreError
 from .keeper import SessionBusy, SessionLost, Terms
 from .registry import find_keeper
@@ -135,7 +134,7 @@ class SessionMixIn(RenamedOptions, CookieMixIn):
         if self._session_touched:
             self._add_fields(self.response.headers)
             if type(result) is Later:  # which may give an error instead
-                self._keep_private(self.request.error_headers)
+                keep_private(self.request.error_headers)
         return result
 
     def _try(self, work: Callable[[], _T]) -> _T:
@@ -153,19 +152,9 @@ class SessionMixIn(RenamedOptions, CookieMixIn):
         raise HTTPError(503, f"{why}; try again\n", headers={"Retry-After": "1"})
 
     def _add_fields(self, headers: HTTPHeaders) -> None:
-        self._keep_private(headers)
+        keep_private(headers)
         if self._session_field is not None:
             put(headers, self._session_field)
-
-    @staticmethod
-    def _keep_private(headers: HTTPHeaders) -> None:
-        """Set the fields that keep shared caches from giving one client's answer to another."""
-        vary = headers.getlist("Vary")
-        if not vary or not {"*", "cookie"} & set(token_list(",".join(vary))):
-            headers.add("Vary", "Cookie")
-        stated = ",".join(headers.getlist("Cache-Control"))
-        if private(stated) != stated:
-            headers.set("Cache-Control", private(stated))
 
     def _with_fields(self, error: HTTPError) -> HTTPError:
         """Return the error to raise for this client: a copy, as many requests may raise the same object."""

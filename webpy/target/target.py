@@ -84,14 +84,29 @@ class Target:
         own = found if isinstance(found, Mapping) else {}
         return {**self.more_error_routes, **own, **self.more_error_routes}
 
+    @property
+    def mixins(self) -> Any:
+        """What stands before every answer: a server's own mix-ins, or for other kinds what their module calls `mixins`.
+
+        Raises TargetError if they stand beside a server that was not given them.
+        """
+        found = getattr(self.module, "mixins", ())
+        if isinstance(found, ModuleType):  # some package's `mixins`, which the module imports
+            found = ()
+        if self.kind != "server":
+            return found
+        if found and not self.object.mixins:
+            raise TargetError(f"{self.name}: mixins beside a server do nothing: write HTTPServer(…, mixins=mixins)")
+        return self.object.mixins
+
     def with_error_routes(self, more: Mapping[Any, Any]) -> Target:
         """Return this target with error routes that come before its own."""
         return replace(self, more_error_routes=more)
 
     def compiled(self) -> RouteTable:
-        """Return the table of the routes. Raises TargetError that names a bad one."""
+        """Return the table of the routes. Raises TargetError that names a bad one, or a bad mix-in."""
         try:
-            return compile_routes(self.routes, dict(self.error_routes))
+            return compile_routes(self.routes, dict(self.error_routes), self.mixins)
         except ValueError as error:
             raise TargetError(f"{self.name}: {error}") from None
 
@@ -129,8 +144,8 @@ def loading() -> bool:
 def target_of(found: Any, kind: str | None = None) -> Target:
     """Return what an object in this process is as a TARGET: a module, or what an attribute of one would be.
 
-    Of a module the first of `ATTRIBUTES` is taken, and its `error_routes` and `warm_up` count; any other object stands
-    for itself. Raises TargetError.
+    Of a module the first of `ATTRIBUTES` is taken, and its `error_routes`, `mixins` and `warm_up` count; any other
+    object stands for itself. Raises TargetError.
     """
     _check_kind(kind)
     if isinstance(found, ModuleType):

@@ -118,6 +118,7 @@ class LocalWorker:
         self._locks = ResourceLocks()
         try:
             site = Site(target.routes, target.error_routes, target.settings, lambda: self._warm_up(target), own=True)
+            site.mixins = target.mixins
             application = _Application(resolved, lambda: site, self._locks, logging.getLogger("webpy"))
             application.load()
         except BaseException:

@@ -52,7 +52,8 @@ _THRESHOLD = 10_000  # 700 are made by 30 requests, and the collections cost 1 t
 
 @dataclass(slots=True)
 class Site:
-    """What is served: routes, error routes, settings that came with them, what to call before workers are forked.
+    """What is served: routes, error routes, settings that came with them, what to call before workers are forked, and
+    the mix-ins that stand before every answer.
 
     own: it is a part of the server, of whose limits the log says nothing.
     """
@@ -62,6 +63,7 @@ class Site:
     settings: Mapping[str, Any] = field(default_factory=dict)
     warm_up: Callable[[], object] | None = None
     own: bool = False
+    mixins: Any = ()
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -134,9 +136,9 @@ class WebApplication:
             if site.settings:
                 self._resolved = self._resolved.with_keywords(site.settings)
                 self._access = self.access_format(self._resolved)
-            self._routes = compile_routes(site.routes, dict(site.error_routes))
+            self._routes = compile_routes(site.routes, dict(site.error_routes), site.mixins)
             self._tls = make_context(self._resolved.settings, self._pem_files)
-        except ValueError as error:  # settings, a route, a certificate: the text says which
+        except ValueError as error:  # settings, a route, a mix-in, a certificate: the text says which
             raise LoadError(str(error)) from error
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
             self._notes.warning("%s", complaint)

@@ -22,6 +22,7 @@ from ..errors import HTTPError
 from ..groups import Groups
 from ..handler import HTTPHandler
 from .hosts import HostKey, covering, host_of
+from .mixins import check_mixins, put_before
 from .prefixes import PrefixIndex, literal_prefix, split_literal
 from .templates import PathTemplate
 
@@ -154,21 +155,30 @@ class _Scope(PrefixIndex[Route]):
 
 
 class RouteTable:
-    """Routes in their order, of which the first match answers; and the error routes."""
+    """Routes in their order, of which the first match answers; and the error routes.
 
-    __slots__ = ("_error_routes", "_hosts", "_methods", "_scope", "not_found", "routes", "server")
+    mixins: those of the target, which stand before the routes' handlers already.
+    """
 
-    def __init__(self, routes: list[Route], error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]]) -> None:
+    __slots__ = ("_error_routes", "_hosts", "_methods", "_scope", "mixins", "not_found", "routes", "server")
+
+    def __init__(
+        self,
+        routes: list[Route],
+        error_routes: list[tuple[re.Pattern[str], type[HTTPErrorHandler]]],
+        mixins: tuple[type, ...] = (),
+    ) -> None:
         self.routes = routes
+        self.mixins = mixins
         self._scope = _Scope(route for route in routes if route.host is None)
         #: by the name in `webpy.host`: the routes of that host, of wildcards that cover it, and of all hosts
         self._hosts: dict[str, _Scope] = {}
         for name in dict.fromkeys(route.host for route in routes if route.host is not None):
             names = {None, *covering(name)}
             self._hosts[name] = _Scope(route for route in routes if route.host in names)
-        self.not_found = Route(".*", _NotFound)
+        self.not_found = Route(".*", put_before(mixins, _NotFound))
         self.not_found.telling_segments = 0  # it does the same for every path
-        self.server = Route(r"\*", _Server)
+        self.server = Route(r"\*", put_before(mixins, _Server))
         self._error_routes = error_routes
         handlers = [route.handler for route in routes]
         self._methods: frozenset[str] | None = None  # any
@@ -237,18 +247,27 @@ def _is_only_one_for(scope: _Scope, route: Route, resource: str) -> bool:
 
 
 def compile_routes(
-    routes: Routes, error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None
+    routes: Routes, error_routes: Mapping[Any, type[HTTPErrorHandler]] | None = None, mixins: Any = ()
 ) -> RouteTable:
-    """Make a route table from a mapping of regex or template to handler. Raises ValueError that names the bad route."""
+    """Make a route table from a mapping of regex or template to handler.
+
+    mixins: classes to put before every handler, outermost first (see `mixins`). Raises ValueError that names the bad
+    route, error route or mix-in.
+    """
     if not isinstance(routes, Mapping):
         raise ValueError(f"routes: got {type(routes).__name__}, wanted a dict of regex to handler")
+    mixins = check_mixins(mixins)
     compiled = []
+    made: dict[Handler, Handler] = {}  # one class for a handler that has several routes
     for key, handler in routes.items():
         if not (isinstance(handler, type) and issubclass(handler, HTTPHandler)):
             raise ValueError(f"route {key!r}: got {handler!r}, wanted a subclass of webpy.HTTPHandler")
         if name := coroutine_method(handler, "do_", "check_continue", "get_body", "decode", "encode", "respond"):
             where = f"{handler.__qualname__}.{name}"
             raise ValueError(f"route {key!r}: {where} is an async def, wanted def: this version runs no coroutines")
+        if handler not in made:
+            made[handler] = put_before(mixins, handler)
+        handler = made[handler]
         try:
             route = Route(key, handler)
         except (re.error, TypeError) as error:
@@ -257,7 +276,7 @@ def compile_routes(
             what = f"{handler.__qualname__} decodes the path by itself, and a template has decoded it"
             raise ValueError(f"route {key!r}: {what}; mount it with the new() of its module, or at a regex")
         compiled.append(route)
-    return RouteTable(compiled, compile_error_routes(error_routes))
+    return RouteTable(compiled, compile_error_routes(error_routes), mixins)
 
 
 def mount_point(path: str) -> str:

@@ -1,0 +1,109 @@
+"""Owns the mix-ins of a whole target: `mixins = (…)` beside `routes`, which stand before every answer.
+
+    mixins = (RequestIDMixIn, SecurityMixIn)        # outermost first
+    routes = {"/": Notes, **webpy.file.new("docs", "/docs")}
+
+In the route table each handler is replaced by a subclass of it with the mix-ins in front, and so are the handlers that
+answer where no route matches. All of this is done once, when the routes are compiled: without `mixins` a request costs
+nothing, and with them what the same mix-ins cost in a handler's list of bases.
+
+What a handler says itself counts: a mix-in whose feature it has already is not put before it a second time, and an
+option of a mix-in that a handler sets, such as `security_csp = None`, is the one that counts for this handler.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from ..coroutines import coroutine_method
+from ..errorhandler import HTTPErrorHandler
+from ..handler import HTTPHandler
+from ..order import Rank
+
+__all__ = ["check_mixins", "put_before"]
+
+Handler = type[HTTPHandler]
+
+_WANTED = "a tuple of mix-in classes, such as (RequestIDMixIn, CORSMixIn)"
+_OF_EVERY_HANDLER = frozenset(dir(HTTPHandler)) | {"renamed_options", "renamed_in_place"}
+
+
+def check_mixins(given: Any) -> tuple[type, ...]:
+    """Return the mix-ins as a tuple. Raises ValueError that names what is no mix-in."""
+    if isinstance(given, type):
+        raise ValueError(f"mixins: got the class {given.__qualname__}, wanted a tuple: ({given.__qualname__},)")
+    if not isinstance(given, (tuple, list)):
+        raise ValueError(f"mixins: got {given!r:.60}, wanted {_WANTED}")
+    for mixin in given:
+        if problem := _problem(mixin):
+            raise ValueError(f"mixins: {problem}, wanted {_WANTED}")
+        if given.count(mixin) > 1:
+            raise ValueError(f"mixins: {mixin.__qualname__} is there twice, wanted each mix-in once")
+        if name := coroutine_method(mixin, "check_continue", "get_body", "decode", "encode", "respond"):
+            raise ValueError(f"mixins: {mixin.__qualname__}.{name} is an async def, wanted def")
+    return tuple(given)
+
+
+def _problem(mixin: Any) -> str:
+    """Return why this is no mix-in, "" if it is one."""
+    if not isinstance(mixin, type):
+        return f"got {mixin!r:.60}"
+    name = mixin.__qualname__
+    if mixin is HTTPHandler or issubclass(mixin, HTTPErrorHandler) or getattr(mixin, "mixin_rank", None) is Rank.HOST:
+        return f"got {name}, which answers by itself"
+    own = (each for each in dir(mixin) if each.startswith("do_") and each.islower())
+    if method := next((each for each in own if getattr(mixin, each) is not getattr(HTTPHandler, each, None)), ""):
+        return f"got {name}, which answers {method[3:].upper()} by itself"
+    if mixin.__module__ == "builtins":
+        return f"got the class {name}"
+    return ""
+
+
+def put_before(mixins: tuple[type, ...], handler: Handler) -> Handler:
+    """Return the handler with those mix-ins in front that it does not have. Raises ValueError if they cannot stand
+    there, such as for a wrong order."""
+    missing = tuple(mixin for mixin in mixins if not _has(handler, mixin))
+    if not missing:
+        return handler
+    names = {"__module__": handler.__module__, "__qualname__": handler.__qualname__, "__doc__": handler.__doc__}
+    members = {**names, **dict(_own_options(handler, missing))}
+    try:
+        made = types.new_class(handler.__name__, (*missing, handler), {}, lambda space: space.update(members))
+    except (TypeError, ValueError) as error:
+        listed = ", ".join(mixin.__qualname__ for mixin in missing)
+        hint = "; add to mixins what it has for this" if f": {handler.__name__} must stand" in str(error) else ""
+        raise ValueError(f"mixins: {listed} cannot stand before {handler.__qualname__}: {error}{hint}") from None
+    mro = made.__mro__
+    for mixin in missing:
+        behind = {cls for cls in mixin.__mro__ if cls not in handler.__mro__} & {*mro[mro.index(handler) :]}
+        if behind:
+            both = next(cls for cls in mixin.__mro__ if cls in handler.__mro__).__qualname__
+            raise ValueError(
+                f"mixins: {mixin.__qualname__} cannot stand before {handler.__qualname__}, which has {both}, a part of "
+                f"it: list the parts in mixins, or leave {both} out of {handler.__qualname__}"
+            )
+    return made
+
+
+def _has(handler: Handler, mixin: type) -> bool:
+    """Return whether a handler has a mix-in, or others for all features of it."""
+    features = [cls for cls in mixin.__mro__ if isinstance(vars(cls).get("mixin_rank"), Rank)]
+    return issubclass(handler, mixin) or (bool(features) and all(issubclass(handler, each) for each in features))
+
+
+def _own_options(handler: Handler, mixins: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield the options of the mix-ins that the handler sets itself: data, never methods."""
+    for mixin in mixins:
+        for name in {name for cls in mixin.__mro__ for name in vars(cls)} - _OF_EVERY_HANDLER:
+            setter = next((cls for cls in handler.__mro__ if name in vars(cls)), None)
+            if name[0] == "_" or setter is None or setter in mixin.__mro__:
+                continue
+            own = vars(setter)[name]
+            if _is_data(own) and _is_data(next(vars(cls)[name] for cls in mixin.__mro__ if name in vars(cls))):
+                yield name, own
+
+
+def _is_data(value: Any) -> bool:
+    return not callable(value) and not hasattr(value, "__get__")
