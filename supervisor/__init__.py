@@ -7,6 +7,7 @@ Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
     upgrade/               replaces the master's own program in place
     control/               commands and status over a unix socket
     ending                 how everything stops
+    renewals               new content for running workers, without a reload
     workers/               slots and generations: fork, replace, reload, recycle, watch
     sidecars               processes beside the workers, such as a status page
     resources, logfiles    listeners, pidfile and logs, as the settings name them
@@ -14,7 +15,7 @@ Knows nothing of HTTP or of what the workers do. Imported as `webpy.supervisor`.
     system/                sockets, pidfile, user, limits, service manager
     logs/                  access log and error log
     scoreboard/            shared memory: each worker's numbers, its requests, its log records
-    config, eventloop, events, descriptors, services     what all of them use
+    config, content, eventloop, events, descriptors, services     what all of them use
 """
 
 from __future__ import annotations

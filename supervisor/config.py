@@ -109,6 +109,8 @@ class Config:
     awaits_fix: bool = False
     """Whether the master waits for a request to load again if the first load fails; otherwise it ends."""
     sidecars: tuple[Sidecar, ...] = ()
+    watches: bool = False
+    """Whether the master looks about once a second if the application's content has changed (`renewals`)."""
 
     def keep(self) -> dict[str, Any]:
         """Return all but the sidecars for the upgrade state, as JSON takes it."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from .ending import Ending
 from .logs.drainer import Drainer
 from .processes.stacks import Stacks
+from .renewals import Renewals
 from .resources import Resources
 from .services import Services
 from .sidecars import Sidecars
@@ -36,6 +37,7 @@ class Master:
     fleet: Fleet
     installation: Installation
     reloader: Reloader
+    renewals: Renewals
     first_load: FirstLoad
     sidecars: Sidecars
     ending: Ending
@@ -58,6 +60,13 @@ class Master:
         yield self.current
         if self.fleet.target is not None and self.fleet.target is not self.current:
             yield self.fleet.target
+
+    def forking_generations(self) -> Iterator[Generation]:
+        """Give the generations that fork workers, now or soon: those of `generations`, and one that is being
+        loaded."""
+        yield from self.generations()
+        if self.reloader.loading is not None:
+            yield self.reloader.loading
 
     # -- commands --------------------------------------------------------------------------------------------
 
@@ -122,6 +131,7 @@ class Master:
         """Let a reload, or the ending, take the step that it has waited for."""
         if self.ending.running:
             self.reloader.worker_gone()
+        self.renewals.worker_gone()
         self.ending.advance()
 
     def _say(self, level: str, text: str) -> None:

@@ -30,6 +30,7 @@ from .processes.adoption import Adoption
 from .processes.children import Children
 from .processes.leftovers import Leftovers, children_of
 from .processes.stacks import Stacks
+from .renewals import Renewals
 from .resources import Basis, Configure, Resources
 from .scoreboard.layout import MasterCell
 from .scoreboard.scoreboard import Scoreboard
@@ -179,6 +180,8 @@ class Supervisor:
         master.installation = Installation(services, resources, master.sidecars, master.notify, control_socket)
         master.reloader = reloader = Reloader(services, fleet, master.installation)
         hooks.worker_failed = reloader.worker_failed
+        master.renewals = Renewals(services, fleet, master.forking_generations)
+        loop.after(0.0, master.renewals.look_on)
         master.first_load = FirstLoad(services, fleet, reloader, master.installation, self._fail)
         Watchdog(services, fleet, master.stacks, lambda: reloader.phase is not ReloadPhase.IDLE).start()
         leftovers = Leftovers(loop, say, strangers)

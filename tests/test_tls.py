@@ -20,7 +20,7 @@ import trustme
 from tests.server import Server
 from webpy.settings import resolve
 from webpy.settings.schema import Settings
-from webpy.tls import PemFiles, make_context
+from webpy.tls import Certificates, make_context
 
 
 class Files:
@@ -193,17 +193,16 @@ def test_files_that_were_read_do_for_another_context(files: Files, tmp_path: Pat
     for name, source in (("certfile", files.cert), ("keyfile", files.key), ("client_ca", files.ca)):
         paths[name] = str(shutil.copy(source, tmp_path))
     given = settings(**paths, client_cert="required")
-    read = PemFiles(given)
+    read = Certificates(given)
     for path in paths.values():
         Path(path).write_text("broken")
     mine = client(files)
     files.authority.issue_cert("me@example.org").configure_cert(mine)
     for _ in range(2):
-        context = make_context(given, read)
-        assert context is not None
-        Handshake(context, mine)
+        read.load()
+        Handshake(read.context, mine)
     Path(paths["certfile"]).unlink()
-    assert make_context(given, read) is not None
+    read.load()
     with pytest.raises(ValueError, match="certfile .* does not load"):
         make_context(given)
 
@@ -211,7 +210,8 @@ def test_files_that_were_read_do_for_another_context(files: Files, tmp_path: Pat
 def test_a_key_that_only_the_master_may_read(files: Files, tmp_path: Path) -> None:
     cert, key = (shutil.copy(path, tmp_path) for path in (files.cert, files.key))
     given = settings(certfile=cert, keyfile=key)
-    read = PemFiles(given)
+    read = Certificates(given)
+    asking = client(files)
     os.chmod(key, 0)
     pid = os.fork()
     if pid == 0:  # as the process that loads the application does
@@ -220,7 +220,9 @@ def test_a_key_that_only_the_master_may_read(files: Files, tmp_path: Path) -> No
                 os.setgroups([])
                 os.setgid(65534)
                 os.setuid(65534)
-            os._exit(int(os.access(key, os.R_OK) or make_context(given, read) is None))
+            read.load()
+            Handshake(read.context, asking)
+            os._exit(int(os.access(key, os.R_OK)))
         finally:
             os._exit(2)
     assert os.waitpid(pid, 0)[1] == 0

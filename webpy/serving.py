@@ -146,6 +146,7 @@ def config_of(resolved: Resolved, target: str | None = None) -> Config:
         target=target or os.path.basename(sys.argv[0]),
         awaits_fix=settings.reload,
         sidecars=tuple(_sidecars(resolved, target)),
+        watches=settings.cert_watch,
     )
 
 

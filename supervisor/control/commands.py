@@ -5,6 +5,7 @@ Every reply is {"ok": bool, "text": str, ...}; this is what else it holds, and w
 
     status                    {"status": see `status`}
     reload       wait=false   at once, when accepted; with wait=true at the end: its verdict and {"generation"}
+    renew        wait=false   at once, when accepted; with wait=true at the end: what came of it (`renewals`)
     scale        workers      {"workers"}
     stop                      at once: the stop is graceful, also when asked for twice
     drain        slot         at once, when accepted: a replacement starts first, then the worker drains
@@ -78,6 +79,16 @@ class Commands:
             raise _Refused(why)
         if not wait:
             answer({"ok": True, "text": "reload accepted"})
+
+    def _renew(self, answer: Answer, wait: bool) -> None:
+        self._require_running("renewal")
+
+        def reply(ok: bool, text: str) -> None:
+            answer({"ok": ok, "text": text})
+
+        self._master.renewals.request(reply if wait else None)
+        if not wait:
+            answer({"ok": True, "text": "renewal accepted"})
 
     def _scale(self, answer: Answer, workers: int) -> None:
         self._require_running("scale")
@@ -197,6 +208,7 @@ class _Command:
 _COMMANDS = {
     "status": _Command(Commands._status),
     "reload": _Command(Commands._reload, wait=_flag),
+    "renew": _Command(Commands._renew, wait=_flag),
     "scale": _Command(Commands._scale, workers=_number),
     "stop": _Command(Commands._stop),
     "drain": _Command(Commands._drain, slot=_number),

@@ -12,6 +12,8 @@ the command `status`, whose reply holds it under "status". Times are in seconds,
             "done": 0, "of": 0, # slots replaced so far, of how many
             "last": {"ok": true, "generation": 3, "text": "", "at": 1760000100.2}},   # or null
  "reloads": 2, "reloads_failed": 0,
+ "renewals": 1, "renewals_failed": 0, # of what workers take on without a reload (see `renewals`)
+ "facts": {},                   # what the application says of that: a dict of anything
  "totals": {"accepted": 90, "closed_idle": 7, "closed_for_new": 0, "refused": 0, "bad_forwarded": 0,
             "bytes_sent": 123456, "timeouts": 0, "handed_over": 5, "requests": 1000,
             "killed_requests": 0, "deaths": 0, "log_waits": 0,
@@ -82,6 +84,9 @@ def snapshot(master: Master) -> dict[str, Any]:
         "reload": _reload(master),
         "reloads": cells[MasterCell.RELOADS],
         "reloads_failed": cells[MasterCell.RELOADS_FAILED],
+        "renewals": cells[MasterCell.RENEWALS],
+        "renewals_failed": cells[MasterCell.RENEWALS_FAILED],
+        "facts": master.current.facts,
         "totals": {
             "accepted": _total(master, rows, Cell.ACCEPTED),
             "closed_idle": _total(master, rows, Cell.CLOSED_IDLE),

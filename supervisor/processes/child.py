@@ -21,7 +21,7 @@ from ..config import Config
 from ..descriptors import DescriptorHandoff
 from ..eventloop import EventLoop, Timer
 from .causes import Cause
-from .messages import Message, receive, send
+from .messages import Message, Packet, receive, send
 from .states import Action, ChildLife, ChildState, Event
 
 __all__ = ["Changed", "Child", "Family"]
@@ -76,6 +76,7 @@ class Child:
         "pid",
         "ready_at",
         "reason",
+        "renewal_answered",
         "stacks_fd",
         "started_at",
         "status",
@@ -109,6 +110,8 @@ class Child:
         """Why it failed, as it said itself: a traceback."""
         self.alone = ""
         """Why only one worker of its application can serve, as it said with READY; "" if many can."""
+        self.renewal_answered: Callable[[Packet], None] | None = None
+        """Called with each RENEWED and REFUSED that it says."""
         self._family = family
         self._life = ChildLife()
         self._changed = changed
@@ -278,6 +281,9 @@ class Child:
                     self.feed(Event.READY)
                 case Message.FAILED:
                     self.verdict = packet.text.decode("utf-8", "replace").rstrip()
+                case Message.RENEWED | Message.REFUSED:
+                    if self.renewal_answered is not None:
+                        self.renewal_answered(packet)
                 case Message.ORPHANED:
                     self._channel_ended()
                     return

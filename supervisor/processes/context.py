@@ -6,18 +6,21 @@ worker after its fork, and handed to `Application.run`.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from ..content import read_content
 from ..scoreboard.row import Row
 from ..scoreboard.scoreboard import Scoreboard
 from .adoption import Adoption
 from .forking import MASTER_SIGNALS, leave_to_master
-from .messages import Message, receive, send
+from .messages import Message, Packet, receive, send
 
-__all__ = ["Application", "Context", "LoadError", "Means", "Place"]
+__all__ = ["Application", "Context", "LoadError", "Means", "Place", "answer_renewal"]
 
 
 class LoadError(Exception):
@@ -27,7 +30,8 @@ class LoadError(Exception):
 class Application(Protocol):
     """What a supervisor supervises.
 
-    It may have an attribute `alone`: once loaded, why only one worker of it can serve; "" if many can.
+    It may have an attribute `alone`: once loaded, why only one worker of it can serve; "" if many can. And it may have
+    an attribute `renewable` (`content.Renewable`) for what it takes on without a reload.
     """
 
     def load(self) -> None:
@@ -72,7 +76,7 @@ class Means:
 class Context:
     """A worker's place and means. Not for threads: the channel belongs to the thread that leads."""
 
-    __slots__ = ("adoption", "channel", "generation", "listeners", "row", "schemes", "scoreboard", "slot")
+    __slots__ = ("adoption", "channel", "generation", "listeners", "renew", "row", "schemes", "scoreboard", "slot")
 
     def __init__(self, place: Place, means: Means, *, waits_for_log: bool = False) -> None:
         """waits_for_log: whether records wait for room in the row's rings (`Lane.attach`)."""
@@ -84,6 +88,9 @@ class Context:
         self.schemes = means.schemes or [""] * len(means.listeners)
         self.channel = means.channel
         self.adoption = means.adoption
+        self.renew: Callable[[bytes], None] | None = None
+        """`Renewable.take`: called by `receive` with new content that the master sends; None for a worker that takes
+        none."""
         place.row.attach(means.channel.fileno(), waits=waits_for_log)
 
     def ready(self) -> None:
@@ -106,4 +113,33 @@ class Context:
         """Return the next message of the master, None if there is none now. Once the master has died it is always
         ORPHANED."""
         packet = receive(self.channel)
-        return None if packet is None else packet.message
+        if packet is None:
+            return None
+        if packet.message is Message.RENEW:
+            answer_renewal(self.channel, packet, self.renew)
+        elif packet.descriptor >= 0:
+            os.close(packet.descriptor)
+        return packet.message
+
+
+def answer_renewal(
+    channel: socket.socket, packet: Packet, take: Callable[[bytes], None] | None, facts: Callable[[], bytes] = bytes
+) -> None:
+    """Have `take` use the content that a RENEW message brings, and tell the master how that went (in a zygote or a
+    worker). facts: called for the text that goes with RENEWED."""
+    refusal = ""
+    try:
+        if packet.descriptor < 0:
+            refusal = "there are too many open files to take it"
+        elif take is None:
+            os.close(packet.descriptor)
+            refusal = "it takes no new content"
+        else:
+            take(read_content(packet.descriptor))
+    except (OSError, ValueError) as error:
+        refusal = str(error)
+    except Exception as error:
+        refusal = f"{type(error).__name__}: {error}"
+    answer = Message.REFUSED if refusal else Message.RENEWED
+    text = refusal.encode("utf-8", "backslashreplace") if refusal else facts()
+    send(channel, answer, packet.number, text)

@@ -27,6 +27,9 @@ class Message(IntEnum):
     ORPHANED = 5  # never sent: stands for the end of the channel, as the other side has died
     FORK = 6  # master to zygote: fork a worker; number: row * 2**32 + slot; descriptor: its channel
     FORKED = 7  # worker to master, its first message; number: its pid; descriptor: the pipe of its stacks (`stacks`)
+    RENEW = 8  # master to zygote or worker: use this content from now on; number: of the renewal; descriptor: a file
+    RENEWED = 9  # the answer, with that number: it is used; the text of a zygote: what it says of the content (JSON)
+    REFUSED = 10  # the answer, with that number: the content cannot be used, and nothing has changed; the text: why
 
 
 _HEADER = struct.Struct("<BQI")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import json
 import os
 import socket
 import sys
@@ -22,9 +23,10 @@ from typing import NoReturn
 import setproctitle
 
 from ..config import Config
+from ..content import Renewable
 from ..logs.childlog import log_record, set_role
 from ..system.identity import Identity
-from .context import Application, Context, LoadError, Means, Place
+from .context import Application, Context, LoadError, Means, Place, answer_renewal
 from .forking import Birth, become_child_of
 from .messages import Message, Packet, receive, send
 from .stacks import offer_stacks
@@ -76,7 +78,11 @@ class Zygote:
         _flush()
 
     def _serve(self) -> NoReturn:
-        """Say READY, then fork a worker for each FORK; any other message, or the master's end, ends the zygote."""
+        """Say READY, then fork a worker for each FORK, and use the content of each RENEW; any other message, or the
+        master's end, ends the zygote."""
+        renewable: Renewable | None = getattr(self.application, "renewable", None)
+        if renewable is not None:
+            send(self.means.channel, Message.RENEWED, text=_facts(renewable))
         alone: str = getattr(self.application, "alone", "")
         send(self.means.channel, Message.READY, text=alone.encode("utf-8", "backslashreplace"))
         while True:
@@ -85,6 +91,9 @@ class Zygote:
                 continue
             if packet.message is Message.FORK:
                 self._fork(packet)
+            elif packet.message is Message.RENEW:
+                take = None if renewable is None else renewable.take
+                answer_renewal(self.means.channel, packet, take, lambda: _facts(renewable))
             else:
                 os._exit(0)
 
@@ -147,6 +156,15 @@ class Zygote:
                 atexit._run_exitfuncs()
             _flush()
             os._exit(status)
+
+
+def _facts(renewable: Renewable | None) -> bytes:
+    """Return what the status says of the content in use, as JSON; nothing if that is not to be had."""
+    try:
+        return b"" if renewable is None else json.dumps(renewable.facts()).encode()
+    except Exception:
+        log_record("error", "the status cannot say what is in use", exception=traceback.format_exc().rstrip())
+        return b""
 
 
 def _flush() -> None:

@@ -95,6 +95,8 @@ class MasterCell(IntEnum):
     LOG_BYTES = 9
     LOG_STALLS = 10  # writes to the access log that failed and were tried again
     STARTED_AT_S = 12  # Unix time
+    RENEWALS = 13  # new content that workers have taken on without a reload
+    RENEWALS_FAILED = 14
 
 
 def layout() -> dict[str, int]:

@@ -94,6 +94,8 @@ class Upgrade:
             return "starting"
         if self._is_reloading():
             return f"a reload is under way ({master.reloader.phase.value})"
+        if master.renewals.under_way:
+            return "workers are taking on new content"
         return ""
 
     def _is_reloading(self) -> bool:

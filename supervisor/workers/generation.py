@@ -7,11 +7,13 @@ verdict if the application did not load. Runs in the master.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, NoReturn
 
+from ..content import Facts, Renewable
 from ..descriptors import DescriptorHandoff
 from ..eventloop import Timer
 from ..processes.backoff import Backoff
@@ -19,7 +21,7 @@ from ..processes.causes import describe
 from ..processes.child import Changed, Child
 from ..processes.context import Means
 from ..processes.forking import Birth, Output, fork
-from ..processes.messages import Message, channel_pair
+from ..processes.messages import Message, Packet, channel_pair
 from ..processes.stacks import is_stopped
 from ..processes.states import ChildState, Event
 from ..processes.zygote import Zygote
@@ -60,6 +62,10 @@ class Generation:
         self._loaded = False
         self._closed = False
         self._alone = ""
+        self.facts: Facts = {}
+        """What its zygote says of the content it uses (`Renewable.facts`): a dict of anything."""
+        self.renewal_answered: Callable[[Packet], None] | None = None
+        """Called with the zygote's answers to RENEW."""
 
     @property
     def can_fork(self) -> bool:
@@ -74,6 +80,17 @@ class Generation:
     def alone(self) -> str:
         """Why only one worker of it can serve, as its zygote said; "" if many can."""
         return self._alone
+
+    @property
+    def closed(self) -> bool:
+        """Whether it forks no workers any more."""
+        return self._closed
+
+    @property
+    def renewable(self) -> Renewable | None:
+        """What its application takes on without a reload; None if it takes nothing."""
+        found: Renewable | None = getattr(self.application, "renewable", None)
+        return found
 
     @property
     def zygote(self) -> Child | None:
@@ -115,6 +132,7 @@ class Generation:
         theirs.close()
         title = f"loader gen {self.number}"
         self._zygote = services.children.add(title, ours, self.config, self._zygote_changed, pid=pid)
+        self._zygote.renewal_answered = self._take_answer
 
     def _zygote_changed(self, zygote: Child) -> None:
         if zygote.state is ChildState.READY:
@@ -126,6 +144,16 @@ class Generation:
             self._zygote = None
             if not self._closed:
                 self._zygote_died(zygote)
+
+    def _take_answer(self, packet: Packet) -> None:
+        if packet.message is Message.RENEWED:
+            try:
+                facts = json.loads(packet.text or b"{}", parse_constant=_refuse_constant)
+            except (ValueError, RecursionError):
+                facts = None
+            self.facts = facts if isinstance(facts, dict) else {}
+        if packet.number and self.renewal_answered is not None:
+            self.renewal_answered(packet)
 
     def _zygote_died(self, zygote: Child) -> None:
         cause = zygote.reason or describe(zygote.status)
@@ -200,6 +228,7 @@ class Generation:
             "closed": self._closed,
             "failures": self._backoff.failures,
             "alone": self._alone,
+            "facts": self.facts,
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -208,11 +237,18 @@ class Generation:
         self._closed = state["closed"]
         self._backoff.failures = state["failures"]
         self._alone = state.get("alone", "")
+        self.facts = state.get("facts", {})
         if state["zygote"] is not None:
             self._zygote = self._services.children.restore(state["zygote"], self.config, self._zygote_changed)
+            self._zygote.renewal_answered = self._take_answer
         elif not self._closed:
             self.boot()
 
     def resume_worker(self, state: Mapping[str, Any], changed: Changed) -> Child:
         """Return the worker that `Child.keep` described."""
         return self._services.children.restore(state, self.config, changed)
+
+
+def _refuse_constant(name: str) -> None:
+    """Raise ValueError for NaN and the infinities, which JSON has not."""
+    raise ValueError(name)

@@ -99,6 +99,11 @@ class Reloader:
         """The number of the generation that was made last, whether it serves or not."""
         return self._number
 
+    @property
+    def loading(self) -> Generation | None:
+        """The generation whose application is being loaded at present, for this reload."""
+        return self._new if self.phase is ReloadPhase.BOOTING else None
+
     def count_from(self, number: int) -> None:
         """Number the next generation after `number`, which was made without a reload."""
         self._number = number

@@ -143,7 +143,8 @@ def test_wrong_usage(run: Run, arguments: list[str], words: str) -> None:
 
 def test_help_names_every_command(run: Run) -> None:
     result = run("ctl", "--help")
-    for command in ("status", "health", "top", "reload", "scale", "stop", "drain", "stacks", "logs-reopen", "upgrade"):
+    names = "status health top reload renew scale stop drain stacks logs-reopen upgrade"
+    for command in names.split():
         assert f"  {command} " in result.out
         assert run("ctl", command, "--help").status == 0
 

@@ -27,11 +27,13 @@ class TestChecks:
         [
             {"certfile": "cert.pem", "keyfile": "key.pem"},
             {"certfile": "both.pem"},
+            {"certfile": ["both.pem", "cert.pem"], "keyfile": ["both.pem", "key.pem"]},
+            {"certfile": "both.pem,both.pem", "cert_watch": "on", "tls_profile": "modern"},
             {"certfile": "both.pem", "client_ca": "cert.pem", "client_cert": "required"},
             {"access_log": "a.log", "error_log": "e.log", "pidfile": "p.pid", "bind": "unix:s.sock"},
         ],
     )
-    def test_good(self, given: dict[str, str], folder: Path) -> None:
+    def test_good(self, given: dict[str, object], folder: Path) -> None:
         assert not resolve(given, base=folder).warnings
 
     @pytest.mark.parametrize(
@@ -39,6 +41,16 @@ class TestChecks:
         [
             ({"certfile": "cert.pem"}, "--certfile: 'cert.pem' holds no private key, wanted keyfile too"),
             ({"keyfile": "key.pem"}, "--keyfile: given without certfile, wanted both"),
+            ({"certfile": ["cert.pem", "both.pem"], "keyfile": "key.pem"},
+             "--keyfile: got 1 for 2 certfiles, wanted one for each, in their order, or none if each certfile holds its"
+             " key"),
+            ({"certfile": "cert.pem", "keyfile": ["key.pem", "key.pem"]},
+             "--keyfile: got 2 for 1 certfile, wanted one for each, in their order, or none if each certfile holds its"
+             " key"),
+            ({"certfile": ["both.pem", "cert.pem"]}, "--certfile: 'cert.pem' holds no private key, wanted keyfile too"),
+            ({"certfile": "both.pem,no.pem", "client_ca": "cert.pem", "client_cert": "required"},
+             "--certfile: got 'no.pem', wanted a file that can be read: No such file or directory"),
+            ({"certfile": "both.pem", "client_crl": "cert.pem"}, "--client-crl: given without client-ca, wanted both"),
             (
                 {"certfile": "no.pem", "keyfile": "key.pem"},
                 "--certfile: got 'no.pem', wanted a file that can be read: No such file or directory",
@@ -62,7 +74,7 @@ class TestChecks:
              "--group: got 'nobody-here', wanted the name or number of a group of this system"),
         ],
     )  # fmt: skip
-    def test_bad(self, given: dict[str, str], wanted: str, folder: Path) -> None:
+    def test_bad(self, given: dict[str, object], wanted: str, folder: Path) -> None:
         assert problems(given, base=folder) == (wanted,)
 
     def test_own_ids_are_good(self) -> None:
@@ -105,6 +117,16 @@ class TestChecks:
     def test_client_ca_without_asking_is_a_warning(self, folder: Path) -> None:
         resolved = resolve({"certfile": "both.pem", "client_ca": "cert.pem"}, base=folder)
         assert resolved.warnings == ("--client-ca: has no effect while client-cert is none",)
+
+    def test_watching_without_certificates_is_a_warning(self, folder: Path) -> None:
+        assert resolve({"cert_watch": "on"}).warnings == ("--cert-watch: has no effect without certfile",)
+
+    def test_certificates_and_their_keys(self, folder: Path) -> None:
+        one = resolve({"certfile": "both.pem"}, base=folder).settings
+        assert one.certfile == "both.pem" and one.certificate_files() == [("both.pem", None)]
+        two = resolve({"certfile": ["cert.pem", "both.pem"], "keyfile": "key.pem,both.pem"}, base=folder).settings
+        assert two.certificate_files() == [("cert.pem", "key.pem"), ("both.pem", "both.pem")]
+        assert resolve().settings.certificate_files() == []
 
     def test_templates_are_compiled(self) -> None:
         (problem,) = problems({"access_format": "%(h)s %(nope)s"})

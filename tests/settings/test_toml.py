@@ -39,6 +39,15 @@ class TestListing:
         told = dataclasses.replace(resolved, settings=dataclasses.replace(resolved.settings, admin_token="hush"))
         assert "hush" not in to_toml(told) and "admin_token" not in self.listed(told)
 
+    def test_paths_read_back_the_same(self, tmp_path: Path) -> None:
+        files = [tmp_path / name for name in ("a.pem", "b,c.pem")]
+        for file in files:
+            file.write_text("-----BEGIN PRIVATE KEY-----")
+        for paths in (["a.pem"], ["b,c.pem"], ["a.pem", "b,c.pem"]):
+            resolved = resolve({"certfile": paths}, base=tmp_path)
+            again = resolve({}, {}, toml(tmp_path, to_toml(resolved)), base=tmp_path).settings
+            assert [path for path, _ in again.certificate_files()] == paths
+
     @patient
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\0")))
     def test_any_string_reads_back_the_same(self, text: str) -> None:

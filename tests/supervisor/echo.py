@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 from webpy.supervisor import (
     BUCKETS,
@@ -38,9 +39,54 @@ from webpy.supervisor import (
 from webpy.supervisor.control.client import ControlClient
 
 
+class Content:
+    """What an Echo takes on without a reload: the bytes of a file, but for some words."""
+
+    name = "letters"
+
+    def __init__(self, path: str, in_use: bytes = b"") -> None:
+        self.path = path
+        self.in_use = in_use or self.read()
+        self.seen = self.in_use
+        self.zygote_pid = 0
+
+    def read(self) -> bytes:
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def changed(self, *, settled: bool) -> bytes | None:
+        seen, self.seen = self.seen, self.read()
+        if settled and seen == self.seen:
+            return None
+        return None if self.seen == self.in_use else self.seen
+
+    def keep(self, content: bytes) -> None:
+        self.in_use = content
+
+    def take(self, content: bytes) -> None:
+        match content:
+            case b"bad":
+                raise ValueError("these are no letters")
+            case b"fault":
+                raise RuntimeError("it cannot read")
+            case b"deadly":
+                os._exit(9)
+            case b"loaders" if os.getpid() != self.zygote_pid:
+                raise ValueError("not for workers")
+        self.in_use = content
+
+    def facts(self) -> dict[str, Any]:
+        self.zygote_pid = os.getpid()
+        return {"in_use": self.in_use.decode(), "pid": os.getpid()}
+
+    def warnings(self, facts: dict[str, Any]) -> list[str]:
+        return [f"the letters are {facts.get('in_use')}"] if "old" in str(facts.get("in_use")) else []
+
+
 class Echo(Application):
     def __init__(self, behaviour: dict[str, object]) -> None:
         self.behaviour = behaviour
+        self.renewable = Content(str(behaviour["content"])) if "content" in behaviour else None
         self.tasks: list[threading.Thread] = []
         self.ballast: list[bytes] = []
         self.lost_lock = threading.Lock()
@@ -71,6 +117,8 @@ class Echo(Application):
                 time.sleep(60)
         if self.behaviour.get("fail_after") and int(str(self.behaviour["fail_after"])) <= self.runs(context):
             time.sleep(60)
+        if self.renewable is not None:
+            context.renew = self.renewable.take
         if self.behaviour.get("run") != "unready":
             context.ready()
         poll = select.poll()
@@ -182,6 +230,8 @@ class Echo(Application):
             case b"task":
                 kind, _, argument = rest.partition(b" ")
                 self.task(context, kind, float(argument or 0))
+            case b"content" if self.renewable is not None:
+                about = self.renewable.in_use
             case b"scribble":
                 scribble(context, rest)
             case b"hush":

@@ -77,10 +77,8 @@ def _tls(resolved: Resolved) -> None:
     from ..settings import SettingsError
     from ..tls import make_context
 
-    if resolved.settings.chdir is not None:
-        os.chdir(resolved.settings.chdir)
     try:
-        make_context(resolved.settings)
+        make_context(resolved.settings, resolved.settings.chdir or resolved.base)
     except SettingsError:
         raise
     except ValueError as error:

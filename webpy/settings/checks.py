@@ -37,6 +37,8 @@ def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
     """Yield a sentence for each setting that is allowed but has no effect."""
     if settings.client_ca is not None and settings.client_cert == "none":
         yield f"{labels['client_ca']}: has no effect while client-cert is none"
+    if settings.cert_watch and settings.certfile is None:
+        yield f"{labels['cert_watch']}: has no effect without certfile"
     if settings.forwarded_header != "auto" and not settings.forwarded_allow_ips:
         yield f"{labels['forwarded_header']}: has no effect without forwarded-allow-ips"
     if settings.has_certificate and "https" not in settings.schemes():
@@ -61,13 +63,18 @@ def _speaks_https(settings: Settings) -> bool:
 
 def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]) -> Iterator[str]:
     readable = {}
-    for name in ("certfile", "keyfile", "client_ca"):
-        given = getattr(settings, name)
+    pairs = settings.certificate_files()
+    named = [("certfile", certfile) for certfile, _ in pairs]
+    named += [("keyfile", keyfile) for _, keyfile in pairs if keyfile is not None]
+    if not pairs and isinstance(settings.keyfile, str):
+        named.append(("keyfile", settings.keyfile))
+    others = [("client_ca", settings.client_ca), ("client_crl", settings.client_crl)]
+    for name, given in [*named, *others]:
         if given is None:
             continue
         try:
             with open(folder / given, "rb") as file:
-                readable[name] = file.read()
+                readable[given] = file.read()
         except OSError as error:
             yield f"{labels[name]}: got {given!r}, wanted a file that can be read: {error.strerror}"
     if settings.https_redirect and not _speaks_https(settings) and not {"bind", "certfile"} & set(skip):
@@ -76,15 +83,31 @@ def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]
         for bind in settings.bind:
             if split_scheme(bind)[0] == "https":
                 yield f"{labels['bind']}: got {bind!r} without a certificate, wanted certfile too"
-    if settings.certfile is None and "certfile" not in skip:
-        for name in ("keyfile", "client_ca"):
+    if not pairs and "certfile" not in skip:
+        for name in ("keyfile", "client_ca", "client_crl"):
             if getattr(settings, name) is not None:
                 yield f"{labels[name]}: given without certfile, wanted both"
-    alone = settings.keyfile is None and "keyfile" not in skip and "certfile" in readable
-    if alone and b"PRIVATE KEY-----" not in readable["certfile"]:
-        yield f"{labels['certfile']}: {settings.certfile!r} holds no private key, wanted keyfile too"
+    if not {"certfile", "keyfile"} & set(skip):
+        yield from _keys(settings, labels, readable)
     if settings.client_cert != "none" and settings.client_ca is None and "client_ca" not in skip:
         yield f"{labels['client_cert']}: got {settings.client_cert!r} without client-ca, wanted both"
+    if settings.client_crl is not None and settings.client_ca is None and pairs and "client_ca" not in skip:
+        yield f"{labels['client_crl']}: given without client-ca, wanted both"
+
+
+def _keys(settings: Settings, labels: Labels, readable: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield what is wrong with how certificates and keys belong together."""
+    pairs = settings.certificate_files()
+    keys = 1 if isinstance(settings.keyfile, str) else len(settings.keyfile or ())
+    if pairs and keys not in (0, len(pairs)):
+        yield (
+            f"{labels['keyfile']}: got {keys} for {len(pairs)} certfile{'s' if len(pairs) > 1 else ''}, wanted one for"
+            " each, in their order, or none if each certfile holds its key"
+        )
+        return
+    for certfile, keyfile in pairs:
+        if keyfile is None and certfile in readable and b"PRIVATE KEY-----" not in readable[certfile]:
+            yield f"{labels['certfile']}: {certfile!r} holds no private key, wanted keyfile too"
 
 
 def _folders(settings: Settings, labels: Labels, folder: Path) -> Iterator[str]:

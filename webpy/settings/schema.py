@@ -168,15 +168,43 @@ class Settings:
     max_memory: int = _option(
         types.size(0), 0, _LIMITS, "Replace a worker that uses more private memory; 0 is off.", off=0
     )
-    certfile: str | None = _option(types.path(optional=True), None, _TLS, "Certificate chain (PEM); turns TLS on.")
-    keyfile: str | None = _option(
-        types.path(optional=True), None, _TLS, "Private key (PEM), if certfile does not hold it."
+    certfile: str | tuple[str, ...] | None = _option(
+        types.paths(),
+        None,
+        _TLS,
+        "Certificate chain (PEM); turns TLS on. Repeatable: clients get the one for the name they ask for, else the"
+        " first.",
+    )
+    keyfile: str | tuple[str, ...] | None = _option(
+        types.paths(),
+        None,
+        _TLS,
+        "Private key (PEM), one for each certfile, in their order; none if the certfiles hold their keys.",
+    )
+    cert_watch: bool = _option(
+        types.flag(),
+        False,
+        _TLS,
+        "Take on certificate files when they change, without a reload.",
+        off=False,
+    )
+    tls_profile: str = _option(
+        types.choice("modern", "intermediate"),
+        "intermediate",
+        _TLS,
+        "Versions and ciphers as Mozilla recommends them: modern is TLS 1.3 alone.",
     )
     client_ca: str | None = _option(
         types.path(optional=True), None, _TLS, "Certificates (PEM) of the authorities that sign clients' certificates."
     )
     client_cert: str = _option(
         types.choice("none", "optional", "required"), "none", _TLS, "Whether to ask clients for a certificate."
+    )
+    client_crl: str | None = _option(
+        types.path(optional=True),
+        None,
+        _TLS,
+        "Revocation lists (PEM) of those authorities: one for each authority of a client's chain.",
     )
     https_redirect: bool = _option(
         types.flag(), False, _TLS, "Redirect requests that come by http to https (308).", off=False
@@ -257,9 +285,21 @@ class Settings:
         """Return what is spoken at each address of `bind`."""
         return [addresses.split_scheme(bind)[0] or self.usual_scheme for bind in self.bind]
 
+    def certificate_files(self) -> list[tuple[str, str | None]]:
+        """Return each certfile with its keyfile, None if it holds the key itself."""
+        certfiles = _several(self.certfile)
+        keyfiles: list[str | None] = [*_several(self.keyfile), *[None] * len(certfiles)]
+        return list(zip(certfiles, keyfiles, strict=False))
+
     def worker_count(self) -> int:
         """Return the number of workers; auto counts the CPUs now."""
         return self.workers if isinstance(self.workers, int) else effective_cpus()
+
+
+def _several(paths: str | tuple[str, ...] | None) -> list[str]:
+    if paths is None:
+        return []
+    return [paths] if isinstance(paths, str) else list(paths)
 
 
 OPTIONS: dict[str, Option] = {

@@ -21,6 +21,7 @@ __all__ = [
     "flag",
     "octal",
     "path",
+    "paths",
     "regex",
     "seconds",
     "size",
@@ -177,6 +178,27 @@ def path(*words: str, optional: bool = False, metavar: str = "PATH") -> SettingT
         return os.path.expanduser(given) or None
 
     return SettingType("|".join((metavar, *words)), " or ".join(("a path", *words)), read)
+
+
+def paths() -> SettingType:
+    """A path as a string, or several as a tuple; several in one string are separated by commas, those of a list are as
+    they are."""
+    one = path(optional=True)
+
+    def read(given: object) -> object:
+        if isinstance(given, str):
+            items: list[object] = [item.strip() for item in given.split(",")]
+        else:
+            items = list(given) if isinstance(given, (tuple, list)) else [given]
+        found = tuple(value for value in map(one.read, items) if value is not None)
+        return found if len(found) > 1 else next(iter(found), None)
+
+    def show(value: object) -> object:
+        if isinstance(value, str):
+            return [value] if "," in value else value
+        return list(value) if isinstance(value, tuple) else value
+
+    return SettingType("PATH", "a path, or several", read, many=True, show=show)
 
 
 def regex() -> SettingType:

@@ -208,7 +208,7 @@ class Server(Requester):
         return before.scheme == after.scheme and before.netloc == after.netloc
 
 
-def _context(certfile: str | None) -> ssl.SSLContext | None:
+def _context(certfile: str | tuple[str, ...] | None) -> ssl.SSLContext | None:
     """Return a context for clients that trusts the certificates in this file and no others, for any name; None without
     TLS. Raises OSError."""
     if certfile is None:
@@ -216,5 +216,6 @@ def _context(certfile: str | None) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN  # a certificate need not be its own issuer's
-    context.load_verify_locations(certfile)
+    for path in [certfile] if isinstance(certfile, str) else certfile:
+        context.load_verify_locations(path)
     return context

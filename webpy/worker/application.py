@@ -21,7 +21,7 @@ from ..framework.routing.routes import RouteTable, compile_routes
 from ..protocol import Limits
 from ..singleworker import refusal, set_worker_count, single_worker_names
 from ..supervisor import LoadError, open_files
-from ..tls import PemFiles, make_context
+from ..tls import Certificates, SiteCertificates, tls_settings
 from .connections.accepting import Acceptor
 from .connections.listener import Listener
 from .connections.room import room_for
@@ -36,7 +36,6 @@ from .worker import Worker
 
 if TYPE_CHECKING:
     import socket
-    import ssl
 
     from ..framework.atomic import ResourceLocks
     from ..framework.errorhandler import HTTPErrorHandler
@@ -112,8 +111,9 @@ class WebApplication:
         self._http_log = http_log
         self._access = self.access_format(resolved)
         self._routes: RouteTable | None = None
-        self._tls: ssl.SSLContext | None = None
-        self._pem_files = PemFiles(resolved.settings)
+        self.renewable: Certificates | None = None
+        if resolved.settings.certfile is not None:
+            self.renewable = Certificates(resolved.settings, resolved.settings.chdir or resolved.base)
         self._workers = resolved.settings.worker_count()
         self.alone = ""
         self._leaving: AtFork | None = None
@@ -134,10 +134,10 @@ class WebApplication:
         self._direct_own_log()
         try:
             if site.settings:
-                self._resolved = self._resolved.with_keywords(site.settings)
-                self._access = self.access_format(self._resolved)
+                self._take_keywords(site.settings)
             self._routes = compile_routes(site.routes, dict(site.error_routes), site.mixins)
-            self._tls = make_context(self._resolved.settings, self._pem_files)
+            if self.renewable is not None:
+                self.renewable.load()
         except ValueError as error:  # settings, a route, a mix-in, a certificate: the text says which
             raise LoadError(str(error)) from error
         for complaint in filter(None, (route.complaint() for route in self._routes.routes)):
@@ -156,6 +156,16 @@ class WebApplication:
             self.alone = refusal(names)
             if self._workers > 1:
                 raise LoadError(f"{self._workers} workers: {self.alone}")
+
+    def _take_keywords(self, keywords: Mapping[str, Any]) -> None:
+        """Use the settings that came with the site."""
+        before = self._resolved.settings
+        self._resolved = self._resolved.with_keywords(keywords)
+        self._access = self.access_format(self._resolved)
+        settings = self._resolved.settings
+        if settings.certfile is not None and tls_settings(settings) != tls_settings(before):
+            folder = settings.chdir or self._resolved.base
+            self.renewable = SiteCertificates(settings, folder, self.renewable)
 
     def direct_logs(self) -> None:
         """Have Python's logging go to the error log, before the application is loaded."""
@@ -186,6 +196,20 @@ class WebApplication:
             for activity in worker.row.activities:
                 activity.start[0] = 0.0
 
+    def _taking(self, listeners: list[Listener]) -> Callable[[bytes], None] | None:
+        """Return what has this worker use new certificates; None if there are none."""
+        certificates = self.renewable
+        if certificates is None:
+            return None
+
+        def take(content: bytes) -> None:
+            certificates.take(content)
+            for listener in listeners:
+                if listener.context is not None:
+                    listener.context = certificates.context
+
+        return take
+
     def assemble(self, context: Context) -> tuple[Worker, Loop]:
         """Return a worker that accepts connections, and the loop that serves them once it runs."""
         assert self._routes is not None
@@ -198,6 +222,7 @@ class WebApplication:
         self._leaving = _LeaveInChild(worker)
         listeners = [self._listener(*each) for each in zip(context.listeners, context.schemes, strict=True)]
         worker.schemes.redirect_to(listeners)
+        context.renew = self._taking(listeners)
         housekeeping = Housekeeping(worker, Acceptor(worker, listeners))
         loop = Loop(worker, housekeeping)
         housekeeping.start()
@@ -208,9 +233,9 @@ class WebApplication:
         """Return a listener with what its connections need; scheme: "" for the usual one."""
         if (scheme or self._resolved.settings.usual_scheme) == "http":
             return Listener(sock)
-        if self._tls is None:
+        if self.renewable is None:
             raise LoadError(f"no certificate for the listener {sock.getsockname()}")
-        return Listener(sock, self._tls)
+        return Listener(sock, self.renewable.context)
 
     def lost(self, text: bytes, started: float, row: Row) -> bytes:
         """Return the access log's record of a request that was running when its worker died (in the master)."""

@@ -166,7 +166,7 @@ def test_who_waits_for_a_reload_is_told_of_the_stop(master: Make, tmp_path: Path
 
 def test_what_is_no_command(master: Make, tmp_path: Path) -> None:
     with commanded(master, tmp_path) as (served, client):
-        names = "status, reload, scale, stop, drain, stacks, logs-reopen, upgrade"
+        names = "status, reload, renew, scale, stop, drain, stacks, logs-reopen, upgrade"
         for command in ("statsu", "_stop", "", None, 3, ["stop"]):
             assert refusal(client, command) == f"command is {command!r}: one of {names} is wanted"  # type: ignore[arg-type]
         assert refusal(client, "stop", now=True) == "stop takes no arguments: not now"

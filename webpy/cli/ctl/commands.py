@@ -102,6 +102,17 @@ def reload(control: str | None, wait: bool) -> None:
     _do(control, "reload", patient=wait, wait=wait)
 
 
+@ctl.command(short_help="Take on changed certificates.")
+@click.option("--wait", is_flag=True, help="Wait until all workers use them; if it fails, print why and exit with 1.")
+@click.pass_obj
+def renew(control: str | None, wait: bool) -> None:
+    """Read the certificate files again, and have the running workers use them from the next handshake on.
+
+    No worker is replaced, and no connection is lost. Certificates that cannot be used change nothing.
+    """
+    _do(control, "renew", patient=wait, wait=wait)
+
+
 @ctl.command(short_help="Change the number of workers.")
 @click.argument("workers", metavar="N", type=int)
 @click.pass_obj

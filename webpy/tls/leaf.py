@@ -1,0 +1,42 @@
+"""What a certificate says of itself: names, serial number, dates.
+
+Called in the zygote and the workers, for the server's own certificates.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from .memoryfile import as_path
+
+__all__ = ["Leaf", "read_leaf"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The first certificate of a chain.
+
+    names: DNS names in lower case, wildcards as they are; the common name only if it has no alternative names, as
+    RFC 6125 section 6.4.4 says. expires_s: Unix time.
+    """
+
+    names: tuple[str, ...]
+    serial: str
+    expires_s: float
+
+
+def read_leaf(chain: bytes) -> Leaf:
+    """Return what the first certificate in PEM bytes says. Raises ValueError if there is none that can be read."""
+    try:
+        with as_path(chain) as path:
+            # not public, but as old as the module; the public functions give this only for a peer of a handshake
+            found = ssl._ssl._test_decode_cert(path)  # type: ignore[attr-defined]
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(str(error)) from None
+    alternatives = found.get("subjectAltName", ())
+    names = [value for kind, value in alternatives if kind == "DNS"]
+    if not alternatives:
+        names = [value for part in found["subject"] for key, value in part if key == "commonName"]
+    expires_s = ssl.cert_time_to_seconds(found["notAfter"])
+    return Leaf(tuple(name.lower().rstrip(".") for name in names), found["serialNumber"], float(expires_s))
