@@ -74,7 +74,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     gone: list[pytest.Item] = []
     for item in items:
-        tools = [tool for mark in item.iter_markers("needs") for tool in mark.args if not shutil.which(tool)]
+        tools = [tool for mark in item.iter_markers("needs") for tool in mark.args if not shutil.which(tool, os.F_OK)]
         for tool in tools:
             _left_out[tool] = _left_out.get(tool, 0) + 1
         (gone if tools else kept).append(item)

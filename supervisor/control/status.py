@@ -15,7 +15,7 @@ the command `status`, whose reply holds it under "status". Times are in seconds,
  "renewals": 1, "renewals_failed": 0, # of what workers take on without a reload (see `renewals`)
  "facts": {},                   # what the application says of that: a dict of anything
  "totals": {"accepted": 90, "closed_idle": 7, "closed_for_new": 0, "refused": 0, "bad_forwarded": 0,
-            "bytes_sent": 123456, "timeouts": 0, "handed_over": 5, "requests": 1000,
+            "bad_proxy_headers": 0, "bytes_sent": 123456, "timeouts": 0, "handed_over": 5, "requests": 1000,
             "killed_requests": 0, "deaths": 0, "log_waits": 0,
             "by_class": {"1xx": 0, "2xx": 990, "3xx": 4, "4xx": 6, "5xx": 0, "other": 0}},
  "latency": {"2": {"31": 900, "32": 90}},        # class 0 to 5 (0 odd, 2: 2xx): bucket (see latency.py): requests
@@ -93,6 +93,7 @@ def snapshot(master: Master) -> dict[str, Any]:
             "closed_for_new": _total(master, rows, Cell.CLOSED_FOR_NEW),
             "refused": _total(master, rows, Cell.REFUSED),
             "bad_forwarded": _total(master, rows, Cell.BAD_FORWARDED),
+            "bad_proxy_headers": _total(master, rows, Cell.BAD_PROXY_HEADERS),
             "bytes_sent": _total(master, rows, Cell.BYTES_SENT),
             "timeouts": _total(master, rows, Cell.TIMEOUTS),
             "handed_over": _total(master, rows, Cell.HANDED_OVER),

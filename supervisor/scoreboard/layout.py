@@ -74,6 +74,7 @@ class Cell(IntEnum):
     CLOSED_FOR_NEW = 30  # idle connections closed to make room for new ones
     REFUSED = 31  # connections over the limit per client
     BAD_FORWARDED = 36  # what trusted peers said of their clients, and was malformed
+    BAD_PROXY_HEADERS = 37  # connections closed for want of a valid PROXY header, or for one of a peer not trusted
 
 
 COUNTERS = tuple(cell for cell in Cell if cell >= Cell.ACCEPTED)

@@ -54,6 +54,7 @@ def sample(**changes: Any) -> dict[str, Any]:
             "closed_for_new": 3,
             "refused": 2,
             "bad_forwarded": 5,
+            "bad_proxy_headers": 8,
             "bytes_sent": 123456,
             "timeouts": 1,
             "handed_over": 5,

@@ -55,7 +55,7 @@ SPOOFED = {
 
 
 def documented(kind: str) -> str:
-    (block,) = [block for block in blocks(DOCS / "behind-a-proxy.md") if block.kind == kind]
+    (block,) = [each for each in blocks(DOCS / "behind-a-proxy.md") if each.kind == kind and not each.title]
     return block.text
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from tests.worker.rig import Rig
+from webpy.framework.origin import Origin
 from webpy.supervisor import CLOSED, Adoption, Cell
 from webpy.worker.connections import accepting as module
 from webpy.worker.connections.accepting import Acceptor
 from webpy.worker.connections.connection import Phase
-from webpy.worker.connections.handover import pack
+from webpy.worker.connections.handover import Arrival, pack
 from webpy.worker.connections.listener import Listener
 
 Make = Callable[..., Rig]
@@ -277,7 +278,8 @@ def given(adoption: Adoption, phase: Phase = Phase.IDLE, buffer: bytes = b"", el
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.settimeout(10)
-    assert adoption.give(ours.fileno(), pack(phase, elapsed_s, ("2001:db8::7", 4711), buffer))
+    arrival = Arrival(phase, elapsed_s, Origin(("2001:db8::7", 4711), "http"), buffer)
+    assert adoption.give(ours.fileno(), pack(arrival))
     ours.close()
     return theirs
 
@@ -328,7 +330,7 @@ def test_a_message_of_another_version_costs_the_connection_and_says_so(rig: Make
         ours.close()
         parts.turn(5)
         assert theirs.recv(1) == b""
-    assert parts.complaints == ["cannot adopt a connection: a message of version ee came with it, wanted 01"]
+    assert parts.complaints == ["cannot adopt a connection: a message of version ee came with it, wanted 02"]
 
 
 def test_without_descriptors_what_was_given_waits(

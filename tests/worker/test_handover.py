@@ -17,9 +17,10 @@ import pytest
 from tests.heads import head_bytes
 from tests.worker.rig import Rig, records
 from webpy import HTTPHandler
+from webpy.framework.origin import Origin
 from webpy.supervisor import Adoption, Cell, Message
-from webpy.worker.connections.connection import Connection, Phase
-from webpy.worker.connections.handover import Handover, pack, unpack
+from webpy.worker.connections.connection import Connection, Phase, Relay
+from webpy.worker.connections.handover import Arrival, Handover, pack, unpack
 from webpy.worker.exchanges.plan import Plan
 
 Make = Callable[..., Rig]
@@ -38,17 +39,24 @@ class Hello(HTTPHandler):
 @pytest.mark.parametrize("phase", MOVABLE)
 @pytest.mark.parametrize("address", [("127.0.0.1", 65535), ("2001:db8::1", 1), ("unix", 0), ("fe80::1%é", 7)])
 @pytest.mark.parametrize("buffer", [b"", b"GET / HTTP", bytearray(b"\0\xff" * 9000)])
-def test_a_message_tells_what_was_packed(phase: Phase, address: tuple[str, int], buffer: bytes) -> None:
-    assert unpack(pack(phase, 1.25, address, buffer)) == (phase, 1.25, address, bytes(buffer))
+@pytest.mark.parametrize(
+    ("scheme", "relay", "server"),
+    [("http", Relay.NONE, None), ("https", Relay.NAMED, ("2001:db8::2", 443)), ("http", Relay.UNNAMED, None)],
+)
+def test_a_message_tells_what_was_packed(
+    phase: Phase, address: tuple[str, int], buffer: bytes, scheme: str, relay: Relay, server: tuple[str, int] | None
+) -> None:
+    arrival = Arrival(phase, 1.25, Origin(address, scheme), bytes(buffer), relay, server)
+    assert unpack(pack(arrival._replace(buffer=buffer))) == arrival
 
 
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        (b"", "version none .* wanted 01"),
-        (b"\2" + bytes(40), "version 02 .* wanted 01"),
-        (b"\1\0", "2 bytes"),
-        (pack(Phase.RUNNING, 0.0, ("a", 1), b""), r"phase 6 .* \[0, 1, 3, 5\]"),
+        (b"", "version none .* wanted 02"),
+        (b"\1" + bytes(40), "version 01 .* wanted 02"),
+        (b"\2\0", "2 bytes"),
+        (pack(Arrival(Phase.RUNNING, 0.0, Origin(("a", 1), "http"), b"")), r"phase 6 .* \[0, 1, 3, 5\]"),
     ],
 )
 def test_a_message_that_is_none_is_named(message: bytes, words: str) -> None:

@@ -35,6 +35,7 @@ _TOTALS = (
     ("webpy_connections_closed_for_new", "closed_for_new", "Idle connections closed to make room for new ones."),
     ("webpy_connections_refused", "refused", "Connections refused because of the limit per client."),
     ("webpy_bad_forwarded", "bad_forwarded", "Requests whose fields of a trusted proxy were malformed and ignored."),
+    ("webpy_bad_proxy_headers", "bad_proxy_headers", "Connections closed because of a bad or missing PROXY header."),
     ("webpy_connections_handed_over", "handed_over", "Connections handed from a worker to its replacement."),
     ("webpy_sent_bytes", "bytes_sent", "Bytes of answers sent."),
     ("webpy_worker_deaths", "deaths", "Workers that died without being told to end."),

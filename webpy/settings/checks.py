@@ -29,7 +29,7 @@ def problems_of(settings: Settings, labels: Labels, base: Path, skip: Collection
     if not folder.is_dir():
         return [f"{labels['chdir']}: got {settings.chdir!r}, wanted a folder that exists"]
     problems = [*_tls(settings, labels, folder, skip), *_folders(settings, labels, folder), *_ids(settings, labels)]
-    problems += _socket(settings, labels)
+    problems += [*_socket(settings, labels), *_proxy(settings, labels, skip)]
     return [*problems, *_access_format(settings, labels)]
 
 
@@ -163,6 +163,11 @@ def _socket(settings: Settings, labels: Labels) -> Iterator[str]:
         return
     if os.geteuid() != 0 and number not in (os.getegid(), *os.getgroups()):
         yield f"{labels['socket_group']}: got {group!r}, wanted a group of this user, or a server started by root"
+
+
+def _proxy(settings: Settings, labels: Labels, skip: Collection[str]) -> Iterator[str]:
+    if settings.proxy_protocol and not settings.forwarded_allow_ips and "forwarded_allow_ips" not in skip:
+        yield f"{labels['proxy_protocol']}: got on without forwarded-allow-ips, wanted both: it names the proxies"
 
 
 def _own(given: str | None, number: int, which: str) -> bool:

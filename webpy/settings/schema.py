@@ -16,7 +16,7 @@ from .types import SettingType
 __all__ = ["NOT_IN_THIS_VERSION", "OPTIONS", "Option", "Settings"]
 
 # Settings whose names are reserved and which do nothing yet: to set one is an error. Remove a name to allow it.
-NOT_IN_THIS_VERSION: frozenset[str] = frozenset({"proxy_protocol"})
+NOT_IN_THIS_VERSION: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,13 @@ class Settings:
         _LISTEN,
         "Which fields of those proxies count: Forwarded, X-Forwarded-*, or what there is, if both say the same.",
     )
-    proxy_protocol: bool = _option(types.flag(), False, _LISTEN, "Expect the PROXY protocol.", off=False)
+    proxy_protocol: bool = _option(
+        types.switch(),
+        False,
+        _LISTEN,
+        "Each connection of those proxies begins with a PROXY header, version 1 or 2, that says who the client is.",
+        off=False,
+    )
     workers: int | str = _option(
         types.count(1, 1024, auto=True),
         "auto",

@@ -25,6 +25,7 @@ __all__ = [
     "regex",
     "seconds",
     "size",
+    "switch",
     "text",
 ]
 
@@ -137,17 +138,22 @@ def choice(*names: str) -> SettingType:
 
 
 def flag() -> SettingType:
-    """On or off."""
+    """On or off, as --NAME and --no-NAME."""
+    return SettingType("", "true or false", _on_or_off, flag=True)
+
+
+def switch() -> SettingType:
+    """On or off, as --NAME on and --NAME off."""
+    return SettingType("off|on", "on or off", _on_or_off, show=lambda value: "on" if value else "off")
+
+
+def _on_or_off(given: object) -> object:
     words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-    def read(given: object) -> object:
-        if isinstance(given, bool):
-            return given
-        if isinstance(given, str) and given.strip().lower() in words:
-            return words[given.strip().lower()]
-        raise InvalidValue
-
-    return SettingType("", "true or false", read, flag=True)
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given.strip().lower() in words:
+        return words[given.strip().lower()]
+    raise InvalidValue
 
 
 def text(metavar: str, *, optional: bool = True) -> SettingType:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ...framework.origin import Origin
 from ..log.complaints import Complaints
-from .connection import Connection, Phase, peer_label
-from .handover import unpack
+from .connection import Connection, Phase, Relay, RelayedConnection, peer_label
+from .handover import Arrival, unpack
 from .listener import Listener
+from .proxyheader import ProxyHeaders
 from .room import Room
 from .sharing import Sharing
 from .sources import Sources
@@ -70,12 +71,15 @@ class Acceptor:
         self.has_movable = any(listener.context is None for listener in listeners)
         self.has_fixed = any(listener.context is not None for listener in listeners)
         self._sources = Sources(worker.reactor)
-        self._peers: dict[str, tuple[bytes, bytes]] = {}
+        self._peers: dict[str | tuple[str, Relay], tuple[bytes, bytes]] = {}
         self._resume_s = 0.0  # when to listen again; 0.0 while listening
         self._waited_s = float("-inf")  # when the last rest ended: what waits then has been left to others long enough
         self._sharing = Sharing(worker)
         self._complaints = Complaints(worker.log)
         self._room = Room(worker, self._complaints)
+        self._proxy_headers: ProxyHeaders | None = None
+        if worker.settings.proxy_protocol:
+            self._proxy_headers = ProxyHeaders(worker, self._room, self._complaints, self._peer)
         self._exclusive = False  # the kernel wakes one worker for a connection
         self._listens = True  # at all sources, or rests from all
         self._alone = False  # there are no others, or none that will take anything
@@ -243,6 +247,8 @@ class Acceptor:
             sock.close()
             return True
         origin = Origin((address[0], address[1]), listener.scheme)
+        if self._proxy_headers is not None:
+            return self._add(self._proxy_headers.connection(transport, origin), "accept", accepted=True)
         conn = Connection(transport, origin, self._peer(address[0]), time.monotonic())
         if listener.context is None:
             conn.protocol = self._worker.http1
@@ -279,17 +285,34 @@ class Acceptor:
             self._worker.log.error("cannot adopt a connection: %s", error)
             return True
         sock.setblocking(False)
-        origin = Origin(arrival.address, "http")  # one that speaks TLS cannot move
-        peer = self._peer(arrival.address[0])
-        conn = Connection(PlainTransport(sock), origin, peer, time.monotonic() - arrival.elapsed_s)
-        conn.protocol = self._worker.http1
-        conn.phase = arrival.phase
-        conn.buffer = arrival.buffer
+        try:
+            conn = self._arrived(sock, arrival)
+        except OSError:  # it has gone already
+            sock.close()
+            return True
         if not self._add(conn, "adopt", accepted=False):
             return False
         if conn.phase == Phase.PIPELINED:
             self._reactor.ready.append((fd, 0))
         return True
+
+    def _arrived(self, sock: socket.socket, arrival: Arrival) -> Connection:
+        """Return the connection that another worker gave. Raises OSError if its client has gone."""
+        origin, relay, now_s = arrival.origin, arrival.relay, time.monotonic()
+        peer = self._peer(origin.client_address[0], relay)
+        conn: Connection
+        if relay:
+            conn = relayed = RelayedConnection(PlainTransport(sock), origin, peer, now_s)
+            relayed.relay, relayed.told_server = relay, arrival.told_server
+            name = sock.getpeername()
+            relayed.peer_address = (name[0], name[1]) if isinstance(name, tuple) else ("unix", 0)
+        else:
+            conn = Connection(PlainTransport(sock), origin, peer, now_s)
+        conn.since_s -= arrival.elapsed_s
+        conn.protocol = self._worker.http1  # one that speaks TLS cannot move
+        conn.phase = arrival.phase
+        conn.buffer = arrival.buffer
+        return conn
 
     def _overcome(self, what: str, error: OSError) -> bool:
         """Make room for a connection that could not be taken, or rest for a moment. Returns True if another try may
@@ -303,13 +326,15 @@ class Acceptor:
             self._rest(_EXHAUSTED_S)
         return False
 
-    def _peer(self, host: str) -> tuple[bytes, bytes]:
-        """Return the host for the log, and padded for the scoreboard; the same objects for all its connections."""
-        peer = self._peers.get(host)
+    def _peer(self, host: str, relay: Relay = Relay.NONE) -> tuple[bytes, bytes]:
+        """Return the host for the log, and padded for the scoreboard: the same objects for all its connections of which
+        a PROXY header said as much."""
+        key = (host, relay) if relay else host
+        peer = self._peers.get(key)
         if peer is None:
             if len(self._peers) >= _MAX_PEERS:
                 self._peers.clear()
-            peer = self._peers[host] = peer_label(host)
+            peer = self._peers[key] = peer_label(host)
         return peer
 
 

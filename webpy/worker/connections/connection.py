@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from ..exchanges.plan import Plan
     from .transport import Transport
 
-__all__ = ["FOREVER_S", "AbstractExchange", "Connection", "ConnectionProtocol", "Phase", "peer_label"]
+__all__ = [
+    "FOREVER_S",
+    "AbstractExchange",
+    "Connection",
+    "ConnectionProtocol",
+    "Phase",
+    "Relay",
+    "RelayedConnection",
+    "peer_label",
+]
 
 FOREVER_S = float("inf")
 
@@ -54,6 +63,14 @@ class Phase(IntEnum):
     OTHER = 11  # something that only a protocol other than HTTP/1 knows of
 
 
+class Relay(IntEnum):
+    """What a PROXY header said of the client of a connection."""
+
+    NONE = 0  # there was none, or not yet
+    NAMED = 1
+    UNNAMED = 2  # the proxy speaks for itself, or does not know for whom
+
+
 class Connection:
     """One client: its transport, the protocol it speaks, and how far that has come.
 
@@ -66,6 +83,8 @@ class Connection:
 
     #: whether several threads of this process may run the application at once; the worker's setting
     multithread: ClassVar[bool] = True
+    #: what a PROXY header said of the client
+    relay: Relay = Relay.NONE
 
     __slots__ = (
         "buffer",
@@ -117,6 +136,27 @@ class Connection:
     def gone(self) -> bool:
         """Whether the client has closed the connection, or its half of it: the kernel tells no difference."""
         return self.phase == Phase.CLOSED or self.transport.gone
+
+
+class RelayedConnection(Connection):
+    """A connection of a proxy that tells its client by a PROXY header: from then on origin and peer are the client's.
+
+    peer_address: the proxy's. told_server: where the client connected to; None if nobody has said so.
+    """
+
+    __slots__ = ("peer_address", "relay", "told_server")
+
+    peer_address: tuple[str, int]
+
+    def __init__(self, transport: Transport, origin: Origin, peer: tuple[bytes, bytes], now_s: float) -> None:
+        super().__init__(transport, origin, peer, now_s)
+        self.peer_address = origin.client_address
+        self.relay = Relay.NONE
+        self.told_server: tuple[str, int] | None = None
+
+    @property
+    def server_address(self) -> tuple[str, int]:
+        return self.told_server or self.transport.server_address
 
 
 class AbstractExchange:

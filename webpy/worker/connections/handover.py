@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from .connection import Phase
+from ...framework.origin import Origin
+from .connection import Phase, Relay, RelayedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,26 +21,36 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrival", "Handover", "pack", "unpack"]
 
-_VERSION = 1
-_HEADER = struct.Struct("<BBdHB")  # version, phase, seconds in it, the client's port, bytes of its host
+_VERSION = 2
+# version, phase, seconds in it, whether the client used HTTPS, relay; port and bytes of the host of client and server
+_HEADER = struct.Struct("<BBd?BHBHB")
 _HOST_BYTES = 255
 _MAX_BYTES = 1 << 15  # of what was received and not looked at; with more a connection stays where it is
 _MOVABLE = frozenset({Phase.IDLE, Phase.NEW, Phase.HEAD, Phase.PIPELINED})
 
 
 class Arrival(NamedTuple):
-    """What the message says of a connection. elapsed_s: how long it had been in its phase."""
+    """What the message says of a connection.
 
-    phase: Phase
+    elapsed_s: how long it had been in its phase. relay, told_server: of a `RelayedConnection`. The others: of any.
+    """
+
+    phase: int
     elapsed_s: float
-    address: tuple[str, int]
-    buffer: bytes
+    origin: Origin
+    buffer: bytes | bytearray
+    relay: Relay = Relay.NONE
+    told_server: tuple[str, int] | None = None
 
 
-def pack(phase: int, elapsed_s: float, address: tuple[str, int], buffer: bytes | bytearray) -> bytes:
-    """Return the message for a connection in this phase; see `Arrival`."""
-    host = address[0].encode("utf-8", "backslashreplace")[:_HOST_BYTES]
-    return _HEADER.pack(_VERSION, phase, elapsed_s, address[1], len(host)) + host + buffer
+def pack(arrival: Arrival) -> bytes:
+    """Return the message that says this."""
+    client, scheme, _ = arrival.origin
+    server = arrival.told_server or ("", 0)
+    hosts = [host.encode("utf-8", "backslashreplace")[:_HOST_BYTES] for host, _ in (client, server)]
+    start = _VERSION, arrival.phase, arrival.elapsed_s, scheme == "https", arrival.relay
+    header = _HEADER.pack(*start, client[1], len(hosts[0]), server[1], len(hosts[1]))
+    return b"".join((header, *hosts, arrival.buffer))
 
 
 def unpack(message: bytes) -> Arrival:
@@ -48,12 +59,17 @@ def unpack(message: bytes) -> Arrival:
         raise ValueError(f"a message of version {message[:1].hex() or 'none'} came with it, wanted {_VERSION:02x}")
     if len(message) < _HEADER.size:
         raise ValueError(f"a message of {len(message)} bytes came with it, wanted {_HEADER.size} or more")
-    _, phase, elapsed_s, port, length = _HEADER.unpack_from(message)
+    _, phase, elapsed_s, secure, relay, port, length, told_port, told_length = _HEADER.unpack_from(message)
     if phase not in _MOVABLE:
         raise ValueError(f"a message of phase {phase} came with it, wanted one of {sorted(map(int, _MOVABLE))}")
-    end = _HEADER.size + length
-    host = message[_HEADER.size : end].decode("utf-8", "replace")
-    return Arrival(Phase(phase), elapsed_s, (host, port), message[end:])
+    middle = _HEADER.size + length
+    end = middle + told_length
+    host, told_host = (
+        part.decode("utf-8", "replace") for part in (message[_HEADER.size : middle], message[middle:end])
+    )
+    origin = Origin((host, port), "https" if secure else "http")
+    told = (told_host, told_port) if told_host else None
+    return Arrival(Phase(phase), elapsed_s, origin, message[end:], Relay(relay), told)
 
 
 class Handover:
@@ -76,7 +92,9 @@ class Handover:
             return False
         if self.failure is not None:
             return False
-        message = pack(conn.phase, max(0.0, now_s - conn.since_s), conn.origin.client_address, conn.buffer)
+        elapsed_s = max(0.0, now_s - conn.since_s)
+        told_server = conn.told_server if isinstance(conn, RelayedConnection) else None
+        message = pack(Arrival(conn.phase, elapsed_s, conn.origin, conn.buffer, conn.relay, told_server))
         try:
             self.full = not self._adoption.give(conn.fd, message)
         except OSError as error:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...supervisor import Cell, open_files
-from .connection import Connection
+from .connection import Connection, Relay
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -52,7 +52,7 @@ class Room:
         self._complaints = complaints
         self._max = room_for(parts.settings)
         self._max_per_client = parts.settings.max_connections_per_client
-        self._is_proxy = parts.forwarding.trusts
+        self._forwarding = parts.forwarding
         self._clients: dict[str, int] = {}  # connections by `_client_of`, when they are counted
         self._barren_until_s = 0.0
         self._told: Callable[[], None] | None = None  # called when a connection goes
@@ -100,9 +100,9 @@ class Room:
         self._told = tell
         self._table.left = self._left
 
-    def refuses(self, host: str) -> bool:
+    def refuses(self, host: str, relay: Relay = Relay.NONE) -> bool:
         """Return whether a client has as many connections as it may; counts the refusal."""
-        if not self._counts(host):
+        if not self._counts(host, relay):
             return False
         if self._clients.get(_client_of(host), 0) < self._max_per_client:
             return False
@@ -114,27 +114,30 @@ class Room:
         return True
 
     def entered(self, conn: Connection) -> None:
-        """Count a connection that was taken."""
+        """Count a connection that was taken, or whose client is known now by a PROXY header."""
         host = conn.origin.client_address[0]
-        if self._counts(host):
+        if self._counts(host, conn.relay):
             client = _client_of(host)
             self._clients[client] = self._clients.get(client, 0) + 1
 
-    def _counts(self, host: str) -> bool:
+    def _counts(self, host: str, relay: Relay) -> bool:
         """Return whether connections from there are counted: not those of proxies, which carry many clients."""
-        return bool(self._max_per_client) and host != _UNIX and not self._is_proxy(host)
+        if not self._max_per_client or host == _UNIX or relay == Relay.UNNAMED:
+            return False
+        is_proxy = self._forwarding.trusts_named if relay else self._forwarding.trusts
+        return not is_proxy(host)
 
     def _left(self, conn: Connection) -> None:
         told, self._told = self._told, None
-        if self._max_per_client:
+        if not self._max_per_client:
+            self._table.left = None
+        elif self._counts(conn.origin.client_address[0], conn.relay):
             client = _client_of(conn.origin.client_address[0])
             left = self._clients.get(client, 0) - 1
             if left > 0:
                 self._clients[client] = left
             else:
                 self._clients.pop(client, None)
-        else:
-            self._table.left = None
         if told is not None:
             told()
 

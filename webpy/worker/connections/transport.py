@@ -60,6 +60,11 @@ class Transport:
 
     # -- the beginning ----------------------------------------------------------------------------------------------
 
+    def recv_before(self, count: int, flags: int = 0) -> bytes:
+        """Receive bytes that come before the handshake, and are not the transport's: a PROXY header. flags: of recv(2).
+        Raises as `socket.recv` does."""
+        return socket.socket.recv(self.sock, count, flags)  # that of an SSLSocket takes no flags
+
     def handshake(self) -> int:
         """Go on with the handshake. Returns 0 when it is complete, else the epoll events to wait for before the next
         call. Raises OSError or ValueError if it failed."""

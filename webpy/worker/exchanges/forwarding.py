@@ -13,7 +13,7 @@ from ...framework.request import Request
 from ...framework.trust import TrustedPeers
 from ...protocol.forwarded import FORWARDED, X_FORWARDED, Said, read_forwarded, read_x_forwarded
 from ...supervisor import Cell
-from ..connections.connection import Connection, peer_label
+from ..connections.connection import Connection, Relay, peer_label
 
 if TYPE_CHECKING:
     from ...protocol import Head
@@ -72,10 +72,10 @@ class ForwardedPeer:
 class _Verdict:
     """What the fields of a plan's head come to.
 
-    peer, scheme: of the connections for which that holds. origin: None if they say nothing that counts. names_client:
-    whether they say who the client is; otherwise it is the peer, and its port that of each connection. label: the
-    client's, as `Connection.peer`. plan: of the handler for the host that the client asked for. fault: "" or which
-    field is malformed, and how.
+    peer, scheme: of the connections for which that holds; `peer` is another object for each value of their `relay`.
+    origin: None if the fields say nothing that counts. names_client: whether they say who the client is; otherwise it
+    is the peer, and its port that of each connection. label: the client's, as `Connection.peer`. plan: of the handler
+    for the host that the client asked for. fault: "" or which field is malformed, and how.
     """
 
     __slots__ = ("fault", "label", "names_client", "origin", "peer", "plan", "scheme")
@@ -106,6 +106,10 @@ class Forwarding:
         """Return whether a peer of this address is trusted to say who its clients are."""
         return self._trusted.has_peer(host)
 
+    def trusts_named(self, host: str) -> bool:
+        """Return whether an address that a trusted peer names, in a PROXY header, is that of another trusted proxy."""
+        return self._trusted.has_proxy(host)
+
     def begin(self, conn: Connection, plan: Plan) -> tuple[Plan, Request]:
         """Return a request whose head has fields that may say who the client is, and its plan."""
         verdict: _Verdict | None = plan.verdict
@@ -125,7 +129,7 @@ class Forwarding:
     def _verdict(self, conn: Connection, plan: Plan) -> _Verdict:
         verdict = _Verdict(conn, plan)
         peer, scheme, _ = conn.origin
-        if not self._trusted.has_peer(peer[0]):
+        if not self._believes(conn):
             return verdict
         head = plan.head
         said = self._read(head)
@@ -141,6 +145,16 @@ class Forwarding:
         if host is not None and self._planner.routes.has_hosts:
             verdict.plan = self._planner.plan(head, plan.plain is not None, host)
         return verdict
+
+    def _believes(self, conn: Connection) -> bool:
+        """Return whether the fields of a connection's requests count.
+
+        After a PROXY header they are those of the client that it names: they count if that is a trusted proxy too.
+        """
+        host = conn.origin.client_address[0]
+        if conn.relay == Relay.NONE:
+            return self._trusted.has_peer(host)
+        return conn.relay == Relay.NAMED and self._trusted.has_proxy(host)
 
     def _read(self, head: Head) -> Said:
         """Return what the fields that count say; nothing if there are those of both families and they disagree."""
