@@ -45,6 +45,7 @@ def sample(**changes: Any) -> dict[str, Any]:
         "generation": 3,
         "wanted": 2,
         "listeners": ["127.0.0.1:8000"],
+        "urls": ["http://127.0.0.1:8000"],
         "reload": {"phase": "idle", "number": 3, "done": 0, "of": 0, "last": None},
         "reloads": 2,
         "reloads_failed": 1,

@@ -93,7 +93,7 @@ def test_nothing_of_the_status_is_markup(admin: Callable[..., Admin], show: Call
         "request": {"workers": [worker(0, running=running, leaving=SCRIPT)]},
         "event": {"events": [{"at": 1_700_000_000.0, "kind": SCRIPT, "text": SCRIPT + "\n" + SCRIPT}]},
         "verdict": {"reload": {"phase": "idle", "number": 3, "done": 0, "of": 0, "last": verdict}},
-        "name": {"name": SCRIPT, "listeners": [SCRIPT]},
+        "name": {"name": SCRIPT, "urls": [SCRIPT]},
         "cause": {"restarts": {SCRIPT: 3}, "sidecars": [{"title": SCRIPT, "pid": 1, "state": SCRIPT}]},
     }
     there.tell(status=sample(**changes[hostile]))

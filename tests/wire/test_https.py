@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -65,16 +64,18 @@ def test_both_write_one_access_log(both: Both) -> None:
         both.server.wait_for(rf'"GET /wsgi/shared/{number} HTTP/1.1" 200 ', both.server.log)
 
 
-def test_the_wrong_scheme_is_no_request(both: Both) -> None:
+def test_the_wrong_scheme_is_refused(both: Both) -> None:
     with Client(both.http) as client:
         client.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
         assert client.read().status == 400
-    with Client(both.https) as client:
-        client.send(get())
-        received = b""
-        with contextlib.suppress(ConnectionResetError):
-            received = client.rest()
-        assert b"HTTP/1" not in received
+    for method in ("GET", "POST"):
+        with Client(both.https) as client:  # without TLS
+            client.send(get(method=method, body=b"x" * 1000))
+            reply = client.read()
+            assert (reply.status, reply.get("Strict-Transport-Security")) == (400, None)
+            assert reply.text == "this address speaks https, and the request came without TLS\n"
+            assert client.rest() == b""
+    both.server.wait_for(r'^127\.0\.0\.1 .* "-?" 400 60 ', both.server.log, count=2)
 
 
 def ctl(folder: Path, *words: str) -> str:

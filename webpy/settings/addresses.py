@@ -35,6 +35,8 @@ def _url(given: object) -> str:
     scheme, rest = match[1].lower(), match[2].removesuffix("/")
     if re.fullmatch(r"[0-9]*", rest, re.ASCII):
         raise InvalidValue(f"{scheme}://HOST, {scheme}://HOST:PORT or {scheme}://:PORT")
+    if "/" in rest and not rest.startswith("unix:"):
+        raise InvalidValue("an address without a path")
     if re.fullmatch(r"\[[^\[\]]*\]|[^:\[\]/,]+", rest):
         rest = f"{rest}:{_PORTS[scheme]}"
     return f"{scheme}://{_address(rest)}"

@@ -37,7 +37,10 @@ _NO_GROUPS = Groups.of((), ())
 
 
 class HTTPSRedirect(HTTPHandler):
-    """Redirects requests of any method to the same resource of https. Stands in place of the routes' handler."""
+    """Redirects requests of any method to the same resource of https, in place of the routes' handler.
+
+    No mix-in stands before it: one that asks for a password would have it sent in the clear.
+    """
 
     port: ClassVar[int] = _HTTPS_PORT
 

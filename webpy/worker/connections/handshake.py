@@ -6,13 +6,17 @@ import select
 import time
 from typing import TYPE_CHECKING
 
+from ...protocol import ProtocolError
 from ...supervisor import Cell
+from ..http1.serializer import reject
 from .connection import Connection, ConnectionProtocol, Phase
 
 if TYPE_CHECKING:
     from ..parts import Parts
 
 __all__ = ["Handshake"]
+
+_NO_TLS = "HTTP_REQUEST"  # OpenSSL's reason for a handshake that began with GET, HEAD, POST or PUT
 
 
 class Handshake(ConnectionProtocol):
@@ -34,6 +38,8 @@ class Handshake(ConnectionProtocol):
             wanted = conn.transport.handshake()
         except (OSError, ValueError) as error:
             self._parts.log.debug("TLS handshake with %s failed: %s", conn.origin.client_address[0], error)
+            if getattr(error, "reason", None) == _NO_TLS:
+                self._refuse(conn)
             table.forget(conn)
             return None
         table.watch(conn, wanted or select.EPOLLIN)
@@ -42,6 +48,15 @@ class Handshake(ConnectionProtocol):
             conn.since_s = time.monotonic()
             self._next.on_start(conn, b"")
         return None
+
+    def _refuse(self, conn: Connection) -> None:
+        """Tell a client that sent a request without TLS what is wrong: its user may have typed http:// for https://."""
+        parts = self._parts
+        error = ProtocolError(400, "this address speaks https, and the request came without TLS")
+        answer = reject(error, parts.clock.preambles["http"])
+        conn.transport.refuse_in_the_clear(answer.head + answer.payload)
+        us = int((time.monotonic() - conn.since_s) * 1e6)
+        parts.recorder.record_rejection(conn.peer, b"", answer.status, len(answer.payload), us)
 
     def deadline(self, conn: Connection, now_s: float) -> float:
         return conn.since_s + self._parts.settings.header_timeout

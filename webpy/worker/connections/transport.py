@@ -27,6 +27,7 @@ WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLW
 CLIENT_LEFT = (ConnectionError, TimeoutError, ssl.SSLError)
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, with a time of zero: close(2) resets the connection
+_REFUSED_BYTES = 1 << 16  # of a request without TLS, to be dropped
 _GONE = getattr(select, "POLLRDHUP", select.POLLHUP)
 
 
@@ -69,6 +70,10 @@ class Transport:
         """Go on with the handshake. Returns 0 when it is complete, else the epoll events to wait for before the next
         call. Raises OSError or ValueError if it failed."""
         return 0
+
+    def refuse_in_the_clear(self, answer: bytes) -> None:
+        """Send an answer without TLS to a client that does not speak it, and end sending: the handshake has failed."""
+        raise NotImplementedError
 
     # -- bytes and files --------------------------------------------------------------------------------------------
 
@@ -217,6 +222,14 @@ class TLSTransport(Transport):
         except ssl.SSLWantWriteError:
             return select.EPOLLOUT
         return 0
+
+    def refuse_in_the_clear(self, answer: bytes) -> None:
+        bare = socket.socket  # whose methods know nothing of TLS
+        with contextlib.suppress(OSError):
+            bare.recv(self._tls, _REFUSED_BYTES)  # closing with bytes unread would reset the connection
+        with contextlib.suppress(OSError):
+            bare.send(self._tls, answer)
+            bare.shutdown(self._tls, socket.SHUT_WR)
 
     def send_more(self, data: bytes | memoryview[int]) -> int:
         return self.send(data)
