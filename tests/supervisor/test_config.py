@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -22,3 +23,11 @@ from webpy.supervisor import Config, SettingsError
 def test_settings_are_checked(setting: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         Config(**setting)
+
+
+def test_an_upgrade_keeps_them() -> None:
+    config = Config(binds=("127.0.0.1:80", "unix:/run/x"), schemes=("http", ""), workers=3)
+    state = json.loads(json.dumps(config.keep()))
+    assert Config.restore(state) == config
+    del state["schemes"]  # as of a version that knew none
+    assert Config.restore(state).schemes == ()

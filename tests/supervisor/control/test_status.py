@@ -71,6 +71,7 @@ def test_shape_and_figures(master: Make, tmp_path: Path) -> None:
         assert began - 1 < told["started_at"] < time.time() and 0 < told["uptime_s"] < 60
         assert (told["stage"], told["generation"], told["wanted"]) == ("running", 1, 2)
         assert told["listeners"] == [f"{served.address[0]}:{served.address[1]}"]
+        assert told["urls"] == [f"http://{served.address[0]}:{served.address[1]}"]
         assert told["reload"] == {"phase": "idle", "number": 1, "done": 0, "of": 0, "last": None}
         assert told["totals"]["requests"] == 5 == told["totals"]["by_class"]["2xx"]
         assert sum(told["latency"]["2"].values()) == 5 and not told["latency"]["5"]
