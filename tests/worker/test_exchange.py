@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import select
 import socket
 import threading
 import time
@@ -77,6 +78,8 @@ class Reads(Tracked):
 
 class Checks(Tracked):
     def check_continue(self) -> bool:
+        if "held" in self.request.path:
+            assert held.wait(WAIT_S)
         return "no" not in self.request.path
 
     def do_post(self) -> Any:
@@ -108,6 +111,7 @@ def _without_garbage_collector() -> Iterator[None]:
     yield
     gc.enable()
     waiting.clear()
+    held.clear()
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -205,5 +209,28 @@ def test_a_client_that_goes_away(rig: Make, ask: bytes, reset: bool) -> None:
         while waiting:
             waiting.pop().respond((200, LARGE))
         until(lambda: not any(conn.exchange for conn in parts.table.by_fd.values()))
+        settled(parts)
+        until(lambda: not made)
+
+
+@pytest.mark.parametrize("path", ["/checks/held/yes", "/checks/held/no"])
+@pytest.mark.parametrize("dropped", [False, True], ids=["by the client", "by the worker"])
+def test_a_client_that_is_gone_before_the_handler_has_said_whether_it_shall_send(
+    rig: Make, path: str, dropped: bool
+) -> None:
+    parts = rig(ROUTES)
+    with led(parts):
+        client = parts.client()
+        client.sendall(post(path, b"", "Expect: 100-continue", length=4))
+        until(lambda: made)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+        (conn,) = parts.table.by_fd.values()
+        until(lambda: select.select([conn.transport.sock], [], [], 0)[0])  # the reset is there
+        if dropped:
+            parts.reactor.call(parts.table.forget, conn)
+            until(lambda: not parts.table.by_fd)
+        held.set()
+        until(lambda: not parts.running() and not parts.table.by_fd)
         settled(parts)
         until(lambda: not made)

@@ -57,7 +57,7 @@ class Replies:
         """Tell the client to send its body."""
         conn, parts, intake = exchange.connection, self._parts, exchange.intake
         if conn.phase == Phase.CLOSED or intake is None:
-            parts.chores.leftovers.append(exchange)
+            self._drop(exchange)
             return
         if intake.stream is None:
             parts.activities.show_waiting(exchange, _mono())
@@ -65,9 +65,15 @@ class Replies:
             conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")  # a few bytes into a buffer that is empty
         except OSError:
             parts.table.forget(conn)
+            self._drop(exchange)
             return
         conn.phase = Phase.BODY
         conn.since_s = _mono()
         intake.client_time.begin(conn.since_s)
         if conn.parked:
             parts.table.watch(conn, select.EPOLLIN)
+
+    def _drop(self, exchange: AbstractExchange) -> None:
+        """Give up a request whose client left while its handler was asked: no thread has its activity any more."""
+        self._parts.chores.leftovers.append(exchange)
+        self._parts.activities.end(exchange)
