@@ -29,7 +29,16 @@ from .processes.messages import Message
 from .processes.states import ChildState
 from .scoreboard.lane import Lane
 from .scoreboard.latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
-from .scoreboard.layout import CLOSED, QUEUE_ACTIVITIES, SENDING, TEXT_BYTES, Cell, MasterCell
+from .scoreboard.layout import (
+    CLOSED,
+    PAGE,
+    QUEUE_ACTIVITIES,
+    SENDING,
+    SHARED_KEY_BYTES,
+    TEXT_BYTES,
+    Cell,
+    MasterCell,
+)
 from .scoreboard.row import Activity, Row
 from .scoreboard.scoreboard import Scoreboard
 from .sidecars import SidecarContext
@@ -42,8 +51,10 @@ __all__ = [
     "BUCKET_OF",
     "CLASSES",
     "CLOSED",
+    "PAGE",
     "QUEUE_ACTIVITIES",
     "SENDING",
+    "SHARED_KEY_BYTES",
     "TEXT_BYTES",
     "Activity",
     "Adoption",

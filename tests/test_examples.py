@@ -149,3 +149,14 @@ def test_settings_file(serve: Serve, tmp_path: Path) -> None:
     record = json.loads(line)
     assert record["status"] == 200
     assert list(record)[-1] == "time_us"
+
+
+@pytest.mark.needs("curl")
+def test_limits_by_address_and_by_key(serve: Serve) -> None:
+    server = serve(EXAMPLES / "ratelimit.py", "--workers", "2")
+    url = f"{server.url}/search"
+    told = curl("-i", url)
+    assert 'RateLimit-Policy: "default";q=30;w=60' in told and 'RateLimit: "default";r=9;t=2' in told
+    assert status("-H", "X-Key: secret", url) == 200 and status("-H", "X-Key: made-up", url) == 403
+    assert 429 in [status(url) for _ in range(40)]
+    assert status("-H", "X-Key: other", url) == 200

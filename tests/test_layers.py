@@ -50,6 +50,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "webpy.negotiation",
             "webpy.page",
             "webpy.query",
+            "webpy.ratelimit",
             "webpy.redirect",
             "webpy.requestid",
             "webpy.security",

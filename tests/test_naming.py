@@ -35,6 +35,7 @@ PREFIXES: dict[str, tuple[str, ...]] = {
     "negotiation": (),
     "page": ("page_",),
     "query": ("query_",),
+    "ratelimit": ("ratelimit_",),
     "redirect": ("redirect_",),
     "requestid": ("request_id_",),
     "security": ("security_",),

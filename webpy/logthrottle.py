@@ -1,4 +1,5 @@
-"""Logs an error that happens again and again at most once in ten seconds, with the number of times in between.
+"""Logs an error that happens again and again at most once in ten seconds (or as told), with the number of times in
+between.
 
 A full disk, or a store that is down, fails every request in the same way: a line for each would fill the log, or its
 disk, and say nothing new. Owns the counts. Called by any thread of a worker.
@@ -28,19 +29,19 @@ class Log(Protocol):
     def error(self, message: str, /, *args: object) -> None: ...
 
 
-def log_throttled(log: Log, text: str, where: str = "") -> None:
-    """Log `text` as an error, unless it was logged within the last ten seconds.
+def log_throttled(log: Log, text: str, where: str = "", *, every_s: float = _EVERY_S) -> None:
+    """Log `text` as an error, unless it was logged within the last `every_s` seconds.
 
     `where` says what it happened to this time; it does not count for the comparison.
     """
-    more = throttle(f"{log.name}: {text}")
+    more = throttle(f"{log.name}: {text}", every_s)
     if more is not None:
         log.error("%s%s%s", f"{where}: " if where else "", text, more)
 
 
-def throttle(text: str) -> str | None:
+def throttle(text: str, every_s: float = _EVERY_S) -> str | None:
     """Return None if `text` must not be logged now, else what to append to it: "" or " (12 times more in 10 s)"."""
-    return _counts.count(text)
+    return _counts.count(text, every_s)
 
 
 class _Counts(AtFork):
@@ -51,12 +52,12 @@ class _Counts(AtFork):
         self._logged: dict[str, list[float]] = {}
         super().__init__()
 
-    def count(self, text: str) -> str | None:
+    def count(self, text: str, every_s: float) -> str | None:
         """Return what `throttle` returns."""
         now_s = time.monotonic()
         with self._lock:
             known = self._logged.get(text)
-            if known is not None and now_s - known[0] < _EVERY_S:
+            if known is not None and now_s - known[0] < every_s:
                 known[1] += 1
                 return None
             if len(self._logged) >= _MAX_TEXTS:

@@ -102,6 +102,12 @@ PAGES: dict[str, Page] = {
         "Security fields", "fields that tell browsers what a page may do: a policy with a nonce", "", ("guarded",)
     ),
     "webpy.csrf": Page("Forged requests", "requests that pages of other sites forge are refused", "", ("guarded",)),
+    "webpy.ratelimit": Page(
+        "Limits of rates",
+        "limits of requests for each client, user or key, over all workers and machines: 429 and the RateLimit fields",
+        "",
+        ("ratelimit",),
+    ),
     "webpy.redirect": Page(
         "Redirects",
         "redirects whose Location is valid, and stays on this server unless asked otherwise",

@@ -94,6 +94,7 @@ def snapshot(master: Master) -> dict[str, Any]:
             "refused": _total(master, rows, Cell.REFUSED),
             "bad_forwarded": _total(master, rows, Cell.BAD_FORWARDED),
             "bad_proxy_headers": _total(master, rows, Cell.BAD_PROXY_HEADERS),
+            "throttled": _total(master, rows, Cell.THROTTLED),
             "bytes_sent": _total(master, rows, Cell.BYTES_SENT),
             "timeouts": _total(master, rows, Cell.TIMEOUTS),
             "handed_over": _total(master, rows, Cell.HANDED_OVER),

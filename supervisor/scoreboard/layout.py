@@ -22,6 +22,8 @@ __all__ = [
     "QUEUE_ACTIVITIES",
     "ROW_CELLS",
     "SENDING",
+    "SHARED_BYTES",
+    "SHARED_KEY_BYTES",
     "TEXT_BYTES",
     "Cell",
     "MasterCell",
@@ -44,6 +46,12 @@ PAGE = mmap.PAGESIZE
 CACHE_LINE = 64
 ACTIVITY_STRIDE = 256
 """Bytes from one activity to the next."""
+
+SHARED_BYTES = PAGE + (1 << 20)
+"""Bytes of `Scoreboard.shared`."""
+
+SHARED_KEY_BYTES = 16
+"""Bytes at its beginning that are random and known to these processes only, as the key of a hash."""
 
 ROW_CELLS = 64
 MASTER_CELLS = 64
@@ -75,6 +83,7 @@ class Cell(IntEnum):
     REFUSED = 31  # connections over the limit per client
     BAD_FORWARDED = 36  # what trusted peers said of their clients, and was malformed
     BAD_PROXY_HEADERS = 37  # connections closed for want of a valid PROXY header, or for one of a peer not trusted
+    THROTTLED = 40  # requests over the limit of a client's rate
 
 
 COUNTERS = tuple(cell for cell in Cell if cell >= Cell.ACCEPTED)
@@ -109,6 +118,7 @@ def layout() -> dict[str, int]:
         "text": TEXT_BYTES,
         "queue": QUEUE_ACTIVITIES,
         "cells": ROW_CELLS,
+        "shared": SHARED_BYTES,
         "master": MASTER_CELLS,
         "lane": lane_bytes(),
         "classes": CLASSES,

@@ -24,7 +24,19 @@ from typing import Any
 from ..descriptors import DescriptorHandoff
 from .lane import lane_bytes
 from .latency import BUCKETS, CLASSES
-from .layout import ACTIVITY_STRIDE, CACHE_LINE, CLOSED, COUNTERS, MASTER_CELLS, PAGE, QUEUE_ACTIVITIES, ROW_CELLS, Cell
+from .layout import (
+    ACTIVITY_STRIDE,
+    CACHE_LINE,
+    CLOSED,
+    COUNTERS,
+    MASTER_CELLS,
+    PAGE,
+    QUEUE_ACTIVITIES,
+    ROW_CELLS,
+    SHARED_BYTES,
+    SHARED_KEY_BYTES,
+    Cell,
+)
 from .row import RingSizes, Row
 from .untrusted import counts
 
@@ -69,7 +81,8 @@ class Scoreboard:
         fixed_bytes = _round_up(ROW_CELLS * 8 + 2 * lane_bytes() + activities * ACTIVITY_STRIDE, PAGE)
         row_bytes = _round_up(fixed_bytes + sum(rings), PAGE)
         head_bytes = _round_up(CACHE_LINE + rows * 8, PAGE)
-        size = head_bytes + rows * row_bytes
+        shared_start = head_bytes + rows * row_bytes
+        size = shared_start + SHARED_BYTES
         self.memory_fd = _shared_memory(size) if kept is None else int(kept["memory"])
         """Descriptor of the mapping, by which it is kept through an exec; -1 where the system has no such thing."""
         mapping = mmap.mmap(self.memory_fd, size) if self.memory_fd >= 0 else mmap.mmap(-1, size)
@@ -78,6 +91,9 @@ class Scoreboard:
         """[0] is 1 while the master sleeps and has to be woken by the doorbell."""
         self.load = memory[CACHE_LINE : CACHE_LINE + rows * 8].cast("Q")
         """One cell a row: its open connections, or CLOSED while its process accepts none."""
+        self.shared = memory[shared_start:]
+        """SHARED_BYTES for what the workers of all generations share; the master leaves them alone. At first all is
+        zero but for the key at the beginning."""
         own = (MASTER_CELLS, ROW_CELLS, CLASSES * BUCKETS)
         self.master, self.totals, self.totals_latency = (memoryview(bytearray(8 * cells)).cast("Q") for cells in own)
         if kept is not None:
@@ -87,9 +103,10 @@ class Scoreboard:
         self.doorbell, self.doorbell_reader = bells
         self.rows = [
             Row(index, memory[start : start + row_bytes], activities, rings, self.ring)
-            for index, start in enumerate(range(head_bytes, size, row_bytes))
+            for index, start in enumerate(range(head_bytes, shared_start, row_bytes))
         ]
         if kept is None:
+            self.shared[:SHARED_KEY_BYTES] = os.urandom(SHARED_KEY_BYTES)
             for index in range(rows):
                 self.load[index] = CLOSED
 

@@ -56,6 +56,7 @@ def sample(**changes: Any) -> dict[str, Any]:
             "refused": 2,
             "bad_forwarded": 5,
             "bad_proxy_headers": 8,
+            "throttled": 6,
             "bytes_sent": 123456,
             "timeouts": 1,
             "handed_over": 5,

@@ -32,6 +32,7 @@ class TestTable:
             "max_body": 1 << 20,
             "max_connections": "auto",
             "max_connections_per_client": 0,
+            "max_request_rate": 0,
             "min_body_rate": 240,
             "boot_timeout": 60,
             "drain_timeout": 30,

@@ -48,7 +48,8 @@ def get(path: str = "/", *fields: str, method: str = "GET", version: str = "HTTP
 
 
 class Client:
-    """A connection to `server` (tests.server.Server); with `tls`, a context, over TLS, resuming `session`."""
+    """A connection to `server` (tests.server.Server), from the address `source` of this machine; with `tls`, a context,
+    over TLS, resuming `session`."""
 
     def __init__(
         self,
@@ -58,8 +59,11 @@ class Client:
         tls: ssl.SSLContext | None = None,
         session: ssl.SSLSession | None = None,
         receive_buffer_bytes: int = 0,
+        source: str = "",
     ) -> None:
         raw = socket.socket(socket.AF_INET)
+        if source:
+            raw.bind((source, 0))
         if receive_buffer_bytes:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         raw.settimeout(timeout)

@@ -14,7 +14,7 @@ from tests.worker.rig import Rig
 from webpy.settings import resolve
 from webpy.supervisor import Cell
 from webpy.worker.connections.connection import Connection, Phase
-from webpy.worker.connections.room import Room, _client_of, room_for
+from webpy.worker.connections.room import Room, room_for
 from webpy.worker.log.complaints import Complaints
 
 Make = Callable[..., Rig]
@@ -42,9 +42,7 @@ def since(parts: Rig, seconds: float, phase: Phase = Phase.IDLE) -> tuple[Connec
     ("given", "files", "most"),
     [("auto", 128, 78), ("auto", 1024, 750), ("auto", 30, 8), (50, 1024, 50), (5000, 1024, 1000), (1, 1024, 1)],
 )
-def test_how_many_there_may_be(
-    open_files: Callable[[int], None], given: int | str, files: int, most: int
-) -> None:
+def test_how_many_there_may_be(open_files: Callable[[int], None], given: int | str, files: int, most: int) -> None:
     settings = resolve({"max_connections": given}, {}, None).settings
     open_files(files)
     try:
@@ -130,20 +128,6 @@ def test_connections_of_a_client_are_counted(rig: Make) -> None:
         parts.table.forget(conn)
         assert not room.refuses("192.0.2.1")
     assert room._clients == {}  # nothing is kept of who has gone
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff:1", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("::ffff:192.0.2.1", "192.0.2.1", True),
-        ("fe80::1%eth0", "fe80::2%eth1", True),
-    ],
-)
-def test_what_one_client_is(one: str, other: str, same: bool) -> None:
-    assert (_client_of(one) == _client_of(other)) is same
 
 
 def test_each_kind_of_complaint_comes_once_a_minute(rig: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ _TOTALS = (
     ("webpy_connections_refused", "refused", "Connections refused because of the limit per client."),
     ("webpy_bad_forwarded", "bad_forwarded", "Requests whose fields of a trusted proxy were malformed and ignored."),
     ("webpy_bad_proxy_headers", "bad_proxy_headers", "Connections closed because of a bad or missing PROXY header."),
+    ("webpy_requests_throttled", "throttled", "Requests refused because of the limit of a client's rate."),
     ("webpy_connections_handed_over", "handed_over", "Connections handed from a worker to its replacement."),
     ("webpy_sent_bytes", "bytes_sent", "Bytes of answers sent."),
     ("webpy_worker_deaths", "deaths", "Workers that died without being told to end."),

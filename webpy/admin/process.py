@@ -97,6 +97,7 @@ def _admin_settings(settings: Settings) -> Settings:
         max_body=64 << 10,
         max_connections="auto",
         max_connections_per_client=0,
+        max_request_rate=0,
         certfile=None,
         keyfile=None,
         client_ca=None,

@@ -22,13 +22,14 @@ class Rank(IntEnum):
     SECURITY = 2
     CORS = 3
     CSRF = 4
-    AUTH = 5
-    SESSION = 6
-    COMPRESSION = 7
-    CACHING = 8
-    DECOMPRESSION = 9
-    FORM = 10
-    HOST = 11
+    RATE_LIMIT = 5
+    AUTH = 6
+    SESSION = 7
+    COMPRESSION = 8
+    CACHING = 9
+    DECOMPRESSION = 10
+    FORM = 11
+    HOST = 12
     """Handlers that answer without calling the next: files, scripts, applications of other frameworks."""
 
 
@@ -42,6 +43,8 @@ _REASONS = {
     (Rank.CSRF, Rank.FORM): "forms that pages of other sites send would be read",
     (Rank.CORS, Rank.AUTH): "browsers send their preflights without credentials (Fetch, section 3.2.2), "
     "and would be refused",
+    (Rank.RATE_LIMIT, Rank.FORM): "forms of clients over their limit would be read",
+    (Rank.RATE_LIMIT, Rank.DECOMPRESSION): "bodies of clients over their limit would be decompressed",
     (Rank.AUTH, Rank.CACHING): "clients without credentials would be answered 304 or 412 "
     "instead of 401 (RFC 9110 section 13.2.1)",
     (Rank.AUTH, Rank.FORM): "forms of clients without credentials would be read",

@@ -78,7 +78,7 @@ REASONS: dict[int, str] = {
 class ProtocolError(Exception):
     """The peer sent something malformed, too long or not supported: answer `status` with str(error), then close.
 
-    status: one of 400, 413, 414, 417, 431, 501, 505. The text is one line of ASCII in which the peer's bytes are
+    status: one of 400, 413, 414, 417, 429, 431, 501, 505. The text is one line of ASCII in which the peer's bytes are
     escaped and shortened, so it may be sent back and logged.
     """
 

@@ -158,6 +158,12 @@ class Settings:
         _LIMITS,
         "Maximum number of connections of one client address (IPv6: /64) to a worker; 0 is off.",
     )
+    max_request_rate: int = _option(
+        types.count(0, 10**6),
+        0,
+        _LIMITS,
+        "Maximum number of requests a second of one client address (IPv6: /64), over all workers; more: 429. 0 is off.",
+    )
     min_body_rate: int = _option(
         types.size(0),
         240,

@@ -6,6 +6,7 @@
     notes.cas('/a', old, new)               # only if it still is `old`; None stands for absent
     notes.set('/b', b'...', expires_s=60)   # gone after a minute
     tries = notes.incr(name, expires_s=60)  # in the minute that the first one began
+    within, _ = notes.pour(name, 1_000_000, 5_000_000)  # at most 5 at once and 1 a second: a leaky bucket
 
 | URL | kept in | used by | lists its keys |
 |---|---|---|---|

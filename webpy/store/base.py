@@ -12,7 +12,7 @@ import time
 from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ..framework.errors import Unavailable
 
@@ -38,8 +38,8 @@ class Store(MutableMapping[str, bytes]):
     see the change. Values may be any bytes-like object, and are returned as bytes. Every method raises StoreError.
 
     A key may have a lifetime, `expires_s` in seconds (more than 0, with a precision of milliseconds), after which it is
-    absent for every method. A write without `expires_s` makes it last forever; only `incr` keeps the key's lifetime.
-    Stores that keep the time of a lifetime's end move it when the system's clock is set.
+    absent for every method. A write without `expires_s` makes it last forever; only `incr` keeps the key's lifetime,
+    and `pour` sets it. Stores that keep the time of a lifetime's end move it when the system's clock is set.
 
     Iteration is in the order of the keys' code points and takes no lock: it may show a change that is made meanwhile,
     or not.
@@ -58,6 +58,17 @@ class Store(MutableMapping[str, bytes]):
 
         A number that exists keeps its lifetime; `expires_s` is for one that this call makes. Raises ValueError if the
         value is not a number, OverflowError if the sum does not fit 64 bits; then nothing has changed.
+        """
+
+    @abstractmethod
+    def pour(self, key: str, amount_us: int, capacity_us: int) -> tuple[bool, int]:
+        """Pour `amount_us` into the leaky bucket at `key`, unless that would make it hold more than `capacity_us`.
+
+        A bucket leaks by itself, a microsecond of its content in each microsecond. Returns whether it was poured, and
+        what the bucket holds now, in microseconds. It is kept as the time at which it will be empty, in microseconds
+        since 1970 as ASCII digits, and is absent from then on; any other value counts as an empty bucket. This is the
+        Generic Cell Rate Algorithm (ITU-T I.371), for limits of rates: see `webpy.ratelimit`. Raises ValueError unless
+        0 < amount_us <= capacity_us.
         """
 
     @abstractmethod
@@ -120,6 +131,8 @@ class _Values(ValuesView[bytes]):
 
 # As Redis has them: no sign but "-", no leading zeros.
 _COUNTER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+_END_US = re.compile(rb"[0-9]{1,18}")
+_MAX_BUCKET_US = 10**15  # 31 years: with the present time it is exact in Lua, whose numbers have 53 bits
 _MAX_LIFETIME_S = 1e10  # three centuries: more is a mistake, and milliseconds of it fit everywhere
 
 
@@ -162,6 +175,47 @@ def end_ms(expires_s: float | None) -> int | None:
     """Return the `now_ms()` at which a lifetime that begins now is over, never too early; None if it lasts forever."""
     life_ms = check_lifetime(expires_s)
     return None if life_ms is None else now_ms() + 1 + life_ms
+
+
+def now_us() -> int:
+    """Return the time in microseconds since 1970, for buckets."""
+    return time.time_ns() // 1000
+
+
+class Bucket(NamedTuple):
+    """What `Store.pour` found: whether it may pour, what the bucket holds then, and the value to keep."""
+
+    poured: bool
+    level_us: int
+    value: bytes
+
+    @property
+    def life_s(self) -> float:
+        """The lifetime of the value."""
+        return self.level_us / 1e6
+
+
+def fill(value: bytes | None, amount_us: int, capacity_us: int) -> Bucket:
+    """Return what becomes of a bucket that is kept as `value` (None: absent). Raises ValueError as `Store.pour`.
+
+    A level above the capacity comes of a clock that was set back, or of settings that have changed: the bucket is full
+    then, and not for as long as the clock was set back.
+    """
+    check_bucket(amount_us, capacity_us)
+    now = now_us()
+    end = int(value) if value is not None and _END_US.fullmatch(value) else 0
+    level = min(max(end - now, 0), capacity_us)
+    if level + amount_us > capacity_us:
+        return Bucket(False, level, b"")
+    level += amount_us
+    return Bucket(True, level, b"%d" % (now + level))
+
+
+def check_bucket(amount_us: int, capacity_us: int) -> None:
+    """Raise ValueError for an amount or a capacity that no bucket can have."""
+    if not 0 < amount_us <= capacity_us <= _MAX_BUCKET_US:
+        wanted = f"more than 0, at most the bucket's {capacity_us!r}, which is at most {_MAX_BUCKET_US}"
+        raise ValueError(f"amount_us: got {amount_us!r}, wanted {wanted}")
 
 
 def left_s(end_ms: int) -> float:

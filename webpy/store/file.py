@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..statedir import register_private
-from .base import Store, add, check_key, check_value, end_ms, left_s
+from .base import Store, add, check_key, check_value, end_ms, fill, left_s
 from .directory import Directory, Entry, digest_of
 
 __all__ = ["FileStore"]
@@ -120,6 +120,15 @@ class FileStore(Store):
             total = add(key, old.value if old else None, by)
             self._directory.put(folder, digest, Entry(new.name, b"%d" % total, (old or new).end_ms))
             return total
+
+    def pour(self, key: str, amount_us: int, capacity_us: int) -> tuple[bool, int]:
+        digest = digest_of(_encode(key))
+        with self._directory.locked(digest) as folder:
+            old = self._directory.read(digest)
+            bucket = fill(old.value if old else None, amount_us, capacity_us)
+            if bucket.poured:
+                self._directory.put(folder, *_new(key, bucket.value, bucket.life_s))
+            return bucket.poured, bucket.level_us
 
     def cas(self, key: str, expected: bytes | None, new: bytes | None, *, expires_s: float | None = None) -> bool:
         digest, entry = _new(key, b"" if new is None else new, expires_s)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from .base import Store, StoreError, StoreTimeout, add, check_key, check_value, end_ms, left_s, now_ms
+from .base import Store, StoreError, StoreTimeout, add, check_key, check_value, end_ms, fill, left_s, now_ms
 from .clients import Client, Clients, MemcacheError
 
 __all__ = ["MemcachedStore"]
@@ -141,6 +141,14 @@ class MemcachedStore(Store):
         def change(value: bytes | None, end: int) -> tuple[bytes, int, int]:
             total = add(key, value, by)
             return b"%d" % total, new_end if value is None else end, total
+
+        return self._change(key, change)
+
+    def pour(self, key: str, amount_us: int, capacity_us: int) -> tuple[bool, int]:
+        def change(value: bytes | None, end: int) -> tuple[bytes | None, int, tuple[bool, int]]:
+            bucket = fill(value, amount_us, capacity_us)
+            result = bucket.poured, bucket.level_us
+            return (bucket.value, _end_ms(bucket.life_s), result) if bucket.poured else (value, end, result)
 
         return self._change(key, change)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..atfork import AtFork
 from ..singleworker import forget, require_single_worker
-from .base import Store, add, check_key, check_lifetime, check_value
+from .base import Store, add, check_key, check_lifetime, check_value, fill
 
 __all__ = ["MemoryStore"]
 
@@ -129,6 +129,13 @@ class MemoryStore(AtFork, Store):
                 data = self._open()
                 data[key] = b"%d" % total, data[key][1]
             return total
+
+    def pour(self, key: str, amount_us: int, capacity_us: int) -> tuple[bool, int]:
+        with self._lock:
+            bucket = fill(self._live(check_key(key)), amount_us, capacity_us)
+            if bucket.poured:
+                self._put(key, bucket.value, check_lifetime(bucket.life_s))
+            return bucket.poured, bucket.level_us
 
     def cas(self, key: str, expected: bytes | None, new: bytes | None, *, expires_s: float | None = None) -> bool:
         wanted = None if expected is None else check_value(expected)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from .base import Store, StoreError, StoreTimeout, add, check_key, check_lifetime, check_value
+from .base import Store, StoreError, StoreTimeout, add, check_bucket, check_key, check_lifetime, check_value
 
 try:
     import redis
@@ -43,6 +43,19 @@ local there = redis.call('EXISTS', KEYS[1])
 redis.call('INCRBY', KEYS[1], ARGV[1])
 if there == 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return redis.call('GET', KEYS[1])
+"""
+# As `fill` in `base`, by the server's clock.
+_POUR = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local amount, capacity = tonumber(ARGV[1]), tonumber(ARGV[2])
+local kept = redis.call('GET', KEYS[1])
+local ends = kept and #kept <= 18 and string.match(kept, '^%d+$') and tonumber(kept) or 0
+local level = math.min(math.max(ends - now, 0), capacity)
+if level + amount > capacity then return {0, level} end
+level = level + amount
+redis.call('SET', KEYS[1], string.format('%.0f', now + level), 'PX', math.ceil(level / 1000))
+return {1, level}
 """
 
 
@@ -174,6 +187,12 @@ class RedisStore(Store):
             if isinstance(error.__cause__, redis.ResponseError):
                 add(key, self.get(key), by)  # raises if the number is the reason
             raise
+
+    def pour(self, key: str, amount_us: int, capacity_us: int) -> tuple[bool, int]:
+        name = self._encode(key)
+        check_bucket(amount_us, capacity_us)
+        poured, level_us = self._ask("EVAL", _POUR, 1, name, amount_us, capacity_us)
+        return bool(poured), int(level_us)
 
     def cas(self, key: str, expected: bytes | None, new: bytes | None, *, expires_s: float | None = None) -> bool:
         name = self._encode(key)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..statedir import register_private
-from .base import Store, StoreError, add, check_key, check_value, end_ms, left_s, now_ms
+from .base import Store, StoreError, add, check_key, check_value, end_ms, fill, left_s, now_ms
 from .connections import Connections, T, Work
 
 __all__ = ["SQLiteStore"]
@@ -157,6 +157,20 @@ class SQLiteStore(Store):
             else:
                 connection.execute(_CHANGE, (b"%d" % total, name))
             return total
+
+        return self._transaction(work)
+
+    def pour(self, key: str, amount_us: int, capacity_us: int) -> tuple[bool, int]:
+        name = _encode(key)
+        bucket = fill(self._value(name), amount_us, capacity_us)
+        if not bucket.poured:  # so those who are over their limit take no lock, and write nothing
+            return False, bucket.level_us
+
+        def work(connection: sqlite3.Connection) -> tuple[bool, int]:
+            bucket = fill(_live(connection.execute(_GET, (name,)).fetchone()), amount_us, capacity_us)
+            if bucket.poured:
+                connection.execute(_SET, (name, bucket.value, end_ms(bucket.life_s)))
+            return bucket.poured, bucket.level_us
 
         return self._transaction(work)
 

@@ -22,6 +22,7 @@ from .log.complaints import Complaints
 from .log.errorlog import ErrorLog
 from .log.faults import Faults
 from .schemes import Schemes
+from .shield import ClientBuckets, Shield
 from .threads.chores import Chores
 from .threads.pace import Gate
 from .threads.pool import Pool
@@ -44,11 +45,13 @@ class Parts:
     """The parts of a worker.
 
     context: what the supervisor gave it; row: its row of the scoreboard. settings, limits, routes, planner, clock: of
-    the application that it serves. log: the error log. The others are named after their class.
+    the application that it serves. log: the error log. admission: what begins requests whose plans vary, the schemes or
+    the shield in front of them. The others are named after their class.
     """
 
     __slots__ = (
         "activities",
+        "admission",
         "chores",
         "clock",
         "context",
@@ -92,8 +95,14 @@ class Parts:
         self.table = ConnectionTable(self.reactor, self.lifecycle, self.faults, self.row, scoreboard)
         self.recorder = Recorder(self.row, scoreboard, clock, self.chores, self.log)
         self.failures = Failures(self.log, self.routes)
-        self.forwarding = Forwarding(settings, planner, self.row, Complaints(self.log))
+        complaints = Complaints(self.log)
+        self.forwarding = Forwarding(settings, planner, self.row, complaints)
         self.schemes = Schemes(settings, planner, clock, self.forwarding)
+        self.admission: Schemes | Shield = self.schemes
+        if settings.max_request_rate:
+            planner.varies = True
+            buckets = ClientBuckets(scoreboard, settings.max_request_rate)
+            self.admission = Shield(buckets, self.schemes, self.forwarding, self.row, complaints)
         Connection.multithread = settings.threads > 1
 
     def leave(self) -> None:

@@ -8,12 +8,12 @@ for other workers to take. Looking for the longest idle reads the whole table, s
 from __future__ import annotations
 
 import heapq
-import ipaddress
 import select
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ...framework.clients import client_network
 from ...supervisor import Cell, open_files
 from .connection import Connection, Relay
 
@@ -53,7 +53,7 @@ class Room:
         self._max = room_for(parts.settings)
         self._max_per_client = parts.settings.max_connections_per_client
         self._forwarding = parts.forwarding
-        self._clients: dict[str, int] = {}  # connections by `_client_of`, when they are counted
+        self._clients: dict[str, int] = {}  # connections by `client_network`, when they are counted
         self._barren_until_s = 0.0
         self._told: Callable[[], None] | None = None  # called when a connection goes
         if self._max_per_client:
@@ -104,7 +104,7 @@ class Room:
         """Return whether a client has as many connections as it may; counts the refusal."""
         if not self._counts(host, relay):
             return False
-        if self._clients.get(_client_of(host), 0) < self._max_per_client:
+        if self._clients.get(client_network(host), 0) < self._max_per_client:
             return False
         self._cells[Cell.REFUSED] += 1
         self._complaints.say(
@@ -117,7 +117,7 @@ class Room:
         """Count a connection that was taken, or whose client is known now by a PROXY header."""
         host = conn.origin.client_address[0]
         if self._counts(host, conn.relay):
-            client = _client_of(host)
+            client = client_network(host)
             self._clients[client] = self._clients.get(client, 0) + 1
 
     def _counts(self, host: str, relay: Relay) -> bool:
@@ -132,7 +132,7 @@ class Room:
         if not self._max_per_client:
             self._table.left = None
         elif self._counts(conn.origin.client_address[0], conn.relay):
-            client = _client_of(conn.origin.client_address[0])
+            client = client_network(conn.origin.client_address[0])
             left = self._clients.get(client, 0) - 1
             if left > 0:
                 self._clients[client] = left
@@ -153,16 +153,3 @@ def _silent(conns: list[Connection]) -> list[Connection]:
         poller.register(conn.fd, select.POLLIN)
     heard = {fd for fd, _ in poller.poll(0)}
     return [conn for conn in conns if conn.fd not in heard]
-
-
-def _client_of(host: str) -> str:
-    """Return what counts as one client: an IPv4 address, or the /64 of an IPv6 one, which a customer is given whole."""
-    if ":" not in host:
-        return host
-    try:
-        address = ipaddress.IPv6Address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return address.packed[:8].hex()

@@ -48,7 +48,8 @@ class Plan:
     request line for the scoreboard. forwards: whether fields may say who the client is. verdict: what they come to,
     kept by forwarding.py; None at first. varies: whether what becomes of a request depends on more than its head: on
     who its client is, or on the scheme. secured, redirected: the plans for requests of https, and for those of http if
-    they are redirected, kept by schemes.py; None at first.
+    they are redirected, kept by schemes.py; None at first. refused: that for clients over the limit, kept by shield.py;
+    None at first.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Plan:
         "parts",
         "plain",
         "redirected",
+        "refused",
         "secured",
         "text",
         "varies",
@@ -89,6 +91,7 @@ class Plan:
         self.forwards = self.varies = False
         self.secured: Plan | None = None
         self.redirected: Plan | None = None
+        self.refused: Plan | None = None
         self.verdict: Any = None
         self.has_body = head.chunked or bool(head.content_length)
         self.text = b"%-*b" % (_REQUEST_LINE_BYTES, head.line[:_REQUEST_LINE_BYTES])

@@ -17,6 +17,7 @@ from ..connections.connection import Connection, Phase
 from ..connections.transport import WOULD_BLOCK
 from ..exchanges.exchange import Exchange
 from ..exchanges.intake import Intake, Stream
+from ..shield import RefusingHandler
 
 if TYPE_CHECKING:
     from ..exchanges.plan import Plan
@@ -88,7 +89,7 @@ class Reading:
         if plan is None or plan.has_body:
             return self._begin(conn, data, plan)
         if plan.varies:
-            return self._parts.schemes.begin(conn, plan)
+            return self._parts.admission.begin(conn, plan)
         return plan, Request(conn, plan.head)
 
     def _begin(
@@ -112,7 +113,7 @@ class Reading:
                 plan = self._heads.plan(bytes(data[:end]))
                 conn.buffer = bytes(data[end:])
             if plan.varies:
-                plan, request = self._parts.schemes.begin(conn, plan)
+                plan, request = self._parts.admission.begin(conn, plan)
             else:
                 request = Request(conn, plan.head)
             if plan.has_body:
@@ -132,6 +133,8 @@ class Reading:
 
     def _begin_body(self, conn: Connection, plan: Plan, request: Request) -> Begun | None:
         parts = self._parts
+        if plan.handler is RefusingHandler:
+            raise ProtocolError(429, "too many requests; try again in a second")
         intake = Intake(request, self._limits)
         rest, conn.buffer = bytes(conn.buffer), b""
         conn.since_s = _mono()

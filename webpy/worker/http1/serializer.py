@@ -102,6 +102,8 @@ def reject(error: ProtocolError, preamble: Preamble) -> Answer:
         ("Content-Length", str(len(body))),
         ("Connection", "close"),
     ]
+    if error.status == 429:
+        fields.append(("Retry-After", "1"))
     answer = Answer(error.status)
     answer.head = encode_head(error.status, None, fields)
     answer.payload = body
