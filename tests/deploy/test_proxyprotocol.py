@@ -114,6 +114,15 @@ def test_nginx(serve: Serve, proxies: Relaying) -> None:
     check(proxies.stream("{}:{}".format(*server.address)), "http", NGINX)
 
 
+def test_fields_through_a_balancer(serve: Serve, proxies: Relaying) -> None:
+    """nginx adds fields, and HAProxy passes them on as bytes: they count, as its header names nginx."""
+    server = start(serve, proxies, "--workers", "2")
+    balancer = proxies.haproxy("{}:{}".format(*server.address))
+    front = proxies.nginx("http://{}:{}".format(*balancer.address), tls=True)
+    check(front, "https", HAPROXY, proxies.tls)
+    assert balancer.ask(**SPOOFED) == f"{CLIENT} http example.org by {HAPROXY}"  # who goes round nginx is not believed
+
+
 def test_over_unix_sockets(serve: Serve, proxies: Relaying) -> None:
     path = proxies.folder / "webpy.sock"
     start(serve, proxies, "--workers", "1", "--socket-mode", "666", bind=f"unix:{path}")

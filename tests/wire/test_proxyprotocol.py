@@ -312,6 +312,22 @@ def test_anybody_may_be_a_proxy_but_a_client_that_it_names_is_none(serve: Serve)
                 assert re.match(rf"{client} \d+ http ", ask("/", *fields))
 
 
+def test_redirects_to_https_and_hsts_go_by_what_the_header_says(serve: Serve, tmp_path: Path) -> None:
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "cert.pem"))
+    options = "--bind", "https://127.0.0.1:0", "--certfile", "cert.pem", "--https-redirect", "--hsts", "60"
+    trusted = "--forwarded-allow-ips", PROXY, "--proxy-protocol", "on"
+    server = serve(APP, "--workers", "1", *options, *trusted, bind="http://127.0.0.1:0")
+    for header in (line(), binary(), binary(tls=False), UNKNOWN):
+        with asking(server, header) as ask:
+            answer = ask.answer("/a?b")
+            assert (answer.status, answer.headers["Location"]) == (308, f"https://{HOST}/a?b")  # at the proxy's port
+    with asking(server, binary(tls=True)) as ask:
+        answer = ask.answer("/")
+        assert (answer.status, answer.headers["Strict-Transport-Security"]) == (200, "max-age=60")
+    with asking(server, source=STRANGER) as ask:
+        assert re.fullmatch(rf"https://{HOST}:\d+/", ask.answer("/").headers["Location"])
+
+
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from ..framework.errors import HTTPError
 from ..framework.groups import Groups
 from ..framework.handler import HTTPHandler
 from ..framework.request import Request
+from .connections.connection import RelayedConnection
 from .exchanges.forwarding import ForwardedPeer
 from .threads.pace import Work
 
@@ -64,7 +65,8 @@ class HTTPSRedirect(HTTPHandler):
             name, colon, _ = host.rpartition(":")
             host = name if colon else host
         # a proxy speaks https at its own port, whatever ours is
-        port = _HTTPS_PORT if isinstance(request._peer, ForwardedPeer) else self.port
+        is_behind_proxy = isinstance(request._peer, (ForwardedPeer, RelayedConnection))
+        port = _HTTPS_PORT if is_behind_proxy else self.port
         if port != _HTTPS_PORT:
             host = f"{host}:{port}"
         resource = "/" if request.resource == "*" else request.resource
