@@ -35,6 +35,7 @@ __all__ = ["HTTPSRedirect", "Schemes", "redirect_port"]
 
 _HTTPS_PORT = 443
 _NO_GROUPS = Groups.of((), ())
+_NO_HOST = "400 - this is served by https only, and the request names no host to redirect to\n"
 
 
 class HTTPSRedirect(HTTPHandler):
@@ -71,9 +72,6 @@ class HTTPSRedirect(HTTPHandler):
             host = f"{host}:{port}"
         resource = "/" if request.resource == "*" else request.resource
         return f"https://{host}{resource}" if request.host else ""
-
-
-_NO_HOST = "400 - this is served by https only, and the request names no host to redirect to\n"
 
 
 def redirect_port(ports: Sequence[int]) -> int:
