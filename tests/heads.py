@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from webpy.framework.origin import Origin
 from webpy.framework.request import Request
+from webpy.framework.tlsclient import TLSClient
 from webpy.protocol import Head, Limits, parse_head
 
 __all__ = ["FakePeer", "head_bytes", "head_of", "request_of"]
@@ -25,6 +26,7 @@ class FakePeer:
     server_address = ("192.0.2.1", 8000)
     gone = False
     tls: object | None = None
+    tls_client: TLSClient | None = None
     multithread = True
     peer = (b"192.0.2.7", b"%-40b" % b"192.0.2.7")
 

@@ -49,6 +49,9 @@ def sample(**changes: Any) -> dict[str, Any]:
         "reload": {"phase": "idle", "number": 3, "done": 0, "of": 0, "last": None},
         "reloads": 2,
         "reloads_failed": 1,
+        "renewals": 4,
+        "renewals_failed": 2,
+        "facts": {},
         "totals": {
             "accepted": 90,
             "closed_idle": 7,

@@ -72,9 +72,23 @@ def test_everything_is_there(accept: str) -> None:
         "webpy_log_dropped",
         "webpy_log_pending_bytes",
         "webpy_ready",
+        "webpy_renewals",
+        "webpy_certificate_expiry_timestamp_seconds",
     }
     assert all(name.startswith("webpy_") for name in names)
     assert all(family.documentation.endswith(".") for family in found.values())
+
+
+def test_certificates() -> None:
+    names = (["a.example", "b.example"], ["c.example"], ["a.example"], [], 'bad "name"\n', None)
+    expiries = (2e9, 1.9e9, 1.8e9, 1.7e9, 1.6e9, "soon")
+    listed = [{"names": each, "expires_s": when} for each, when in zip(names, expiries, strict=True)]
+    found = families(sample(facts={"certificates": [*listed, "nonsense", {"names": ['q"\\\n'], "expires_s": 1.5e9}]}))
+    told = values(found["webpy_certificate_expiry_timestamp_seconds"], "name")
+    assert told == {"a.example": 1.8e9, "c.example": 1.9e9, "": 1.6e9, 'q"\\\n': 1.5e9}
+    assert values(found["webpy_renewals"], "result") == {"ok": 4, "failed": 2}
+    for nonsense in ({}, [], None, {"certificates": 7}, {"certificates": [[], {"expires_s": float("nan")}]}):
+        assert not families(sample(facts=nonsense))["webpy_certificate_expiry_timestamp_seconds"].samples
 
 
 def test_figures() -> None:

@@ -252,9 +252,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[str, ...], ssl.
     return ("--certfile", str(folder / "chain.pem"), "--keyfile", str(folder / "key.pem")), context
 
 
-def test_under_tls_a_connection_has_one_more_answer(
-    start: Start, tls: tuple[tuple[str, ...], ssl.SSLContext]
-) -> None:
+def test_under_tls_a_connection_has_one_more_answer(start: Start, tls: tuple[tuple[str, ...], ssl.SSLContext]) -> None:
     options, context = tls
     server = start_workers(start, 1, *options)
     with Client(server, tls=context) as client, Client(server, tls=context) as silent:
@@ -363,4 +361,3 @@ def test_a_killed_worker_leaves_a_line_for_requests_that_wait_or_are_being_sent(
     assert server.stop() == 0
     killed = sorted(line.partition('"')[2].partition(" HTTP")[0] for line in server.log if " killed " in line)
     assert killed == sorted([*(f"GET /held/{number}" for number in range(8)), "GET /large/8", "POST /upload"])
-

@@ -63,9 +63,7 @@ def test_warm_up_runs_once_before_any_worker_is_forked(served: Server) -> None:
         ("routes = None", r"None"),
     ],
 )
-def test_a_new_generation_that_fails_changes_nothing(
-    served: Server, tmp_path: Path, broken: str, verdict: str
-) -> None:
+def test_a_new_generation_that_fails_changes_nothing(served: Server, tmp_path: Path, broken: str, verdict: str) -> None:
     (tmp_path / "app.py").write_text(APP + broken + "\n")
     served.send(signal.SIGHUP)
     served.wait_for("reload failed, generation 1 keeps serving")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..supervisor.scoreboard.latency import bucket_bounds
+from ..tls.expiry import first_expiries
 from .readiness import unready
 
 if TYPE_CHECKING:
@@ -138,6 +139,20 @@ class _Collector:
         reloads.add_metric(["ok"], status["reloads"])
         reloads.add_metric(["failed"], status["reloads_failed"])
         yield reloads
+        renewals = CounterMetricFamily(
+            "webpy_renewals", "New certificates for running workers, by their verdict.", labels=["result"]
+        )
+        renewals.add_metric(["ok"], status["renewals"])
+        renewals.add_metric(["failed"], status["renewals_failed"])
+        yield renewals
+        expiries = GaugeMetricFamily(
+            "webpy_certificate_expiry_timestamp_seconds",
+            "Unix time when a certificate expires, by its first name; of several with that name the first to expire.",
+            labels=["name"],
+        )
+        for name, expires_s in first_expiries(status["facts"]).items():
+            expiries.add_metric([name], expires_s)
+        yield expiries
         busy = 0 if status["reload"]["phase"] in ("", "idle", None) else 1
         yield GaugeMetricFamily("webpy_reload_running", "1 while a reload runs.", busy)
         yield GaugeMetricFamily("webpy_uptime_seconds", "Age of the master.", status["uptime_s"])

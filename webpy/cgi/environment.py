@@ -72,6 +72,8 @@ def meta_variables(request: Request, found: Found, remote: str, root: bytes, len
         variables["CONTENT_LENGTH"] = str(length)
     if request.scheme == "https":
         variables["HTTPS"] = "on"
+        if request.tls_client is not None:
+            variables.update(request.tls_client.variables())
     _add_fields(variables, request)
     if request.origin.host is not None:  # a trusted proxy says it
         variables["HTTP_HOST"] = request.host

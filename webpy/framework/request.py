@@ -11,6 +11,7 @@ from .headers import HTTPHeaders
 if TYPE_CHECKING:
     from ..protocol import Head
     from .origin import Origin
+    from .tlsclient import TLSClient
 
 __all__ = ["Peer", "Request"]
 
@@ -33,6 +34,9 @@ class Peer(Protocol):
 
     @property
     def tls(self) -> object | None: ...
+
+    @property
+    def tls_client(self) -> TLSClient | None: ...
 
     @property
     def server_address(self) -> tuple[str, int]: ...
@@ -211,6 +215,12 @@ class Request:
     def tls(self) -> object | None:
         """The `ssl.SSLSocket` of the connection, or None without TLS."""
         return self._peer.tls
+
+    @property
+    def tls_client(self) -> TLSClient | None:
+        """The certificate that the other end of the connection has shown; None without one, and without TLS. Behind a
+        proxy that speaks TLS to this server it is the proxy's."""
+        return self._peer.tls_client
 
     @property
     def scheme(self) -> str:

@@ -5,40 +5,48 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["DAY_S", "WARN_DAYS", "certificates_of", "expiry_warnings"]
+__all__ = ["days_left", "expiry_warnings", "first_expiries"]
 
-DAY_S = 86400.0
-WARN_DAYS = 14
+_DAY_S = 86400.0
+_WARN_DAYS = 14
 _MAX_LINES = 20
+_MAX_NAME = 255
 
 
-def certificates_of(facts: Any) -> list[tuple[str, float]]:
-    """Return the first name of each certificate, "" for one without, and when it expires (Unix time).
+def first_expiries(facts: Any) -> dict[str, float]:
+    """Return the first name of each certificate, "" for one without, and when it expires (Unix time); of several with
+    the same first name, the first to expire.
 
     facts: as `Certificates.facts` returns them. They have gone through processes that run the application, so anything
     else in them is left out.
     """
     listed = facts.get("certificates") if isinstance(facts, dict) else None
-    found = []
+    found: dict[str, float] = {}
     for each in listed if isinstance(listed, list) else ():
         if not isinstance(each, dict):
             continue
         names, expires_s = each.get("names"), each.get("expires_s")
         name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
         if isinstance(expires_s, (int, float)) and math.isfinite(expires_s):
-            found.append((name[:255], float(expires_s)))
+            name = name[:_MAX_NAME]
+            found[name] = min(float(expires_s), found.get(name, math.inf))
     return found
+
+
+def days_left(expires_s: float, now_s: float) -> int:
+    """Return how many whole days a certificate is still valid; negative once it has expired."""
+    return math.floor((expires_s - now_s) / _DAY_S)
 
 
 def expiry_warnings(facts: Any, now_s: float) -> list[str]:
     """Return a line for each certificate that expires within 14 days, or has; it is the same all day."""
     lines = []
-    for name, expires_s in certificates_of(facts):
-        days = math.floor((expires_s - now_s) / DAY_S)
+    for name, expires_s in first_expiries(facts).items():
+        days = days_left(expires_s, now_s)
         what = f"the certificate of {name}" if name else "a certificate"
         if days < 0:
             lines.append(f"{what} has expired")
-        elif days < WARN_DAYS:
+        elif days < _WARN_DAYS:
             when = "in less than a day" if not days else f"in {days} day{'s' if days != 1 else ''}"
             lines.append(f"{what} expires {when}")
     return lines[:_MAX_LINES]

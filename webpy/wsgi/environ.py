@@ -13,9 +13,10 @@ from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
     from ..framework.origin import Origin
+    from ..framework.tlsclient import TLSClient
     from ..protocol import Head
 
-__all__ = ["Environ", "FileWrapper", "of_head"]
+__all__ = ["Environ", "FileWrapper", "add_tls_client", "of_head"]
 
 Environ = dict[str, Any]
 
@@ -119,6 +120,12 @@ def of_head(head: Head, prefix: str, origin: Origin, server: tuple[str, int]) ->
     if host:
         environ["HTTP_HOST"] = host  # the target's authority wins over the field (RFC 9112 section 3.2.2)
     return environ
+
+
+def add_tls_client(environ: Environ, client: TLSClient) -> None:
+    """Add the variables of a client's certificate; their texts are UTF-8, each byte as one character."""
+    for name, value in client.variables().items():
+        environ[name] = value if value.isascii() else value.encode().decode("latin-1")
 
 
 def _unquoted(path: str) -> str:

@@ -20,7 +20,7 @@ from ..framework.response import ClosingBody, Response, Result
 from ..framework.routing.routes import mount_point
 from ..protocol.grammar import SEGMENTS
 from .bodies import PiecesBody, checked, close_result
-from .environ import Environ, FileWrapper, of_head
+from .environ import Environ, FileWrapper, add_tls_client, of_head
 from .starting import Fields, Started, read_start
 
 __all__ = ["Application", "WSGIHandler", "new"]
@@ -116,6 +116,8 @@ class WSGIHandler(HostHandler):
         if head.chunked:
             environ["CONTENT_LENGTH"] = str(stream.seek(0, io.SEEK_END))
             stream.seek(0)
+        if scheme == "https" and (shown := request.tls_client) is not None:
+            add_tls_client(environ, shown)
         if self.auth is not None and isinstance(self.auth, str):  # RFC 3875 sections 4.1.1 and 4.1.11
             environ["REMOTE_USER"] = self.auth
             environ["AUTH_TYPE"] = (head.get("authorization") or "").partition(" ")[0].capitalize()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from ...tls.expiry import days_left, first_expiries
 from .figures import age, count, one_line, printable, size
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ __all__ = ["ctl"]
 _FAILED = 1
 _NO_SERVER = 2
 _LIST_S = 2.0  # for each of several servers to describe itself
+_MAX_CERTIFICATES = 10  # that are listed
 _ANSWER_S = 10.0  # for replies that the master sends at once; the machine may be busy
 
 
@@ -261,6 +264,10 @@ def _summary(now: dict[str, Any]) -> str:
     if last is not None:
         verdict = "done" if last["ok"] else f"FAILED: {_gist(last['text'])}"
         lines.append(f"last reload: {verdict}")
+    if expiries := first_expiries(now.get("facts")):
+        at_s = time.time()
+        each = [f"{one_line(name) or '?'} {days_left(when_s, at_s)} days" for name, when_s in expiries.items()]
+        lines.append(f"certificates: {', '.join(each[:_MAX_CERTIFICATES])}")
     lines += ["", " SLOT     PID  GEN STATE        AGE   CONN    BUSY  QUEUE  REQUESTS    MEM  LONGEST"]
     lines += [_row(worker) for worker in workers]
     lines += [f"{each['title']} [{each['pid']}] {each['state']}" for each in now["sidecars"]]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...framework.request import Request
     from ...framework.response import Response
+    from ...framework.tlsclient import TLSClient
     from ...supervisor import Activity
     from ..exchanges.intake import Intake
     from ..exchanges.output import Output
@@ -126,6 +127,11 @@ class Connection:
     def tls(self) -> ssl.SSLSocket | None:
         """The socket if it speaks TLS: for `request.tls` only."""
         return self.transport.tls
+
+    @property
+    def tls_client(self) -> TLSClient | None:
+        """The client's certificate; None without one."""
+        return self.transport.tls_client
 
     @property
     def server_address(self) -> tuple[str, int]:

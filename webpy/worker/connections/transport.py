@@ -18,6 +18,8 @@ import termios
 from collections.abc import Callable
 from typing import ClassVar
 
+from ...framework.tlsclient import TLSClient
+
 __all__ = ["CLIENT_LEFT", "WOULD_BLOCK", "PlainTransport", "TLSTransport", "Transport"]
 
 #: what `recv`, `send` and `sendfile` raise when there is nothing to read, or no room to write
@@ -57,6 +59,11 @@ class Transport:
     @property
     def tls(self) -> ssl.SSLSocket | None:
         """The socket as `request.tls` shows it to handlers; None without TLS."""
+        return None
+
+    @property
+    def tls_client(self) -> TLSClient | None:
+        """The certificate that the client has shown; None without one."""
         return None
 
     # -- the beginning ----------------------------------------------------------------------------------------------
@@ -202,17 +209,26 @@ class TLSTransport(Transport):
     duplex = False
     file_step_bytes = 1 << 16  # read at a time, as the kernel cannot send a file by itself
 
-    __slots__ = ("_tls",)
+    __slots__ = ("_client", "_tls")
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         super().__init__(sock)
         self._tls = sock
+        self._client: TLSClient | bool | None = False  # as long as nobody has asked
         self.recv = sock.read
         self.send = sock.write
 
     @property
     def tls(self) -> ssl.SSLSocket:
         return self._tls
+
+    @property
+    def tls_client(self) -> TLSClient | None:
+        client = self._client
+        if isinstance(client, bool):
+            found, der = self._tls.getpeercert(), self._tls.getpeercert(binary_form=True)
+            client = self._client = TLSClient(found, der) if found and der else None
+        return client
 
     def handshake(self) -> int:
         try:

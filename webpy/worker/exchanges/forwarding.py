@@ -16,6 +16,7 @@ from ...supervisor import Cell
 from ..connections.connection import Connection, Relay, peer_label
 
 if TYPE_CHECKING:
+    from ...framework.tlsclient import TLSClient
     from ...protocol import Head
     from ...settings import Settings
     from ...supervisor import Row
@@ -55,6 +56,10 @@ class ForwardedPeer:
     @property
     def tls(self) -> object | None:
         return self.connection.tls
+
+    @property
+    def tls_client(self) -> TLSClient | None:
+        return self.connection.tls_client
 
     @property
     def server_address(self) -> tuple[str, int]:
