@@ -131,8 +131,10 @@ MALFORMED = [
     (binary(TCP4 + b"\x04\x00"), "got 2 bytes in place of a TLV"),
     (binary(TCP4 + b"\x04\x00\x02x"), "got a TLV 0x04 of 2 bytes, wanted at most 1"),
     (binary(TCP4 + tlv(0x20, b"\x01\0\0\0")), "got an SSL TLV of 4 bytes, wanted 5 or more"),
-    (binary(TCP4 + tlv(3, b"\0\0\0")), "got '000000', which is not the CRC32C of the header"),
-    (with_checksum(SSL, wrong=1), "which is not the CRC32C of the header"),
+    (binary(TCP4 + tlv(3, b"\0\0\0")), "got '000000', which is not the header's CRC32C"),
+    (binary(TCP4 + tlv(3, b"x" * 4000)), r"got '(78){30}\.\.\.', which is not the header's CRC32C"),
+    (with_checksum(SSL, wrong=1), "which is not the header's CRC32C"),
+    (with_checksum(tlv(3, bytes(4))), "got two checksums, wanted one at most"),
     (SIGNATURE + b"\x21\x11\x0f\xf1", "got a header of 4097 bytes, wanted at most 4096"),
     (SIGNATURE + b"\x20\x00\xff\xff", "got a header of 65551 bytes"),
 ]  # fmt: skip

@@ -356,6 +356,21 @@ def test_connections_are_counted_by_the_client_that_is_named(serve: Serve) -> No
         assert totals(server)["refused"] >= 1
 
 
+def test_the_rate_of_requests_is_that_of_the_client_that_is_named(serve: Serve) -> None:
+    trusted = "--forwarded-allow-ips", "*", "--proxy-protocol", "on"
+    server = serve(APP, "--workers", "1", "--max-request-rate", "2", *trusted)
+    with asking(server, line()) as one, asking(server, binary(REAL6)) as other, asking(server, UNKNOWN) as nobody:
+
+        def status(ask: Asking) -> int:
+            answer = ask.answer("/peer")
+            answer.read()
+            return answer.status
+
+        until(lambda: status(one) == 429, "the client is over its rate")
+        assert status(other) == 200
+        assert {status(nobody) for _ in range(9)} == {200}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_two_thousand_that_never_end_their_header_hold_up_nobody(serve: Serve) -> None:

@@ -139,7 +139,7 @@ def _text(packed: bytes) -> str:
 
 def _read_tlvs(header: bytes, at: int) -> bool | None:
     """Return what the TLVs say of TLS, None if nothing; `at`: where they begin (sections 2.2.3 and 2.2.6)."""
-    tls = None
+    tls, has_checksum = None, False
     while at < len(header):
         value = at + _TLV.size
         if value > len(header):
@@ -153,9 +153,12 @@ def _read_tlvs(header: bytes, at: int) -> bool | None:
                 raise MalformedProxyHeader(f"got an SSL TLV of {count} bytes, wanted {_SSL_FIXED_BYTES} or more")
             tls = bool(header[value] & _CLIENT_SSL)
         elif kind == _TLV_CRC32C:
+            if has_checksum:  # each costs as much as the header is long
+                raise MalformedProxyHeader("got two checksums, wanted one at most")
+            has_checksum = True
             told = int.from_bytes(header[value:at], "big")
             if count != 4 or told != _crc32c(header[:value] + bytes(4) + header[at:]):
-                raise MalformedProxyHeader(f"got {header[value:at].hex()!r}, which is not the CRC32C of the header")
+                raise MalformedProxyHeader(f"got {show(header[value:at].hex())}, which is not the header's CRC32C")
     return tls
 
 
