@@ -555,5 +555,6 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     status, text = check("--proxy-protocol", "v2", "--forwarded-allow-ips", "10.0.0.1")
     assert status == 2 and "--proxy-protocol: got 'v2', wanted on or off" in text
     status, text = check("--proxy-protocol", "on")
-    assert status == 2 and "--proxy-protocol: got on without forwarded-allow-ips, wanted both" in text
+    assert status == 2
+    assert "--proxy-protocol: given without forwarded-allow-ips, which names the proxies; wanted both" in text
     assert check("--proxy-protocol", "off")[0] == 0

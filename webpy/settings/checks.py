@@ -167,7 +167,7 @@ def _socket(settings: Settings, labels: Labels) -> Iterator[str]:
 
 def _proxy(settings: Settings, labels: Labels, skip: Collection[str]) -> Iterator[str]:
     if settings.proxy_protocol and not settings.forwarded_allow_ips and "forwarded_allow_ips" not in skip:
-        yield f"{labels['proxy_protocol']}: got on without forwarded-allow-ips, wanted both: it names the proxies"
+        yield f"{labels['proxy_protocol']}: given without forwarded-allow-ips, which names the proxies; wanted both"
 
 
 def _own(given: str | None, number: int, which: str) -> bool:

@@ -100,7 +100,8 @@ class Settings:
         types.switch(),
         False,
         _LISTEN,
-        "Each connection of those proxies begins with a PROXY header, version 1 or 2, that says who the client is.",
+        "Each connection of a proxy of forwarded-allow-ips has to begin with a PROXY header (version 1 or 2), which"
+        " names the client.",
         off=False,
     )
     workers: int | str = _option(
