@@ -22,6 +22,7 @@ from tests.services import free_port, memcached_server, redis_server
 from webpy import HTTPError, HTTPHandler, ratelimit
 from webpy.auth import BasicAuthMixIn
 from webpy.cors import CORSMixIn
+from webpy.framework.routing.routes import compile_routes
 from webpy.ratelimit import RateLimitMixIn
 from webpy.store import MemoryStore, StoreError
 
@@ -101,6 +102,30 @@ def test_a_name_is_shared_by_those_that_have_it() -> None:
     assert [ask(cls)[0] for cls in (one, other, one)] == [200, 200, 429]
     third = made(ratelimit_requests=2, ratelimit_name="more", ratelimit_store=store)
     assert statuses(third, 1) == [200]
+
+
+def test_two_limits_are_refused() -> None:
+    one, other = made(ratelimit_requests=1), made(ratelimit_requests=2)
+    one.__qualname__, other.__qualname__ = "One", "Other"
+    with pytest.raises(TypeError, match="^Both: has the limits of One and Other, wanted one: set it in Both$"):
+        type("Both", (one, other), {})
+    type("Both", (one, other), {"ratelimit_requests": 1})
+    type("Plain", (type("Settings", (), {"ratelimit_requests": 9}), one), {})
+
+
+def test_before_every_answer_of_a_target() -> None:
+    """But for handlers that have a limit of their own, which is the one that counts."""
+
+    class Plain(HTTPHandler):
+        def do_get(self) -> Any:
+            return 200, "plain\n"
+
+    class Everywhere(RateLimitMixIn):
+        ratelimit_requests, ratelimit_store = 3, MemoryStore(per_worker=True)
+
+    routes = compile_routes({"/plain": Plain, "/own": made(ratelimit_requests=1)}, {}, (Everywhere,))
+    plain, own, missing = (routes.resolve(path, "")[0].handler for path in ("/plain", "/own", "/missing"))
+    assert [ask(cls)[0] for cls in (plain, missing, own, own, plain, missing)] == [200, 404, 200, 429, 200, 429]
 
 
 def test_another_key() -> None:

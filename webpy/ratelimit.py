@@ -32,6 +32,10 @@ Subclasses count together if they take the limit from the same class; one that s
     class Notes(API): ...
     class Users(API): ...
 
+A handler has one limit: to inherit from two classes that each set one is a TypeError when the class is made. In
+`mixins = (API,)` beside `routes`, API stands before every answer, 404s included, but not before handlers that have a
+limit of their own.
+
 Options, class attributes of the handler, checked when the class is made:
 
 - `ratelimit_requests = 60`, `ratelimit_window_s = 60`: so many requests in so many seconds, at least 1 s.
@@ -65,9 +69,9 @@ is made. Before those of `webpy.auth` it limits the guessing of passwords by a c
 Behind `CORSMixIn`, preflights do not count.
 
 Caveats: a client on a unix socket has no address and is not limited, which is logged: name the proxy in
-`--forwarded-allow-ips`. Clocks of machines that share a store have to agree, but for Redis, whose clock counts. Answers
-that no handler gives, such as the 404 of a path without a route, do not count; `--max-request-rate` (docs/settings.md)
-is a coarse limit for all requests of a client, before any handler runs.
+`--forwarded-allow-ips`. Clocks of machines that share a store have to agree, but for Redis, whose clock counts. The
+404 of a path without a route counts only with `mixins` (above). `--max-request-rate` (docs/settings.md) is a coarse
+limit for all requests of a client, before any handler runs.
 """
 
 from __future__ import annotations
@@ -95,6 +99,7 @@ if TYPE_CHECKING:
 __all__ = ["RateLimitMixIn"]
 
 _UNIX = "unix"
+_LIMIT = {"ratelimit_requests", "ratelimit_window_s", "ratelimit_burst"}
 _LOG_EVERY_S = 60.0
 _STORE_TIMEOUT_S = 1.0  # of a store that is opened here: all requests wait for it
 _PAUSE_S = 1.0  # in which a store that has failed is not asked
@@ -110,7 +115,7 @@ class _Policy:
     __slots__ = ("_label", "amount_us", "capacity_us", "field", "scope", "text")
 
     def __init__(self, cls: type[RateLimitMixIn]) -> None:
-        """Raises ValueError, with the name of the option, for options that cannot be used."""
+        """Raises ValueError, with the name of the option, for one that cannot be used, and TypeError as `_scope`."""
         requests, window_s, burst = cls.ratelimit_requests, cls.ratelimit_window_s, cls.ratelimit_burst
         for name in ("ratelimit_requests", "ratelimit_burst", "ratelimit_max_clients"):
             value = getattr(cls, name)
@@ -123,7 +128,8 @@ class _Policy:
             raise ValueError(f"{cls.__qualname__}.ratelimit_name: got {label!r}, wanted printable ASCII, or None")
         self.amount_us = max(1, round(window_s * 1e6 / requests))
         self.capacity_us = self.amount_us * (requests if burst is None else burst)
-        self.scope = _scope(cls) if label is None else label
+        scope = _scope(cls)
+        self.scope = scope if label is None else label
         self.text = f"{requests} requests in {window_s:g} s"
         quoted = (label or "default").replace("\\", "\\\\").replace('"', '\\"')
         self._label = f'"{quoted}"'
@@ -140,11 +146,14 @@ class _Policy:
 
 
 def _scope(cls: type[RateLimitMixIn]) -> str:
-    """Return the name of the class that a class has its limit from."""
-    for base in cls.__mro__:
-        if vars(base).keys() & {"ratelimit_requests", "ratelimit_window_s", "ratelimit_burst"}:
-            return f"{base.__module__}.{base.__qualname__}"
-    raise AssertionError("the mix-in itself sets a limit")
+    """Return the name of the class that a class has its limit from. Raises TypeError if there are two, neither of which
+    was made to override the other."""
+    first, *others = (base for base in cls.__mro__ if vars(base).keys() & _LIMIT)
+    for other in others if issubclass(first, RateLimitMixIn) else ():
+        if issubclass(other, RateLimitMixIn) and not issubclass(first, other):
+            names = f"{first.__qualname__} and {other.__qualname__}"
+            raise TypeError(f"{cls.__qualname__}: has the limits of {names}, wanted one: set it in {cls.__qualname__}")
+    return f"{first.__module__}.{first.__qualname__}"
 
 
 class _Newcomers:
@@ -231,7 +240,8 @@ def _find_meter(store: str | Store | None) -> _Meter:
 class RateLimitMixIn(HTTPHandler):
     """Put in front of a handler: its clients may ask so often. The options are explained in `webpy.ratelimit`.
 
-    Raises, when the class is made, ValueError for options that cannot be used, and as `webpy.store.open`.
+    Raises, when the class is made, ValueError for options that cannot be used, TypeError if it inherits two limits, and
+    as `webpy.store.open`.
     """
 
     mixin_rank = Rank.RATE_LIMIT
