@@ -21,6 +21,7 @@ from webpy.auth import BasicAuthMixIn
 from webpy.caching import CachingMixIn
 from webpy.compression import CompressionMixIn
 from webpy.cors import CORSMixIn
+from webpy.ratelimit import RateLimitMixIn
 from webpy.requestid import RequestIDMixIn
 from webpy.session import SessionMixIn
 
@@ -109,6 +110,7 @@ HOSTS: dict[str, tuple[type[webpy.HTTPHandler], Callable[[str, Any], dict[str, A
 MIXINS: dict[str, type[webpy.HTTPHandler]] = {
     "id": RequestIDMixIn,
     "cors": CORSMixIn,
+    "rate": RateLimitMixIn,
     "auth": BasicAuthMixIn,
     "session": SessionMixIn,
     "compression": CompressionMixIn,
@@ -138,6 +140,7 @@ class Settings:
     cors_origins = tuple(f"https://{name}.example" for name in CLIENTS)
     cors_credentials = True
     compression_codings = ("gzip",)
+    ratelimit_requests = 10**6
 
     def login(self, user: str, password: str) -> str | None:
         return user if password == user[::-1] else None

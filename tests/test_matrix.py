@@ -125,6 +125,7 @@ def check(answer: http.client.HTTPResponse, client: Client, mixins: tuple[str, .
     assert ("origin" in vary) == ("cors" in mixins)
     if answer.status == 401:
         return
+    assert len(answer.headers.get_all("RateLimit", [])) == ("rate" in mixins)
     assert ("cookie" in vary) == ("session" in mixins)
     assert ("accept-encoding" in vary) == ("compression" in mixins)
     cookies = answer.headers.get_all("Set-Cookie", [])

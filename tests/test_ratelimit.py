@@ -353,19 +353,17 @@ def serving(folder: Path, *options: str, **variables: str) -> Iterator[Server]:
         server.kill()
 
 
-@pytest.fixture(scope="module", params=["one worker", "two workers", "TLS"])
+@pytest.fixture(scope="module", params=["one worker", "two workers under TLS"])
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, ssl.SSLContext | None]]:
-    folder, options, tls = tmp_path_factory.mktemp("limited"), ["--workers", "2"], None
-    if request.param == "TLS":
+    folder, options, tls = tmp_path_factory.mktemp("limited"), ["--workers", "1"], None
+    if request.param != "one worker":
         authority, pem = trustme.CA(), folder / "server.pem"
         authority.issue_cert(ONE).private_key_and_cert_chain_pem.write_to_path(str(pem))
-        options += ["--certfile", str(pem), "--keyfile", str(pem)]
+        options = ["--workers", "2", "--certfile", str(pem), "--keyfile", str(pem)]
         tls = ssl.create_default_context()
         authority.configure_trust(tls)
-    elif request.param == "one worker":
-        options[1] = "1"
     with serving(folder, *options) as started:
         yield started, tls
 
