@@ -18,6 +18,7 @@ from tests.worker.rig import Rig
 from webpy import HTTPHandler
 from webpy.supervisor import PAGE, SHARED_KEY_BYTES, Cell, Scoreboard
 from webpy.worker import shield
+from webpy.worker.connections.connection import Relay, RelayedConnection
 from webpy.worker.schemes import Schemes
 from webpy.worker.shield import ClientBuckets
 
@@ -183,6 +184,17 @@ def test_who_is_counted(rig: Make, host: str, trusted: tuple[str, ...], counted:
     conn.origin = conn.origin._replace(client_address=(host, 1))
     head = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
     answers = {ask(parts, theirs, conn, head) for _ in range(3)}
+    assert answers == ({"Answer", "RefusingHandler"} if counted else {"Answer"})
+
+
+@pytest.mark.parametrize(("relay", "counted"), [(Relay.UNNAMED, False), (Relay.NAMED, True)])
+def test_proxies_that_speak_for_themselves_are_not_counted(rig: Make, relay: Relay, counted: bool) -> None:
+    """A PROXY header named no client; the proxy is trusted as anybody is."""
+    parts = rig({"/a": Answer}, max_request_rate=1, forwarded_allow_ips=("*",))
+    conn, theirs = parts.connection()
+    relayed = RelayedConnection(conn.transport, conn.origin, conn.peer, 0.0)
+    relayed.relay, relayed.phase = relay, conn.phase
+    answers = {ask(parts, theirs, relayed, b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(3)}
     assert answers == ({"Answer", "RefusingHandler"} if counted else {"Answer"})
 
 
