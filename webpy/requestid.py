@@ -28,7 +28,7 @@ Options, class attributes of the handler:
   same id.
 
 Caveats: answers that no handler gives, such as the 404 of a path without a route, have an id if the mix-in stands in
-`mixins` beside `routes`; answers to malformed requests have none. May stand in any order with other mix-ins; listed
+`mixins` beside `routes`; an answer to a malformed head has none. May stand in any order with other mix-ins; listed
 first, what those log has the id too. An id costs a request about 10 µs, the field in the access log 6 µs more.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import subprocess
@@ -122,7 +123,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     (folder / "files").mkdir()
     (folder / "files" / "a.txt").write_text("a file")
     (folder / "app.py").write_text(APP)
-    server = Server("app.py", "--workers", request.param, cwd=folder)
+    server = Server("app.py", "--workers", request.param, "--max-body", "1K", "--body-timeout", "0.5", cwd=folder)
     server.wait_until_listening()
     yield server
     server.kill()
@@ -220,6 +221,51 @@ def test_an_id_goes_through(server: Server) -> None:
     for path in ("/note/a", "/nowhere", "/files/a.txt", "/wsgi", "/old"):
         got = server.get(path, headers={"X-Request-ID": f"of{path}".replace("/", "-")})
         assert got.headers["X-Request-ID"] == f"of{path}".replace("/", "-")
+
+
+def refused(server: Server, sent: bytes) -> Answer:
+    """Return the answer to bytes that are no whole request."""
+    with server.connect() as sock:
+        sock.sendall(sent)
+        got = http.client.HTTPResponse(sock)
+        got.begin()
+        answer = Answer(got.status, got.reason, got.headers, got.read())
+        assert sock.recv(1) == b""  # it has been closed
+    return answer
+
+
+BEGUN = b"PUT /note/a HTTP/1.1\r\nHost: a\r\nOrigin: https://app.example\r\nX-Request-ID: of-a-bad-body\r\n"
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        (b"Content-Length: 1025\r\n\r\n", 413),
+        (b"Content-Length: 1025\r\n\r\n" + 1025 * b"x", 413),
+        (b"Content-Length: 1025\r\nExpect: 100-continue\r\n\r\n", 413),
+        (b"Transfer-Encoding: chunked\r\n\r\nno size\r\n", 400),
+        (b"Transfer-Encoding: chunked\r\n\r\n400\r\n" + 1024 * b"x" + b"\r\n1\r\nx\r\n", 413),
+        (b"Content-Length: 9\r\n\r\nx", 408),
+    ],
+)
+def test_a_body_that_is_refused_while_it_comes(server: Server, rest: bytes, status: int) -> None:
+    got = refused(server, BEGUN + rest)
+    assert got.status == status and got.headers["X-Request-ID"] == "of-a-bad-body"
+    assert got.headers.get_all("Connection") == ["close"] and len(got.headers.get_all("Content-Type", [])) == 1
+    check(got)
+    server.wait_for(rf'"PUT /note/a HTTP/1.1" {status} ', server.log)
+
+
+def test_what_cannot_be_read_has_none_of_theirs(server: Server) -> None:
+    got = refused(server, b"PUT /note/a HTTP/1.1\r\n\r\n")
+    assert got.status == 400 and got.headers["X-Request-ID"] is None
+
+
+def test_a_client_that_leaves_before_it_is_refused(server: Server) -> None:
+    for _ in range(20):
+        with server.connect() as sock:
+            sock.sendall(BEGUN + b"Transfer-Encoding: chunked\r\n\r\nno size\r\n")
+    assert server.get("/note/a").status == 200
 
 
 # -- commands, reloads, and the test client ---------------------------------------------------------------------------

@@ -121,7 +121,7 @@ class Reading:
         except ProtocolError as error:
             if conn.phase == Phase.IDLE:
                 conn.since_s = _mono()  # the log tells the time from here, not from the last answer
-            self._replies.reject(conn, error, data, request)
+            self._replies.reject(conn, error, data, None if plan is None or request is None else (plan, request))
             return None
         conn.phase = Phase.IDLE
         return plan, request

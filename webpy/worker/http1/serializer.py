@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ...framework.answer import NO_SNIFFING, TEXT_TYPE, Answer, FileRange, compose, discard, file_range
+from ...framework.answer import NO_SNIFFING, OURS, TEXT_TYPE, Answer, FileRange, compose, discard, file_range
 from ...framework.response import ClosingBody
 from ...protocol import LAST_CHUNK, Framing, ProtocolError, encode_chunk, encode_head, frame
 from ..exchanges.clock import SERVER
@@ -90,8 +90,11 @@ def render_shortly(preamble: Preamble, response: Response | None, result: Any, c
     return answer
 
 
-def reject(error: ProtocolError, preamble: Preamble) -> Answer:
-    """Return the answer to a malformed request: it says what is wrong, and ends the connection."""
+def reject(error: ProtocolError, preamble: Preamble, headers: HTTPHeaders | None = None) -> Answer:
+    """Return the answer to a malformed request: it says what is wrong, and ends the connection.
+
+    headers: the fields of mix-ins for errors, which are sent beside. Raises ValueError if they would break the message.
+    """
     body = f"{error}\n".encode("ascii", "backslashreplace")
     fields = [
         ("Server", SERVER),
@@ -104,6 +107,9 @@ def reject(error: ProtocolError, preamble: Preamble) -> Answer:
     ]
     if error.status == 429:
         fields.append(("Retry-After", "1"))
+    if headers is not None:
+        own = {name.lower() for name, _ in fields} | OURS
+        fields += [(name, value) for name, value in headers if name.lower() not in own]
     answer = Answer(error.status)
     answer.head = encode_head(error.status, None, fields)
     answer.payload = body
