@@ -21,8 +21,10 @@ from webpy.auth import BasicAuthMixIn
 from webpy.caching import CachingMixIn
 from webpy.compression import CompressionMixIn
 from webpy.cors import CORSMixIn
+from webpy.csrf import CSRFMixIn
 from webpy.ratelimit import RateLimitMixIn
 from webpy.requestid import RequestIDMixIn
+from webpy.security import SecurityMixIn
 from webpy.session import SessionMixIn
 
 TEXT = "A line that is there again and again.\n" * 60
@@ -109,7 +111,9 @@ HOSTS: dict[str, tuple[type[webpy.HTTPHandler], Callable[[str, Any], dict[str, A
 
 MIXINS: dict[str, type[webpy.HTTPHandler]] = {
     "id": RequestIDMixIn,
+    "security": SecurityMixIn,
     "cors": CORSMixIn,
+    "csrf": CSRFMixIn,
     "rate": RateLimitMixIn,
     "auth": BasicAuthMixIn,
     "session": SessionMixIn,
@@ -118,7 +122,13 @@ MIXINS: dict[str, type[webpy.HTTPHandler]] = {
 }
 
 #: pairs (outer, inner) in the wrong order: see webpy.framework.order
-WRONG = {("auth", "cors"), ("caching", "auth"), ("caching", "session"), ("caching", "compression")}
+WRONG = {
+    ("auth", "cors"),
+    ("caching", "auth"),
+    ("caching", "session"),
+    ("caching", "compression"),
+    ("caching", "security"),
+}
 
 PAIRS = list(itertools.combinations(MIXINS, 2))
 ALL = tuple(MIXINS)

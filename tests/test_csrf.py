@@ -258,6 +258,17 @@ class TestToken:
         with pytest.raises(RuntimeError, match="csrf_token was first read when the answer had begun"):
             _ = handler.csrf_token
 
+    def test_under_tls_no_other_host_can_plant_its_cookie(self) -> None:
+        with testing.Client({"/": Guarded}, base_url="https://localhost") as client:
+            page = client.get("/")
+            cookie = page.headers["Set-Cookie"]
+            assert re.fullmatch(r"__Host-csrf=[\w-]{22}; Path=/; Secure; HttpOnly; SameSite=Lax", cookie)
+            assert client.post("/", headers={"X-CSRF-Token": page.text}).status == 200  # the client has the cookie
+            assert client.post("/").status == 403
+        with testing.Client({"/": Guarded}, base_url="https://localhost") as other:
+            planted = {"Cookie": cookie.partition(";")[0].removeprefix("__Host-"), "X-CSRF-Token": page.text}
+            assert other.post("/", headers=planted).status == 403
+
     def test_in_the_session(self) -> None:
         class Kept(SessionMixIn, Guarded):
             session_store = MemoryStore(per_worker=True)

@@ -123,6 +123,8 @@ def check(answer: http.client.HTTPResponse, client: Client, mixins: tuple[str, .
     vary = members(answer, "Vary")
     assert len(vary) == len(set(vary)), vary
     assert ("origin" in vary) == ("cors" in mixins)
+    policies = 1 if "security" in mixins and answer.status != 304 else 0
+    assert len(answer.headers.get_all("Content-Security-Policy", [])) == policies
     if answer.status == 401:
         return
     assert len(answer.headers.get_all("RateLimit", [])) == ("rate" in mixins)
@@ -187,6 +189,9 @@ def ask_all(clients: list[Client], mixins: tuple[str, ...], host: str) -> list[d
                 assert refused.status == 401 and "line" not in text
                 assert refused.headers.get_all("WWW-Authenticate") == ['Basic realm="matrix", charset="UTF-8"']
                 check(refused, client, mixins, host)
+        if "csrf" in mixins:
+            forged, text = client.ask("POST", path, Sec_Fetch_Site="cross-site")
+            assert forged.status == 403 and "another site" in text
         if "cors" in mixins:
             asked = {"Authorization": "", "Access_Control_Request_Method": "PUT"}
             preflight, _ = client.ask("OPTIONS", path, **asked)

@@ -46,7 +46,7 @@ fields: it is said for a whole host, by `--hsts`.
 
 Caveats: the policy limits what injected text can do; templates have to escape it all the same. Styles within the page
 are allowed, as most pages have some; for more safety set 'style-src': "'self' 'nonce'". The fields cost a request 2 µs,
-a nonce 8 µs more.
+a nonce 12 µs more.
 """
 
 from __future__ import annotations

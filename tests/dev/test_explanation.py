@@ -15,7 +15,7 @@ import trustme
 from tests.dev.conftest import HTML, Develop
 from tests.server import Server
 
-ROUTES = '''
+ROUTES = """
 import sys
 import webpy as web
 
@@ -57,7 +57,7 @@ class Sorry(web.HTTPErrorHandler):
 routes = {"/fails": Fails, "/streams": Streams, "/chained": Chained, "/forgets": Forgets, "/means": Means,
           "/modules": Modules}
 error_routes = {404: Sorry}
-'''
+"""
 WSGI = """
 def app(environ, start_response):
     return {}["<script>alert(1)</script>"]
@@ -132,6 +132,17 @@ def test_where_the_exception_may_come_from(develop: Develop) -> None:
     assert server.request("OPTIONS", "/fails").status == 204  # the connection and the worker are well
 
 
+def test_mix_ins_of_the_target_stand_before_it(develop: Develop) -> None:
+    """The page keeps its own policy, without which it would have no style."""
+    mixins = "\nfrom webpy.requestid import RequestIDMixIn\nfrom webpy.security import SecurityMixIn\n"
+    server = develop(ROUTES + mixins + "mixins = (RequestIDMixIn, SecurityMixIn)\n")
+    for path, policy in (("/fails", "default-src 'none'; style-src 'sha256-"), ("/means", "default-src 'self'; ")):
+        got = server.get(path, headers=HTML)
+        assert got.status == 500 and got.headers["X-Request-ID"]
+        (told,) = got.headers.get_all("Content-Security-Policy")
+        assert told.startswith(policy)
+
+
 def test_what_a_handler_means_is_sent_as_it_is(develop: Develop) -> None:
     server = develop(ROUTES)
     assert server.get("/means", headers=HTML).body == b"meant"
@@ -140,7 +151,8 @@ def test_what_a_handler_means_is_sent_as_it_is(develop: Develop) -> None:
 
 def test_locals_are_shown_if_asked_for(develop: Develop) -> None:
     assert b"s3cret" not in develop(ROUTES).get("/chained", headers=HTML).body.replace(b"secret = ", b"").replace(
-        b"&quot;&lt;b&gt;s3cret&lt;/b&gt;&quot;", b""  # the source line
+        b"&quot;&lt;b&gt;s3cret&lt;/b&gt;&quot;",
+        b"",  # the source line
     )
     page = develop(ROUTES, "--locals").get("/chained", headers=HTML).body
     assert b"<dt>secret</dt><dd>&#x27;&lt;b&gt;s3cret&lt;/b&gt;&#x27;</dd>" in page

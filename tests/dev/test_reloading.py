@@ -52,6 +52,7 @@ def test_a_change_is_served(develop: Develop) -> None:
         (APP + "def warm_up():\n    1 / 0\n", "ZeroDivisionError", "division by zero"),
         (APP + "import sys\nsys.exit(3)\n", "SystemExit", "3"),
         (APP + "routes['/('] = Hello\n", "webpy.target.errors.TargetError", "not a regular expression"),
+        (APP + "mixins = Hello\n", "webpy.target.errors.TargetError", "mixins: got the class Hello, wanted a tuple"),
         ("x = 1\n", "webpy.target.errors.TargetError", "app.py: has none of routes, app, "),
         ("async def app(scope, receive, send): pass\n", "webpy.target.errors.TargetError", "serve ASGI ones yet"),
     ],
