@@ -35,10 +35,8 @@ class Rank(IntEnum):
 
 #: (first, second): why the first must stand before the second. All other pairs may be in either order.
 _REASONS = {
-    (
-        Rank.SECURITY,
-        Rank.CACHING,
-    ): "a 304 would replace the policy of the page that a cache has by one that does not fit it (RFC 9111 section 3.2)",
+    (Rank.SECURITY, Rank.CACHING): "a 304 would replace the policy of a page that is stored "
+    "by one that does not fit it (RFC 9111 section 3.2)",
     (Rank.CSRF, Rank.DECOMPRESSION): "bodies that pages of other sites send would be decompressed",
     (Rank.CSRF, Rank.FORM): "forms that pages of other sites send would be read",
     (Rank.CORS, Rank.AUTH): "browsers send their preflights without credentials (Fetch, section 3.2.2), "
