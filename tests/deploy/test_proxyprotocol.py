@@ -123,6 +123,13 @@ def test_fields_through_a_balancer(serve: Serve, proxies: Relaying) -> None:
     assert balancer.ask(**SPOOFED) == f"{CLIENT} http example.org by {HAPROXY}"  # who goes round nginx is not believed
 
 
+def test_two_haproxies_in_a_row(serve: Serve, proxies: Relaying) -> None:
+    """The inner one tells on what the outer one has told it."""
+    server = start(serve, proxies, "--workers", "1")
+    inner = proxies.haproxy("{}:{}".format(*server.address), front=" accept-proxy")
+    check(proxies.haproxy("{}:{}".format(*inner.address), "send-proxy"), "http", HAPROXY)
+
+
 def test_over_unix_sockets(serve: Serve, proxies: Relaying) -> None:
     path = proxies.folder / "webpy.sock"
     start(serve, proxies, "--workers", "1", "--socket-mode", "666", bind=f"unix:{path}")

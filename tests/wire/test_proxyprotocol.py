@@ -324,6 +324,8 @@ def test_redirects_to_https_and_hsts_go_by_what_the_header_says(serve: Serve, tm
     with asking(server, binary(tls=True)) as ask:
         answer = ask.answer("/")
         assert (answer.status, answer.headers["Strict-Transport-Security"]) == (200, "max-age=60")
+        answer.read()
+        assert "; Secure" in ask.answer("/session").headers["Set-Cookie"]
     with asking(server, source=STRANGER) as ask:
         assert re.fullmatch(rf"https://{HOST}:\d+/", ask.answer("/").headers["Location"])
 

@@ -180,6 +180,26 @@ def test_a_connection_moves_once_its_header_is_there(rig: Make, adoption: Adopti
     assert moved.peer is new.acceptor._peer("203.0.113.7", Relay.NAMED)
 
 
+def test_under_tls_it_gets_its_answer_from_the_worker_that_drains(
+    rig: Make, adoption: Adoption, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    parts = trusting(rig, adoption=adoption, tls=contexts[0])
+    with led(parts):
+        client = parts.client()
+        client.sendall(LINE[:20])
+        while not any(conn.buffer for conn in list(parts.table.by_fd.values())):
+            time.sleep(0.001)
+        parts.say(Message.DRAIN)
+        while not parts.lifecycle.draining:
+            time.sleep(0.001)
+        client.sendall(LINE[20:])
+        with contexts[1].wrap_socket(client, server_hostname="localhost") as secure:
+            secure.sendall(REQUEST)
+            got = b"".join(iter(lambda: secure.recv(999), b""))
+        assert b"\r\nConnection: close\r\n" in got
+        assert got.endswith(b"('203.0.113.7', 4711) 443 127.0.0.1 https!")
+
+
 def test_one_that_has_gone_when_it_is_adopted(rig: Make, adoption: Adoption) -> None:
     old, new = trusting(rig, adoption=adoption), trusting(rig, adoption=adoption)
     old.start()
