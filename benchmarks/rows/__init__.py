@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ..bench import Row
-from . import beside, bodies, connections, recovery, routes, throughput, wsgi
+from . import beside, bodies, connections, forwarded, recovery, routes, throughput, wsgi
 
 __all__ = ["ROWS", "choose"]
 
 ROWS: tuple[Row, ...] = (
     *throughput.ROWS,
     *bodies.ROWS,
+    *forwarded.ROWS,
     *routes.ROWS,
     *wsgi.ROWS,
     *beside.ROWS,

@@ -16,22 +16,23 @@ PROXIES = frozenset(("10.0.0.1", "10.0.0.2", "2001:db8:f::1", "unix"))
 REAL = "203.0.113.7"
 
 
-def getlist(*lines: str) -> Callable[[str], list[str]]:
-    """Of fields "name: value"."""
+def getter(*lines: str) -> Callable[[str], str | None]:
+    """Of fields "name: value"; as `Head.joined`."""
 
-    def get(name: str) -> list[str]:
+    def get(name: str) -> str | None:
         pairs = [line.split(": ", 1) for line in lines]
-        return [value for each, value in pairs if each == name]
+        values = [value.strip(" \t") for each, value in pairs if each == name]
+        return ", ".join(values) if values else None
 
     return get
 
 
 def forwarded(*values: str) -> Said:
-    return read_forwarded(getlist(*(f"forwarded: {value}" for value in values)), PROXIES.__contains__)
+    return read_forwarded(getter(*(f"forwarded: {value}" for value in values)), PROXIES.__contains__)
 
 
 def x_forwarded(*lines: str) -> Said:
-    return read_x_forwarded(getlist(*(f"x-forwarded-{line}" for line in lines)), PROXIES.__contains__)
+    return read_x_forwarded(getter(*(f"x-forwarded-{line}" for line in lines)), PROXIES.__contains__)
 
 
 # -- Forwarded ---------------------------------------------------------------------------------------------------------
@@ -151,9 +152,16 @@ def test_endless_proxies_are_malformed() -> None:
         (["for: 203.0.113.7, 10.0.0.1", "proto: https, http", "host: a, b", "port: 443, 80"],
          Said((REAL, 0), "https", "a", 443)),
         (["for: 6.6.6.6, 203.0.113.7, 10.0.0.1", "proto: x, https, http"], Said((REAL, 0), "https")),
-        # two proxies, of which one has set -Proto and the other has passed it on
+        # two proxies, of which the outer one has set -Proto and the other has passed it on
         (["for: 203.0.113.7, 10.0.0.1", "proto: https"], Said((REAL, 0), "https")),
-        (["for: 6.6.6.6, 203.0.113.7, 10.0.0.1", "proto: http, https"], Said((REAL, 0), "https")),
+        (["for: 6.6.6.6, 203.0.113.7, 10.0.0.1", "proto: https"], Said((REAL, 0), "https")),
+        # the outer one has set -Proto, of the others some have added to it, whatever the client has sent
+        (["for: 203.0.113.7, 10.0.0.2, 10.0.0.1", "proto: https, http"], Said((REAL, 0), "https")),
+        (["for: 6.6.6.6, 203.0.113.7, 10.0.0.2, 10.0.0.1", "proto: https, http"], Said((REAL, 0), "https")),
+        (["for: 6.6.6.6, 203.0.113.7, 10.0.0.1", "proto: https, http"], Said((REAL, 0), "https")),
+        (["for: 6.6.6.6, nonsense, 10.0.0.1", "proto: https, http"],
+         Said(None, "http", fault="X-Forwarded-For: got 'nonsense', wanted IP addresses, separated by commas")),
+        (["for: ", "proto: , https ,,", "host: ,", "port: ,"], Said(None, "https")),
     ],
 )  # fmt: skip
 def test_x_forwarded(lines: list[str], said: Said) -> None:
@@ -247,13 +255,13 @@ def test_as_many_proxies_as_are_trusted_are_passed(
     while at and trusts(hosts[at]):
         at -= 1
     lines = [f'forwarded: {quoted_node(node)};host="{host}";proto={proto}' for node, proto, host in chain]
-    assert read_forwarded(getlist(*lines), trusts) == Said((hosts[at], 0), chain[at][1], chain[at][2])
+    assert read_forwarded(getter(*lines), trusts) == Said((hosts[at], 0), chain[at][1], chain[at][2])
     lines = [
         line
         for node, proto, host in chain
         for line in (f"x-forwarded-for: {node}", f"x-forwarded-proto: {proto}", f"x-forwarded-host: {host}")
     ]
-    assert read_x_forwarded(getlist(*lines), trusts) == Said((hosts[at], 0), chain[at][1], chain[at][2])
+    assert read_x_forwarded(getter(*lines), trusts) == Said((hosts[at], 0), chain[at][1], chain[at][2])
 
 
 def test_odd_values_take_no_long_time() -> None:
@@ -270,9 +278,9 @@ def test_odd_values_take_no_long_time() -> None:
 def test_a_flood_of_commas_or_strings_costs_little_and_hides_no_proxy(flood: str) -> None:
     value = flood * 15_000
     before_s = time.thread_time()
-    said = read_forwarded(lambda name: [value], lambda host: True)
+    said = read_forwarded(lambda name: value, lambda host: True)
     assert time.thread_time() - before_s < 0.005  # 20 ms without a limit
     assert "more than 256 commas and quoted strings" in said.fault
     assert said.client is None
-    behind = read_forwarded(lambda name: [value, "for=192.0.2.1"], lambda host: False)
+    behind = read_forwarded(lambda name: f"{value}, for=192.0.2.1", lambda host: False)
     assert (behind.client, behind.fault) == (("192.0.2.1", 0), "")

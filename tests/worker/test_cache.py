@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webpy.worker.http1.cache import Cache
+from webpy.worker.cache import Cache
 
 
 def take(memo: Cache[str], key: bytes) -> bool:

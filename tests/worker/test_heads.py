@@ -17,8 +17,8 @@ from webpy import HTTPHandler
 from webpy.accesslog import compile_format
 from webpy.framework.atomic import ResourceLocks
 from webpy.framework.routing.routes import compile_routes
-from webpy.protocol import Head, Limits, ProtocolError, parse_fields, parse_head
-from webpy.worker.exchanges.plan import Planner
+from webpy.protocol import Head, Limits, ProtocolError, parse_head
+from webpy.worker.exchanges.plan import Plan, Planner
 from webpy.worker.http1.heads import HeadCache
 
 LIMITS = Limits()
@@ -54,6 +54,80 @@ def test_rows_of_the_table_of_bad_input(raw: bytes) -> None:
     for known in (block, b"GET /another HTTP/1.1\r\n" + block.partition(b"\r\n")[2]) * 3:
         whole = outcome(lambda block: parse_head(block, LIMITS), known)
         assert outcome(lambda block: heads.plan(block).head, known) == whole
+
+
+@QUICK
+@given(bent(), st.sampled_from(["combined", "json", "%({x-vary}i)s %({cookie}i)s", None]), st.integers(0, 3))
+def test_heads_that_are_alike_give_what_parsing_the_whole_gives(raw: bytes, log: str | None, at: int) -> None:
+    """A line that is new with every head, anywhere among the others; the plan is the same, too."""
+    start, *lines = raw.partition(b"\r\n\r\n")[0].rstrip(b"\r\n").split(b"\r\n")
+    table = compile_routes({"/a.*": HTTPHandler, "/(.*)": HTTPHandler})
+    heads, fresh = [
+        HeadCache(Planner(table, LIMITS, None if log is None else compile_format(log), LOCKS, ("x-vary",)), LIMITS)
+        for _ in range(2)
+    ]
+
+    def plan_of(planned: Callable[[], Plan]) -> object:
+        try:
+            plan = planned()
+        except ProtocolError as error:
+            return error.status, str(error)
+        facts_of_plan = [getattr(plan, name) for name in ("answers", "forwards", "has_body", "parts", "plain", "text")]
+        return facts(plan.head), plan.head.line, facts_of_plan, plan.groups[0] if plan.groups else None
+
+    for number in range(7):
+        varied = [b"X-Vary: %d" % number, b"X-Vary:", b"Cookie: a=%d" % number, b"Connection: x%d" % (number // 5)]
+        block = b"\r\n".join([start, *lines[:at], varied[at], *lines[at:], b"", b""])
+        whole = plan_of(lambda block=block: fresh._make(b"", parse_head(block, LIMITS)))  # type: ignore[misc]
+        assert plan_of(lambda block=block: heads.plan(block)) == whole  # type: ignore[misc]
+
+
+def alike(number: int, *fields: bytes) -> bytes:
+    lines = [b"GET / HTTP/1.1", b"Host: a", b"User-Agent: browser", b"X-Request-ID: %d" % number, *fields]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def test_the_route_and_the_log_of_heads_that_are_alike_are_looked_up_once() -> None:
+    heads = head_cache()
+    plans = [heads.plan(alike(number)) for number in range(8)]
+    assert plans[7].parts is plans[6].parts and plans[7].text is plans[6].text
+    assert plans[7].head is not plans[6].head
+    assert [plan.head.get("x-request-id") for plan in plans] == [str(number) for number in range(8)]
+    assert plans[7].head.fields == (("Host", "a"), ("User-Agent", "browser"), ("X-Request-ID", "7"))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b"Connection: close", b"Content-Length: 1", b"Transfer-Encoding: chunked", b"Expect: 100-continue", b"Referer: b"],
+)
+def test_heads_with_another_deciding_field_are_not_alike(field: bytes) -> None:
+    heads = head_cache()
+    for number in range(8):
+        heads.plan(alike(number))
+    plan, whole = heads.plan(alike(9, field)), parse_head(alike(9, field), LIMITS)
+    assert facts(plan.head) == facts(whole)
+    assert (plan.has_body, plan.plain) == (bool(whole.content_length) or whole.chunked, whole.keep_alive)
+    assert (b'"b"' in plan.parts[-1]) == (field == b"Referer: b")
+    twice = alike(9, b"Host: a")
+    with pytest.raises(ProtocolError, match="more than one 'Host' field"):
+        heads.plan(twice)
+
+
+def test_heads_that_are_alike_are_not_looked_for_where_each_has_a_line_of_its_own() -> None:
+    heads = head_cache()
+    for number in range(100):
+        heads.plan(alike(number).replace(b"GET / ", b"GET /%d " % number))
+    parts = [heads.plan(alike(number)).parts for number in range(200, 208)]
+    assert parts[7] is not parts[6]
+    parts = [heads.plan(alike(number)).parts for number in range(1000, 2000)]
+    assert parts[-1] is parts[-2]
+
+
+def test_closing_forgets_the_plans_of_heads_that_are_alike() -> None:
+    heads = head_cache()
+    assert all(heads.plan(alike(number)).plain for number in range(8))
+    heads.close()
+    assert not heads.plan(alike(9)).plain
 
 
 def browser(number: int) -> bytes:
@@ -160,6 +234,10 @@ def test_lines_that_are_never_known_cost_little_more_than_parsing_the_whole(fiel
 
 def test_a_browsers_fields_cost_less_than_when_they_are_parsed_whole() -> None:
     """All but the cookie are known."""
-    blocks = [browser(number).partition(b"\r\n")[2] for number in range(2000)]
-    known_s, whole_s = costs_s(blocks, head_cache()._find_fields, lambda block: parse_fields(block, LIMITS))
+    cache = head_cache()
+    known_s, whole_s = costs_s(
+        [browser(number) for number in range(2000)],
+        cache.plan_alone,
+        lambda block: cache._planner.plan(parse_head(block, LIMITS), True),
+    )
     assert known_s < whole_s

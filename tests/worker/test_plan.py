@@ -50,6 +50,26 @@ def test_the_text_fills_a_line_of_the_scoreboard_whatever_the_request() -> None:
         assert PEER_BYTES + len(planner().plan(head_bytes("GET", target)).text) == TEXT_BYTES
 
 
+def test_a_copy_has_all_of_a_plan() -> None:
+    plan = planner().plan(head_bytes("POST", "/a?b", "Content-Length: 1"))
+    plan.verdict, plan.varies, plan.forwards = "verdict", True, True
+    plan.secured = plan.redirected = plan.refused = plan.hosted = planner().plan(head_bytes())
+    made = plan.copy()
+    for name in Plan.__slots__:
+        assert getattr(made, name) is getattr(plan, name), name
+
+
+def test_the_plan_of_a_head_that_is_alike_has_nothing_that_was_kept_with_the_other() -> None:
+    plans = planner()
+    plan = plans.plan(head_bytes())
+    fresh = {name: getattr(plan, name) for name in Plan.__slots__}
+    plan.secured = plan.redirected = plan.refused = plan.hosted = plan.verdict = plan
+    head = head_of("GET", "/", "X-New: 1")
+    made = plans._planner.plan_alike(plan, head)
+    for name in Plan.__slots__:
+        assert getattr(made, name) is (head if name == "head" else fresh[name]), name
+
+
 @pytest.mark.parametrize(
     ("method", "version", "fields", "plain"),
     [

@@ -16,7 +16,18 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from ..protocol.grammar import TOKEN
 from .escaping import escape, escape_bytes, json_string
 
-__all__ = ["ATOMS", "JSON", "NAMED", "AnswerField", "FromHead", "HeadFacts", "PerRequest", "Segment", "parse_template"]
+__all__ = [
+    "ATOMS",
+    "JSON",
+    "NAMED",
+    "AnswerField",
+    "FromHead",
+    "HeadFacts",
+    "PerRequest",
+    "RequestField",
+    "Segment",
+    "parse_template",
+]
 
 
 class KeepingLine(Protocol):
@@ -68,19 +79,30 @@ class AnswerField:
 FromHead: TypeAlias = Callable[[HeadFacts], bytes]
 """Reads something of a request's head, escaped."""
 
-Segment: TypeAlias = bytes | PerRequest | FromHead | AnswerField
+
+class RequestField(NamedTuple):
+    """An atom for a field of the request, or for a part of it.
+
+    name: the field's, in lower case; read: gives what is written.
+    """
+
+    name: str
+    read: FromHead
+
+
+Segment: TypeAlias = bytes | PerRequest | FromHead | RequestField | AnswerField
 """A part of a format: literal text or an atom."""
 
 
-def _field(name_lower: str) -> FromHead:
+def _field(name_lower: str) -> RequestField:
     return _escaped_field(name_lower, escape, b"-")
 
 
-def _json_field(name_lower: str) -> FromHead:
+def _json_field(name_lower: str) -> RequestField:
     return _escaped_field(name_lower, json_string, b"null")
 
 
-def _escaped_field(name_lower: str, escaped: Callable[[str], bytes], missing: bytes) -> FromHead:
+def _escaped_field(name_lower: str, escaped: Callable[[str], bytes], missing: bytes) -> RequestField:
     def value(head: HeadFacts) -> bytes:
         line = head.field_line(name_lower)
         if line is None:
@@ -91,7 +113,7 @@ def _escaped_field(name_lower: str, escaped: Callable[[str], bytes], missing: by
         made: bytes = kept[1]
         return made
 
-    return value
+    return RequestField(name_lower, value)
 
 
 def _user(head: HeadFacts) -> bytes:
@@ -108,7 +130,7 @@ def _user(head: HeadFacts) -> bytes:
 _REQUEST: dict[str, tuple[Segment, str]] = {
     "h": (PerRequest(b"%b", ("peer",)), "the client's address"),
     "l": (b"-", "always -"),
-    "u": (_user, "the user name of Basic credentials, unchecked"),
+    "u": (RequestField("authorization", _user), "the user name of Basic credentials, unchecked"),
     "t": (PerRequest(b"%b", ("stamp",)), "the local time, in brackets"),
     "r": (lambda head: escape_bytes(head.line), "the request line"),
     "m": (lambda head: escape(head.method or "-"), "the method"),

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from ..protocol.grammar import TOKEN
-from .atoms import JSON, NAMED, AnswerField, FromHead, HeadFacts, PerRequest, Segment, parse_template
+from .atoms import JSON, NAMED, AnswerField, FromHead, HeadFacts, PerRequest, RequestField, Segment, parse_template
 from .escaping import escape_bytes, json_escape
 from .stamps import precise, stamp_clf, stamp_iso
 
@@ -42,10 +42,11 @@ class AccessFormat:
     `answered`.
     """
 
-    __slots__ = ("_answers", "_escape", "_killed", "_stamp", "_variable", "line", "name", "reads_answers")
+    __slots__ = ("_answers", "_escape", "_killed", "_stamp", "_variable", "fields", "line", "name", "reads_answers")
 
     def __init__(self, name: str, segments: list[Segment], dialect: _Dialect) -> None:
         self.name = name
+        self.fields = frozenset(part.name for part in segments if isinstance(part, RequestField))
         self._variable = _variable_parts(segments)
         self._answers = [(place, part) for place, part in enumerate(self._variable) if isinstance(part, AnswerField)]
         self.reads_answers = bool(self._answers)
@@ -126,13 +127,17 @@ class _Unparsed:
 
 _LINE_START = re.compile(rf"{TOKEN.pattern} [^ ]".encode())
 
+
 def _runs(segments: list[Segment]) -> list[PerRequest | AnswerField | _Run]:
     """Return the segments with neighbours joined: what is read from the head is one part with the text around it."""
     runs: list[PerRequest | AnswerField | _Run] = []
     for segment in segments:
         if isinstance(segment, (PerRequest, AnswerField)):
             runs.append(segment)
-        elif runs and isinstance(runs[-1], list):
+            continue
+        if isinstance(segment, RequestField):
+            segment = segment.read
+        if runs and isinstance(runs[-1], list):
             runs[-1].append(segment)
         else:
             runs.append([segment])

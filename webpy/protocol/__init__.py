@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .body import BodyReader
 from .errors import REASONS, ProtocolError
-from .fields import Fields, NamedLine, parse_field_line, parse_fields
+from .fields import FRAMING_FIELDS, FieldLine, Fields, NamedLine, parse_field_line, parse_fields
 from .head import Head, find_head, parse_head
 from .limits import Limits
 from .response import (
@@ -23,9 +23,11 @@ from .response import (
 )
 
 __all__ = [
+    "FRAMING_FIELDS",
     "LAST_CHUNK",
     "REASONS",
     "BodyReader",
+    "FieldLine",
     "Fields",
     "Framing",
     "Head",

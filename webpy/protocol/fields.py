@@ -14,7 +14,19 @@ from .grammar import CODING, FIELD_LINE, FIELD_LINES, FIELD_VALUE, TEXT, TOKEN, 
 from .limits import Limits
 from .line import is_host
 
-__all__ = ["FieldLine", "Fields", "NamedLine", "parse_field_line", "parse_fields", "refuse_lines", "split_fields"]
+__all__ = [
+    "FRAMING_FIELDS",
+    "FieldLine",
+    "Fields",
+    "NamedLine",
+    "parse_field_line",
+    "parse_fields",
+    "refuse_lines",
+    "split_fields",
+]
+
+FRAMING_FIELDS = ("host", "connection", "content-length", "transfer-encoding", "expect")
+"""The fields that `Fields` looks at: blocks that have the same lines of these, each once, say the same of framing."""
 
 _LENGTH_DIGITS = 19  # the longest decimal that fits in 64 bits, signed
 
@@ -26,15 +38,16 @@ class FieldLine:
     """A parsed field line. It may be shared between heads, so it is never changed, but for `kept`.
 
     pair: name as sent, and value. value: stripped (latin-1). kept: what a reader worked out from the value alone and
-    keeps with it, None at first.
+    keeps with it, None at first. known: whether this very object stands for the line in later heads, too.
     """
 
-    __slots__ = ("kept", "pair", "value")
+    __slots__ = ("kept", "known", "pair", "value")
 
     def __init__(self, name: str, value: str) -> None:
         self.pair = name, value
         self.value = value
         self.kept: Any = None
+        self.known = False
 
 
 NamedLine = tuple[str, FieldLine]

@@ -28,6 +28,8 @@ X_FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-fo
 _MAX_HOPS = 32  # elements that are looked at: more proxies than that are a loop, or a mistake
 _MAX_STEPS = 8 * _MAX_HOPS  # commas and quoted strings that are looked at: each costs a search
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}  # Traefik says ws and wss
+# An IPv4 address in its usual form, and nothing else: what nearly all X-Forwarded-For say of the client.
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 # RFC 7239 section 6; in X-Forwarded-For an IPv6 address mostly has no brackets, and then no port.
 _NODE = re.compile(r"([0-9.]{7,15}|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{1,5}|_[0-9A-Za-z._-]{1,64}))?")
 _HIDDEN = re.compile(r"(?:unknown|_[0-9A-Za-z._-]{1,64})(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]{1,64}))?", re.IGNORECASE)
@@ -37,6 +39,9 @@ Address = tuple[str, int]
 """An IP address, and a port or 0."""
 
 Trusts = Callable[[str], bool]
+
+Get = Callable[[str], str | None]
+"""Gives a field by its name in lower case: the values of its lines in order, joined with commas; None without it."""
 
 
 class Said(NamedTuple):
@@ -65,12 +70,12 @@ def plain_address(text: str) -> str:
     return str(address.ipv4_mapped or address)
 
 
-def read_forwarded(getlist: Callable[[str], list[str]], is_trusted: Trusts) -> Said:
-    """Return what the field Forwarded says. getlist: gives a field's values in order, by its name in lower case."""
+def read_forwarded(get: Get, is_trusted: Trusts) -> Said:
+    """Return what the field Forwarded says."""
     client: Address | None = None
     scheme = host = None
     try:
-        for element in _limited(_from_the_right(", ".join(getlist("forwarded")))):
+        for element in _limited(_from_the_right(get("forwarded") or "")):
             pairs = _pairs(element)
             if "proto" in pairs:
                 scheme = _scheme(pairs["proto"])
@@ -87,50 +92,61 @@ def read_forwarded(getlist: Callable[[str], list[str]], is_trusted: Trusts) -> S
     return Said(client, scheme, host)
 
 
-def read_x_forwarded(getlist: Callable[[str], list[str]], is_trusted: Trusts) -> Said:
-    """Return what the fields X-Forwarded-* say; arguments as of `read_forwarded`.
+def read_x_forwarded(get: Get, is_trusted: Trusts) -> Said:
+    """Return what the fields X-Forwarded-* say.
 
-    A malformed field is ignored, and the others count. -Proto, -Host and -Port are mostly set by one proxy, and passed
-    on by the others: then the last value counts. Only if there are as many values as in -For, each proxy has added its
-    own, and the one counts that was added together with the client's address.
+    A malformed field is ignored, and the others count. -For tells how many proxies are trusted. If each of them has
+    added its own value to -Proto, -Host or -Port, that one counts which was added together with the client's address.
+    If there are fewer values, some have passed on what they received, and the first counts: it is that of the outermost
+    proxy, which must have set it in place of the client's.
     """
-    faults: list[str] = []
+    fault = ""
+    client, depth = None, 1
+    addresses = get("x-forwarded-for")
+    if addresses is not None:
+        try:
+            client, depth = _walk(addresses, is_trusted)
+        except _Malformed as error:
+            fault = f"X-Forwarded-For: {error}"
+    read: list[str | None] = []
+    for name, title, check in _BESIDE_FOR:
+        value = get(name)
+        if value is not None:
+            if "," in value:
+                value = _chosen(value, depth)
+            try:
+                value = check(value) if value else None
+            except _Malformed as error:
+                fault, value = f"{fault}; {title}: {error}" if fault else f"{title}: {error}", None
+        read.append(value)
+    scheme, host, port = read
+    return Said(client, scheme, host, None if port is None else int(port), fault)
+
+
+def _walk(addresses: str, is_trusted: Trusts) -> tuple[Address | None, int]:
+    """Return the client that X-Forwarded-For names, and how many of its elements are of trusted proxies."""
     client: Address | None = None
     depth = 0
-    addresses = ",".join(getlist("x-forwarded-for"))
-    try:
-        for element in _limited(reversed(addresses.rsplit(",", _MAX_STEPS))):
-            depth += 1
-            node = _x_node(element)
-            if node is None:
-                break
-            client = node
-            if not is_trusted(node[0]):
-                break
-    except _Malformed as error:
-        faults.append(f"X-Forwarded-For: {error}")
-        client, depth = None, 0
-
-    def chosen(name: str) -> str | None:
-        values = _members(",".join(getlist(name)))
-        if not values:
-            return None
-        return values[-depth] if depth > 1 and len(values) == len(_members(addresses)) else values[-1]
-
-    read: list[str | None] = []
-    for name, check in (("Proto", _scheme), ("Host", _host), ("Port", _port)):
-        value = chosen(f"x-forwarded-{name.lower()}")
-        try:
-            read.append(None if value is None else check(value))
-        except _Malformed as error:
-            faults.append(f"X-Forwarded-{name}: {error}")
-            read.append(None)
-    scheme, host, port = read
-    return Said(client, scheme, host, None if port is None else int(port), "; ".join(faults))
+    if "," not in addresses:
+        return (_x_node(addresses) if addresses else None), 1
+    for element in _limited(reversed(addresses.rsplit(",", _MAX_STEPS))):
+        depth += 1
+        node = _x_node(element)
+        if node is None:
+            break
+        client = node
+        if not is_trusted(node[0]):
+            break
+    return client, max(depth, 1)
 
 
-def _members(value: str) -> list[str]:
-    return [member for piece in value.split(",") if (member := piece.strip(" \t"))]
+def _chosen(value: str, depth: int) -> str:
+    """Return the member of a list that stands `depth` from its end, or its first if there are fewer; "" of none."""
+    pieces = value.rsplit(",", _MAX_STEPS)
+    if len(pieces) > _MAX_STEPS:
+        del pieces[0]  # has commas of its own, and trusted proxies are fewer
+    members = [member for piece in pieces if (member := piece.strip(" \t"))]
+    return members[-min(depth, len(members))] if members else ""
 
 
 def _limited(elements: Iterable[str]) -> Iterator[str]:
@@ -193,28 +209,30 @@ def _pairs(element: str) -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _node(text: str) -> Address | None:
     """Return the address of a node; None for one that is unknown or hidden (RFC 7239 section 6)."""
-    match = _NODE.fullmatch(text)
-    if match is None:
-        if _HIDDEN.fullmatch(text):
-            return None
-        raise _Malformed(f"got for={show(text)}, wanted an IP address (IPv6 in brackets and quotes), unknown or _NAME")
-    host, port = match.groups()
-    return _address(host.strip("[]") if host[0] == "[" else host, port, text)
+    return _match_node(text, f"for={show(text)}, wanted an IP address (IPv6 in brackets and quotes), unknown or _NAME")
+
+
+def _x_node(text: str) -> Address | None:
+    """As `_node`, in X-Forwarded-For."""
+    return (text, 0) if _IPV4.match(text) else _unusual_x_node(text)
 
 
 @lru_cache(maxsize=1024)
-def _x_node(text: str) -> Address | None:
+def _unusual_x_node(text: str) -> Address | None:
     if text == "unix:":  # nginx's $remote_addr of a client at a unix socket
         return "unix", 0
     if text.count(":") > 1 and _BARE_IPV6.fullmatch(text):
         return _address(text, None, text)
+    return _match_node(text, f"{show(text)}, wanted IP addresses, separated by commas")
+
+
+def _match_node(text: str, fault: str) -> Address | None:
     match = _NODE.fullmatch(text)
-    if match is None:
-        if _HIDDEN.fullmatch(text):
-            return None
-        raise _Malformed(f"got {show(text)}, wanted IP addresses, separated by commas")
-    host, port = match.groups()
-    return _address(host.strip("[]") if host[0] == "[" else host, port, text)
+    if match is not None:
+        return _address(match[1].strip("[]"), match[2], text)
+    if _HIDDEN.fullmatch(text):
+        return None
+    raise _Malformed(f"got {fault}")
 
 
 def _address(host: str, port: str | None, text: str) -> Address:
@@ -245,3 +263,10 @@ def _port(text: str) -> str:
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) <= 65535):
         raise _Malformed(f"got {show(text)}, wanted a port of 1 to 65535")
     return text
+
+
+_BESIDE_FOR: tuple[tuple[str, str, Callable[[str], str]], ...] = (
+    ("x-forwarded-proto", "X-Forwarded-Proto", _scheme),
+    ("x-forwarded-host", "X-Forwarded-Host", _host),
+    ("x-forwarded-port", "X-Forwarded-Port", _port),
+)

@@ -14,15 +14,18 @@ cost what it saves.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from .errors import ProtocolError, show
-from .fields import FieldLine, Fields, parse_fields, refuse_lines
+from .fields import FieldLine, Fields, NamedLine, parse_fields, refuse_lines
 from .grammar import NOT_IN_REQUEST_LINE, TOKEN
 from .limits import Limits
 from .line import parse_line, resource_of
 
 __all__ = ["Head", "find_head", "parse_head"]
+
+_new = object.__new__
 
 _OF_CODED_BODY = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 """Fields that do not hold for the body once its content coding has been removed."""
@@ -125,6 +128,27 @@ class Head:
         self._lines = fields.lines
         self._pairs: tuple[tuple[str, str], ...] | None = None
 
+    def with_fields(self, lines: list[NamedLine], first: dict[str, FieldLine]) -> Head:
+        """Return a head of this request line with other fields, of which those that decide on framing are the same.
+
+        lines: all, in order. first: them by their names in lower case, of which none comes twice.
+        """
+        made = _new(Head)
+        made.method = self.method
+        made.target = self.target
+        made.resource = self.resource
+        made.minor = self.minor
+        made.host = self.host
+        made.content_length = self.content_length
+        made.chunked = self.chunked
+        made.keep_alive = self.keep_alive
+        made.expect_continue = self.expect_continue
+        made.line = self.line
+        made.kept = made._pairs = None
+        made._lines = lines
+        made._first = first
+        return made
+
     @property
     def fields(self) -> tuple[tuple[str, str], ...]:
         """Names as sent and stripped values (latin-1), in order."""
@@ -141,6 +165,22 @@ class Head:
     def field_line(self, name: str) -> FieldLine | None:
         """The first line of the field `name` (lower case), or None."""
         return self._first.get(name)
+
+    def joined(self, name: str) -> str | None:
+        """The values of the field `name` (lower case), joined with commas (RFC 9110 section 5.3), or None."""
+        line = self._first.get(name)
+        if line is None or len(self._first) == len(self._lines):
+            return None if line is None else line.value
+        return ", ".join(self.getlist(name))
+
+    def has_any(self, names: Iterable[str]) -> bool:
+        """Whether there is any of these fields (lower case)."""
+        return not self._first.keys().isdisjoint(names)
+
+    def lines_of(self, names: Iterable[str]) -> tuple[FieldLine | None, ...] | None:
+        """The lines of these fields (lower case), None for each that is not there; None if some field comes twice."""
+        first = self._first
+        return tuple(map(first.get, names)) if len(first) == len(self._lines) else None
 
     def getlist(self, name: str) -> list[str]:
         """Every value of the field `name` (lower case), in order."""

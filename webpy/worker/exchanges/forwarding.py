@@ -1,18 +1,21 @@
 """Owns who a request's client is when a proxy that is trusted forwards it: what its fields say, or the peer itself.
 
-The fields are read by webpy/protocol/forwarded.py. What they say of a head is kept with its plan, for the peer that it
-came from: the same head from another peer is read again. A head without such fields costs nothing. The leader's.
+The fields are read by webpy/protocol/forwarded.py. What they come to, the verdict, is kept in two places: with the plan
+of a head, for heads that come again as a whole, and in a table by the lines of these fields, as other requests of the
+client have the same ones. Both hold only for the peer from which they came. A head without such fields costs nothing.
+The leader's.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...framework.origin import Origin
 from ...framework.request import Request
 from ...framework.trust import TrustedPeers
 from ...protocol.forwarded import FORWARDED, X_FORWARDED, Said, read_forwarded, read_x_forwarded
 from ...supervisor import Cell
+from ..cache import Cache
 from ..connections.connection import Connection, Relay, peer_label
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ _PORTS = {"http": 80, "https": 443}
 _RFC_7239, _X = (FORWARDED, read_forwarded), (X_FORWARDED, read_x_forwarded)
 _FAMILIES = {"auto": (_RFC_7239, _X), "forwarded": (_RFC_7239,), "x-forwarded": (_X,)}
 _NOTHING = Said()
+_MAX_VERDICTS = 1024  # in each generation
 
 
 def forwarding_fields(settings: Settings) -> tuple[str, ...]:
@@ -75,37 +79,38 @@ class ForwardedPeer:
 
 
 class _Verdict:
-    """What the fields of a plan's head come to.
+    """What the fields of a head come to.
 
     peer, scheme: of the connections for which that holds; `peer` is another object for each value of their `relay`.
     origin: None if the fields say nothing that counts. names_client: whether they say who the client is; otherwise it
-    is the peer, and its port that of each connection. label: the client's, as `Connection.peer`. plan: of the handler
-    for the host that the client asked for. fault: "" or which field is malformed, and how.
+    is the peer, and its port that of each connection. label: the client's, as `Connection.peer`. fault: "" or which
+    field is malformed, and how.
     """
 
-    __slots__ = ("fault", "label", "names_client", "origin", "peer", "plan", "scheme")
+    __slots__ = ("fault", "label", "names_client", "origin", "peer", "scheme")
 
-    def __init__(self, conn: Connection, plan: Plan) -> None:
+    def __init__(self, conn: Connection) -> None:
         self.peer = conn.peer
         self.scheme = conn.origin.scheme
         self.origin: Origin | None = None
         self.names_client = False
         self.label = conn.peer
-        self.plan = plan
         self.fault = ""
 
 
 class Forwarding:
     """Finds out who the clients of forwarded requests are."""
 
-    __slots__ = ("_cells", "_complaints", "_families", "_planner", "_trusted")
+    __slots__ = ("_cells", "_complaints", "_families", "_fields", "_planner", "_trusted", "_verdicts")
 
     def __init__(self, settings: Settings, planner: Planner, row: Row, complaints: Complaints) -> None:
         self._trusted = TrustedPeers(settings.forwarded_allow_ips)
         self._families = _FAMILIES[settings.forwarded_header]
+        self._fields = forwarding_fields(settings)
         self._planner = planner
         self._cells = row.cells
         self._complaints = complaints
+        self._verdicts: Cache[tuple[Any, ...], _Verdict] = Cache(_MAX_VERDICTS)
 
     def trusts(self, host: str) -> bool:
         """Return whether a peer of this address is trusted to say who its clients are."""
@@ -117,38 +122,58 @@ class Forwarding:
 
     def begin(self, conn: Connection, plan: Plan) -> tuple[Plan, Request]:
         """Return a request whose head has fields that may say who the client is, and its plan."""
+        head = plan.head
         verdict: _Verdict | None = plan.verdict
         if verdict is None or verdict.peer is not conn.peer or verdict.scheme != conn.origin.scheme:
-            verdict = plan.verdict = self._verdict(conn, plan)
+            verdict = plan.verdict = self._find(conn, head)
+            plan.hosted = None
         if verdict.fault:
             self._cells[Cell.BAD_FORWARDED] += 1
             host = conn.origin.client_address[0]
             self._complaints.say("forwarded", f"ignored what the proxy {host} says of its client; {verdict.fault}")
         origin = verdict.origin
         if origin is None:
-            return plan, Request(conn, plan.head)
+            return plan, Request(conn, head)
         if not verdict.names_client:
             origin = Origin(conn.origin.client_address, origin.scheme, origin.host)
-        return verdict.plan, Request(ForwardedPeer(conn, origin, verdict.label), plan.head)
+        if origin.host is not None and self._planner.routes.has_hosts:  # the handler is that for this host
+            if plan.hosted is None:
+                plan.hosted = self._planner.plan(head, plan.plain is not None, origin.host)
+            plan = plan.hosted
+        return plan, Request(ForwardedPeer(conn, origin, verdict.label), head)
 
-    def _verdict(self, conn: Connection, plan: Plan) -> _Verdict:
-        verdict = _Verdict(conn, plan)
+    def _find(self, conn: Connection, head: Head) -> _Verdict:
+        """Return the verdict on the fields of a head, whether or not it is in the table."""
+        lines = head.lines_of(self._fields)
+        if lines is None:
+            return self._verdict(conn, head)
+        for line in lines:
+            if line is not None and not line.known:  # it came for the first time, so this comes for the first time
+                return self._verdict(conn, head)
+        key = (conn.peer, conn.relay, conn.origin.scheme, head.host, *lines)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            verdict = self._verdict(conn, head)
+            self._verdicts.offer(key, verdict)
+        return verdict
+
+    def _verdict(self, conn: Connection, head: Head) -> _Verdict:
+        verdict = _Verdict(conn)
         peer, scheme, _ = conn.origin
         if not self._believes(conn):
             return verdict
-        head = plan.head
         said = self._read(head)
-        verdict.fault = said.fault
-        if said[:4] == _NOTHING[:4]:
+        client, said_scheme, host, port, fault = said
+        verdict.fault = fault
+        if client is None and said_scheme is None and host is None and port is None:
             return verdict
-        scheme = said.scheme or scheme
-        host = _authority(said, head.host, scheme)
-        verdict.origin = Origin(said.client or peer, scheme, host)
-        if said.client is not None:
+        scheme = said_scheme or scheme
+        if port is not None:
+            host = _authority(said, head.host, scheme)
+        if client is not None:
             verdict.names_client = True
-            verdict.label = peer_label(said.client[0])
-        if host is not None and self._planner.routes.has_hosts:
-            verdict.plan = self._planner.plan(head, plan.plain is not None, host)
+            verdict.label = peer_label(client[0])
+        verdict.origin = Origin(client or peer, scheme, host)
         return verdict
 
     def _believes(self, conn: Connection) -> bool:
@@ -164,11 +189,7 @@ class Forwarding:
     def _read(self, head: Head) -> Said:
         """Return what the fields that count say; nothing if there are those of both families and they disagree."""
         trusts = self._trusted.has_proxy
-        said = [
-            read(head.getlist, trusts)
-            for fields, read in self._families
-            if any(head.get(field) is not None for field in fields)
-        ]
+        said = [read(head.joined, trusts) for fields, read in self._families if head.has_any(fields)]
         if len(said) == 1:
             return said[0]
         fault = said[0].fault or said[1].fault

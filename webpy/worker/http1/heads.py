@@ -1,15 +1,17 @@
 """Owns `HeadCache`: the plans of HTTP/1 heads by their bytes, so that a head that comes again is not parsed again.
 
 Clients repeat themselves: the same head comes again and again on a keep-alive connection, and if its path or a cookie
-changes, the same field lines. So both are kept. A plan is never changed once it is made, so threads share it. The
-leader's.
+changes, the same field lines. So both are kept. And if a proxy or a browser sends another value with each request
+(X-Request-ID, X-Forwarded-For, a cookie), the head is alike: it has the same request line, and the same lines of the
+fields that a plan depends on. Then the plan is that of the heads before. A plan is never changed once it is made, so
+threads share it. The leader's.
 """
 
 from __future__ import annotations
 
-from ...protocol import Fields, Head, Limits, NamedLine, ProtocolError, parse_field_line, parse_head
+from ...protocol import FieldLine, Fields, Head, Limits, NamedLine, ProtocolError, parse_field_line, parse_head
+from ..cache import Cache
 from ..exchanges.plan import Plan, Planner
-from .cache import Cache
 
 __all__ = ["MAX_HEAD_BYTES", "HeadCache"]
 
@@ -17,8 +19,11 @@ _MAX_PLANS = 512  # and field blocks, in each generation
 MAX_HEAD_BYTES = 2048  # heads longer than this are parsed every time
 _MAX_LINES = 1024  # in each generation
 _MAX_LINE_BYTES = 512
-_LOOKS, _PAUSE = 64, 512  # heads for whose field block one is looked in vain, and those for which none is then
+_LOOKS, _PAUSE = 64, 512  # heads for which is looked for something in vain, and those for which it is not then
 _MOST_FIELDS = 32  # a head of more fields than browsers send is parsed as a whole, which costs less if none is known
+
+_Alike = tuple[bytes, tuple[FieldLine | None, ...]]
+"""What heads have in common that are alike: the request line, and the lines of the fields that decide."""
 
 
 class _KnownLines(dict[bytes, NamedLine]):
@@ -30,13 +35,15 @@ class _KnownLines(dict[bytes, NamedLine]):
     __slots__ = ("cache",)
 
     def __init__(self) -> None:
-        self.cache: Cache[NamedLine] = Cache(_MAX_LINES, _MAX_LINE_BYTES, self)
+        self.cache: Cache[bytes, NamedLine] = Cache(_MAX_LINES, _MAX_LINE_BYTES, self)
 
     def __missing__(self, line: bytes) -> NamedLine:
         found = self.cache.get_older(line)
         if found is None:
             found = parse_field_line(line)
-            self.cache.offer(line, found)
+            if self.cache.comes_again(line):
+                found[1].known = True
+                self.cache.keep(line, found)
         return found
 
 
@@ -48,12 +55,15 @@ class HeadCache:
     """
 
     __slots__ = (
+        "_alike",
+        "_alike_looks",
+        "_block_looks",
         "_blocks",
         "_closing",
+        "_deciding",
         "_limits",
         "_line",
         "_lines",
-        "_looks",
         "_most_lines",
         "_planner",
         "_plans",
@@ -62,13 +72,16 @@ class HeadCache:
     )
 
     def __init__(self, planner: Planner, limits: Limits) -> None:
-        self._plans: Cache[Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
-        self._plans_to_begin: Cache[Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
+        self._plans: Cache[bytes, Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
+        self._plans_to_begin: Cache[bytes, Plan] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
+        self._alike: Cache[_Alike, Plan] = Cache(_MAX_PLANS)
+        self._alike_looks = _LOOKS + _PAUSE
+        self._deciding = planner.deciding_fields
         self._lines = _KnownLines()
         self._line = self._lines.__getitem__
         self._most_lines = min(limits.fields, _MOST_FIELDS) + 1  # with the empty one
-        self._blocks: Cache[Fields] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
-        self._looks = _LOOKS + _PAUSE
+        self._blocks: Cache[bytes, Fields] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
+        self._block_looks = _LOOKS + _PAUSE
         self.recent = self._plans.recent
         self._planner = planner
         self._limits = limits
@@ -79,6 +92,7 @@ class HeadCache:
         self._closing = True
         self._plans.clear()
         self._plans_to_begin.clear()
+        self._alike.clear()
 
     def plan(self, block: bytes) -> Plan:
         """Return the plan of a whole head. Raises ProtocolError if the head is malformed."""
@@ -95,32 +109,52 @@ class HeadCache:
         if not 0 < end <= limits.line_bytes or len(data) > limits.head_bytes:
             return None
         try:
-            fields = self._find_fields(data[end + 2 :])
-            return None if fields is None else self._make(data, Head(data[:end], fields))
+            return self._find(data, data[:end], data[end + 2 :])
         except ProtocolError:
             return None
 
-    def _find_fields(self, block: bytes) -> Fields | None:
-        """Return the fields of a block; None if it is not one, or of very many fields. Raises ProtocolError.
+    def _find(self, data: bytes, line: bytes, block: bytes) -> Plan | None:
+        """Return the plan of a request line and a block of fields, which together are `data`; None if the block is not
+        one, or of very many fields. Raises ProtocolError.
 
-        Whole blocks are looked for as long as some come again: not where each has a field of its own.
+        Whole blocks are looked for as long as some come again: not where each has a field of its own. So are heads that
+        are alike: not where each has a request line of its own.
         """
-        looks = self._looks = self._looks - 1 if self._looks else _LOOKS + _PAUSE
-        if looks > _PAUSE:
+        block_looks = self._block_looks = self._block_looks - 1 if self._block_looks else _LOOKS + _PAUSE
+        if block_looks > _PAUSE:
             fields = self._blocks.get(block)
             if fields is not None:
-                self._looks = _LOOKS + _PAUSE
-                return fields
+                self._block_looks = _LOOKS + _PAUSE
+                return self._make(data, Head(line, fields))
         lines = block.split(b"\r\n", self._most_lines)
         if lines.pop() or not lines or lines.pop():
             return None
-        fields = Fields(list(map(self._line, lines)))
-        if looks > _PAUSE:
+        named = list(map(self._line, lines))
+        key: _Alike | None = None
+        alike_looks = self._alike_looks = self._alike_looks - 1 if self._alike_looks else _LOOKS + _PAUSE
+        if alike_looks > _PAUSE and len(data) <= MAX_HEAD_BYTES:
+            first = dict(named)
+            if len(first) == len(named):
+                key = line, tuple(map(first.get, self._deciding))
+                alike = self._alike.get(key)
+                if alike is not None:
+                    self._alike_looks = _LOOKS + _PAUSE
+                    plan = self._planner.plan_alike(alike, alike.head.with_fields(named, first))
+                    self._offer(data, plan)
+                    return plan
+        fields = Fields(named)
+        if block_looks > _PAUSE:
             self._blocks.offer(block, fields)
-        return fields
+        plan = self._make(data, Head(line, fields))
+        if key is not None and all(each is None or each.known for each in key[1]):
+            self._alike.offer(key, plan)
+        return plan
 
     def _make(self, block: bytes, head: Head) -> Plan:
         plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
         plan = self._planner.plan(head, plain)
-        (self._plans_to_begin if plan.has_body or plan.varies else self._plans).offer(block, plan)
+        self._offer(block, plan)
         return plan
+
+    def _offer(self, block: bytes, plan: Plan) -> None:
+        (self._plans_to_begin if plan.has_body or plan.varies else self._plans).offer(block, plan)
