@@ -270,14 +270,17 @@ def test_preflights_are_answered_before_it() -> None:
 
 
 def test_very_many_clients_share(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ratelimit, "_SHARED_BUCKETS", 2)
+    """Those that are new, with others of their network; whoever was there before has its own as before."""
     store = MemoryStore(per_worker=True)
     cls = made(ratelimit_max_clients=10, ratelimit_store=store)
     assert statuses(cls, 1, host="192.0.2.1") == [200]
-    found = Counter(ask(cls, host=f"2001:db8:0:{number:x}::1")[0] for number in range(100))
-    assert found == {200: 9 + 2 * 3, 429: 91 - 2 * 3}
-    assert len(store) == 10 + 2
-    assert statuses(cls, 3, host="192.0.2.1") == [200, 200, 429]  # it was there before
+    found = Counter(ask(cls, host=f"2001:db8:{number:x}::1")[0] for number in range(100))
+    assert found == {200: 9 + 3, 429: 91 - 3}
+    assert len(store) == 10 + 1
+    assert statuses(cls, 3, host="192.0.2.1") == [200, 200, 429]
+    assert statuses(cls, 1, host="2001:db9::1") == [200]  # of another provider
+    assert [ask(cls, host=f"203.0.113.{number}")[0] for number in range(4)] == [200, 200, 200, 429]
+    assert statuses(cls, 1, host="203.0.114.1") == [200] and len(store) == 10 + 4
     assert [each.message for each in caplog.records if "share limits" in each.message]
     now_s = ratelimit.time.monotonic()
     monkeypatch.setattr(ratelimit.time, "monotonic", lambda: now_s + 3601)

@@ -60,8 +60,9 @@ the two counters of a sliding window in the worst case. A bucket is no looser, n
 no end at which all clients come again.)
 
 Memory: a bucket is dropped when it is empty, at the latest after burst/requests of a window. When a worker has made
-`ratelimit_max_clients` of them within that time, clients that have none yet share 1,024 buckets until it is over, so
-that somebody with very many addresses fills neither the store nor the buckets of those who were there before. The store
+`ratelimit_max_clients` of them within that time, clients that have none yet share one with their whole network (the /24
+of an IPv4 address, the /32 of an IPv6 one) until it is over, one of 65,536 in all. So somebody with very many addresses
+does not fill the store, and uses up the allowance of nobody else, but for newcomers of the same provider. The store
 contains digests of addresses and keys, not the values.
 
 Order: before mix-ins that read the body (`FormMixIn`, `DecompressionMixIn`), else a TypeError is raised when the class
@@ -84,7 +85,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import store as stores
-from .framework.clients import client_network
+from .framework.clients import client_network, provider_network
 from .framework.errors import HTTPError
 from .framework.handler import HTTPHandler
 from .framework.order import Rank
@@ -103,7 +104,7 @@ _LIMIT = {"ratelimit_requests", "ratelimit_window_s", "ratelimit_burst"}
 _LOG_EVERY_S = 60.0
 _STORE_TIMEOUT_S = 1.0  # of a store that is opened here: all requests wait for it
 _PAUSE_S = 1.0  # in which a store that has failed is not asked
-_SHARED_BUCKETS = 1024
+_SHARED_BUCKETS = 65536
 
 _log = logging.getLogger("webpy.ratelimit")
 
@@ -193,21 +194,21 @@ class _Meter:
         self._fault = ""  # what the store failed with, last
         self._ask_again_s = 0.0
 
-    def pour(self, policy: _Policy, key: str, newcomers: _Newcomers) -> tuple[bool, int]:
+    def pour(self, policy: _Policy, key: str, newcomers: _Newcomers, widen: Callable[[str], str]) -> tuple[bool, int]:
         """Count a request of `key`; return whether it is within the limit, and the level of its bucket.
 
-        Raises StoreError, without asking a store that failed within the last second.
+        widen: returns what to count a new key by when there are very many of them. Raises StoreError, without asking a
+        store that failed within the last second.
         """
         if self._fault and time.monotonic() < self._ask_again_s:
             raise StoreError(self._fault)
-        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16)
-        name = f"webpy.ratelimit/{policy.scope}/{digest.hexdigest()}"
+        name = f"webpy.ratelimit/{policy.scope}/{_digest(key).hex()}"
         shares = False
         try:
             if newcomers.are_many() and name not in self.store:
                 shares = True
                 log_throttled(_log, f"{policy.scope}: very many new clients; they share limits", every_s=_LOG_EVERY_S)
-                number = int.from_bytes(digest.digest()[:8]) % _SHARED_BUCKETS
+                number = int.from_bytes(_digest(widen(key))) % _SHARED_BUCKETS
                 name = f"webpy.ratelimit/{policy.scope}/shared/{number}"
             poured, level_us = self.store.pour(name, policy.amount_us, policy.capacity_us)
         except StoreError as error:
@@ -218,6 +219,10 @@ class _Meter:
         if level_us == policy.amount_us and not shares:
             newcomers.add()
         return poured, level_us
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 _of_urls: dict[str, _Meter] = {}
@@ -284,6 +289,11 @@ class RateLimitMixIn(HTTPHandler):
         self._count_request()
         return super().check_continue()
 
+    def _widen(self, key: str) -> str:
+        """Return the network of a client that is counted by its address; another key is counted by itself."""
+        is_address = key == client_network(self.request.client_address[0])
+        return provider_network(key) if is_address else key
+
     # `webpy.auth` calls a subclass's own check_continue after the login: this one comes before, and passes it on.
     check_continue.counts_first = check_continue.authenticates_first = True  # type: ignore[attr-defined]
 
@@ -299,7 +309,7 @@ class RateLimitMixIn(HTTPHandler):
             raise TypeError(f"{type(self).__qualname__}.ratelimit_key: got {key!r:.60}, wanted a str or None")
         policy = self._policy
         try:
-            poured, level_us = self._meter.pour(policy, key, self._newcomers)
+            poured, level_us = self._meter.pour(policy, key, self._newcomers, self._widen)
         except StoreError as error:
             what = "requests are let in without a limit" if self.ratelimit_fail_open else "requests are refused"
             log_throttled(_log, f"{error}; {what}", every_s=_LOG_EVERY_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-__all__ = ["client_network"]
+__all__ = ["client_network", "provider_network"]
 
 
 def client_network(host: str) -> str:
@@ -19,3 +19,9 @@ def client_network(host: str) -> str:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return address.packed[:8].hex()
+
+
+def provider_network(network: str) -> str:
+    """Return the name of the larger network that a client, as `client_network` names it, is in: the /24 of an IPv4
+    address, the /32 of an IPv6 one, which is the least that a provider is given."""
+    return network.rpartition(".")[0] if "." in network else network[:8]
