@@ -20,6 +20,7 @@ LAYERS: list[tuple[str, set[str]]] = [
         {
             "webpy",
             "webpy.__main__",
+            "webpy.acme",
             "webpy.admin",
             "webpy.cli",
             "webpy.dev",

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from .framework.atomic import ResourceLocks
 from .framework.errorhandler import HTTPErrorHandler
 from .framework.routing.routes import compile_routes
-from .serving import config_of, inherited_locks, prepare_statedir, supervise
+from .serving import add_acme, config_of, inherited_locks, prepare_statedir, supervise
 from .settings import Resolved, find_config, resolve
 from .supervisor import Config, Supervisor
 from .supervisor.system.identity import Identity
@@ -183,7 +183,8 @@ class HTTPServer:
             config = config_of(resolved)
             prepare_statedir(config)
             site = Site(self.routes, self.error_routes, mixins=self.mixins)
-            return config, WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
+            application = WebApplication(resolved, lambda: site, locks, self._log, self._http_log)
+            return config, add_acme(application, resolved, config)
 
         return configure
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from . import statedir
 from .framework.atomic import ResourceLocks
@@ -21,7 +22,16 @@ from .supervisor.upgrade.handoff import inherited_descriptor
 from .target.target import Target, TargetError, load_target
 from .worker import Site, WebApplication
 
-__all__ = ["config_of", "inherited_locks", "prepare_statedir", "serve", "serve_site", "serve_target", "supervise"]
+__all__ = [
+    "add_acme",
+    "config_of",
+    "inherited_locks",
+    "prepare_statedir",
+    "serve",
+    "serve_site",
+    "serve_target",
+    "supervise",
+]
 
 
 def serve(target: str, resolve_again: Callable[[], Resolved], kind: str | None = None) -> int:
@@ -73,7 +83,7 @@ def serve_site(
         resolved = resolve_again()
         config = config_of(resolved, target)
         prepare_statedir(config)
-        return config, WebApplication(resolved, find_site, locks)
+        return config, add_acme(WebApplication(resolved, find_site, locks), resolved, config)
 
     return supervise(configure, locks, stop_fd)
 
@@ -146,7 +156,7 @@ def config_of(resolved: Resolved, target: str | None = None) -> Config:
         target=target or os.path.basename(sys.argv[0]),
         awaits_fix=settings.reload,
         sidecars=tuple(_sidecars(resolved, target)),
-        watches=settings.cert_watch,
+        watches=settings.cert_watch or bool(settings.acme),
     )
 
 
@@ -159,12 +169,29 @@ def prepare_statedir(config: Config) -> None:
             statedir.prepare_for_user(identity.uid, identity.gid, config.chdir)
 
 
+_App = TypeVar("_App", bound=WebApplication)
+
+
+def add_acme(application: _App, resolved: Resolved, config: Config) -> _App:
+    """Return the application, with a certificate from an ACME directory if the settings want one (in the master)."""
+    if resolved.settings.acme:
+        from .acme import Acme
+
+        acme = Acme(resolved, config)
+        application.add_certificate(acme, acme.before)
+    return application
+
+
 def _sidecars(resolved: Resolved, target: str | None) -> Iterator[Sidecar]:
     settings = resolved.settings
     if settings.admin != "off":
         from .admin import sidecar as admin
 
         yield admin(settings)
+    if settings.acme:
+        from .acme import sidecar as acme
+
+        yield acme(resolved)
     if settings.reload:
         from .watching import sidecar as autoreload
 

@@ -22,6 +22,7 @@ from webpy.settings import OPTIONS
 # Parts of the server, which applications do not import: their names are not public.
 NOT_PUBLIC = {
     "webpy.__main__": "is a command: its page is that of the command line",
+    "webpy.acme": "is turned on by --acme",
     "webpy.admin": "is turned on by --admin",
     "webpy.cli": "is the command line, which has a page of its own",
     "webpy.dev": "is the command `webpy dev`",

@@ -62,7 +62,7 @@ class TestChecks:
             ({"pidfile": "no/p"}, "--pidfile: got 'no/p', wanted a path in a folder that exists"),
             ({"bind": "http://unix:no/s"}, "--bind: got 'http://unix:no/s', wanted a path in a folder that exists"),
             ({"bind": "http://a:80,https://a"},
-             "--bind: got 'https://a:443' without a certificate, wanted certfile too"),
+             "--bind: got 'https://a:443' without a certificate, wanted certfile or acme too"),
             ({"https_redirect": "on"},
              "--https-redirect: nothing to redirect to, wanted https:// in bind or forwarded-allow-ips"),
             ({"https_redirect": "on", "bind": "http://a", "certfile": "both.pem"},

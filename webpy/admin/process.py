@@ -100,6 +100,7 @@ def _admin_settings(settings: Settings) -> Settings:
         max_request_rate=0,
         certfile=None,
         keyfile=None,
+        acme=(),
         client_ca=None,
         client_cert="none",
         https_redirect=False,

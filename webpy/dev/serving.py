@@ -10,7 +10,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 
-from ..serving import config_of, inherited_locks, prepare_statedir, supervise
+from ..serving import add_acme, config_of, inherited_locks, prepare_statedir, supervise
 from ..settings import Resolved, SettingsError
 from ..supervisor import Config, log_record
 from ..target.errors import TargetError
@@ -69,7 +69,7 @@ def serve(options: Options, resolve_again: Callable[[], Resolved]) -> int:
             healthy_after_s=_HEALTHY_AFTER_S,
         )
         prepare_statedir(config)
-        return config, DevApplication(resolved, options, locks, announcement)
+        return config, add_acme(DevApplication(resolved, options, locks, announcement), resolved, config)
 
     return supervise(configure, locks)
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from .addresses import split_scheme
-from .schema import Settings
+from .schema import OPTIONS, Settings
 
 __all__ = ["problems_of", "warnings_of"]
 
@@ -30,6 +30,7 @@ def problems_of(settings: Settings, labels: Labels, base: Path, skip: Collection
         return [f"{labels['chdir']}: got {settings.chdir!r}, wanted a folder that exists"]
     problems = [*_tls(settings, labels, folder, skip), *_folders(settings, labels, folder), *_ids(settings, labels)]
     problems += [*_socket(settings, labels), *_proxy(settings, labels, skip)]
+    problems += _acme(settings, labels, folder, skip)
     return [*problems, *_access_format(settings, labels)]
 
 
@@ -41,7 +42,7 @@ def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
         yield f"{labels['cert_watch']}: has no effect without certfile"
     if settings.forwarded_header != "auto" and not settings.forwarded_allow_ips:
         yield f"{labels['forwarded_header']}: has no effect without forwarded-allow-ips"
-    if settings.has_certificate and "https" not in settings.schemes():
+    if settings.certfile is not None and "https" not in settings.schemes():
         yield f"{labels['certfile']}: has no effect without https:// in bind"
     if settings.https_redirect and "http" not in settings.schemes() and not settings.forwarded_allow_ips:
         yield f"{labels['https_redirect']}: has no effect without http:// in bind"
@@ -49,6 +50,10 @@ def warnings_of(settings: Settings, labels: Labels) -> Iterator[str]:
         yield f"{labels['https_redirect_except']}: has no effect without https-redirect"
     if settings.hsts is not None and not _speaks_https(settings):
         yield f"{labels['hsts']}: has no effect without https:// in bind or forwarded-allow-ips"
+    if not settings.acme:
+        for name in ("acme_email", "acme_directory", "acme_ca"):
+            if getattr(settings, name) != OPTIONS[name].default:
+                yield f"{labels[name]}: has no effect without acme"
     places = [split_scheme(bind)[1] for bind in settings.bind]
     if not any(place.startswith("unix:") and place[5:6] != "@" for place in places):
         for name in ("socket_mode", "socket_group"):
@@ -79,19 +84,26 @@ def _tls(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]
             yield f"{labels[name]}: got {given!r}, wanted a file that can be read: {error.strerror}"
     if settings.https_redirect and not _speaks_https(settings) and not {"bind", "certfile"} & set(skip):
         yield f"{labels['https_redirect']}: nothing to redirect to, wanted https:// in bind or forwarded-allow-ips"
-    if not settings.has_certificate and not {"bind", "certfile"} & set(skip):
+    if not settings.has_certificate and not {"bind", "certfile", "acme"} & set(skip):
         for bind in settings.bind:
             if split_scheme(bind)[0] == "https":
-                yield f"{labels['bind']}: got {bind!r} without a certificate, wanted certfile too"
-    if not pairs and "certfile" not in skip:
-        for name in ("keyfile", "client_ca", "client_crl"):
-            if getattr(settings, name) is not None:
+                yield f"{labels['bind']}: got {bind!r} without a certificate, wanted certfile or acme too"
+    if "certfile" not in skip:
+        if not pairs and settings.keyfile is not None:
+            yield f"{labels['keyfile']}: given without certfile, wanted both"
+        for name in ("client_ca", "client_crl"):
+            if getattr(settings, name) is not None and not settings.has_certificate and "acme" not in skip:
                 yield f"{labels[name]}: given without certfile, wanted both"
     if not {"certfile", "keyfile"} & set(skip):
         yield from _keys(settings, labels, readable)
     if settings.client_cert != "none" and settings.client_ca is None and "client_ca" not in skip:
         yield f"{labels['client_cert']}: got {settings.client_cert!r} without client-ca, wanted both"
-    if settings.client_crl is not None and settings.client_ca is None and pairs and "client_ca" not in skip:
+    if (
+        settings.client_crl is not None
+        and settings.client_ca is None
+        and settings.has_certificate
+        and "client_ca" not in skip
+    ):
         yield f"{labels['client_crl']}: given without client-ca, wanted both"
 
 
@@ -108,6 +120,24 @@ def _keys(settings: Settings, labels: Labels, readable: Mapping[str, bytes]) -> 
     for certfile, keyfile in pairs:
         if keyfile is None and certfile in readable and b"PRIVATE KEY-----" not in readable[certfile]:
             yield f"{labels['certfile']}: {certfile!r} holds no private key, wanted keyfile too"
+
+
+def _acme(settings: Settings, labels: Labels, folder: Path, skip: Collection[str]) -> Iterator[str]:
+    if settings.acme and "bind" not in skip:
+        schemes = settings.schemes()
+        for scheme, why in (
+            ("http", "where the directory asks for the proof"),
+            ("https", "where the certificate is used"),
+        ):
+            if scheme not in schemes:
+                wanted = f"wanted {scheme}:// in bind, {why}: --bind http://:80 --bind https://:443"
+                yield f"{labels['acme']}: got no listener of {scheme} ({', '.join(settings.bind)}), {wanted}"
+    if settings.acme_ca is not None:
+        try:
+            with open(folder / settings.acme_ca, "rb"):
+                pass
+        except OSError as error:
+            yield f"{labels['acme_ca']}: got {settings.acme_ca!r}, wanted a file that can be read: {error.strerror}"
 
 
 def _folders(settings: Settings, labels: Labels, folder: Path) -> Iterator[str]:

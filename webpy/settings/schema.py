@@ -9,7 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from . import addresses, types
+from . import addresses, names, types
 from .cpus import effective_cpus
 from .types import SettingType
 
@@ -232,6 +232,30 @@ class Settings:
         "Have browsers use https only for so many seconds (Strict-Transport-Security): 31536000 is a year. 0 has them"
         " forget it.",
     )
+    acme: tuple[str, ...] = _option(
+        names.host_names(),
+        (),
+        _TLS,
+        "Get a certificate for this host name from an ACME directory, and renew it; repeatable. Needs a listener of"
+        " http:// that the directory can reach at port 80, and one of https://. You agree to the directory's terms.",
+        off=(),
+    )
+    acme_email: str | None = _option(
+        names.email(), None, _TLS, "Address at which the directory may reach you about the certificate."
+    )
+    acme_directory: str = _option(
+        names.https_url(),
+        "https://acme-v02.api.letsencrypt.org/directory",
+        _TLS,
+        "URL of the ACME directory: Let's Encrypt, unless you say otherwise.",
+    )
+    acme_ca: str | None = _option(
+        types.path(optional=True),
+        None,
+        _TLS,
+        "Certificates (PEM) of the authorities that the directory's own certificate is verified by. Default: the usual"
+        " ones.",
+    )
     access_log: str = _option(
         types.path("-", "off"), "-", _LOGS, "File of the access log, a line for each request; - is stdout."
     )
@@ -287,7 +311,7 @@ class Settings:
     @property
     def has_certificate(self) -> bool:
         """Whether there is a certificate for https listeners."""
-        return self.certfile is not None
+        return self.certfile is not None or bool(self.acme)
 
     @property
     def usual_scheme(self) -> str:

@@ -9,5 +9,6 @@ versions and ciphers; `memoryfile` is how OpenSSL gets bytes that are in no file
 from __future__ import annotations
 
 from .certificates import Certificates, SiteCertificates, make_context, tls_settings
+from .files import Source
 
-__all__ = ["Certificates", "SiteCertificates", "make_context", "tls_settings"]
+__all__ = ["Certificates", "SiteCertificates", "Source", "make_context", "tls_settings"]

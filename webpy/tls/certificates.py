@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .contexts import Contexts
 from .expiry import expiry_warnings
-from .files import CertificateFiles
+from .files import CertificateFiles, Source
 from .material import Material
 
 if TYPE_CHECKING:
@@ -32,9 +32,10 @@ class Certificates:
 
     name = "certificates"
 
-    def __init__(self, settings: Settings, folder: str | os.PathLike[str] = "") -> None:
+    def __init__(self, settings: Settings, folder: str | os.PathLike[str] = "", source: Source | None = None) -> None:
+        """source: of one certificate more."""
         self._settings = settings
-        self._files = CertificateFiles(settings, folder)
+        self._files = CertificateFiles(settings, folder, source)
         self._material = self._files.read()
         self._contexts: Contexts | None = None
 

@@ -9,18 +9,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .material import Material, Pair
 
 if TYPE_CHECKING:
     from ..settings import Settings
 
-__all__ = ["CertificateFiles"]
+__all__ = ["CertificateFiles", "Source"]
 
 _MAX_BYTES = 1 << 22  # all authorities of a system take 250 KB
 
 _State = tuple[object, ...]
+
+
+class Source(Protocol):
+    """Where a certificate comes from that no setting names a file of."""
+
+    def state(self) -> object:
+        """Return what is not equal to it any more once `pair` returns something else."""
+
+    def pair(self) -> Pair:
+        """Return the certificate and its key as they are now."""
 
 
 class CertificateFiles:
@@ -29,7 +39,9 @@ class CertificateFiles:
     contents: by path, what was read last.
     """
 
-    def __init__(self, settings: Settings, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, settings: Settings, folder: str | os.PathLike[str], source: Source | None = None) -> None:
+        """source: of one certificate more."""
+        self._source = source
         self._folder = folder
         self._pairs = settings.certificate_files()
         self._client_ca = settings.client_ca
@@ -53,6 +65,8 @@ class CertificateFiles:
             else:
                 key_label = f"keyfile {keyfile!r}"
                 pairs.append(Pair(f"{label} with {key_label}", key_label, chain, self._content("keyfile", keyfile)))
+        if self._source is not None:
+            pairs.append(self._source.pair())
         client_ca = b"" if self._client_ca is None else self._content("client-ca", self._client_ca)
         client_crl = b"" if self._client_crl is None else self._content("client-crl", self._client_crl)
         return Material(tuple(pairs), client_ca, client_crl)
@@ -72,7 +86,9 @@ class CertificateFiles:
 
     def _state(self) -> _State:
         paths: list[str | None] = [path for pair in self._pairs for path in pair]
-        return tuple(self._identity(path) for path in (*paths, self._client_ca, self._client_crl) if path is not None)
+        paths += (self._client_ca, self._client_crl)
+        found = [self._identity(path) for path in paths if path is not None]
+        return tuple(found if self._source is None else (*found, self._source.state()))
 
     def _identity(self, path: str) -> object:
         try:

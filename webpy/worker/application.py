@@ -21,7 +21,7 @@ from ..framework.routing.routes import RouteTable, compile_routes
 from ..protocol import Limits
 from ..singleworker import refusal, set_worker_count, single_worker_names
 from ..supervisor import LoadError, open_files
-from ..tls import Certificates, SiteCertificates, tls_settings
+from ..tls import Certificates, SiteCertificates, Source, tls_settings
 from .connections.accepting import Acceptor
 from .connections.listener import Listener
 from .connections.room import room_for
@@ -111,12 +111,20 @@ class WebApplication:
         self._http_log = http_log
         self._access = self.access_format(resolved)
         self._routes: RouteTable | None = None
+        self._wrap: Callable[[RouteTable], RouteTable] | None = None
         self.renewable: Certificates | None = None
         if resolved.settings.certfile is not None:
             self.renewable = Certificates(resolved.settings, resolved.settings.chdir or resolved.base)
         self._workers = resolved.settings.worker_count()
         self.alone = ""
         self._leaving: AtFork | None = None
+
+    def add_certificate(self, source: Source, wrap: Callable[[RouteTable], RouteTable]) -> None:
+        """Use the certificate of `source` beside those of the settings, and the routes that `wrap` makes of the
+        application's (in the master, before the first fork)."""
+        settings = self._resolved.settings
+        self.renewable = Certificates(settings, settings.chdir or self._resolved.base, source)
+        self._wrap = wrap
 
     def load(self) -> None:
         """Load the application, its routes and certificates (in the zygote)."""
@@ -136,6 +144,8 @@ class WebApplication:
             if site.settings:
                 self._take_keywords(site.settings)
             self._routes = compile_routes(site.routes, dict(site.error_routes), site.mixins)
+            if self._wrap is not None:
+                self._routes = self._wrap(self._routes)
             if self.renewable is not None:
                 self.renewable.load()
         except ValueError as error:  # settings, a route, a mix-in, a certificate: the text says which

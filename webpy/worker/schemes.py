@@ -17,6 +17,7 @@ from ..framework.errors import HTTPError
 from ..framework.groups import Groups
 from ..framework.handler import HTTPHandler
 from ..framework.request import Request
+from ..settings.names import CHALLENGE_PATHS
 from .connections.connection import RelayedConnection
 from .exchanges.forwarding import ForwardedPeer
 from .threads.pace import Work
@@ -88,7 +89,10 @@ class Schemes:
         """Has all of the planner's plans vary if that is needed."""
         self._forwarding = forwarding
         self._redirects = settings.https_redirect
-        self._excepted = re.compile(settings.https_redirect_except or "(?!)")
+        excepted = [settings.https_redirect_except] if settings.https_redirect_except else []
+        if settings.acme:  # the directory asks by http
+            excepted.append(CHALLENGE_PATHS)
+        self._excepted = re.compile("|".join(f"(?:{each})" for each in excepted) or "(?!)")
         self._handler: type[HTTPHandler] = HTTPSRedirect
         self._work = Work()
         secure = clock.preambles["https"]
