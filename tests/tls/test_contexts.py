@@ -20,7 +20,10 @@ import trustme
 from tests.server import Server
 from webpy.settings import resolve
 from webpy.settings.schema import Settings
+from webpy.supervisor.control.client import ControlClient
 from webpy.tls import Certificates, make_context
+from webpy.tls.contexts import Contexts
+from webpy.tls.material import Material, Pair
 
 
 class Files:
@@ -207,6 +210,31 @@ def test_files_that_were_read_do_for_another_context(files: Files, tmp_path: Pat
         make_context(given)
 
 
+def test_what_has_not_changed_is_not_made_again(files: Files, tmp_path: Path) -> None:
+    other = Files(tmp_path)
+    pairs = [
+        Pair(each.cert, each.key, Path(each.cert).read_bytes(), Path(each.key).read_bytes()) for each in (files, other)
+    ]
+    contexts = Contexts(settings(), Material(tuple(pairs)))
+    front = contexts.front
+    chosen = [Handshake(front, client(each)).server.context for each in (files,)]
+    contexts.take(Material((pairs[0],)))
+    assert Handshake(front, client(files)).server.context is chosen[0] and contexts.front is front
+    contexts.take(Material((pairs[1], pairs[0])))
+    assert Handshake(front, client(other)).server.context is not chosen[0] and contexts.front is front
+    with pytest.raises(ValueError, match="does not load"):
+        contexts.take(Material((Pair("x", "x", b"", b""), pairs[0])))
+    Handshake(front, client(other))
+    contexts.take(Material((pairs[0],), client_ca=Path(files.ca).read_bytes()))
+    assert contexts.front is not front  # whoever resumes would not be checked by the new authorities
+
+
+def test_what_goes_to_the_workers_arrives_unchanged() -> None:
+    every = bytes(range(256))
+    material = Material((Pair("ä", "ö", every, b""), Pair("", "", b"", every)), every, b"x")
+    assert Material.unpack(material.pack()) == material
+
+
 def test_a_key_that_only_the_master_may_read(files: Files, tmp_path: Path) -> None:
     cert, key = (shutil.copy(path, tmp_path) for path in (files.cert, files.key))
     given = settings(certfile=cert, keyfile=key)
@@ -247,3 +275,22 @@ def test_a_broken_certificate_does_not_keep_the_dead_from_coming_back(
         assert tls.makefile("rb").read().endswith(b"up")
     server.send(signal.SIGHUP)
     server.wait_for("reload failed, generation 1 keeps serving")
+
+
+def test_files_that_the_application_names_are_taken_on_by_a_reload_only(
+    serve: Callable[..., Server], files: Files, tmp_path: Path
+) -> None:
+    cert, key = (Path(shutil.copy(path, tmp_path)) for path in (files.cert, files.key))
+    (tmp_path / "app.py").write_text(
+        "import webpy\n"
+        "class Up(webpy.HTTPHandler):\n    def do_get(self):\n        return 200, 'up'\n"
+        f"server = webpy.HTTPServer(('127.0.0.1', 0), {{'/': Up}}, certfile={str(cert)!r}, keyfile={str(key)!r})\n"
+    )
+    control = tmp_path / "control.sock"
+    server = serve(tmp_path / "app.py", "--workers", "1", "--control", str(control))
+    server.wait_for("worker 0 .* is ready")
+    with ControlClient(control) as asking:
+        reply = asking.ask("renew", 10, wait=True)
+        assert (reply["ok"], reply["text"]) == (False, "the application takes nothing on without a reload")
+        (fact,) = asking.ask("status", 10)["status"]["facts"]["certificates"]
+        assert fact["names"] == ["localhost"]

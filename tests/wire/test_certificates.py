@@ -97,6 +97,19 @@ def test_by_name_to_openssl(fresh: Served) -> None:
         assert subject.removeprefix("*.") in said
 
 
+@pytest.mark.parametrize("name", [b"\xff\xfe\xfdabc.org", b"a\0b\0c.org12", b"*.*.*.*.*.*", b"..........."])
+def test_names_that_are_none(fresh: Served, name: bytes) -> None:
+    outgoing = ssl.MemoryBIO()
+    asking = fresh.pairs.context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="x" * len(name))
+    with pytest.raises(ssl.SSLWantReadError):
+        asking.do_handshake()
+    with Client(fresh.server) as client:
+        client.send(outgoing.read().replace(b"x" * len(name), name))
+        assert client.sock.recv(1) in (b"\x15", b"\x16")  # an alert, or an answer with the default certificate
+    fresh.serial()
+    assert not [line for line in fresh.server.errors if "Traceback" in line or "ignored" in line]
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_session_gives_no_client_another_names_certificate(fresh: Served, version: ssl.TLSVersion) -> None:
     context = fresh.pairs.context()
@@ -241,6 +254,40 @@ def test_a_watched_link_that_leads_elsewhere(start: Callable[..., Server], folde
     server.wait_for("new certificates taken on by 2 workers")
     assert served.serial() == second
     server.wait_for(r"\[warning\] the certificate of localhost expires in 2 days")
+
+
+# -- versions and groups --------------------------------------------------------------------------------------------
+
+GROUPS = """
+openssl_conf = init
+[init]
+ssl_conf = ssl
+[ssl]
+system_default = tls
+[tls]
+Groups = X25519:P-256:P-384
+"""
+
+
+def test_modern_is_1_3_alone_and_groups_are_openssls(start: Callable[..., Server], tmp_path: Path) -> None:
+    pairs, settings = Pairs(tmp_path), tmp_path / "openssl.cnf"
+    pairs.issue("tls", "localhost")
+    settings.write_text(GROUPS)
+    options = ("--workers", "1", "--tls-profile", "modern", *pairs.options("tls"))
+    server = start("framework", *options, env={"OPENSSL_CONF": str(settings)})
+    old = pairs.context()
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match="alert protocol version"):
+        Client(server, tls=old)
+    for group, known in (("X25519", True), ("prime256v1", True), ("secp384r1", True), ("secp521r1", False)):
+        context = pairs.context()
+        context.set_ecdh_curve(group)
+        if known:
+            with Client(server, tls=context) as client:
+                assert client.ask("/body/str").status == 200 and client.sock.version() == "TLSv1.3"
+        else:
+            with pytest.raises(ssl.SSLError, match="alert handshake failure"):
+                Client(server, tls=context)
 
 
 # -- clients' certificates ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
+from .badnames import ignore_bad_names
 from .contexts import Contexts
 from .expiry import expiry_warnings
 from .files import CertificateFiles, Source
@@ -60,6 +61,7 @@ class Certificates:
 
     def load(self) -> None:
         """Make the contexts. Raises ValueError that names what does not load."""
+        ignore_bad_names()
         self._contexts = Contexts(self._settings, self._material)
 
     @property

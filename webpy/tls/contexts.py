@@ -34,6 +34,8 @@ class Contexts:
 
     def __init__(self, settings: Settings, material: Material) -> None:
         self._settings = settings
+        self._authorities = b"", b""
+        self._made: dict[Pair, tuple[Leaf, ssl.SSLContext]] = {}
         self._take(material)
         self.front = self._make_front()
 
@@ -46,22 +48,25 @@ class Contexts:
             self.front = self._make_front()
 
     def _take(self, material: Material) -> None:
-        leaves, contexts = [], []
-        for pair in material.pairs:
-            context = self._empty()
-            _load_pair(context, pair)
-            self._load_authorities(context, material)
-            contexts.append(context)
-            try:
-                leaves.append(read_leaf(pair.chain))
-            except ValueError as error:
-                raise ValueError(f"{pair.label} does not load: {error}") from None
-        names = ServerNames(contexts[0])
-        for leaf, context in zip(leaves, contexts, strict=True):
+        authorities = material.client_ca, material.client_crl
+        # those that have not changed stay, as each takes milliseconds, in which a worker does nothing else
+        known = self._made if authorities == self._authorities else {}
+        made = {pair: known.get(pair) or self._make(pair, material) for pair in material.pairs}
+        names = ServerNames(made[material.pairs[0]][1])
+        for leaf, context in made.values():
             names.add(leaf.names, context)
-        self.leaves: list[Leaf] = leaves
-        self._authorities = material.client_ca, material.client_crl
-        self._names = names
+        self.leaves = [made[pair][0] for pair in material.pairs]
+        self._authorities, self._made, self._names = authorities, made, names
+
+    def _make(self, pair: Pair, material: Material) -> tuple[Leaf, ssl.SSLContext]:
+        """Return what a certificate says of itself, and a context for it."""
+        context = self._empty()
+        _load_pair(context, pair)
+        self._load_authorities(context, material)
+        try:
+            return read_leaf(pair.chain), context
+        except ValueError as error:
+            raise ValueError(f"{pair.label} does not load: {error}") from None
 
     def _choose(self, sock: ssl.SSLObject | ssl.SSLSocket, name: str | None, _front: ssl.SSLContext) -> None:
         """Go on with the context of the certificate for `name` (called by OpenSSL in every handshake)."""
