@@ -116,6 +116,21 @@ def test_where_a_request_may_come_from(method: str, fields: tuple[str, ...], *, 
     assert found == (200 if let_through else 403)
 
 
+def test_a_client_s_certificate_is_a_login() -> None:
+    handler = made(Guarded, "POST")
+    handler.request._peer.tls_client = object()
+    with pytest.raises(HTTPError, match="403"):
+        handler.respond()
+
+    class Proxy(type(handler.request._peer)):  # type: ignore[misc]
+        tls_client = object()
+        peer_address = ("192.0.2.99", 1)
+
+    handler = made(Guarded, "POST")
+    handler.request._peer = Proxy()  # who shows one to us, and not the client
+    assert handler.respond()[0] == 200
+
+
 @pytest.mark.parametrize(
     ("scheme", "host", "origin", "let_through"),
     [

@@ -200,8 +200,9 @@ class CSRFMixIn(HTTPHandler):
         """Return whether the request brings what a browser sends by itself to prove who its user is."""
         request = self.request
         scheme = (request.head.get("authorization") or "").lstrip().partition(" ")[0].lower()
-        certificate = getattr(request.tls, "getpeercert", lambda _binary: None)(True)
-        return request.head.get("cookie") is not None or scheme not in ("", "bearer") or bool(certificate)
+        # one that a proxy in front has shown is not its clients'
+        has_certificate = request.tls_client is not None and request.client_address == request.peer_address
+        return request.head.get("cookie") is not None or scheme not in ("", "bearer") or has_certificate
 
     # -- the token ----------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from webpy.cgi import CGIHandler
 from webpy.compression import CompressionMixIn
 from webpy.cookies import CookieMixIn
 from webpy.cors import CORSMixIn
+from webpy.csrf import CSRFMixIn
 from webpy.file import FileHandler, ModifyPathHandler, PathHandler
 from webpy.form import FormHandler, FormMixIn
 from webpy.json import JSONHandler
@@ -25,12 +26,23 @@ from webpy.negotiation import AcceptMixIn
 from webpy.objects import ObjectsHandler
 from webpy.query import QueryHandler
 from webpy.requestid import RequestIDMixIn
+from webpy.security import SecurityMixIn
 from webpy.session import SessionMixIn
 from webpy.stdlib import StdlibHandler
 from webpy.wsgi import WSGIHandler
 
 HOSTS = (WSGIHandler, StdlibHandler, ObjectsHandler, CGIHandler, FileHandler, PathHandler, ModifyPathHandler)
-RANKED = (RequestIDMixIn, CORSMixIn, BasicAuthMixIn, SessionMixIn, CompressionMixIn, CachingMixIn, FormMixIn)
+RANKED = (
+    RequestIDMixIn,
+    SecurityMixIn,
+    CORSMixIn,
+    CSRFMixIn,
+    BasicAuthMixIn,
+    SessionMixIn,
+    CompressionMixIn,
+    CachingMixIn,
+    FormMixIn,
+)
 
 
 def made(*bases: type) -> type:

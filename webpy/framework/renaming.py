@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-__all__ = ["RenamedOptions", "show_warnings"]
+__all__ = ["RenamedOptions", "is_old_name", "show_warnings"]
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -49,6 +49,11 @@ class RenamedOptions:
         for old, new in names.items():
             _take_over(cls, old, new)
             setattr(cls, old, _OldName(cls, old, new))
+
+
+def is_old_name(value: object) -> bool:
+    """Return whether this is what stands in a class, in `vars(cls)`, under an old name."""
+    return isinstance(value, _OldName)
 
 
 def show_warnings() -> None:

@@ -87,20 +87,72 @@ def test_a_handler_with_the_feature_keeps_its_own() -> None:
     class Site(CORSMixIn):
         cors_origins = ("https://site.example",)
 
-    class Login(BasicAuthMixIn):
-        def login(self, user: str, password: str) -> Any:
-            return user
-
     class Shared(CORSMixIn, Notes):
         cors_origins = ("https://shared.example",)
 
-    class Tokens(TokenAuthMixIn, Notes):
-        pass
-
     assert put_before((Site,), Shared) is Shared
-    assert put_before((Login,), Tokens) is Tokens  # another scheme, but a login of its own
     both = put_before((RequestIDMixIn, Site), Shared)
     assert names(both)[:2] == ["RequestIDMixIn", "Shared"] and "Site" not in names(both)
+
+
+def test_a_mix_in_that_does_more_than_its_feature_is_not_left_out() -> None:
+    class AdminOnly(SessionMixIn):
+        session_store = MemoryStore(per_worker=True)
+
+        def respond(self) -> Any:
+            if "admin" not in self.session:
+                raise HTTPError(403)
+            return super().respond()
+
+    class Kept(SessionMixIn, Notes):
+        session_store = AdminOnly.session_store
+
+    made = put_before((AdminOnly,), Kept)
+    assert names(made)[:3] == ["AdminOnly", "Kept", "SessionMixIn"]
+    with pytest.raises(HTTPError, match="403"):
+        made(request_of(), ()).respond()  # type: ignore[arg-type]
+
+
+class Login(BasicAuthMixIn):
+    def login(self, user: str, password: str) -> Any:
+        return user
+
+
+def test_a_handler_with_a_login_of_another_scheme_keeps_that() -> None:
+    class Tokens(TokenAuthMixIn, Notes):
+        def token(self, token: str) -> Any:
+            return token == "secret"
+
+    made = put_before((Login,), Tokens)
+    for credentials, status in (("Bearer secret", 200), ("Bearer other", 401), ("Basic eDp5", 401)):
+        handler = made(request_of("GET", "/", f"Authorization: {credentials}"), ())  # type: ignore[arg-type]
+        try:
+            found = handler.respond()[0]
+        except HTTPError as error:
+            found = error.status
+        assert found == status
+
+
+def test_two_that_decide_the_same_are_refused() -> None:
+    """Either would let somebody in whom the other would not."""
+
+    class Admin(BasicAuthMixIn, Notes):
+        def login(self, user: str, password: str) -> Any:
+            return user == "admin"
+
+    with pytest.raises(ValueError) as caught:
+        put_before((Login,), Admin)
+    told = str(caught.value).replace(f"{test_two_that_decide_the_same_are_refused.__name__}.<locals>.", "")
+    assert told == (
+        "mixins: Login cannot stand before Admin, which has BasicAuthMixIn itself: Login.login would replace that of "
+        "Admin; make it a subclass of Login, and it keeps its own"
+    )
+
+    class Staff(Login, Notes):
+        def login(self, user: str, password: str) -> Any:
+            return user == "staff"
+
+    assert put_before((Login,), Staff) is Staff
 
 
 def test_an_option_that_a_handler_sets_counts_for_it() -> None:

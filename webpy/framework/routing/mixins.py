@@ -7,8 +7,10 @@ In the route table each handler is replaced by a subclass of it with the mix-ins
 answer where no route matches. All of this is done once, when the routes are compiled: without `mixins` a request costs
 nothing, and with them what the same mix-ins cost in a handler's list of bases.
 
-What a handler says itself counts: a mix-in whose feature it has already is not put before it a second time, and an
-option of a mix-in that a handler sets, such as `security_csp = None`, is the one that counts for this handler.
+What a handler says itself counts: an option of a mix-in that a handler sets, such as `security_csp = None`, is the one
+for this handler, and a mix-in that it inherits from, or that only sets options of features it has, is not put before
+it. Where a mix-in and a handler would each decide the same with a method (who may log in), loading fails: otherwise one
+of them would be left out without a word.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ from ..coroutines import coroutine_method
 from ..errorhandler import HTTPErrorHandler
 from ..handler import HTTPHandler
 from ..order import Rank
+from ..renaming import is_old_name
 
 __all__ = ["check_mixins", "put_before"]
 
 Handler = type[HTTPHandler]
 
 _WANTED = "a tuple of mix-in classes, such as (RequestIDMixIn, CORSMixIn)"
+_PACKAGE = __name__.partition(".")[0]
+_OF_EVERY_CLASS = frozenset(vars(type("", (), {})))
 _OF_EVERY_HANDLER = frozenset(dir(HTTPHandler)) | {"renamed_options", "renamed_in_place"}
 
 
@@ -88,9 +93,31 @@ def put_before(mixins: tuple[type, ...], handler: Handler) -> Handler:
 
 
 def _has(handler: Handler, mixin: type) -> bool:
-    """Return whether a handler has a mix-in, or others for all features of it."""
+    """Return whether a handler has a mix-in, or all features that this one only sets the options of.
+
+    Raises ValueError if both have a method that decides the same for a feature.
+    """
+    if issubclass(handler, mixin):
+        return True
+    added = [cls for cls in mixin.__mro__ if cls not in handler.__mro__]
+    shared = [cls for cls in mixin.__mro__ if cls in handler.__mro__ and cls not in HTTPHandler.__mro__]
+    for cls in added:
+        for name in _methods(cls) - _OF_EVERY_HANDLER if cls.__module__.partition(".")[0] != _PACKAGE else ():
+            if both := next((each for each in shared if name in vars(each)), None):
+                raise ValueError(
+                    f"mixins: {mixin.__qualname__} cannot stand before {handler.__qualname__}, which has "
+                    f"{both.__qualname__} itself: {cls.__qualname__}.{name} would replace that of "
+                    f"{handler.__qualname__}; make it a subclass of {mixin.__qualname__}, and it keeps its own"
+                )
     features = [cls for cls in mixin.__mro__ if isinstance(vars(cls).get("mixin_rank"), Rank)]
-    return issubclass(handler, mixin) or (bool(features) and all(issubclass(handler, each) for each in features))
+    only_options = bool(features) and not any(_methods(cls) for cls in added)
+    return only_options and all(issubclass(handler, each) for each in features)
+
+
+def _methods(cls: type) -> set[str]:
+    """Return the names of what a class has beside data."""
+    names = (name for name, value in vars(cls).items() if not (_is_data(value) or is_old_name(value)))
+    return set(names) - _OF_EVERY_CLASS
 
 
 def _own_options(handler: Handler, mixins: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
