@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -442,6 +443,18 @@ def test_before_handlers_and_hosts(server: Server, path: str) -> None:
     assert post(server, path, b"", Expect="100-continue", Content_Length="3", Sec_Fetch_Site="cross-site").status == 403
     in_form = post(server, path, f"a=1&csrf_token={token}".encode(), Cookie=cookie)
     assert in_form.status == (200 if path == "/" else 403)  # the bodies of hosts are theirs
+
+
+def test_heads_that_are_alike_are_told_apart(server: Server) -> None:
+    """The worker keeps what it found out about a head, for those that come again, too."""
+    with contextlib.closing(server.client()) as client:
+        for count in range(12):
+            site = ("same-origin", "cross-site")[count % 2]
+            fields = {"Content-Type": FORM.partition(": ")[2], "Sec-Fetch-Site": site, "X-Count": str(count // 4)}
+            client.request("POST", "/", b"a=1", fields)
+            answer = client.getresponse()
+            answer.read()
+            assert answer.status == (200, 403)[count % 2]
 
 
 def test_every_worker_and_generation_has_the_key(tmp_path: Path) -> None:
