@@ -192,6 +192,7 @@ def test_retry_after_is_when_it_is_let_in_again(monkeypatch: pytest.MonkeyPatch)
         ("ratelimit_requests", "5", "a whole number, at least 1"),
         ("ratelimit_requests", True, "a whole number, at least 1"),
         ("ratelimit_burst", 0, "a whole number, at least 1"),
+        ("ratelimit_burst", 10**6, "so few that they come back within 1e+08 s at 3 in 3600 s"),
         ("ratelimit_max_clients", None, "a whole number, at least 1"),
         ("ratelimit_window_s", 0.5, "seconds, 1 to 1e8"),
         ("ratelimit_window_s", float("nan"), "seconds, 1 to 1e8"),

@@ -73,6 +73,9 @@ Caveats: a client on a unix socket has no address and is not limited, which is l
 `--forwarded-allow-ips`. Clocks of machines that share a store have to agree, but for Redis, whose clock counts. The
 404 of a path without a route counts only with `mixins` (above). `--max-request-rate` (docs/settings.md) is a coarse
 limit for all requests of a client, before any handler runs.
+
+Counting a request costs 8 to 15 us of CPU in `memory:`, 34 to 61 in SQLite, 47 to 67 in Redis, 53 to 61 in memcached
+and 230 in files (CPython 3.11, a shared 2-core VM).
 """
 
 from __future__ import annotations
@@ -89,6 +92,7 @@ from .framework.clients import client_network, provider_network
 from .framework.errors import HTTPError
 from .framework.handler import HTTPHandler
 from .framework.order import Rank
+from .framework.trust import UNIX
 from .logthrottle import log_throttled
 from .store import Store, StoreError
 
@@ -99,10 +103,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RateLimitMixIn"]
 
-_UNIX = "unix"
 _LIMIT = {"ratelimit_requests", "ratelimit_window_s", "ratelimit_burst"}
 _LOG_EVERY_S = 60.0
 _STORE_TIMEOUT_S = 1.0  # of a store that is opened here: all requests wait for it
+_MAX_S = 1e8  # three years: more is a mistake
 _PAUSE_S = 1.0  # in which a store that has failed is not asked
 _SHARED_BUCKETS = 65536
 
@@ -122,13 +126,16 @@ class _Policy:
             value = getattr(cls, name)
             if (type(value) is not int or value < 1) and not (value is None and name == "ratelimit_burst"):
                 raise ValueError(f"{cls.__qualname__}.{name}: got {value!r}, wanted a whole number, at least 1")
-        if type(window_s) not in (int, float) or not 1 <= window_s <= 1e8:
+        if type(window_s) not in (int, float) or not 1 <= window_s <= _MAX_S:
             raise ValueError(f"{cls.__qualname__}.ratelimit_window_s: got {window_s!r}, wanted seconds, 1 to 1e8")
         label = cls.ratelimit_name
         if label is not None and not (isinstance(label, str) and label and label.isascii() and label.isprintable()):
             raise ValueError(f"{cls.__qualname__}.ratelimit_name: got {label!r}, wanted printable ASCII, or None")
         self.amount_us = max(1, round(window_s * 1e6 / requests))
         self.capacity_us = self.amount_us * (requests if burst is None else burst)
+        if self.capacity_us > _MAX_S * 1e6:
+            wanted = f"so few that they come back within {_MAX_S:g} s at {requests} in {window_s:g} s"
+            raise ValueError(f"{cls.__qualname__}.ratelimit_burst: got {burst!r}, wanted {wanted}")
         scope = _scope(cls)
         self.scope = scope if label is None else label
         self.text = f"{requests} requests in {window_s:g} s"
@@ -275,7 +282,7 @@ class RateLimitMixIn(HTTPHandler):
     def ratelimit_key(self) -> str | None:
         """Return what to count this request by; None if it is not to be limited. Override it."""
         host = self.request.client_address[0]
-        if host == _UNIX:
+        if host == UNIX:
             text = "clients on a unix socket have no address and are not limited; see --forwarded-allow-ips"
             log_throttled(_log, text, every_s=_LOG_EVERY_S)
             return None
@@ -288,11 +295,6 @@ class RateLimitMixIn(HTTPHandler):
     def check_continue(self) -> bool | None:
         self._count_request()
         return super().check_continue()
-
-    def _widen(self, key: str) -> str:
-        """Return the network of a client that is counted by its address; another key is counted by itself."""
-        is_address = key == client_network(self.request.client_address[0])
-        return provider_network(key) if is_address else key
 
     # `webpy.auth` calls a subclass's own check_continue after the login: this one comes before, and passes it on.
     check_continue.counts_first = check_continue.authenticates_first = True  # type: ignore[attr-defined]
@@ -324,6 +326,11 @@ class RateLimitMixIn(HTTPHandler):
         if not poured:
             text = f"over the limit of {policy.text}; try again in {seconds} s\n"
             raise HTTPError(429, text, {"Retry-After": str(seconds)})
+
+    def _widen(self, key: str) -> str:
+        """Return the network of a client that is counted by its address; another key is counted by itself."""
+        is_address = key == client_network(self.request.client_address[0])
+        return provider_network(key) if is_address else key
 
 
 def _after_count(check: Callable[[Any], bool | None]) -> Any:

@@ -13,7 +13,7 @@ from webpy.supervisor import BUCKETS, CLOSED, QUEUE_ACTIVITIES, TEXT_BYTES, Cell
 def test_every_part_is_its_own() -> None:
     scoreboard = Scoreboard(rows=3, threads=2, ring_bytes=128, pool_ring_bytes=64)
     parts: list[Any] = [scoreboard.asleep, scoreboard.master, scoreboard.load]
-    parts += [scoreboard.totals, scoreboard.totals_latency]
+    parts += [scoreboard.totals, scoreboard.totals_latency, scoreboard.shared]
     for row in scoreboard.rows:
         parts.append(row.cells)
         for lane in (row.lead, row.pool):
