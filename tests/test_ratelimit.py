@@ -19,7 +19,7 @@ from tests.heads import request_of
 from tests.matrix import HOSTS, OWN, TEXT
 from tests.server import Server
 from tests.services import free_port, memcached_server, redis_server
-from webpy import HTTPError, HTTPHandler, ratelimit
+from webpy import HTTPError, HTTPHandler, logthrottle, ratelimit
 from webpy.auth import BasicAuthMixIn
 from webpy.cors import CORSMixIn
 from webpy.framework.routing.routes import compile_routes
@@ -28,6 +28,12 @@ from webpy.store import MemoryStore, StoreError
 
 APP = Path(__file__).parent / "ratelimited.py"
 ONE, OTHER = "127.0.0.1", "127.0.0.2"  # addresses that the tests' own clients have
+
+
+@pytest.fixture(autouse=True)
+def nothing_logged() -> None:
+    """What is logged once a minute has not been logged by another test."""
+    logthrottle._counts._logged.clear()
 
 
 class Limited(RateLimitMixIn):

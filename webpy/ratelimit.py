@@ -314,7 +314,7 @@ class RateLimitMixIn(HTTPHandler):
             poured, level_us = self._meter.pour(policy, key, self._newcomers, self._widen)
         except StoreError as error:
             what = "requests are let in without a limit" if self.ratelimit_fail_open else "requests are refused"
-            log_throttled(_log, f"{error}; {what}", every_s=_LOG_EVERY_S)
+            log_throttled(_log, what, str(error), every_s=_LOG_EVERY_S)
             if self.ratelimit_fail_open:
                 return
             raise HTTPError(503, "limits cannot be checked now; try again\n", {"Retry-After": "1"}) from None
