@@ -184,11 +184,12 @@ def test_under_load_no_handshake_fails(fresh: Served) -> None:
 @pytest.mark.parametrize(
     ("stem", "content", "why"),
     [
-        ("one.pem", "junk", r"does not load: \[SSL\]"),
-        ("one.key", "junk", r"does not load: \[SSL\]"),
-        ("one.pem", "", "does not load: "),
+        ("one.pem", "junk", "does not load: it holds no certificate in PEM"),
+        ("one.key", "junk", "does not load: it holds no private key in PEM"),
+        ("one.pem", "", "does not load: it holds no certificate in PEM"),
+        ("one.pem", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", r"does not load: \["),
         ("one.key", None, "does not load: No such file or directory"),
-        ("one.key", "two.key", "KEY_VALUES_MISMATCH"),
+        ("one.key", "two.key", r"the key belongs to another certificate \(KEY_VALUES_MISMATCH\)"),
     ],
 )
 def test_a_broken_pair_changes_nothing(fresh: Served, stem: str, content: str | None, why: str) -> None:

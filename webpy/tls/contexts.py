@@ -106,8 +106,16 @@ def _load_pair(context: ssl.SSLContext, pair: Pair) -> None:
     def refuse_password() -> str:
         raise ValueError(f"{pair.key_label} has a password, wanted a key without one")
 
+    for label, content, what in (
+        (pair.label, pair.chain, "CERTIFICATE"),
+        (pair.key_label, pair.key, "PRIVATE KEY"),
+    ):  # of which OpenSSL would only say that there is an error in PEM
+        if f"{what}-----".encode() not in content:
+            raise ValueError(f"{label} does not load: it holds no {what.lower()} in PEM")
     try:
         with as_path(pair.chain) as chain, as_path(pair.key) as key:
             context.load_cert_chain(chain, key, refuse_password)
     except OSError as error:  # ssl.SSLError is one
-        raise ValueError(f"{pair.label} does not load: {error}") from None
+        mismatch = getattr(error, "reason", "") == "KEY_VALUES_MISMATCH"
+        why = "the key belongs to another certificate (KEY_VALUES_MISMATCH)" if mismatch else error
+        raise ValueError(f"{pair.label} does not load: {why}") from None
