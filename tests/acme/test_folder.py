@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -115,3 +116,14 @@ def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     os.close(reader)
     os.close(writer)
+
+
+def test_a_removed_folder_is_opened_again(tmp_path: Path) -> None:
+    with Folder(str(tmp_path), "acme") as folder:
+        folder.write("key.pem", b"one")
+        shutil.rmtree(tmp_path / "acme")
+        with pytest.raises(FileNotFoundError):
+            folder.write("key.pem", b"two")
+        folder.reopen()
+        folder.write("key.pem", b"two")
+        assert (tmp_path / "acme" / "key.pem").read_bytes() == b"two"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -203,3 +204,14 @@ def test_a_valid_certificate_is_named_when_its_renewal_fails(world: World) -> No
     renewer.step()
     assert "; the certificate in use is valid until 2026-01-31" in world.log[-1]
     assert world.log[-1].endswith("trying again in 2 s")
+
+
+def test_a_removed_folder_is_made_again(world: World) -> None:
+    renewer = world.renewer()
+    due_s = renewer.step()
+    shutil.rmtree(world.folder / "acme")
+    world.now_s = due_s
+    world.now_s = renewer.step()
+    assert "No such file or directory" in world.log[-1]
+    renewer.step()
+    assert world.handed_over == 2

@@ -21,6 +21,6 @@ with a self-signed one. From the bottom up:
 from __future__ import annotations
 
 from .serving import Acme
-from .sidecar import sidecar
+from .sidecar import require_library, sidecar
 
-__all__ = ["Acme", "sidecar"]
+__all__ = ["Acme", "require_library", "sidecar"]

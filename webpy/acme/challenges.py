@@ -44,6 +44,11 @@ class ChallengeHandler(HTTPHandler):
         try:
             if cls._folder is None:
                 cls._folder = open_folder(cls.resolved, make=False)
+            else:
+                found = cls._folder.read(THUMBPRINT)
+                if found is not None:
+                    return found
+                cls._folder.reopen()  # it may have been removed, and made anew
             return cls._folder.read(THUMBPRINT)
         except OSError:
             return None

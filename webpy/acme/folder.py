@@ -49,25 +49,35 @@ class Folder:
 
     def __init__(self, base: str, *names: str, make: bool = True) -> None:
         self.path = os.path.join(base, *names)
-        descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._base, self._names, self._make = base, names, make
+        self._descriptor, self._owner = self._open()
+
+    def _open(self) -> tuple[int, int]:
+        """Return a descriptor of the folder, and its owner."""
+        descriptor = os.open(self._base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            for name in names:
-                if make:
+            for name in self._names:
+                if self._make:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(name, 0o700, dir_fd=descriptor)
                 inner = os.open(name, _FOLDER, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner
             found = os.fstat(descriptor)
-            self._owner = found.st_uid
-            if make and found.st_uid != os.geteuid():
+            if self._make and found.st_uid != os.geteuid():
                 raise PermissionError(errno.EPERM, "it belongs to another user", self.path)
-            if make and stat.S_IMODE(found.st_mode) & 0o077:
+            if self._make and stat.S_IMODE(found.st_mode) & 0o077:
                 os.fchmod(descriptor, 0o700)
         except BaseException:
             os.close(descriptor)
             raise
-        self._descriptor = descriptor
+        return descriptor, found.st_uid
+
+    def reopen(self) -> None:
+        """Open what has the path now, as the folder may have been removed. Raises OSError."""
+        before = self._descriptor
+        self._descriptor, self._owner = self._open()
+        os.close(before)
 
     def close(self) -> None:
         os.close(self._descriptor)

@@ -78,6 +78,8 @@ class Renewer:
         except OrderError as error:
             return self._failed(error)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self._state.folder.reopen()  # it may have been removed
             what = f"the state in {self._state.folder.path} cannot be used: {error.strerror or error}"
             return self._failed(OrderError(Failure.UNWRITABLE, what))
         except Exception:

@@ -72,6 +72,10 @@ def load(target: str, kind: str | None, resolved: Resolved) -> Target:
 
 
 def _tls(resolved: Resolved) -> None:
+    if resolved.settings.acme:
+        from ..acme import require_library
+
+        require_library(resolved)
     if resolved.settings.certfile is None:
         return
     from ..settings import SettingsError

@@ -173,6 +173,9 @@ class WebApplication:
         self._resolved = self._resolved.with_keywords(keywords)
         self._access = self.access_format(self._resolved)
         settings = self._resolved.settings
+        if settings.acme != before.acme:
+            wanted = "the master orders certificates, and does not load the application: wanted --acme or webpy.toml"
+            raise ValueError(f"{self._resolved.labels['acme']}: {wanted}")
         if settings.certfile is not None and tls_settings(settings) != tls_settings(before):
             folder = settings.chdir or self._resolved.base
             self.renewable = SiteCertificates(settings, folder, self.renewable)
