@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from .content import content_file
+from .content import Facts, content_file
 from .processes.causes import Cause
 from .processes.child import Child
 from .processes.messages import Message, Packet
@@ -76,6 +76,7 @@ class Renewals:
         self._current: _Renewal | None = None
         self._queue: deque[_Renewal] = deque()
         self._warned: set[str] = set()
+        self._warned_of: list[Facts] = []
         self._warn_at = 0.0
 
     @property
@@ -240,7 +241,6 @@ class Renewals:
         text = f"new {_name(renewal.generation)} {text}"
         self._say("info", text)
         self._events.add("renewal", text, generation=renewal.generation.number)
-        self._warn_at = 0.0
         for asker in renewal.askers:
             asker(True, text)
 
@@ -254,17 +254,15 @@ class Renewals:
     # -- warnings --------------------------------------------------------------------------------------------
 
     def _warn(self) -> None:
-        """Log what the applications warn of, each line once."""
+        """Log what the applications warn of, each line once; they are asked once an hour, and when their facts have
+        changed."""
         now_s = self._loop.time()
-        if now_s < self._warn_at:
+        warning = [each for each in self._generations() if each.renewable is not None and each.facts]
+        facts = [each.facts for each in warning]
+        if now_s < self._warn_at and facts == self._warned_of:
             return
-        self._warn_at = now_s + _WARN_S
-        lines = {
-            line
-            for generation in self._generations()
-            if generation.renewable is not None and generation.facts
-            for line in generation.renewable.warnings(generation.facts)
-        }
+        self._warn_at, self._warned_of = now_s + _WARN_S, facts
+        lines = {line for each in warning if each.renewable is not None for line in each.renewable.warnings(each.facts)}
         for line in sorted(lines - self._warned):
             self._say("warning", line)
         self._warned = lines

@@ -131,6 +131,7 @@ def _stopped(served: Master) -> list[psutil.Process]:
     return [each for each in served.descendants() if each.status() == psutil.STATUS_STOPPED]
 
 
+@pytest.mark.slow
 def test_changes_are_noticed_if_the_settings_say_so(master: Make, tmp_path: Path) -> None:
     with lettered(master, tmp_path, watches=True) as letters:
         letters.path.write_text("an old one")

@@ -239,15 +239,17 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
 
 
+@pytest.mark.slow
 def test_a_watched_link_that_leads_elsewhere(start: Callable[..., Server], folder: Path, tmp_path: Path) -> None:
     pairs = Pairs(folder / "v1")
-    first = pairs.issue("tls", "localhost")
+    first = pairs.issue("tls", "localhost", days=5)
     control = tmp_path / "control.sock"
     options = ("--certfile", f"{folder}/tls.pem", "--keyfile", f"{folder}/tls.key")
     server = start("framework", "--workers", "2", "--cert-watch", "--control", str(control), *options)
     server.wait_for(r"worker \d .* is ready", count=2)
     served = Served(server, pairs, control)
     assert served.serial() == first
+    server.wait_for(r"\[warning\] the certificate of localhost expires in 4 days")
     pairs.folder = folder / "v2"
     second = pairs.issue("tls", "localhost", days=3)
     os.symlink("v2", folder / "..new")
