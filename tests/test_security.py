@@ -18,7 +18,7 @@ from webpy.compression import CompressionMixIn
 from webpy.conditional import Validators
 from webpy.framework.later import Later
 from webpy.page import PageHandler
-from webpy.security import SecurityMixIn
+from webpy.security import POLICY, SecurityMixIn
 
 Serve = Callable[..., Server]
 
@@ -109,7 +109,7 @@ def test_a_policy_without_a_place_for_it_has_none() -> None:
 def test_options() -> None:
     class Own(Scripted):
         security_csp: ClassVar = {
-            **(SecurityMixIn.security_csp or {}),
+            **POLICY,
             "script-src": "'nonce' 'strict-dynamic'",
             "img-src": "*",
         }
@@ -201,6 +201,15 @@ def test_a_304_leaves_the_fields_out() -> None:
     with pytest.raises(HTTPError, match="304"):
         handler.respond()
     assert "Content-Security-Policy" not in handler.request.error_headers
+
+    class Late(SecurityMixIn):
+        def do_get(self) -> Any:
+            _ = self.csp_nonce
+            if self.request.headers.get("Own"):
+                self.response.headers.remove("Content-Security-Policy")
+            return 304, None
+
+    assert fields_of(Late) == fields_of(Late, "Own: 1") == {"Cache-Control": "no-store"}
 
     class Own(SecurityMixIn):
         def do_get(self) -> Any:

@@ -1,11 +1,11 @@
 """Fields that tell browsers what a page may do: `SecurityMixIn`, with a Content-Security-Policy (CSP Level 3).
 
-    from webpy.security import SecurityMixIn
+    from webpy.security import POLICY, SecurityMixIn
 
     mixins = (SecurityMixIn,)           # beside `routes`: before every answer, also those of errors and files
 
     class Map(webpy.HTTPHandler):       # what differs for one handler
-        security_csp = {**SecurityMixIn.security_csp, 'img-src': "'self' https://tiles.example.org"}
+        security_csp = {**POLICY, 'img-src': "'self' https://tiles.example.org"}
 
 Without options an answer has these fields:
 
@@ -23,10 +23,11 @@ So a browser runs no script within the page: scripts are files of this site, or 
 
 Options, class attributes of the handler; None leaves the field, or the directive, out:
 
-- `security_csp`: the policy, a mapping of directive to sources. `'nonce'` among the sources stands for the nonce of the
-  answer, and for nothing in answers that have none.
+- `security_csp = POLICY`: the policy, a mapping of directive to sources. `'nonce'` among the sources stands for the
+  nonce of the answer, and for nothing in answers that have none.
 - `security_csp_report_only = False`: whether browsers only report what the policy forbids, and do it all the same.
-- `security_frame_ancestors = "'self'"`: whose pages may show this one in a frame; the directive of that name.
+- `security_frame_ancestors = "'self'"`: whose pages may show this one in a frame; the directive of that name, which is
+  alone in the field if there is no other policy.
 - `security_nosniff = True`: whether browsers must believe the Content-Type.
 - `security_referrer_policy`: what other sites learn about the page that a link or a form of theirs was on.
 - `security_opener_policy`: whether a window of another site that opened this page, or that it opened, can reach it.
@@ -55,6 +56,7 @@ import base64
 import os
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .framework.errors import HTTPError
@@ -69,7 +71,20 @@ if TYPE_CHECKING:
     from .framework.request import Request
     from .framework.response import Result
 
-__all__ = ["SecurityMixIn"]
+__all__ = ["POLICY", "SecurityMixIn"]
+
+POLICY: Mapping[str, str] = MappingProxyType(
+    {
+        "default-src": "'self'",
+        "script-src": "'self' 'nonce'",
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data:",
+        "object-src": "'none'",
+        "base-uri": "'self'",
+        "form-action": "'self'",
+    }
+)
+"""The policy of answers whose handler sets none."""
 
 _NONCE = "'nonce'"
 _NONCE_BYTES = 16  # "at least 128 bits": CSP Level 3, section 2.3.1
@@ -91,15 +106,7 @@ class SecurityMixIn(HTTPHandler):
 
     mixin_rank = Rank.SECURITY
 
-    security_csp: ClassVar[Mapping[str, str] | None] = {
-        "default-src": "'self'",
-        "script-src": "'self' 'nonce'",
-        "style-src": "'self' 'unsafe-inline'",
-        "img-src": "'self' data:",
-        "object-src": "'none'",
-        "base-uri": "'self'",
-        "form-action": "'self'",
-    }
+    security_csp: ClassVar[Mapping[str, str | None] | None] = POLICY
     security_csp_report_only: ClassVar[bool] = False
     security_frame_ancestors: ClassVar[str | None] = "'self'"
     security_nosniff: ClassVar[bool] = True
@@ -187,8 +194,9 @@ class SecurityMixIn(HTTPHandler):
 
     def _leave_out(self, headers: HTTPHeaders) -> None:
         """Remove the fields, except those that are the handler's own."""
+        policy = self._csp_with_nonce.replace(_NONCE, f"'nonce-{self._csp_nonce}'")
         for _, name, _ in self._security_fields:
-            if self._is_ours(headers, name) or (name == self._csp_field and self._csp_nonce):
+            if self._is_ours(headers, name) or (name == self._csp_field and headers.getlist(name) == [policy]):
                 headers.remove(name)
 
     def _is_ours(self, headers: HTTPHeaders, name: str) -> bool:

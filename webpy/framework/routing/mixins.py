@@ -78,7 +78,10 @@ def put_before(mixins: tuple[type, ...], handler: Handler) -> Handler:
         made = types.new_class(handler.__name__, (*missing, handler), {}, lambda space: space.update(members))
     except (TypeError, ValueError) as error:
         listed = ", ".join(mixin.__qualname__ for mixin in missing)
-        hint = "; add to mixins what it has for this" if f": {handler.__name__} must stand" in str(error) else ""
+        hint = ""
+        if f": {handler.__name__} must stand" in str(error):
+            own = ", ".join(cls.__name__ for cls in _features(handler))
+            hint = f"; move {own} from its bases into mixins: options that it sets still count for it"
         raise ValueError(f"mixins: {listed} cannot stand before {handler.__qualname__}: {error}{hint}") from None
     mro = made.__mro__
     for mixin in missing:
@@ -109,9 +112,14 @@ def _has(handler: Handler, mixin: type) -> bool:
                     f"{both.__qualname__} itself: {cls.__qualname__}.{name} would replace that of "
                     f"{handler.__qualname__}; make it a subclass of {mixin.__qualname__}, and it keeps its own"
                 )
-    features = [cls for cls in mixin.__mro__ if isinstance(vars(cls).get("mixin_rank"), Rank)]
+    features = _features(mixin)
     only_options = bool(features) and not any(_methods(cls) for cls in added)
     return only_options and all(issubclass(handler, each) for each in features)
+
+
+def _features(cls: type) -> list[type]:
+    """Return the classes in which the features of a mix-in, or those that a handler has, are written."""
+    return [base for base in cls.__mro__ if isinstance(vars(base).get("mixin_rank"), Rank)]
 
 
 def _methods(cls: type) -> set[str]:
