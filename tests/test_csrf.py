@@ -457,6 +457,7 @@ def test_heads_that_are_alike_are_told_apart(server: Server) -> None:
             assert answer.status == (200, 403)[count % 2]
 
 
+@pytest.mark.slow
 def test_every_worker_and_generation_has_the_key(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
     with testing.serve(tmp_path / "app.py", workers=2) as server:
