@@ -30,6 +30,7 @@ from .processes.states import ChildState
 from .scoreboard.lane import Lane
 from .scoreboard.latency import BUCKET_OF, BUCKETS, CLASSES, bucket, bucket_bounds
 from .scoreboard.layout import (
+    AWAITED,
     CLOSED,
     PAGE,
     QUEUE_ACTIVITIES,
@@ -47,6 +48,7 @@ from .system.binding import BindError
 from .system.openfiles import open_files
 
 __all__ = [
+    "AWAITED",
     "BUCKETS",
     "BUCKET_OF",
     "CLASSES",

@@ -14,6 +14,7 @@ from .latency import BUCKETS, CLASSES
 
 __all__ = [
     "ACTIVITY_STRIDE",
+    "AWAITED",
     "CACHE_LINE",
     "CLOSED",
     "COUNTERS",
@@ -41,6 +42,9 @@ QUEUE_ACTIVITIES = 128
 
 SENDING = 1
 """Value of `Activity.ident` while no thread does the work and it waits for the peer, to send or to receive."""
+
+AWAITED = 2
+"""Value of `Activity.ident` while no thread of the process does the work: the application ends it from elsewhere."""
 
 PAGE = mmap.PAGESIZE
 CACHE_LINE = 64

@@ -42,7 +42,7 @@ class Activity:
     ident: memoryview[int]
     """[0]: that thread's threading.get_ident(), by which a dump of stacks names it; 0 if the work advances in steps,
     and `start` is the time of its last step. While no thread does the work: 0 if it waits for a thread, SENDING if it
-    waits for the peer."""
+    waits for the peer, AWAITED if the application ends it from elsewhere."""
 
     def __init__(self, memory: memoryview[int]) -> None:
         self.start = memory[0:8].cast("d")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from .layout import SENDING
+from .layout import AWAITED, SENDING
 from .row import Activity, Row
 
 __all__ = ["WorkInProgress", "WorkState", "describe_work", "find_work", "printable_text", "work_in_progress"]
@@ -22,6 +22,10 @@ class WorkState(Enum):
     RUNNING = "runs"
     PROGRESSING = "advances in steps"
     SENDING = "is being sent"
+    AWAITED = "waits for its answer"
+
+
+_WITHOUT_THREAD = {SENDING: WorkState.SENDING, AWAITED: WorkState.AWAITED}
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,7 +59,7 @@ def _read(index: int, start: float, activity: Activity) -> WorkInProgress:
     if thread:
         state = WorkState.RUNNING if ident else WorkState.PROGRESSING
     else:
-        state = WorkState.SENDING if ident == SENDING else WorkState.QUEUED
+        state = _WITHOUT_THREAD.get(ident, WorkState.QUEUED)
     return WorkInProgress(index, start, printable_text(bytes(activity.text)), state, thread, ident)
 
 

@@ -36,7 +36,7 @@ _MOVE_S = 3.0  # for a draining worker to hand over its idle connections, once i
 _NO_BEAT_S = 2.0  # if the loop stands still for so long, no thread of the worker can answer ASK_SIGNAL
 
 _WATCHED = (ChildState.READY, ChildState.STUCK, ChildState.DRAINING)
-_ON_A_THREAD = (WorkState.RUNNING, WorkState.PROGRESSING)
+_OF_THE_APPLICATION = (WorkState.RUNNING, WorkState.PROGRESSING, WorkState.AWAITED)  # it is the one that is late
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class Watchdog:
 
     def _overdue(self, worker: Worker, watch: _Watch, now: float) -> Late:
         limit_s = worker.generation.config.request_timeout_s
-        return [late for late in _late(worker, watch, now, limit_s) if late[0].state in _ON_A_THREAD]
+        return [late for late in _late(worker, watch, now, limit_s) if late[0].state in _OF_THE_APPLICATION]
 
     def _has_nothing_else(self, worker: Worker, watch: _Watch, now: float, overdue: int) -> bool:
         """Return whether a draining worker does nothing but the `overdue` pieces of work, and has handed over its idle
@@ -197,7 +197,8 @@ class Watchdog:
         late = [each for each in late if not watch.seen[each[0].activity].slow_logged]
         slow = [each for each in late if each[0].state is WorkState.RUNNING]
         queued = [each for each in late if each[0].state is WorkState.QUEUED]
-        for work, _ in slow + queued:
+        awaited = [each for each in late if each[0].state is WorkState.AWAITED]
+        for work, _ in slow + queued + awaited:
             watch.seen[work.activity].slow_logged = True
         child = worker.child
         where = f"on {child.title} [{child.pid}]"
@@ -209,6 +210,9 @@ class Watchdog:
         if queued:
             text = f"slow {where}: {len(queued)} more wait for a thread, as all are busy; {_first(queued)}"
             self._errors.say("warning", text)
+        for each in awaited:
+            self._events.add("slow", f"{_say(each)} {where}", slot=worker.slot.index, pid=child.pid or 0)
+            self._errors.say("warning", f"slow {where}: {_say(each)}, which the application gives later")
 
     def _log_stacks(self, slow: Late, where: str, stacks: str) -> None:
         for late in slow:

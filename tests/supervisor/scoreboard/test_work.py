@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webpy.supervisor import SENDING, TEXT_BYTES, Row, Scoreboard
+from webpy.supervisor import AWAITED, SENDING, TEXT_BYTES, Row, Scoreboard
 from webpy.supervisor.scoreboard.work import WorkState, describe_work, find_work, printable_text, work_in_progress
 
 
@@ -20,14 +20,15 @@ def test_what_lines_say() -> None:
     begin(row, 3, b"GET /b", 4.0, 0, 0)
     begin(row, 2, b"GET /c", 6.0, 18, 0)
     begin(row, 1, b"GET /d", 7.0, 0, SENDING)
+    begin(row, 4, b"GET /e", 8.0, 0, AWAITED)
     works = work_in_progress(row)
-    assert [work.start for work in works] == [4.0, 5.0, 6.0, 7.0]
-    assert [work.activity for work in works] == [3, 0, 2, 1]
-    wanted = [WorkState.QUEUED, WorkState.RUNNING, WorkState.PROGRESSING, WorkState.SENDING]
+    assert [work.start for work in works] == [4.0, 5.0, 6.0, 7.0, 8.0]
+    assert [work.activity for work in works] == [3, 0, 2, 1, 4]
+    wanted = [WorkState.QUEUED, WorkState.RUNNING, WorkState.PROGRESSING, WorkState.SENDING, WorkState.AWAITED]
     assert [work.state for work in works] == wanted
     assert (works[1].text, works[1].thread, works[1].ident) == ("10.0.0.1 GET /a HTTP/1.1", 17, 99)
     assert describe_work(row, 9.0).splitlines()[:3] == [
-        "4 pieces of work:",
+        "5 pieces of work:",
         "  'GET /b' waits for a thread, 5.0 s so far",
         "  '10.0.0.1 GET /a HTTP/1.1' runs, 4.0 s so far",
     ]

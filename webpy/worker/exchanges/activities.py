@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ...supervisor import SENDING, Activity
+from ...supervisor import AWAITED, SENDING, Activity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,8 +75,9 @@ class Activities:
 
     @staticmethod
     def wait(activity: Activity) -> None:
-        """Show that no thread works on the request for now; its time goes on."""
-        activity.thread[0] = activity.ident[0] = 0
+        """Show that the application gives the answer later, and no thread works on it for now; its time goes on."""
+        activity.thread[0] = 0
+        activity.ident[0] = AWAITED
 
     def show_waiting(self, exchange: AbstractExchange, start_s: float) -> None:
         """Show that the request waits for its client, to send or to take the answer; no thread waits with it."""

@@ -273,7 +273,7 @@ class Exchange(Delivery):
         activities, conn = self.parts.activities, self.connection
         if self.activity is None:
             self.activity = activities.take(self, _mono())
-        else:
+        if self.activity is not None:
             activities.wait(self.activity)
         self._claim = threading.Lock()
         if own is not None:
