@@ -66,6 +66,7 @@ class RequestLines(AccessFormat):
     def __init__(self, colours: bool) -> None:
         self.name = "dev"
         self.reads_answers = False
+        self.fields = frozenset()
         self.line = self._line
         self._colours = colours
 
