@@ -34,6 +34,9 @@ class Renewable(Protocol):
         Raises OSError or ValueError if the content cannot be read, once for each change; the text says which part.
         """
 
+    def content(self) -> bytes:
+        """Return the content that zygotes which are forked now load (in the master)."""
+
     def keep(self, content: bytes) -> None:
         """Have zygotes that are forked from now on load this content (in the master)."""
 

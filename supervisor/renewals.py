@@ -115,10 +115,13 @@ class Renewals:
             return
         try:
             content = generation.renewable.changed(settled=settled)
+            if content is None and generation.uses_other_content:
+                content = generation.renewable.content()
         except (OSError, ValueError) as error:
             self._fail(generation, str(error), [asker] if asker is not None else [])
             return
         if content is not None:
+            generation.uses_other_content = False
             self._enqueue(generation, content, asker)
         elif asker is not None:
             asker(True, "nothing has changed")

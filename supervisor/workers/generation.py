@@ -64,6 +64,9 @@ class Generation:
         self._alone = ""
         self.facts: Facts = {}
         """What its zygote says of the content it uses (`Renewable.facts`): a dict of anything."""
+        self.uses_other_content = False
+        """Whether its zygote may use other content than the application in this process has: it is of the program
+        before an upgrade."""
         self.renewal_answered: Callable[[Packet], None] | None = None
         """Called with the zygote's answers to RENEW."""
 
@@ -241,6 +244,7 @@ class Generation:
         if state["zygote"] is not None:
             self._zygote = self._services.children.restore(state["zygote"], self.config, self._zygote_changed)
             self._zygote.renewal_answered = self._take_answer
+            self.uses_other_content = True
         elif not self._closed:
             self.boot()
 

@@ -60,6 +60,9 @@ class Content:
             return None
         return None if self.seen == self.in_use else self.seen
 
+    def content(self) -> bytes:
+        return self.in_use
+
     def keep(self, content: bytes) -> None:
         self.in_use = content
 

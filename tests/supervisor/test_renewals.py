@@ -156,6 +156,19 @@ def test_a_reload_reads_it_and_a_renewal_follows_it(master: Make, tmp_path: Path
         assert letters.in_use() == {"third"}
 
 
+def test_an_upgrade_reads_it_and_the_next_renewal_gives_it_to_the_workers(master: Make, tmp_path: Path) -> None:
+    with lettered(master, tmp_path) as letters:
+        letters.path.write_text("second")
+        letters.served.signal(signal.SIGUSR2)
+        letters.served.wait_for("upgrade done")
+        assert letters.in_use() == {"first"}
+        with ControlClient(tmp_path / "control.sock") as client:
+            reply = client.ask("renew", 15, wait=True)
+            assert (reply["ok"], reply["text"]) == (True, "new letters taken on by 2 workers")
+            assert letters.in_use() == {"second"}
+            assert client.ask("renew", 15, wait=True)["text"] == "nothing has changed"
+
+
 def test_an_application_that_takes_nothing(master: Make, tmp_path: Path) -> None:
     control = tmp_path / "control.sock"
     master(config={"control": str(control)}).start().started()

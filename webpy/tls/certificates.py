@@ -49,6 +49,10 @@ class Certificates:
         material = self._files.read()
         return None if material == self._material else material.pack()
 
+    def content(self) -> bytes:
+        """Return, packed, what zygotes that are forked now use."""
+        return self._material.pack()
+
     def keep(self, content: bytes) -> None:
         """Have zygotes that are forked from now on use this."""
         self._material = Material.unpack(content)
