@@ -18,6 +18,7 @@ from ...framework.errors import HTTPError
 from ...framework.later import Later
 from ...framework.response import Response
 from ...protocol import REASONS
+from ..connections.connection import Phase
 from ..connections.transport import WOULD_BLOCK
 from ..threads.pace import COMPUTING, QUICK, Probe, Work
 from .activities import show
@@ -115,6 +116,11 @@ class Exchange(Delivery):
         probe = Probe() if learns and work.wants_sample() else None
         handler, result = context.run(self.call)
         wall_s, cpu_s = probe.end() if probe is not None else (0.0, 0.0)
+        intake = self.intake
+        if intake is not None and intake.is_settled() and intake.by_reader:
+            self.intake = None  # the leader has no part in it any more
+            if self.connection.phase == Phase.STREAMING:
+                self.connection.phase = Phase.RUNNING
         if self.intake is not None or not self._answer_plainly(handler, result, own):
             context.run(self.prepare, handler, result)
             output = self.output
@@ -143,7 +149,7 @@ class Exchange(Delivery):
         if type(result) is Later:
             self.later, self.handler = result, handler
             return
-        closing = self.intake is not None and not self.intake.complete
+        closing = self.intake is not None and not self.intake.is_settled()
         try:
             self.output = self.connection.protocol.serialize(self, handler._response, result, closing)
         except BaseException as error:

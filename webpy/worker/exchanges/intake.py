@@ -11,14 +11,14 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from ...framework.errors import HTTPError
 from ...framework.request import Request
 from ...protocol import BodyReader, Limits, ProtocolError
 from .rate import ClientTime
 
-__all__ = ["BrokenOff", "Intake", "Stream"]
+__all__ = ["BrokenOff", "Intake", "Source", "Stream"]
 
 _MEMORY_BYTES = 1 << 18  # of a body, before it goes to a file
 _LARGE_BYTES = 1 << 21  # of a body whose length is known, while the worker's large ones are not too many
@@ -65,6 +65,7 @@ class Intake:
         "_pieces",
         "_size",
         "_view",
+        "by_reader",
         "client_time",
         "over",
         "reader",
@@ -79,6 +80,7 @@ class Intake:
         self.reader = BodyReader(request.head, limits)
         self.stream: Stream | None = None
         self.over: Callable[[], None] | None = None  # to be called when no more of a stream will come
+        self.by_reader = False  # the last of it, and nothing behind it, was received by the handler's thread
         self.received_bytes = 0  # framing included
         self.client_time = ClientTime()
         self._pieces: list[bytes] = []
@@ -97,6 +99,12 @@ class Intake:
     def needs_more(self) -> bool:
         """Whether more of the body may come: it is neither whole nor broken off."""
         return not self.complete and (self.stream is None or not self.stream.failed)
+
+    def is_settled(self) -> bool:
+        """Return whether the whole body is there, once its handler has answered: it need not have read all of it."""
+        if self.stream is not None:
+            self.stream.receive_more()
+        return self.complete
 
     def feed(self, data: bytes | bytearray) -> None:
         """Take what the client sent. Raises ProtocolError; with its cause if the body cannot be stored."""
@@ -186,14 +194,14 @@ class Intake:
             self._file.close()
         if self.stream is not None:
             self.stream.fail(error or ProtocolError(400, "the connection ended inside the body"))
-            self._tell_over()
+            self.tell_over()
 
     def _finish(self) -> None:
         request = self.request
         request.trailers = self.reader.trailers
         if self.stream is not None:
             self.stream.end()
-            self._tell_over()
+            self.tell_over()
         elif self._file is not None:
             try:
                 self._file.seek(0)  # writes what is left of it
@@ -207,14 +215,38 @@ class Intake:
         else:
             request.raw_body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
-    def _tell_over(self) -> None:
+    def tell_over(self) -> None:
+        """Call `over`, if that has not been done (the leader)."""
         over, self.over = self.over, None
         if over is not None:
             over()
 
 
+class Source(Protocol):
+    """Where the reader of a stream receives the rest of a body by itself; all but `wait` with the stream's lock."""
+
+    @property
+    def left(self) -> int:
+        """How many bytes are still to come."""
+
+    def receive(self, view: memoryview[int]) -> int:
+        """Receive what is there, and return how many bytes; 0 if nothing is yet, or the stream has failed."""
+
+    def prepare(self) -> None:
+        """Get ready to `wait`."""
+
+    def wait(self) -> None:
+        """Wait until there is something to receive, or `wake`."""
+
+    def wake(self) -> None:
+        """Have `wait` return, as the stream has failed."""
+
+
 class Stream(io.RawIOBase):
-    """A body as a blocking binary stream: the loop puts pieces in, a pool thread reads them.
+    """A body as a blocking binary stream, which a thread of the pool reads.
+
+    The loop puts pieces in. Once the handler runs, it need not: the reader receives a body of a fixed length by itself
+    (`receive_from`), straight to where it wants it, and no other thread has to wake for that.
 
     want_more: called by the reading thread when the client may send again.
     """
@@ -228,6 +260,7 @@ class Stream(io.RawIOBase):
         self._held = False
         self._ended = False
         self._failure: ProtocolError | None = None
+        self._source: Source | None = None
 
     def put(self, piece: bytes) -> None:
         """Add a piece (the leader); it is dropped if the handler has closed the stream."""
@@ -236,6 +269,10 @@ class Stream(io.RawIOBase):
                 self._pieces.append(piece)
                 self._waiting_bytes += len(piece)
                 self._changed.notify()
+
+    def receive_from(self, source: Source) -> None:
+        """Have the reader receive what has not been put in yet (the leader, before it starts the handler)."""
+        self._source = source
 
     def hold(self) -> bool:
         """Return whether so much waits for the handler that the client has to wait; the leader then stops reading."""
@@ -250,11 +287,20 @@ class Stream(io.RawIOBase):
             self._changed.notify()
 
     def fail(self, error: ProtocolError) -> None:
-        """Tell the reader that the body will never be whole (the leader). Its read raises BrokenOff."""
+        """Tell the reader that the body will never be whole (the leader). Its read raises BrokenOff. When this returns,
+        the reader is not receiving any more, and the connection may be closed."""
         with self._changed:
             if not self._ended:
                 self._failure = error
                 self._changed.notify()
+                if self._source is not None:
+                    self._source.wake()
+                    self._source = None
+
+    @property
+    def receives(self) -> bool:
+        """Whether the reader receives by itself, and nobody else may."""
+        return self._source is not None
 
     @property
     def failed(self) -> bool:
@@ -267,13 +313,37 @@ class Stream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """As of `io.RawIOBase`; waits for the client, raises BrokenOff when no more will come."""
         view = memoryview(buffer).cast("B")
-        with self._changed:
-            while not (self._pieces or self._ended or self._failure):
-                self._changed.wait()
-            if not self._pieces:
+        while True:
+            with self._changed:
+                if self._pieces:
+                    break
+                source = self._source
+                if source is not None and view:
+                    count = source.receive(view)
+                    if count:
+                        if not source.left:
+                            self._end()
+                        return count
                 if self._failure is not None:
                     raise BrokenOff(self._failure.status, f"{self._failure}\n")
-                return 0
+                if self._ended or not view:
+                    return 0
+                if source is None:
+                    self._changed.wait()
+                    continue
+                source.prepare()
+            source.wait()
+        return self._take(view)
+
+    def readall(self) -> bytes:
+        pieces = []
+        while piece := self.read(_STREAM_BYTES):
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take(self, view: memoryview[int]) -> int:
+        """Take from the first piece."""
+        with self._changed:
             piece = self._pieces.popleft()
             count = min(len(view), len(piece))
             view[:count] = piece[:count]
@@ -286,3 +356,30 @@ class Stream(io.RawIOBase):
         if resume:
             self._want_more()
         return count
+
+    def _end(self) -> None:
+        self._ended = True
+        self._source = None
+
+    def receive_more(self) -> None:
+        """Receive what is there and the handler has not asked for, as far as its client may send that in advance."""
+        with self._changed:
+            source = self._source
+            while source is not None and self._source is source and self._waiting_bytes <= _STREAM_BYTES:
+                piece = bytearray(min(source.left, _STREAM_BYTES))
+                count = source.receive(memoryview(piece))
+                if not count:
+                    return
+                self._pieces.append(bytes(memoryview(piece)[:count]))
+                self._waiting_bytes += count
+                if not source.left:
+                    self._end()
+
+    def close(self) -> None:
+        """Drop what there is; what still comes is taken in by the leader, so that the connection can go on."""
+        with self._changed:
+            source, self._source = self._source, None
+            self._pieces.clear()
+        super().close()
+        if source is not None:
+            self._want_more()

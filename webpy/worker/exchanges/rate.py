@@ -37,7 +37,8 @@ class ClientTime:
 
     def total(self, now_s: float) -> float:
         """Return how long it has been waited for so far, in seconds."""
-        return self._total_s if self._since_s is None else self._total_s + now_s - self._since_s
+        since_s = self._since_s  # read once: the thread that reads a stream may change it meanwhile
+        return self._total_s if since_s is None else self._total_s + now_s - since_s
 
 
 class LeastRate:

@@ -257,6 +257,8 @@ class Reading:
         if intake is None or not intake.needs_more:
             self._parts.table.park(conn)
             return
+        if intake.stream is not None and intake.stream.receives:
+            return  # an event from before that
         data = self._receive(conn)
         if data is None:
             return
@@ -309,7 +311,7 @@ class Reading:
         exchange, _ = self._arriving(conn)
         if intake.stream is None:
             self._replies.reject(conn, error, exchange.plan.head.line)
-        elif conn.parked or not intake.needs_more:
+        elif not intake.client_time.runs or not intake.needs_more:
             return False
         else:
             self._break_off(exchange, intake, error)
