@@ -370,6 +370,19 @@ def test_pipelining(server: Server, context: ssl.SSLContext) -> None:
                 assert [client.read().body for _ in range(3)] == [TEXT, b"hi", b"slept"]
 
 
+@pytest.mark.parametrize("cut", [1, 70_000, 600_000])
+def test_a_request_behind_a_body_in_one_record_is_answered(server: Server, context: ssl.SSLContext, cut: int) -> None:
+    body = LARGE[:1_000_000]
+    both = get("/echo", method="POST", body=body) + get("/body/str")
+    with Client(server, tls=context) as client:
+        for _ in range(3):
+            client.send(both[:cut])
+            client.send(both[cut:])  # the records of the one end inside the other
+            echo = client.read()
+            assert (echo.text, echo.get("X-Digest")) == ("1000000", hashlib.sha256(body).hexdigest())
+            assert client.read().body == TEXT
+
+
 def test_a_client_that_vanishes_in_the_middle(server: Server, context: ssl.SSLContext) -> None:
     with Client(server, tls=context) as watching:
         watching.ask("/aside?clear")

@@ -91,6 +91,38 @@ def test_under_tls_likewise(shaken: tuple[Connection, ssl.SSLSocket]) -> None:
     assert theirs._sslobj.read(9) == b""  # type: ignore[attr-defined]  # close_notify: without one, SSLEOFError
 
 
+def test_it_receives_into_a_place(pair: tuple[socket.socket, socket.socket]) -> None:
+    transport, place = connection(pair[0]).transport, bytearray(4)
+    with pytest.raises(BlockingIOError):
+        transport.receive_into(memoryview(place))
+    pair[1].sendall(b"abcdef")
+    assert (transport.receive_into(memoryview(place)), bytes(place), transport.held_bytes()) == (4, b"abcd", 0)
+    assert transport.receive_into(memoryview(place)) == 2
+    pair[1].close()
+    assert transport.receive_into(memoryview(place)) == 0
+
+
+def test_under_tls_a_place_takes_several_records_and_says_what_is_held(
+    shaken: tuple[Connection, ssl.SSLSocket],
+) -> None:
+    conn, theirs = shaken
+    transport, place = conn.transport, bytearray(40_000)
+    with pytest.raises(ssl.SSLWantReadError):
+        transport.receive_into(memoryview(place))
+    sent = bytes(range(250)) * 180  # in records of 16 KB
+    for _ in range(2):
+        theirs.sendall(sent)
+        received = 0
+        while received < len(place):
+            with contextlib.suppress(ssl.SSLWantReadError):  # it is on its way
+                received += transport.receive_into(memoryview(place)[received:])
+        assert (bytes(place) == sent[:40_000], transport.held_bytes()) == (True, 5_000)
+        assert conn.recv(65536) == sent[40_000:]
+        assert transport.held_bytes() == 0
+    theirs.close()
+    assert transport.receive_into(memoryview(place)) == 0
+
+
 def test_the_end_of_sending_is_told_and_what_comes_is_taken(pair: tuple[socket.socket, socket.socket]) -> None:
     conn = connection(pair[0])
     conn.transport.end_sending()

@@ -84,6 +84,15 @@ class Transport:
 
     # -- bytes and files --------------------------------------------------------------------------------------------
 
+    def receive_into(self, place: memoryview[int]) -> int:
+        """Receive at the beginning of `place`; returns how many bytes, 0 at the end of the connection. Raises one of
+        WOULD_BLOCK if nothing waits."""
+        return self.sock.recv_into(place)
+
+    def held_bytes(self) -> int:
+        """Return how many bytes have been taken from the socket and not been received: no event will tell of them."""
+        return 0
+
     def send_more(self, data: bytes | memoryview[int]) -> int:
         """Send bytes as `send` does, when more follow at once: they may then share a packet."""
         raise NotImplementedError
@@ -253,6 +262,22 @@ class TLSTransport(Transport):
         with contextlib.suppress(OSError):
             bare.send(self._tls, answer)
             bare.shutdown(self._tls, socket.SHUT_WR)
+
+    def receive_into(self, place: memoryview[int]) -> int:
+        received = 0
+        try:
+            while received < len(place):  # a record of 16 KB at a time
+                count = self._tls.recv_into(place[received:])
+                if not count:
+                    break
+                received += count
+        except WOULD_BLOCK:
+            if not received:
+                raise
+        return received
+
+    def held_bytes(self) -> int:
+        return self._tls.pending()
 
     def send_more(self, data: bytes | memoryview[int]) -> int:
         return self.send(data)

@@ -174,7 +174,7 @@ class Reading:
     def more_body(self, conn: Connection, _event: int) -> Exchange | None:
         """More of a body."""
         exchange, intake = self._arriving(conn)
-        place = intake.place() if conn.transport.duplex else None  # TLS may hold what a place has no room for
+        place = intake.place()
         if place is not None:
             return self._place(conn, exchange, intake, place)
         data = self._receive(conn)
@@ -195,7 +195,7 @@ class Reading:
     def _place(self, conn: Connection, exchange: Exchange, intake: Intake, place: memoryview[int]) -> Exchange | None:
         """As `more_body`, received where it is kept: a body of 1 MB costs a fifth."""
         try:
-            count = conn.transport.sock.recv_into(place)
+            count = conn.transport.receive_into(place)
         except WOULD_BLOCK:
             return None
         except (OSError, ValueError):
@@ -209,6 +209,14 @@ class Reading:
         except ProtocolError as error:
             self._replies.reject(conn, error, exchange.plan.head.line)
             return None
+        if conn.transport.held_bytes():
+            if not intake.complete:
+                self._parts.reactor.ready.append((conn.fd, select.EPOLLIN))
+                return None
+            following = self._receive(conn)
+            if conn.phase == Phase.CLOSED:
+                return None
+            intake.reader.excess = following or b""
         return self._whole(exchange, intake) if intake.complete else None
 
     def _whole(self, exchange: Exchange, intake: Intake) -> Exchange | None:
