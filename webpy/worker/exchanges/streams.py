@@ -147,7 +147,8 @@ class Streams:
     def _start(self, exchange: Exchange) -> None:
         self._reading.add(exchange)
         intake = exchange.intake
-        if intake is not None and intake.stream is not None and intake.reader.fixed_bytes:
+        plain = exchange.transport.tls is None  # TLS may hold bytes that no poll tells of
+        if plain and intake is not None and intake.stream is not None and intake.reader.fixed_bytes:
             self._parts.table.park(exchange.connection)
             intake.client_time.end(time.monotonic())
             intake.stream.receive_from(_Source(exchange, self._read))
