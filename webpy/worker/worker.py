@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from .connections.handshake import Handshake
+from .exchanges.intake import keep_memory
 from .exchanges.streams import Streams
 from .http1.protocol import Http1
 from .parts import Parts
@@ -33,6 +34,7 @@ class Worker(Parts):
     ) -> None:
         """See `Parts`."""
         super().__init__(context, settings, planner, clock, log)
+        keep_memory()
         self.dispatcher = Dispatcher(self)
         self.streams = Streams(self, self.dispatcher)
         self.http1 = Http1(self, self.dispatcher, self.streams)

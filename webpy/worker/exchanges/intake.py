@@ -18,12 +18,12 @@ from ...framework.request import Request
 from ...protocol import BodyReader, Limits, ProtocolError
 from .rate import ClientTime
 
-__all__ = ["BrokenOff", "Intake", "Source", "Stream"]
+__all__ = ["BrokenOff", "Intake", "Source", "Stream", "keep_memory"]
 
 _MEMORY_BYTES = 1 << 18  # of a body, before it goes to a file
 _LARGE_BYTES = 1 << 21  # of a body whose length is known, while the worker's large ones are not too many
 _MAX_LARGE_BYTES = 1 << 26  # of all large bodies that a worker is receiving in memory
-_STEP_BYTES = 1 << 19  # received in place at a time
+_STEP_BYTES = 1 << 21  # received in place at a time
 _STREAM_BYTES = 1 << 18  # that wait for a streaming handler, before the client has to
 
 _scratch = memoryview(bytearray(_STEP_BYTES))  # on its way to a file; the leader's
@@ -49,6 +49,16 @@ class _Buffer(io.BytesIO):
     def close(self) -> None:
         with contextlib.suppress(BufferError):  # there is a view of it, which goes with it
             super().close()
+
+
+def keep_memory() -> None:
+    """Have the C library keep the memory of large bodies for the next ones (a worker, at its start).
+
+    glibc gives a block of this size back to the system when it is freed, so that each page of the next one has to be
+    found and filled with zeros, at thrice the cost of all else about a body of 1 MB; until it has freed one: then it
+    takes blocks of that size for usual (mallopt(3), M_MMAP_THRESHOLD). No page of this one is ever touched.
+    """
+    bytes(_LARGE_BYTES + 4096)
 
 
 class BrokenOff(HTTPError, ConnectionError):
