@@ -23,7 +23,7 @@ __all__ = ["BrokenOff", "Intake", "Source", "Stream", "keep_memory"]
 _MEMORY_BYTES = 1 << 18  # of a body, before it goes to a file
 _LARGE_BYTES = 1 << 21  # of a body whose length is known, while the worker's large ones are not too many
 _MAX_LARGE_BYTES = 1 << 26  # of all large bodies that a worker is receiving in memory
-_STEP_BYTES = 1 << 21  # received in place at a time
+_STEP_BYTES = 1 << 20  # received in place at a time
 _STREAM_BYTES = 1 << 18  # that wait for a streaming handler, before the client has to
 
 _scratch = memoryview(bytearray(_STEP_BYTES))  # on its way to a file; the leader's

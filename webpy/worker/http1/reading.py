@@ -32,6 +32,7 @@ __all__ = ["Begun", "Reading"]
 Begun = tuple["Plan", Request]
 
 _READ_BYTES = 65536
+_AHEAD_BYTES = 1 << 17  # received at a time for a streaming handler: each time it may have to wait for the GIL
 
 _mono = time.monotonic
 
@@ -247,7 +248,7 @@ class Reading:
         conn = exchange.connection
         intake.client_time.begin(conn.since_s)
         intake.stream = Stream(lambda: self._parts.reactor.call(self._resume_stream, conn))
-        exchange.request.read_from(io.BufferedReader(intake.stream))
+        exchange.request.read_from(io.BufferedReader(intake.stream, _AHEAD_BYTES))
         if exchange.plan.head.expect_continue and not rest:
             self._replies.go_on(exchange)
             if conn.phase == Phase.CLOSED:
