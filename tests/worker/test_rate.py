@@ -104,9 +104,14 @@ def begin(parts: Rig, path: str, framing: str) -> tuple[Connection, socket.socke
 
 
 def send(parts: Rig, conn: Connection, client: socket.socket, data: bytes) -> None:
+    intake = None if conn.exchange is None else conn.exchange.intake
     client.sendall(data)
-    step = parts.reading.more_stream if conn.phase == Phase.STREAMING else parts.reading.more_body
-    step(conn, 1)
+    if intake is None or intake.stream is None:
+        parts.reading.more_body(conn, 1)
+        return
+    parts.reading.more_stream(conn, 1)
+    while intake.stream.receives and not (intake.client_time.runs and not conn.transport.unread()):
+        time.sleep(0.001)  # until the handler's thread has it, and waits for more
 
 
 @pytest.mark.parametrize("frame", FRAMES)

@@ -277,6 +277,8 @@ class Exchange(Delivery):
 
     def _answer_later(self, own: Activity | None) -> None:
         activities, conn = self.parts.activities, self.connection
+        if self.intake is not None and self.intake.stream is not None:
+            self.intake.stream.give_back()
         if self.activity is None:
             self.activity = activities.take(self, _mono())
         if self.activity is not None:

@@ -255,8 +255,8 @@ class Source(Protocol):
 class Stream(io.RawIOBase):
     """A body as a blocking binary stream, which a thread of the pool reads.
 
-    The loop puts pieces in. Once the handler runs, it need not: the reader receives a body of a fixed length by itself
-    (`receive_from`), straight to where it wants it, and no other thread has to wake for that.
+    The loop puts pieces in, until the reader receives a body of a fixed length by itself (`receive_from`): straight to
+    where it wants it, and no other thread has to wake for that.
 
     want_more: called by the reading thread when the client may send again.
     """
@@ -346,10 +346,7 @@ class Stream(io.RawIOBase):
         return self._take(view)
 
     def readall(self) -> bytes:
-        pieces = []
-        while piece := self.read(_STREAM_BYTES):
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(iter(lambda: self.read(_STREAM_BYTES) or b"", b""))
 
     def _take(self, view: memoryview[int]) -> int:
         """Take from the first piece."""
@@ -385,11 +382,18 @@ class Stream(io.RawIOBase):
                 if not source.left:
                     self._end()
 
+    def give_back(self) -> None:
+        """Leave what still comes to the leader, as the thread that has read so far need not go on."""
+        with self._changed:
+            source, self._source = self._source, None
+            if source is not None:
+                source.wake()
+        if source is not None:
+            self._want_more()
+
     def close(self) -> None:
         """Drop what there is; what still comes is taken in by the leader, so that the connection can go on."""
         with self._changed:
-            source, self._source = self._source, None
             self._pieces.clear()
         super().close()
-        if source is not None:
-            self._want_more()
+        self.give_back()

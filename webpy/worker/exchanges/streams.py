@@ -103,7 +103,8 @@ class _Source:
         conn.since_s = now_s
         intake.client_time.begin(now_s)
         self._poller.poll()
-        intake.client_time.end(_mono())
+        if intake.stream is not None and intake.stream.receives:  # otherwise the leader waits for the client now
+            intake.client_time.end(_mono())
 
     def wake(self) -> None:
         if self._bell_fd >= 0:
