@@ -13,7 +13,6 @@ import pytest
 
 from tests.heads import head_of
 from webpy.framework.answer import Answer, file_range
-from webpy.protocol import encode_chunk
 from webpy.worker.connections.transport import PlainTransport
 from webpy.worker.exchanges.output import Output, Truncated, send_file
 from webpy.worker.http1.serializer import render
@@ -118,41 +117,6 @@ def test_pieces_follow_one_another(pair: tuple[PlainTransport, socket.socket]) -
         output.add(piece)
         got += sent_whole_part(output, *pair)
     assert got == output.answer.head + b"".join(pieces)
-
-
-def test_long_chunks_are_sent_from_several_places(pair: tuple[PlainTransport, socket.socket]) -> None:
-    pieces = [b"a", SMALL, LARGE[:65536], b"", LARGE[:300_000], b"z"]
-    output = output_of(iter(pieces))
-    got = b""
-    assert output.answer.source is not None
-    for piece in output.answer.source:
-        assert type(piece) is (tuple if len(piece) == 3 else bytes)
-        output.add(piece)
-        got += sent_whole_part(output, *pair)
-    assert got == output.answer.head + b"".join(map(encode_chunk, pieces)) + b"0\r\n\r\n"
-
-
-@pytest.mark.parametrize("at_once", [1, 2, 7, 100, 1000])
-def test_what_is_pending_in_parts_is_sent_once_however_little_is_taken(at_once: int) -> None:
-    class Little(PlainTransport):
-        def __init__(self) -> None:
-            self.got = b""
-            self.send = self.take
-
-        def take(self, data: Any) -> int:
-            self.got += bytes(data[:at_once])
-            return min(at_once, len(data))
-
-        def send_parts(self, parts: list[memoryview]) -> int:
-            return self.take(b"".join(parts))
-
-    output, conn = output_of(iter([])), Little()
-    output.add((b"12\r\n", LARGE[:18], b"\r\n"))
-    output.add((b"4\r\n", b"abcd", b"\r\n"))
-    while not output.push(conn):
-        pass
-    assert conn.got == output.answer.head + b"12\r\n" + LARGE[:18] + b"\r\n4\r\nabcd\r\n"
-    assert output.sent_bytes == len(conn.got)
 
 
 def sent_whole_part(output: Output, conn: PlainTransport, client: socket.socket) -> bytes:

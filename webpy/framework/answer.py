@@ -29,7 +29,6 @@ __all__ = [
     "Answer",
     "BadResult",
     "FileRange",
-    "Piece",
     "close_body",
     "compose",
     "discard",
@@ -52,9 +51,6 @@ IN_MEMORY_BYTES = 1 << 16
 #: what `read_small` takes
 STREAMS = frozenset({io.FileIO, io.BufferedReader, io.BytesIO})
 OURS = frozenset({"content-length", "transfer-encoding", "connection", "server", "date"})
-
-Piece = bytes | tuple[bytes, ...]
-"""What an answer's source gives: bytes, from one place or from several, to be sent one behind the other."""
 
 
 class BadResult(Exception):
@@ -124,7 +120,7 @@ class Answer:
         self.status = status
         self.head = self.payload = b""
         self.file: FileRange | None = None
-        self.source: Iterator[Piece] | None = None
+        self.source: Iterator[bytes] | None = None
         self.owner: Any = None
         self.close = False
 

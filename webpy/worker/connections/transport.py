@@ -97,10 +97,6 @@ class Transport:
         """Send bytes as `send` does, when more follow at once: they may then share a packet."""
         raise NotImplementedError
 
-    def send_parts(self, parts: list[memoryview[int]]) -> int:
-        """Send bytes from several places as `send` does from one."""
-        return self.send(b"".join(parts))
-
     def sendfile(self, fd: int, offset: int, count: int) -> int:
         """Send at most `count` bytes of a file from `offset`. Returns how many were sent; 0 if the file ends there."""
         raise NotImplementedError
@@ -204,9 +200,6 @@ class PlainTransport(Transport):
 
     def send_more(self, data: bytes | memoryview[int]) -> int:
         return self.sock.send(data, socket.MSG_MORE)
-
-    def send_parts(self, parts: list[memoryview[int]]) -> int:
-        return self.sock.sendmsg(parts)
 
     def sendfile(self, fd: int, offset: int, count: int) -> int:
         return os.sendfile(self.fd, fd, offset, min(count, self.file_step_bytes))

@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from ...framework.answer import Answer, FileRange, Piece, close_body
+from ...framework.answer import Answer, FileRange, close_body
 from ..connections.transport import WOULD_BLOCK
 from .rate import ClientTime
 
@@ -25,7 +25,6 @@ __all__ = ["Output", "Truncated", "send_file"]
 
 _JOIN_BYTES = 1 << 16
 _QUIET = (type(None), io.FileIO, io.BytesIO)  # whose `close` runs nothing of the application's
-_MAX_PARTS = 16  # sent in one call
 _TURN_BYTES = 1 << 17  # from memory in one turn: a socket may take megabytes, and copying those takes a millisecond
 
 
@@ -101,11 +100,9 @@ class Output:
             return file.count > transport.file_step_bytes
         return sum(map(len, self._pending)) > _TURN_BYTES
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: bytes) -> None:
         """Append what the source gave; the first piece leaves with the head."""
-        if isinstance(piece, tuple):
-            self._pending += map(memoryview, piece)
-        elif len(self._pending) == 1 and len(piece) <= _JOIN_BYTES and not self.sent_bytes:
+        if len(self._pending) == 1 and len(piece) <= _JOIN_BYTES and not self.sent_bytes:
             self._pending[0] = memoryview(bytes(self._pending[0]) + piece)
         else:
             self._pending.append(memoryview(piece))
@@ -130,13 +127,12 @@ class Output:
             while self._pending:
                 if turn_bytes <= 0:
                     return False  # the loop comes back when it has looked at the others
-                if len(self._pending) == 1:
-                    sent = send(self._pending[0][:turn_bytes])
-                else:
-                    sent = transport.send_parts(self._first_parts(turn_bytes))
+                sent = send(self._pending[0][:turn_bytes])
                 self.sent_bytes += sent
                 turn_bytes -= sent
-                self._drop(sent)
+                self._pending[0] = self._pending[0][sent:]
+                if not self._pending[0]:
+                    self._pending.pop(0)
             if file is None:
                 return True
             wanted = min(file.count, transport.file_step_bytes)
@@ -152,24 +148,6 @@ class Output:
         if not file.count:
             self.answer.file = None
         return self.answer.file is None
-
-    def _first_parts(self, count: int) -> list[memoryview[int]]:
-        """Return what is pending, at most so many bytes and parts of it."""
-        parts = []
-        for part in self._pending[:_MAX_PARTS]:
-            parts.append(part[:count])
-            count -= len(part)
-            if count <= 0:
-                break
-        return parts
-
-    def _drop(self, sent: int) -> None:
-        """Drop what has been sent of what is pending."""
-        pending = self._pending
-        while pending and sent >= len(pending[0]):
-            sent -= len(pending.pop(0))
-        if sent:
-            pending[0] = pending[0][sent:]
 
     def has_moved(self, transport: Transport) -> bool:
         """Return whether the client has taken something since this was last asked, if only from what the kernel holds

@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ...framework.answer import NO_SNIFFING, OURS, TEXT_TYPE, Answer, FileRange, Piece, compose, discard, file_range
+from ...framework.answer import NO_SNIFFING, OURS, TEXT_TYPE, Answer, FileRange, compose, discard, file_range
 from ...framework.response import ClosingBody
 from ...protocol import LAST_CHUNK, Framing, ProtocolError, encode_chunk, encode_head, frame
 from ..exchanges.clock import SERVER
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ..exchanges.clock import Preamble
 
 __all__ = ["reject", "render", "render_shortly", "switch"]
-
-_LONG_BYTES = 1 << 13  # of a piece: copying it would cost more than sending it from three places
 
 #: the bodies that `render_shortly` takes, beside what `webpy.response` makes
 _SHORT_KINDS = frozenset({str, bytes, io.BufferedReader, io.FileIO, FileRange})
@@ -129,8 +127,7 @@ def switch(fields: Iterable[tuple[str, str]], date: str) -> Answer:
     return answer
 
 
-def _chunked(source: Iterator[Any]) -> Iterator[Piece]:
+def _chunked(source: Iterator[bytes]) -> Iterator[bytes]:
     for piece in source:
-        # a long one is not copied between its size and its end
-        yield encode_chunk(piece) if len(piece) < _LONG_BYTES else (b"%x\r\n" % len(piece), piece, b"\r\n")
+        yield encode_chunk(piece)
     yield LAST_CHUNK
