@@ -52,3 +52,12 @@ def test_so_it_does_redirects() -> None:
         answer = client.get("/?x")
         assert (answer.status, answer.headers["Location"]) == (308, "https://a/?x")
         assert client.get("/", headers={"X-Forwarded-Proto": "https"}).text == "https"
+
+
+def test_a_refusal_has_the_fields_of_its_scheme() -> None:
+    """The same head comes by both, and is refused by either (`--max-request-rate`)."""
+    with Client({"/": Hello}, hsts=60, max_request_rate=1, forwarded_allow_ips="10.0.0.1") as client:
+        for base, expected in (("http://a/", None), ("https://a/", "max-age=60"), ("http://a/", None)):
+            answers = [client.get(base) for _ in range(4)]
+            assert answers[-1].status == 429
+            assert {answer.headers.get("Strict-Transport-Security") for answer in answers} == {expected}
