@@ -85,7 +85,7 @@ def test_without_any_nothing_is_made() -> None:
 
 def test_a_handler_with_the_feature_keeps_its_own() -> None:
     class Site(CORSMixIn):
-        cors_origins = ("https://site.example",)
+        cors_origins: tuple[str, ...] = ("https://site.example",)
 
     class Shared(CORSMixIn, Notes):
         cors_origins = ("https://shared.example",)

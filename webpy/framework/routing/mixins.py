@@ -31,7 +31,7 @@ Handler = type[HTTPHandler]
 
 _WANTED = "a tuple of mix-in classes, such as (RequestIDMixIn, CORSMixIn)"
 _PACKAGE = __name__.partition(".")[0]
-_OF_EVERY_CLASS = frozenset(vars(type("", (), {})))
+_HOOKS = ("__init__", "__init_subclass__")  # other names of this form are Python's
 _OF_EVERY_HANDLER = frozenset(dir(HTTPHandler)) | {"renamed_options", "renamed_in_place"}
 
 
@@ -124,8 +124,11 @@ def _features(cls: type) -> list[type]:
 
 def _methods(cls: type) -> set[str]:
     """Return the names of what a class has beside data."""
-    names = (name for name, value in vars(cls).items() if not (_is_data(value) or is_old_name(value)))
-    return set(names) - _OF_EVERY_CLASS
+    return {
+        name
+        for name, value in vars(cls).items()
+        if not (_is_data(value) or is_old_name(value)) and (name[:2] != "__" or name in _HOOKS)
+    }
 
 
 def _own_options(handler: Handler, mixins: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
