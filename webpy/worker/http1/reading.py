@@ -118,9 +118,10 @@ class Reading:
             else:
                 request = Request(conn, plan.head)
             if plan.has_body:
-                if len(conn.buffer) != plan.head.content_length or len(conn.buffer) > self._limits.body_bytes:
+                length = plan.head.content_length  # most bodies come whole, with their head
+                if plan.varies or len(conn.buffer) != length or length > self._limits.body_bytes:
                     return self._begin_body(conn, plan, request)
-                request.raw_body, conn.buffer = bytes(conn.buffer), b""  # most bodies come whole, with their head
+                request.raw_body, conn.buffer = bytes(conn.buffer), b""
         except ProtocolError as error:
             if conn.phase == Phase.IDLE:
                 conn.since_s = _mono()  # the log tells the time from here, not from the last answer
