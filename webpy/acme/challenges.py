@@ -7,7 +7,7 @@ the same. The answer is no secret: only the holder of the account's key can use 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..framework.errors import HTTPError
 from ..framework.groups import Groups
@@ -17,41 +17,28 @@ from ..settings import Resolved
 from ..settings.names import CHALLENGE_PATHS
 from .state import THUMBPRINT, open_folder
 
-if TYPE_CHECKING:
-    from .folder import Folder
-
 __all__ = ["ChallengeRoutes"]
 
 _BEGINNING = "/.well-known/"  # a quick look that spares other requests the regex
 
 
 class ChallengeHandler(HTTPHandler):
-    """Answers from the thumbprint in the state directory, which the sidecar may have made a moment ago."""
+    """Answers from the thumbprint in the state directory, which the sidecar may have made a moment ago. It is read for
+    each challenge: there are few."""
 
     resolved: Resolved
-    _folder: Folder | None = None
 
     def do_get(self) -> Any:
-        print_ = self._thumbprint()
+        try:
+            with open_folder(self.resolved, make=False) as folder:
+                print_ = folder.read(THUMBPRINT)
+        except OSError:
+            print_ = None
         if print_ is None:
             raise HTTPError(404)
         self.response.headers.set("Content-Type", "application/octet-stream")
         self.response.headers.set("Cache-Control", "no-store")
         return 200, f"{self.groups[0]}.".encode() + print_
-
-    @classmethod
-    def _thumbprint(cls) -> bytes | None:
-        try:
-            if cls._folder is None:
-                cls._folder = open_folder(cls.resolved, make=False)
-            else:
-                found = cls._folder.read(THUMBPRINT)
-                if found is not None:
-                    return found
-                cls._folder.reopen()  # it may have been removed, and made anew
-            return cls._folder.read(THUMBPRINT)
-        except OSError:
-            return None
 
 
 class ChallengeRoutes(RouteTable):
