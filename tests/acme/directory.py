@@ -63,7 +63,12 @@ def running(folder: Path, *, lifetime_s: int = 90 * 86400) -> Iterator[Directory
     own = authority.issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     own.private_key_and_cert_chain_pem.write_to_path(str(folder / "own.pem"))
-    ports = {name: free_port() for name in ("acme", "control", "http", "tls", "dns", "dns-control")}
+    ports = {name: free_port() for name in ("acme", "control", "tls", "dns", "dns-control")}
+    # one server after the other listens there, and no connection of another test may get the port in between
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    ports["http"] = held.getsockname()[1]
     config = {
         "listenAddress": f"127.0.0.1:{ports['acme']}",
         "managementListenAddress": f"127.0.0.1:{ports['control']}",
@@ -81,6 +86,7 @@ def running(folder: Path, *, lifetime_s: int = 90 * 86400) -> Iterator[Directory
     # the nonces, and proofs that are asked for again or not (RFC 8555 7.1.3), at random, as pebble does by default
     faults = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "33", "PEBBLE_AUTHZREUSE": "50"}
     with (
+        held,
         _process(dns, {}, folder / "dns.log", ports["dns-control"]),
         _process(pebble, faults, folder / "pebble.log", ports["acme"], ports["control"]),
     ):
