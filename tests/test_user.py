@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.server import Server
+from tests.wire.certificates import Pairs
+from webpy.supervisor.control.client import ControlClient
 
 Serve = Callable[..., Server]
 
@@ -136,3 +139,30 @@ def test_a_store_that_the_user_cannot_reach_is_named(start: Callable[..., Server
     server = start(url=repr(f"sqlite:///{folder}/private/a.db"), loads=False)
     assert server.wait() == 3
     assert f"store '{folder}/private/a.db': user {USER} cannot reach it: Permission denied" in "\n".join(server.errors)
+
+
+def test_workers_take_on_certificates_that_they_cannot_read(serve: Serve, folder: Path) -> None:
+    keys = folder / "keys"
+    keys.mkdir(mode=0o700)
+    pairs = Pairs(keys)
+    before = pairs.issue("tls", "localhost")
+    (folder / "app.py").write_text("def app(environ, start):\n    start('200 OK', [])\n    return [b'up']\n")
+    (folder / "preload.py").write_text(PRELOAD)
+    options = ("--user", USER, "--workers", "2", "--control", str(folder / "control"), *pairs.options("tls"))
+    server = serve(folder / "app.py", *options, program=[sys.executable, str(folder / "preload.py"), "serve"])
+    server.wait_for(r"worker \d .* is ready", count=2)
+
+    def serial() -> object:
+        with (
+            socket.create_connection(server.address, 10) as raw,
+            pairs.context().wrap_socket(raw, server_hostname="localhost") as tls,
+        ):
+            found = tls.getpeercert()
+            assert found is not None
+            return found["serialNumber"]
+
+    assert serial() == before
+    after = pairs.issue("tls", "localhost")
+    with ControlClient(folder / "control") as client:
+        assert client.ask("renew", 15, wait=True)["text"] == "new certificates taken on by 2 workers"
+    assert {serial() for _ in range(8)} == {after}

@@ -5,6 +5,7 @@ Called in the zygote and the workers, for the server's own certificates.
 
 from __future__ import annotations
 
+import calendar
 import ssl
 from dataclasses import dataclass
 
@@ -38,5 +39,17 @@ def read_leaf(chain: bytes) -> Leaf:
     names = [value for kind, value in alternatives if kind == "DNS"]
     if not alternatives:
         names = [value for part in found["subject"] for key, value in part if key == "commonName"]
-    expires_s = ssl.cert_time_to_seconds(found["notAfter"])
-    return Leaf(tuple(name.lower().rstrip(".") for name in names), found["serialNumber"], float(expires_s))
+    expires_s = _unix_time(found["notAfter"])
+    return Leaf(tuple(name.lower().rstrip(".") for name in names), found["serialNumber"], expires_s)
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _unix_time(text: str) -> float:
+    """Return the time of "Nov  2 08:00:00 2026 GMT". `ssl.cert_time_to_seconds` imports a module for it, and a process
+    of another user may not be able to."""
+    month, day, clock, year, _ = text.split()
+    hour, minute, second = clock.split(":")
+    parts = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
+    return float(calendar.timegm(parts))
