@@ -22,6 +22,7 @@ from webpy.caching import CachingMixIn
 from webpy.compression import CompressionMixIn
 from webpy.cors import CORSMixIn
 from webpy.csrf import CSRFMixIn
+from webpy.decompression import DecompressionMixIn
 from webpy.ratelimit import RateLimitMixIn
 from webpy.requestid import RequestIDMixIn
 from webpy.security import SecurityMixIn
@@ -116,6 +117,7 @@ MIXINS: dict[str, type[webpy.HTTPHandler]] = {
     "csrf": CSRFMixIn,
     "rate": RateLimitMixIn,
     "auth": BasicAuthMixIn,
+    "decompression": DecompressionMixIn,
     "session": SessionMixIn,
     "compression": CompressionMixIn,
     "caching": CachingMixIn,
@@ -124,13 +126,21 @@ MIXINS: dict[str, type[webpy.HTTPHandler]] = {
 #: pairs (outer, inner) in the wrong order: see webpy.framework.order
 WRONG = {
     ("auth", "cors"),
+    ("decompression", "csrf"),
+    ("decompression", "rate"),
+    ("decompression", "auth"),
     ("caching", "auth"),
     ("caching", "session"),
     ("caching", "compression"),
     ("caching", "security"),
 }
 
-PAIRS = list(itertools.combinations(MIXINS, 2))
+#: decompression, which is about requests, is paired with those that refuse some, and stands among all
+PAIRS = [
+    pair
+    for pair in itertools.combinations(MIXINS, 2)
+    if "decompression" not in pair or {*pair} & {"csrf", "rate", "auth"}
+]
 ALL = tuple(MIXINS)
 
 

@@ -87,7 +87,9 @@ class Client:
     session: str = ""
     seen: set[str] = field(default_factory=set)
 
-    def ask(self, method: str, path: str, **fields: str) -> tuple[http.client.HTTPResponse, str]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, **fields: str
+    ) -> tuple[http.client.HTTPResponse, str]:
         """Return the answer and its decoded text; a field with the value "" is not sent."""
         self.count += 1
         sent = {
@@ -99,7 +101,7 @@ class Client:
             "Cookie": self.session,
         }
         sent.update((name.replace("_", "-"), value) for name, value in fields.items())
-        self.connection.request(method, path, headers={name: value for name, value in sent.items() if value})
+        self.connection.request(method, path, body, headers={name: value for name, value in sent.items() if value})
         answer = self.connection.getresponse()
         body = answer.read()
         if body and answer.getheader("Content-Encoding") == "gzip":
@@ -189,6 +191,16 @@ def ask_all(clients: list[Client], mixins: tuple[str, ...], host: str) -> list[d
                 assert refused.status == 401 and "line" not in text
                 assert refused.headers.get_all("WWW-Authenticate") == ['Basic realm="matrix", charset="UTF-8"']
                 check(refused, client, mixins, host)
+        if "decompression" in mixins:
+            body = gzip.compress(b"what a client sends")
+            answer, text = client.ask("GET", path, body=body, Content_Encoding="gzip")
+            assert (answer.status, text) == (200, matrix.TEXT)
+            check(answer, client, mixins, host)
+            for coding, refusal in (("br", 415), ("gzip", 400)):
+                refused, _ = client.ask("GET", path, body=body[:-1], Content_Encoding=coding)
+                assert refused.status == refusal
+                if refusal == 415:
+                    assert refused.getheader("Accept-Encoding") == "gzip, deflate"
         if "csrf" in mixins:
             forged, text = client.ask("POST", path, Sec_Fetch_Site="cross-site")
             assert forged.status == 403 and "another site" in text

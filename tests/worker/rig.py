@@ -11,7 +11,8 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +39,17 @@ from webpy.worker.http1.reading import Begun
 from webpy.worker.loop import Loop
 from webpy.worker.worker import Worker
 
-__all__ = ["Rig", "led", "records"]
+__all__ = ["Rig", "led", "records", "until"]
+
+WAIT_S = 10.0
+
+
+def until(condition: Callable[[], object], what: str = "what was waited for") -> None:
+    """Wait for what no event tells of."""
+    deadline_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"not within {WAIT_S} s: {what}"
+        time.sleep(0.002)
 
 
 def records(row: Row) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.heads import head_bytes
-from tests.worker.rig import Rig, records
+from tests.worker.rig import Rig, records, until
 from webpy import HTTPHandler
 from webpy.supervisor import QUEUE_ACTIVITIES, SENDING, Activity
 from webpy.worker.connections.connection import Connection, Phase
@@ -83,13 +83,6 @@ def marks(parts: Rig) -> tuple[int, int]:
     """Thread and ident of the one activity there is."""
     (activity,) = activities_of(parts)
     return activity.thread[0], activity.ident[0]
-
-
-def until(condition: Callable[[], object], what: str = "in time") -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.001)
 
 
 def lead_until(parts: Rig, condition: Callable[[], object]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.rig import Rig, led
+from tests.worker.rig import Rig, led, until
 from webpy import HTTPError, HTTPHandler
 from webpy.framework.later import Later
 
@@ -112,13 +112,6 @@ def _without_garbage_collector() -> Iterator[None]:
     gc.enable()
     waiting.clear()
     held.clear()
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, list(made)
-        time.sleep(0.002)
 
 
 def get(path: str, version: str = "1.1", *fields: str) -> bytes:

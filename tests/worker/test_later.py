@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.rig import Rig, led, records
+from tests.worker.rig import Rig, led, records, until
 from webpy import HTTPError, HTTPHandler
 from webpy.framework.later import Answerable, Later
 from webpy.supervisor import Adoption, Cell, Message
@@ -113,13 +113,6 @@ def client_of(request: pytest.FixtureRequest, rig: Make, contexts: Any) -> Itera
             return parts, Client(parts, client)
 
         yield make
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def taken() -> Answerable:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.rig import Rig, led, records
+from tests.worker.rig import Rig, led, records, until
 from webpy import HTTPHandler
 from webpy.framework.answer import FileRange
 from webpy.framework.later import Later
@@ -200,13 +200,6 @@ def put_off(monkeypatch: pytest.MonkeyPatch, path: Path) -> Iterator[list[int]]:
     monkeypatch.setattr(Reactor, "postpone", postpone)
     monkeypatch.setattr(Long, "file", path, raising=False)
     yield seen
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 def connect(parts: Rig, context: ssl.SSLContext | None) -> socket.socket:

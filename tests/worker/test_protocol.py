@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.worker.rig import Rig, led, records
+from tests.worker.rig import Rig, led, records, until
 from webpy import HTTPHandler
 from webpy.framework.later import Later
 from webpy.supervisor import Adoption, Cell, Message
@@ -129,13 +129,6 @@ def received(client: socket.socket, count: int) -> bytes:
     return got
 
 
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def test_what_is_sent_comes_back_and_other_connections_go_on(parts: Rig) -> None:
     with led(parts):
         client, other = switched(parts), parts.client()
@@ -153,6 +146,40 @@ def test_what_came_behind_the_request_is_the_new_protocols(parts: Rig) -> None:
     with led(parts):
         more = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
         assert received(switched(parts, more), len(more)) == more
+
+
+class SwitchPost(HTTPHandler):
+    parts: Rig
+
+    def do_post(self) -> Any:
+        self.request.rfile.read(3)
+        return Later(lambda exchange: exchange.upgrade([("Upgrade", "echo")], Echo(self.parts.worker)))  # type: ignore[attr-defined]
+
+
+class SwitchStream(SwitchPost):
+    stream = True
+
+
+@pytest.mark.parametrize(("target", "late"), [("/whole", False), ("/stream", False), ("/stream", True)])
+def test_a_body_is_the_requests_also_if_it_still_arrives(rig: Make, target: str, late: bool) -> None:
+    """What follows it is the new protocol's. late: the rest is sent behind the answer."""
+    parts = SwitchPost.parts = rig({"/whole": SwitchPost, "/stream": SwitchStream, "/hello": Hello})
+    with led(parts):
+        client = parts.client()
+        head = b"POST %s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 10\r\n\r\nabc"
+        client.sendall(head % target.encode())
+        if not late:
+            client.sendall(b"defghijECHO")
+        got = b""
+        while not got.endswith(b"\r\n\r\n"):
+            got += client.recv(1)
+        assert got.startswith(b"HTTP/1.1 101 ")
+        if late:
+            client.sendall(b"defghijECHO")
+        assert received(client, 4) == b"ECHO"
+        other = parts.client()
+        other.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert other.recv(999).endswith(b"hello")
 
 
 def test_more_than_the_client_takes_at_once(parts: Rig) -> None:

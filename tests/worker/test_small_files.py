@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.worker.rig import Rig, led, records
+from tests.worker.rig import Rig, led, records, until
 from webpy import HTTPHandler
 from webpy.worker.exchanges.plan import Planner
 from webpy.worker.threads.pace import WAITING
@@ -133,13 +132,6 @@ def served(
     parts = rig(ROUTES, tls=tls[0])
     with led(parts):
         yield parts, Client(parts, tls[1])
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 GOOD = ("file", "raw", "plus", "memory", "enum", "enum-raw", "enum-memory", "seeked", "replaced")
