@@ -172,8 +172,9 @@ class Planner:
         work = self._pace.find(route, entry.method, head.resource)
         plan = Plan(head, route.handler, groups, entry, work)
         plan.plain = self.preamble if plain else None
-        plan.forwards = head.has_any(self._forwarding_fields)
-        plan.varies = self.varies or plan.forwards
+        plan.varies = self.varies
+        if self._forwarding_fields and head.has_any(self._forwarding_fields):
+            plan.forwards = plan.varies = True
         if self._log_format is not None:
             plan.parts = self._log_format.parts(head)
         return plan
@@ -182,7 +183,7 @@ class Planner:
         """Return the plan of a head that has the request line and the deciding fields of another plan's."""
         made = plan.copy()
         made.head = head
-        made.forwards = head.has_any(self._forwarding_fields)
+        made.forwards = bool(self._forwarding_fields) and head.has_any(self._forwarding_fields)
         made.varies = self.varies or made.forwards
         return made
 

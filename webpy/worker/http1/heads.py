@@ -140,7 +140,9 @@ class HeadCache:
                 if alike is not None:
                     self._alike_looks = _LOOKS + _PAUSE
                     plan = self._planner.plan_alike(alike, alike.head.with_fields(named, first))
-                    self._offer(data, plan)
+                    plans = self._plans_to_begin if plan.has_body or plan.varies else self._plans
+                    if plans.comes_again(data):
+                        plans.keep(data, plan)
                     return plan
         fields = Fields(named)
         if block_looks > _PAUSE:
@@ -153,8 +155,7 @@ class HeadCache:
     def _make(self, block: bytes, head: Head) -> Plan:
         plain = head.keep_alive and head.minor == 1 and head.method != "HEAD" and not self._closing
         plan = self._planner.plan(head, plain)
-        self._offer(block, plan)
+        plans = self._plans_to_begin if plan.has_body or plan.varies else self._plans
+        if plans.comes_again(block):
+            plans.keep(block, plan)
         return plan
-
-    def _offer(self, block: bytes, plan: Plan) -> None:
-        (self._plans_to_begin if plan.has_body or plan.varies else self._plans).offer(block, plan)
