@@ -34,7 +34,9 @@ class Answer(HTTPHandler):
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 50), st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, SECOND_NS)), max_size=100))
 def test_it_is_the_model(rate: int, steps: list[tuple[str, int]]) -> None:
-    buckets, models = ClientBuckets(Scoreboard(1, 1), rate), {"a": Model(), "b": Model()}
+    scoreboard = Scoreboard(1, 1)
+    buckets, models = ClientBuckets(scoreboard, rate), {"a": Model(), "b": Model()}
+    scoreboard.close()  # its descriptors, one set for each example; the memory stays
     now_ns = time.monotonic_ns()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shield, "_now_ns", lambda: now_ns)
