@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
@@ -160,26 +161,68 @@ class SwitchStream(SwitchPost):
     stream = True
 
 
+BODIES = {
+    "Content-Length: 10": (b"abc", b"defghij"),
+    "Transfer-Encoding: chunked": (b"3\r\nabc\r\n", b"7\r\ndefghij\r\n0\r\n\r\n"),
+}
+
+
+def asked(parts: Rig, target: str, field: str) -> socket.socket:
+    """A client that has sent the head and the beginning of the body."""
+    client = parts.client()
+    head = f"POST {target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n{field}\r\n\r\n"
+    client.sendall(head.encode() + BODIES[field][0])
+    return client
+
+
+def answered(parts: Rig, client: socket.socket) -> Any:
+    """The intake of a request whose answer has come, when its connection waits for the rest of the body."""
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        got += client.recv(1)
+    assert got.startswith(b"HTTP/1.1 101 ")
+    (conn,) = parts.table.by_fd.values()
+    until(lambda: conn.exchange is not None and conn.exchange.intake.stream.closed)
+    assert conn.exchange is not None
+    return conn.exchange.intake
+
+
+@pytest.mark.parametrize("field", BODIES)
 @pytest.mark.parametrize(("target", "late"), [("/whole", False), ("/stream", False), ("/stream", True)])
-def test_a_body_is_the_requests_also_if_it_still_arrives(rig: Make, target: str, late: bool) -> None:
+def test_a_body_is_the_requests_also_if_it_still_arrives(rig: Make, target: str, late: bool, field: str) -> None:
     """What follows it is the new protocol's. late: the rest is sent behind the answer."""
     parts = SwitchPost.parts = rig({"/whole": SwitchPost, "/stream": SwitchStream, "/hello": Hello})
     with led(parts):
-        client = parts.client()
-        head = b"POST %s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: 10\r\n\r\nabc"
-        client.sendall(head % target.encode())
-        if not late:
-            client.sendall(b"defghijECHO")
-        got = b""
-        while not got.endswith(b"\r\n\r\n"):
-            got += client.recv(1)
-        assert got.startswith(b"HTTP/1.1 101 ")
+        client = asked(parts, target, field)
+        rest = BODIES[field][1]
         if late:
-            client.sendall(b"defghijECHO")
+            intake = answered(parts, client)
+            client.sendall(rest[:4])
+            until(lambda: intake.received_bytes >= len(BODIES[field][0]) + 4)
+            client.sendall(rest[4:] + b"ECHO")
+        else:
+            client.sendall(rest + b"ECHO")
+            while b"\r\n\r\n" not in (got := client.recv(999, socket.MSG_PEEK)):
+                pass
+            client.recv(got.index(b"\r\n\r\n") + 4)
         assert received(client, 4) == b"ECHO"
         other = parts.client()
         other.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
         assert other.recv(999).endswith(b"hello")
+        until(lambda: not parts.running())
+
+
+@pytest.mark.parametrize("sent", [b"nonsense", b""], ids=["malformed", "an end"])
+def test_a_body_whose_rest_never_comes_ends_the_connection(rig: Make, sent: bytes) -> None:
+    parts = SwitchPost.parts = rig({"/stream": SwitchStream})
+    with led(parts):
+        client = asked(parts, "/stream", "Transfer-Encoding: chunked")
+        answered(parts, client)
+        client.sendall(sent) if sent else client.shutdown(socket.SHUT_WR)
+        until(lambda: not parts.table.by_fd and not parts.running())
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    assert not parts.complaints
 
 
 def test_more_than_the_client_takes_at_once(parts: Rig) -> None:

@@ -7,6 +7,7 @@ answers, never come here: the loop handles these in place. The leader's, but for
 
 from __future__ import annotations
 
+import functools
 import select
 import time
 from collections.abc import Callable, Iterable
@@ -275,9 +276,9 @@ class Http1(ConnectionProtocol):
             conn.exchange = None
         if exchange.successor is not None:
             if leading:
-                parts.table.hand(conn, exchange.successor)
+                self._switch(exchange)
             else:
-                parts.reactor.call(parts.table.hand, conn, exchange.successor)
+                parts.reactor.call(self._switch, exchange)
         elif leading:
             self.release(conn, close)
         elif close or conn.buffer or not whole or parts.lifecycle.draining:
@@ -288,6 +289,25 @@ class Http1(ConnectionProtocol):
             conn.phase = Phase.IDLE
             if conn.parked:
                 parts.reactor.call(parts.table.unpark, conn)
+
+    def _switch(self, exchange: AbstractExchange) -> None:
+        """Hand the connection to the protocol that follows, once the whole request has come (RFC 9110 section 7.8)."""
+        conn, parts, intake, successor = exchange.connection, self._parts, exchange.intake, exchange.successor
+        assert successor is not None
+        if conn.phase == Phase.CLOSED:
+            return
+        if intake is not None and intake.stream is not None and not intake.complete:
+            intake.stream.close()  # the leader alone receives what is left, and nobody wants it
+        if intake is None or intake.complete:
+            exchange.intake = conn.exchange = None
+            parts.table.hand(conn, successor)
+        elif intake.stream is None or intake.stream.failed:
+            parts.table.abort(conn)
+        else:
+            intake.tell_over()  # the handler has its turn no longer
+            intake.over = functools.partial(parts.reactor.call, self._switch, exchange)
+            conn.phase = Phase.STREAMING
+            parts.table.watch(conn, select.EPOLLIN)
 
     def release(self, conn: Connection, close: bool) -> None:
         """The exchange is over: wait for the next request, or end the connection."""
