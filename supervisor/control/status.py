@@ -15,8 +15,8 @@ the command `status`, whose reply holds it under "status". Times are in seconds,
  "renewals": 1, "renewals_failed": 0, # of what workers take on without a reload (see `renewals`)
  "facts": {},                   # what the application says of that: a dict of anything
  "totals": {"accepted": 90, "closed_idle": 7, "closed_for_new": 0, "refused": 0, "bad_forwarded": 0,
-            "bad_proxy_headers": 0, "bytes_sent": 123456, "timeouts": 0, "handed_over": 5, "requests": 1000,
-            "killed_requests": 0, "deaths": 0, "log_waits": 0,
+            "bad_proxy_headers": 0, "throttled": 0, "bytes_sent": 123456, "timeouts": 0, "handed_over": 5,
+            "requests": 1000, "killed_requests": 0, "deaths": 0, "log_waits": 0,
             "by_class": {"1xx": 0, "2xx": 990, "3xx": 4, "4xx": 6, "5xx": 0, "other": 0}},
  "latency": {"2": {"31": 900, "32": 90}},        # class 0 to 5 (0 odd, 2: 2xx): bucket (see latency.py): requests
  "log": {"bytes": 99000, "stalls": 0, "waits": 0, "dropped": 0, "pending_bytes": 0,
