@@ -27,6 +27,15 @@ def test_lines(days: float, line: str | None) -> None:
     assert expiry_warnings(facts, NOW_S) == ([] if line is None else [line])
 
 
+@pytest.mark.parametrize(
+    ("lifetime", "days", "warned"), [(90, 13.9, True), (6, 1.6, False), (6, 1.4, True), (6, -1, True)]
+)
+def test_one_of_a_few_days_is_warned_of_in_its_last_quarter(lifetime: int, days: float, warned: bool) -> None:
+    expires_s = NOW_S + days * DAY_S
+    facts = {"certificates": [{"names": [], "begins_s": expires_s - lifetime * DAY_S, "expires_s": expires_s}]}
+    assert bool(expiry_warnings(facts, NOW_S)) == warned
+
+
 def test_a_line_is_the_same_all_day() -> None:
     facts = {"certificates": [{"names": [], "expires_s": NOW_S + 5 * DAY_S - 7200}]}
     lines = {line for hour in range(24) for line in expiry_warnings(facts, NOW_S + hour * 3600)}

@@ -81,11 +81,17 @@ class Certificates:
         self._contexts.take(Material.unpack(content))
 
     def facts(self) -> dict[str, Any]:
-        """Return {"certificates": [{"names": […], "serial": …, "expires_s": Unix time}]} of those in use."""
+        """Return {"certificates": [{"names": […], "serial": …, "begins_s": …, "expires_s": …}]} of those in use, with
+        Unix times."""
         assert self._contexts is not None
         return {
             "certificates": [
-                {"names": list(leaf.names[:_MAX_NAMES]), "serial": leaf.serial, "expires_s": leaf.expires_s}
+                {
+                    "names": list(leaf.names[:_MAX_NAMES]),
+                    "serial": leaf.serial,
+                    "begins_s": leaf.begins_s,
+                    "expires_s": leaf.expires_s,
+                }
                 for leaf in self._contexts.leaves[:_MAX_CERTIFICATES]
             ]
         }

@@ -19,11 +19,12 @@ class Leaf:
     """The first certificate of a chain.
 
     names: DNS names in lower case, wildcards as they are; the common name only if it has no alternative names, as
-    RFC 6125 section 6.4.4 says. expires_s: Unix time.
+    RFC 6125 section 6.4.4 says. begins_s, expires_s: Unix times.
     """
 
     names: tuple[str, ...]
     serial: str
+    begins_s: float
     expires_s: float
 
 
@@ -39,8 +40,8 @@ def read_leaf(chain: bytes) -> Leaf:
     names = [value for kind, value in alternatives if kind == "DNS"]
     if not alternatives:
         names = [value for part in found["subject"] for key, value in part if key == "commonName"]
-    expires_s = _unix_time(found["notAfter"])
-    return Leaf(tuple(name.lower().rstrip(".") for name in names), found["serialNumber"], expires_s)
+    begins_s, expires_s = _unix_time(found["notBefore"]), _unix_time(found["notAfter"])
+    return Leaf(tuple(name.lower().rstrip(".") for name in names), found["serialNumber"], begins_s, expires_s)
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
