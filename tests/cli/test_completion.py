@@ -36,7 +36,7 @@ def completed(words: str) -> set[str]:
     [
         ("webpy ", {"serve", "dev", "new", "files", "check", "config", "ctl"}),
         ("webpy se", {"serve"}),
-        ("webpy ctl re", {"reload"}),
+        ("webpy ctl re", {"reload", "renew"}),
         ("webpy serve --work", {"--workers"}),
         ("webpy serve --log-f", {"--log-full"}),
         ("webpy dev --loc", {"--locals"}),

@@ -9,6 +9,7 @@ import calendar
 import ssl
 from dataclasses import dataclass
 
+from ..protocol.grammar import MONTHS
 from .memoryfile import as_path
 
 __all__ = ["Leaf", "read_leaf"]
@@ -44,13 +45,10 @@ def read_leaf(chain: bytes) -> Leaf:
     return Leaf(tuple(name.lower().rstrip(".") for name in names), found["serialNumber"], begins_s, expires_s)
 
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
 def _unix_time(text: str) -> float:
     """Return the time of "Nov  2 08:00:00 2026 GMT". `ssl.cert_time_to_seconds` imports a module for it, and a process
     of another user may not be able to."""
     month, day, clock, year, _ = text.split()
     hour, minute, second = clock.split(":")
-    parts = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
+    parts = (int(year), MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
     return float(calendar.timegm(parts))

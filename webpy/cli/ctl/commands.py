@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from ...tls.expiry import days_left, first_expiries
 from .figures import age, count, one_line, printable, size
 
 if TYPE_CHECKING:
@@ -246,6 +245,8 @@ def _end(text: str, exit_status: int) -> NoReturn:
 
 
 def _summary(now: dict[str, Any]) -> str:
+    from ...tls.expiry import days_left, first_expiries
+
     workers, totals, last = now["workers"], now["totals"], now["reload"]["last"]
     ready = sum(worker["state"] == "ready" for worker in workers)
     lines = [
