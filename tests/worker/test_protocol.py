@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 
+from tests.heads import head_bytes
 from tests.worker.rig import Rig, led, records, until
 from webpy import HTTPHandler
 from webpy.framework.later import Later
@@ -167,20 +168,34 @@ BODIES = {
 }
 
 
-def asked(parts: Rig, target: str, field: str) -> socket.socket:
-    """A client that has sent the head and the beginning of the body."""
+def connected(parts: Rig, context: ssl.SSLContext | None) -> socket.socket:
+    """A client; context: it speaks TLS."""
     client = parts.client()
+    if context is not None:
+        client = context.wrap_socket(client, server_hostname="localhost")
+        parts.clients.append(client)
+    return client
+
+
+def asked(parts: Rig, target: str, field: str, context: ssl.SSLContext | None = None) -> socket.socket:
+    """A client that has sent the head and the beginning of the body."""
+    client = connected(parts, context)
     head = f"POST {target} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n{field}\r\n\r\n"
     client.sendall(head.encode() + BODIES[field][0])
     return client
 
 
-def answered(parts: Rig, client: socket.socket) -> Any:
-    """The intake of a request whose answer has come, when its connection waits for the rest of the body."""
+def receive_head(client: socket.socket) -> None:
+    """Receive the answer, and nothing that follows."""
     got = b""
     while not got.endswith(b"\r\n\r\n"):
         got += client.recv(1)
     assert got.startswith(b"HTTP/1.1 101 ")
+
+
+def answered(parts: Rig, client: socket.socket) -> Any:
+    """The intake of a request whose answer has come, when its connection waits for the rest of the body."""
+    receive_head(client)
     (conn,) = parts.table.by_fd.values()
     until(lambda: conn.exchange is not None and conn.exchange.intake.stream.closed)
     assert conn.exchange is not None
@@ -188,12 +203,17 @@ def answered(parts: Rig, client: socket.socket) -> Any:
 
 
 @pytest.mark.parametrize("field", BODIES)
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize(("target", "late"), [("/whole", False), ("/stream", False), ("/stream", True)])
-def test_a_body_is_the_requests_also_if_it_still_arrives(rig: Make, target: str, late: bool, field: str) -> None:
+def test_a_body_is_the_requests_also_if_it_still_arrives(
+    rig: Make, target: str, late: bool, field: str, tls: bool, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
     """What follows it is the new protocol's. late: the rest is sent behind the answer."""
-    parts = SwitchPost.parts = rig({"/whole": SwitchPost, "/stream": SwitchStream, "/hello": Hello})
+    routes = {"/whole": SwitchPost, "/stream": SwitchStream, "/hello": Hello}
+    server, context = contexts if tls else (None, None)
+    parts = SwitchPost.parts = rig(routes, tls=server)
     with led(parts):
-        client = asked(parts, target, field)
+        client = asked(parts, target, field, context)
         rest = BODIES[field][1]
         if late:
             intake = answered(parts, client)
@@ -202,14 +222,23 @@ def test_a_body_is_the_requests_also_if_it_still_arrives(rig: Make, target: str,
             client.sendall(rest[4:] + b"ECHO")
         else:
             client.sendall(rest + b"ECHO")
-            while b"\r\n\r\n" not in (got := client.recv(999, socket.MSG_PEEK)):
-                pass
-            client.recv(got.index(b"\r\n\r\n") + 4)
+            receive_head(client)
         assert received(client, 4) == b"ECHO"
-        other = parts.client()
+        other = connected(parts, context)
         other.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
         assert other.recv(999).endswith(b"hello")
         until(lambda: not parts.running())
+
+
+def test_a_switch_is_answered_by_the_leader_who_receives_the_body(rig: Make) -> None:
+    parts = SwitchPost.parts = rig({"/stream": SwitchStream})
+    conn, client = parts.connection()
+    fields = ["Connection: Upgrade", "Upgrade: echo", "Transfer-Encoding: chunked"]
+    assert parts.reading.begin(conn, head_bytes("POST", "/stream", *fields) + b"3\r\nabc\r\n") is None
+    until(lambda: parts.reactor._inbox)
+    assert not select.select([client], [], [], 0)[0]
+    parts.turn()
+    receive_head(client)
 
 
 @pytest.mark.parametrize("sent", [b"nonsense", b""], ids=["malformed", "an end"])

@@ -9,6 +9,7 @@ import gc
 import os
 import select
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.heads import head_bytes
-from tests.worker.rig import Rig, records
+from tests.worker.rig import Rig, led, records
 from webpy import HTTPHandler
 from webpy.worker.connections.connection import Connection, Phase
 from webpy.worker.exchanges.streams import Streams
@@ -185,6 +186,18 @@ def test_a_connection_that_is_closed_ends_the_wait_of_its_reader(rig: Make) -> N
     lead_until(parts, lambda: not parts.running())
 
 
+def test_a_handler_sends_nothing_while_the_leader_closes_its_connection(rig: Make) -> None:
+    parts = rig(ROUTES)
+    conn, client = begin(parts, "/unread", 6, b"abc")
+    conn.protocol.on_close(conn)  # as `ConnectionTable.forget` does first
+    Unread.go.set()
+    until(lambda: parts.reactor._inbox)  # the answer waits for the leader
+    parts.table.forget(conn)
+    assert client.recv(1) == b""
+    lead_until(parts, lambda: not parts.running())
+    assert not parts.complaints
+
+
 def test_the_rest_of_a_stream_that_was_closed_is_taken_in(rig: Make) -> None:
     parts = rig(ROUTES)
     conn, client = begin(parts, "/reads/closes", 100_000, b"abc")
@@ -273,3 +286,21 @@ def test_a_body_that_came_with_its_head_is_run_in_place(rig: Make) -> None:
         _, request = found
         assert (request.body, request.rfile.read(), request.raw_body) == (b"abcd",) * 3
         assert (conn.phase, conn.buffer, conn.exchange) == (Phase.IDLE, b"", None)
+
+
+def test_under_tls_the_answer_on_a_connection_that_was_closed_is_logged(
+    rig: Make, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    parts = rig(ROUTES, tls=contexts[0])
+    with led(parts):
+        client = contexts[1].wrap_socket(parts.client(), server_hostname="localhost")
+        parts.clients.append(client)
+        client.sendall(head_bytes("POST", "/unread", "Content-Length: 6") + b"abc")
+        until(lambda: "begun" in Reads.got)
+        (conn,) = parts.table.by_fd.values()
+        parts.reactor.call(parts.table.forget, conn)
+        assert client.recv(1) == b""
+        Unread.go.set()
+        until(lambda: not parts.running())
+    assert [line.split('"', 1)[1] for line in records(parts.row)] == ['POST /unread HTTP/1.1" 200 0']
+    assert not parts.complaints

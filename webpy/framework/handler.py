@@ -29,7 +29,7 @@ class HTTPHandler(Answering):
     (its path) run at a time, until the method has returned. A request that waits longer than 30 s is answered with 503.
     stream: the handler starts as soon as the head has arrived, and `request.rfile` reads the body as it arrives. This
     occupies a thread for as long as the client takes, so at most half of `--threads` do it at once, and other requests
-    wait their turn. Under TLS and with `--threads 1` the body is received first.
+    wait their turn. With `--threads 1` the body is received first.
     decodes_path: the handler percent-decodes the path, as hosts of files and of WSGI applications do. If there are
     other routes, it gets no path that one of them matches under another spelling, and none with an escaped "/" or NUL.
     any_method: the handler may answer more methods than `methods()` names, as a WSGI application may; no method is then

@@ -44,8 +44,6 @@ class Transport:
     movable: ClassVar[bool] = True
     #: of a file in one call, so that one fast client does not keep the leader
     file_step_bytes: ClassVar[int] = 1 << 20
-    #: whether one thread may read while another writes
-    duplex: ClassVar[bool] = True
 
     __slots__ = ("_server_address", "fd", "recv", "send", "sock")
 
@@ -212,10 +210,13 @@ class PlainTransport(Transport):
 
 
 class TLSTransport(Transport):
-    """TLS on a socket; `handshake` comes first. Its two directions share one state, so one thread does both."""
+    """TLS on a socket; `handshake` comes first.
+
+    Its two directions share one state, so no thread may read while another writes: as long as the leader receives a
+    body, nobody else sends (`Http1.end_intake`).
+    """
 
     movable = False  # the session's keys are this process's
-    duplex = False
     file_step_bytes = 1 << 16  # read at a time, as the kernel cannot send a file by itself
 
     __slots__ = ("_client", "_tls")

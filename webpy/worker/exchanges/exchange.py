@@ -328,7 +328,7 @@ class Exchange(Delivery):
         output = self.connection.protocol.serialize_switch(self, fields)
         self._take_claim()
         self.output, self.successor = output, successor
-        self.send()
+        self._send_from_anywhere()
 
     def _take_claim(self) -> None:
         if self._claim is None or not self._claim.acquire(blocking=False):
@@ -358,13 +358,17 @@ class Exchange(Delivery):
             if self.output is None:  # a second `Later`
                 self.later = None
                 self.output = self.error_output(500, False)
-            if self.intake is not None:
-                parts.reactor.call(self.connection.protocol.end_intake, self)
-            else:
-                self.send()
+            self._send_from_anywhere()
         except BaseException as error:
             parts.faults.tell(error, f"answering {self.name} failed")
             parts.reactor.call(self.give_up)
+
+    def _send_from_anywhere(self) -> None:
+        """Send the output, from a thread that may be none of the pool's."""
+        if self.intake is not None:
+            self.parts.reactor.call(self.connection.protocol.end_intake, self)
+        else:
+            self.send()
 
 
 class Rejection(Delivery):

@@ -140,6 +140,8 @@ class Output:
         except WOULD_BLOCK:
             self.blocked = True
             return False
+        except ValueError:  # from an SSLSocket
+            raise ConnectionError("the connection has been closed") from None
         if not sent:
             raise Truncated("a file became shorter while it was sent")
         self.sent_bytes += sent

@@ -2,7 +2,7 @@
 
 Such a handler holds a thread for as long as its client takes, so at most half of the threads go to them. Further
 requests wait as connections: some of their body is received meanwhile, and one whose body is whole runs like any other.
-With one thread there are none: bodies are gathered first, as they are under TLS. The leader's.
+With one thread there are none: bodies are gathered first. The leader's.
 """
 
 from __future__ import annotations

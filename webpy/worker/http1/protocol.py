@@ -186,7 +186,10 @@ class Http1(ConnectionProtocol):
         parts.chores.leftovers.append(exchange)  # which may hold a handler
         if exchange.intake is not None:
             streams = conn.phase == Phase.STREAMING and not self._streams.waits(exchange)
-            exchange.drop_intake()
+            if streams:
+                exchange.intake.abandon()  # and not dropped: its thread leaves the answer to the leader, as ever
+            else:
+                exchange.drop_intake()
             if not streams and conn.phase != Phase.RUNNING:  # otherwise the activity is the handler's thread's to free
                 parts.activities.end(exchange)
 
@@ -333,19 +336,24 @@ class Http1(ConnectionProtocol):
         self._replies.go_on(exchange)
 
     def end_intake(self, exchange: AbstractExchange) -> None:
-        """The handler of a streamed body has answered, whether or not it has read all of it: send that."""
+        """The handler of a streamed body has answered, whether or not it has read all of it: send that.
+
+        Only the leader does, who receives the body: so nobody sends while the leader receives, which TLS does not bear,
+        or while it closes the connection.
+        """
         conn, parts, output = exchange.connection, self._parts, exchange.output
         assert output is not None
         parts.chores.leftovers.append(exchange)
         if conn.phase == Phase.CLOSED:
             # the client has left: a thread of the pool finds that out by sending, logs it, and closes the body
+            exchange.intake = None
             parts.pool.put((exchange.send,))
             return
         intake = exchange.intake
         if intake is not None:
             if output.answer.close and not intake.complete:
                 intake.abandon()  # it is not received any more: an answer's body that reads it must not wait
-            else:
+            elif exchange.successor is None or intake.complete:  # else what still comes goes before its first byte
                 exchange.intake = None
         conn.phase = Phase.RUNNING
         exchange.send(leading=True)

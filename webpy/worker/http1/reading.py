@@ -146,7 +146,7 @@ class Reading:
         handler = plan.handler
         asks = plan.head.expect_continue and not rest
         default = handler.check_continue is HTTPHandler.check_continue and plan.answers
-        streams = handler.stream and self._streams.max_handlers and conn.transport.duplex and (default or not asks)
+        streams = handler.stream and self._streams.max_handlers and (default or not asks)
         if rest and not streams:
             try:
                 intake.feed(rest)
@@ -244,8 +244,7 @@ class Reading:
     # -- bodies that a handler reads while they arrive ----------------------------------------------------------------
 
     def _begin_stream(self, exchange: Exchange, intake: Intake, rest: bytes) -> None:
-        """Let the handler run while the body arrives. Only if the transport can be read by one thread while another
-        writes."""
+        """Let the handler run while the body arrives."""
         conn = exchange.connection
         intake.client_time.begin(conn.since_s)
         intake.stream = Stream(lambda: self._parts.reactor.call(self._resume_stream, conn))
