@@ -86,7 +86,8 @@ class Rig:
         table = compile_routes(routes or {})
         access = compile_format(settings.access_format) if settings.access_log != "off" or http_log else None
         limits = limits_of(settings)
-        self.planner = Planner(table, limits, access, ResourceLocks(), forwarding_fields(settings))
+        self.locks = ResourceLocks()
+        self.planner = Planner(table, limits, access, self.locks, forwarding_fields(settings))
         clock = Clock(access.stamp if access is not None else lambda _now: b"", settings.hsts)
         self.log = logging.Logger("rig")
         self.complaints: list[str] = []
@@ -195,6 +196,7 @@ class Rig:
             sock.close()
         self.reactor.epoll.close()
         os.close(self.reactor._wake_fd)
+        os.close(self.locks.fileno())
         self.pool.close()  # or its idle threads would keep the whole rig, and its descriptors, until the session ends
         self.scoreboard.close()
 

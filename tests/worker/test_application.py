@@ -20,13 +20,21 @@ from tests.worker.rig import records
 from webpy import HTTPHandler
 from webpy.framework.atomic import ResourceLocks
 from webpy.settings import resolve
-from webpy.supervisor import CLOSED, Context, LoadError, Means, Message, Place, Scoreboard
+from webpy.supervisor import CLOSED, Context, LoadError, Means, Message, Place, Row, Scoreboard
 from webpy.supervisor.processes.messages import channel_pair, receive, send
 from webpy.worker import Site, WebApplication
 from webpy.worker.application import limits_of
 
 WAIT_S = 10.0
+LOCKS = ResourceLocks()  # of all applications here: each has a descriptor
 GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture
+def row() -> Iterator[Row]:
+    scoreboard = Scoreboard(1, 1)
+    yield scoreboard.rows[0]
+    scoreboard.close()
 
 
 class Hello(HTTPHandler):
@@ -53,7 +61,7 @@ def _as_it_was() -> Iterator[None]:
 
 def application(site: Site | None = None, http_log: logging.Logger | None = None, **given: Any) -> WebApplication:
     resolved = resolve({"access_format": "common", **given}, {}, None)
-    return WebApplication(resolved, lambda: site or Site(ROUTES), ResourceLocks(), http_log=http_log)
+    return WebApplication(resolved, lambda: site or Site(ROUTES), LOCKS, http_log=http_log)
 
 
 class Running:
@@ -187,7 +195,7 @@ def test_what_the_site_raises_is_the_verdict() -> None:
         raise LookupError("no such database")
 
     with pytest.raises(LookupError, match="no such database"):
-        WebApplication(resolve({}, {}, None), find, ResourceLocks()).load()
+        WebApplication(resolve({}, {}, None), find, LOCKS).load()
 
 
 def test_a_bad_access_format_is_found_before_anything_is_forked() -> None:
@@ -206,7 +214,7 @@ def test_the_settings_of_a_server_in_the_target_count_but_the_command_line_wins(
 
 def test_the_access_format_of_a_server_in_the_target_counts(running: Callable[..., Running]) -> None:
     resolved = resolve({}, {}, None)
-    app = WebApplication(resolved, lambda: Site(ROUTES, {}, {"access_format": "%(m)s %(s)s"}), ResourceLocks())
+    app = WebApplication(resolved, lambda: Site(ROUTES, {}, {"access_format": "%(m)s %(s)s"}), LOCKS)
     worker = Running(app)
     try:
         worker.ask()
@@ -220,8 +228,7 @@ def test_the_access_format_of_a_server_in_the_target_counts(running: Callable[..
 LINE = b"192.0.2.1".ljust(40) + b"GET /slow HTTP/1.1".ljust(200)
 
 
-def test_a_request_that_died_with_its_worker_is_marked() -> None:
-    row = Scoreboard(1, 1).rows[0]
+def test_a_request_that_died_with_its_worker_is_marked(row: Row) -> None:
     record = application().lost(LINE.rstrip(), 1.0, row)
     assert record.startswith(b"192.0.2.1 - - [")
     assert b'"GET /slow HTTP/1.1" killed' in record
@@ -230,15 +237,13 @@ def test_a_request_that_died_with_its_worker_is_marked() -> None:
 
 @pytest.mark.parametrize("text", [b"", b"\0" * 240, b"\xff\n\r\"\\ " * 40, LINE[:41], b"x" * 240])
 @pytest.mark.parametrize("started", [0.0, -1.0, 1e300, math.nan, math.inf, -math.inf])
-def test_whatever_stands_on_the_scoreboard_makes_one_line(text: bytes, started: float) -> None:
-    row = Scoreboard(1, 1).rows[0]
+def test_whatever_stands_on_the_scoreboard_makes_one_line(text: bytes, started: float, row: Row) -> None:
     record = application().lost(text, started, row)
     assert record.count(b"\n") == 1
     assert record.endswith(b"\n")
     assert b"\0" not in record
 
 
-def test_without_an_access_log_of_ours_nothing_is_said() -> None:
-    row = Scoreboard(1, 1).rows[0]
+def test_without_an_access_log_of_ours_nothing_is_said(row: Row) -> None:
     assert application(access_log="off").lost(LINE, 1.0, row) == b""
     assert application(http_log=logging.Logger("mine")).lost(LINE, 1.0, row) == b""
