@@ -76,11 +76,11 @@ def _write(writer: int, interrupted: FrameType | None) -> None:
         dump.append(f"{which} 0x{ident:016x} [{names.get(ident, '?')}] (most recent call first):\n")
         dump += _frames(interrupted if ident == here else frame)
         dump.append("\n")
-    data = "".join(dump).encode("utf-8", "backslashreplace")
+    # With its end mark in one write: this handler may be interrupted by itself, for a second signal, between two.
+    data = "".join(dump).encode("utf-8", "backslashreplace") + _END
     with contextlib.suppress(OSError):  # the pipe is full: the master does not read
         while data:
             data = data[os.write(writer, data) :]
-        os.write(writer, _END)
 
 
 def _frames(frame: FrameType | None) -> list[str]:

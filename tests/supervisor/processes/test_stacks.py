@@ -151,6 +151,25 @@ def test_an_answer_that_comes_twice_is_one(forker: Forker) -> None:
         assert forker.take(child).count("Current thread 0x") == 1
 
 
+def answer_while_answering() -> None:
+    write, asked = os.write, []
+
+    def interrupted(descriptor: int, data: bytes) -> int:
+        count = write(descriptor, data)
+        if not asked:
+            asked.append(True)
+            signal.raise_signal(ASK_SIGNAL)
+        return count
+
+    os.write = interrupted  # type: ignore[assignment]
+
+
+def test_an_answer_may_be_interrupted_by_another(forker: Forker) -> None:
+    child = forker.fork(answer_while_answering)
+    for _ in range(3):
+        assert forker.take(child).count("Current thread 0x") == 1
+
+
 def test_many_askers_one_dump(forker: Forker) -> None:
     child = forker.fork(wait_on_threads)
     forker.stacks.take(child, forker.told.append)
