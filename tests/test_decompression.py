@@ -11,7 +11,6 @@ import json
 import os
 import re
 import socket
-import ssl
 import subprocess
 import sys
 import zlib
@@ -21,10 +20,10 @@ from typing import Any
 
 import psutil
 import pytest
-import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.authority import write_certificate
 from tests.server import ROOT, Server
 from webpy import HTTPError
 from webpy.auth import BasicAuthMixIn
@@ -179,10 +178,7 @@ class Site:
         write(folder)
         options, self.context = ["--workers", "2" if kind == "two workers" else "1", "--max-body", "8M"], None
         if kind == "TLS":
-            authority = trustme.CA()
-            authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "cert.pem"))
-            self.context = ssl.create_default_context()
-            authority.configure_trust(self.context)
+            self.context = write_certificate(folder)
             options += ["--certfile", "cert.pem"]
         self.server = Server("app.py", *options, cwd=folder)
         self.server.wait_until_listening()

@@ -8,13 +8,12 @@ import http.client
 import os
 import re
 import signal
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
+from tests.authority import write_certificate
 from tests.server import Answer, Server
 from webpy import file
 from webpy.file.hashing import Hashes, hashed_name, plain_name
@@ -45,10 +44,7 @@ class Site:
         (self.folder / "out.css").symlink_to("../secret.css")
         options, self.context = ["--workers", "2" if kind == "two workers" else "1"], None
         if kind == "TLS":
-            authority = trustme.CA()
-            authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(cwd / "cert.pem"))
-            self.context = ssl.create_default_context()
-            authority.configure_trust(self.context)
+            self.context = write_certificate(cwd)
             options += ["--certfile", "cert.pem"]
         self.server = Server(APP, *options, cwd=cwd)
         self.server.wait_until_listening()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 import os
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
-import trustme
 
+from tests.authority import write_certificate
 from tests.server import Answer, Server
 from webpy.file.sending import content_disposition
 
@@ -38,10 +37,7 @@ def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     os.mkfifo(cwd / "site" / "fifo")
     options, context = ["--workers", "2" if request.param == "two workers" else "1"], None
     if request.param == "TLS":
-        authority = trustme.CA()
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(cwd / "cert.pem"))
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
+        context = write_certificate(cwd)
         options += ["--certfile", "cert.pem"]
     server = Server(APP, *options, cwd=cwd)
     server.wait_until_listening()

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
+from tests.authority import write_certificate
 from tests.server import Server
 
 from .client import get, until
@@ -85,10 +85,7 @@ def behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     options = ["--workers", "2" if request.param == "two workers" else "1"]
     options += ["--forwarded-allow-ips", f"{PROXY},10.0.0.0/8"]
     if request.param == "TLS":
-        authority = trustme.CA()
-        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(cwd / "cert.pem"))
-        context = ssl.create_default_context()
-        authority.configure_trust(context)
+        context = write_certificate(cwd)
         options += ["--certfile", "cert.pem"]
     server = Server(APP, *options, cwd=cwd)
     try:

@@ -9,20 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import trustme
 
 from webpy.framework.origin import Origin
 from webpy.worker.connections.connection import Connection, Phase
 from webpy.worker.connections.transport import PlainTransport, TLSTransport
-
-
-@pytest.fixture(scope="module")
-def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority = trustme.CA()
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("localhost").configure_cert(server)
-    authority.configure_trust(client)
-    return server, client
 
 
 @pytest.fixture
