@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from .scenario import Scenario
 from .servers import Server
 
 __all__ = ["Bench", "Column", "Metrics", "Row", "loaded"]
+
+_SMOKE_TRIES = 4
 
 Metrics = dict[str, float]
 
@@ -157,7 +159,7 @@ class Bench:
                         if turn < 0 and warm_up:
                             requests[server.name] += warm_up(server)
                             continue
-                        metrics = sample(server)
+                        metrics = self._taken(sample, server)
                     except (OSError, load.LoadError) as error:
                         self.remark(row.name, f"{server.name} failed: {error!r} {server.complaint()}")
                         running.remove(server)
@@ -169,6 +171,14 @@ class Bench:
                     self._count_log(row, server, requests[server.name])
         for name, taken in samples.items():
             self.put(row.name, name, taken)
+
+    def _taken(self, sample: Callable[[Server], Metrics], server: Server) -> Metrics:
+        """Take a sample. A smoke run's is so short that on a busy machine its load may not even have begun: that is
+        tried again."""
+        for _ in range(_SMOKE_TRIES if self.smoke else 0):
+            with suppress(load.LoadError):
+                return sample(server)
+        return sample(server)
 
     def _count_log(self, row: Row, server: Server, requests: float) -> None:
         """Add a remark if the log has fewer lines than there were answers: logging that loses lines is cheap."""
