@@ -37,6 +37,9 @@ class HTTPHeaders:
     def set(self, name: str, value: str) -> None:
         """Make `value` the only value of `name`, in the place of the first of them."""
         field = (_text(name).lower(), name, _text(value))
+        if not self._fields:
+            self._fields = [field]
+            return
         places = [place for place, (low, _, _) in enumerate(self._fields) if low == field[0]]
         if not places:
             self._fields = [*self._fields, field]

@@ -216,7 +216,8 @@ class Loop:
                         continue
                     except (OSError, ValueError):
                         data = b""
-                    known = plans_get(data) if len(data) <= MAX_HEAD_BYTES else None
+                    length = len(data)  # one that does not end as a head does has a body, which is not worth hashing
+                    known = plans_get(data) if length < 400 or (length <= MAX_HEAD_BYTES and data[-1] == 10) else None
                     if known is not None:
                         plan, request = known, Request(conn, known.head)
                     else:

@@ -51,7 +51,8 @@ class HeadCache:
     """Plans of HTTP/1 heads.
 
     recent: maps the bytes of a whole head to its plan, if it can be run at once, as the request has no body and its
-    plan does not vary. The loop looks there by itself.
+    plan does not vary. The loop looks there by itself. recent_to_begin: the same of heads with which more is to be
+    done.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class HeadCache:
         "_plans",
         "_plans_to_begin",
         "recent",
+        "recent_to_begin",
     )
 
     def __init__(self, planner: Planner, limits: Limits) -> None:
@@ -83,6 +85,7 @@ class HeadCache:
         self._blocks: Cache[bytes, Fields] = Cache(_MAX_PLANS, MAX_HEAD_BYTES)
         self._block_looks = _LOOKS + _PAUSE
         self.recent = self._plans.recent
+        self.recent_to_begin = self._plans_to_begin.recent
         self._planner = planner
         self._limits = limits
         self._closing = False

@@ -40,13 +40,14 @@ _mono = time.monotonic
 class Reading:
     """Makes requests of what connections receive."""
 
-    __slots__ = ("_dispatcher", "_heads", "_limits", "_parts", "_replies", "_streams")
+    __slots__ = ("_dispatcher", "_heads", "_limits", "_parts", "_recent_to_begin", "_replies", "_streams")
 
     def __init__(
         self, parts: Parts, heads: HeadCache, replies: Replies, dispatcher: Dispatcher, streams: Streams
     ) -> None:
         self._parts = parts
         self._heads = heads
+        self._recent_to_begin = heads.recent_to_begin.get
         self._replies = replies
         self._dispatcher = dispatcher
         self._streams = streams
@@ -86,7 +87,17 @@ class Reading:
     def begin(self, conn: Connection, data: bytes) -> Begun | None:
         """What was received first of a new request: most often a whole head, and nothing else."""
         # what ends otherwise has a body behind its head, and hashing that would cost more than all the rest
-        plan = self._heads.plan_alone(data) if data.endswith(b"\r\n\r\n") else None
+        if not data.endswith(b"\r\n\r\n"):
+            end = data.find(b"\r\n\r\n") + 4
+            plan = self._recent_to_begin(data[:end])
+            if plan is not None and not plan.varies:  # most bodies come whole, with their head
+                length = plan.head.content_length
+                if length == len(data) - end and length <= self._limits.body_bytes:
+                    request = Request(conn, plan.head)
+                    request.raw_body = request.body = data[end:]
+                    return plan, request
+            return self._begin(conn, data)
+        plan = self._heads.plan_alone(data)
         if plan is None or plan.has_body:
             return self._begin(conn, data, plan)
         if plan.varies:
@@ -118,10 +129,11 @@ class Reading:
             else:
                 request = Request(conn, plan.head)
             if plan.has_body:
-                length = plan.head.content_length  # most bodies come whole, with their head
+                length = plan.head.content_length
                 if plan.varies or len(conn.buffer) != length or length > self._limits.body_bytes:
                     return self._begin_body(conn, plan, request)
-                request.raw_body, conn.buffer = bytes(conn.buffer), b""
+                request.raw_body = request.body = bytes(conn.buffer)
+                conn.buffer = b""
         except ProtocolError as error:
             if conn.phase == Phase.IDLE:
                 conn.since_s = _mono()  # the log tells the time from here, not from the last answer
