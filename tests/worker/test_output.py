@@ -119,6 +119,65 @@ def test_pieces_follow_one_another(pair: tuple[PlainTransport, socket.socket]) -
     assert got == output.answer.head + b"".join(pieces)
 
 
+@pytest.mark.parametrize("taken", [1, 9_000, 1 << 20])
+def test_a_piece_that_is_passed_on_is_sent_once_whatever_the_transport_takes(taken: int) -> None:
+    """taken: at once; every other call it takes nothing."""
+    got, calls = bytearray(), 0
+
+    class Narrow:
+        def send(self, data: bytes | memoryview) -> int:
+            nonlocal calls
+            calls += 1
+            if calls % 2:
+                raise BlockingIOError
+            got.extend(data[:taken])
+            return min(len(data), taken)
+
+    transport: Any = Narrow()
+    sizes = [3, 300, 5, 700] if taken == 1 else [65_536, 10, 140_000, 70_000]
+    pieces = [LARGE[size : 2 * size] for size in sizes]
+    output = output_of(iter(pieces), version="HTTP/1.0")
+    assert output.answer.source is not None
+    for piece in output.answer.source:
+        whole = output.pass_on(piece, transport)
+        assert whole is not output.blocked
+        while not whole:
+            whole = output.push(transport)
+    assert bytes(got) == output.answer.head + b"".join(pieces)
+    assert output.sent_bytes == len(got)
+
+
+def test_a_piece_goes_to_the_transport_as_it_is() -> None:
+    seen: list[object] = []
+
+    class Wide:
+        def send(self, data: bytes | memoryview) -> int:
+            seen.append(data)
+            return len(data)
+
+    transport: Any = Wide()
+    output = output_of(iter([b"first", SMALL]), version="HTTP/1.0")
+    assert output.answer.source is not None
+    assert all(output.pass_on(piece, transport) for piece in output.answer.source)
+    assert seen[0] == output.answer.head + b"first"
+    assert seen[1] is SMALL
+
+
+def test_a_transport_that_was_closed_is_told_of_as_any_client_that_left() -> None:
+    class Closed:
+        def send(self, data: bytes | memoryview) -> int:
+            if len(data) > 100:
+                raise ValueError("of an SSLSocket that has been closed")
+            return len(data)
+
+    transport: Any = Closed()
+    output = output_of(iter([]), version="HTTP/1.0")
+    output.skip(len(output.answer.head))
+    output._pending.clear()
+    with pytest.raises(ConnectionError, match="closed"):
+        output.pass_on(SMALL, transport)
+
+
 def sent_whole_part(output: Output, conn: PlainTransport, client: socket.socket) -> bytes:
     before = output.sent_bytes
     got = b""

@@ -169,14 +169,15 @@ class Delivery(AbstractExchange):
             except BaseException as error:  # the application's own, an OSError too: the client is not gone
                 self._fail_body(error, own)
                 return
-            if piece is None:
-                output.answer.source = None
-                more = False
-            else:
-                output.add(piece)
             before = output.sent_bytes
             try:
-                if not output.push(transport):
+                if piece is None:
+                    output.answer.source = None
+                    more = False
+                    taken = output.push(transport)
+                else:
+                    taken = output.pass_on(piece, transport)
+                if not taken:
                     self._leave_to_the_leader()
                     return
             except OSError as error:

@@ -107,6 +107,25 @@ class Output:
         else:
             self._pending.append(memoryview(piece))
 
+    def pass_on(self, piece: bytes, transport: Transport) -> bool:
+        """Do as `add` and then `push`, without a detour if nothing waits before the piece."""
+        if self._pending or not self.sent_bytes or len(piece) > _TURN_BYTES:
+            self.add(piece)
+            return self.push(transport)
+        try:
+            sent = transport.send(piece)
+        except WOULD_BLOCK:
+            self._pending.append(memoryview(piece))
+            self.blocked = True
+            return False
+        except ValueError:  # from an SSLSocket
+            raise _closed() from None
+        self.sent_bytes += sent
+        if sent == len(piece):
+            return True
+        self._pending.append(memoryview(piece)[sent:])  # under TLS that is usual, and there may be room for more
+        return self.push(transport)
+
     def skip(self, sent: int) -> None:
         """What the socket has taken already, of a plain answer."""
         beyond = sent - len(self._pending[0])
@@ -141,7 +160,7 @@ class Output:
             self.blocked = True
             return False
         except ValueError:  # from an SSLSocket
-            raise ConnectionError("the connection has been closed") from None
+            raise _closed() from None
         if not sent:
             raise Truncated("a file became shorter while it was sent")
         self.sent_bytes += sent
@@ -203,6 +222,10 @@ class Output:
             failure = error
         self.closing_s = time.monotonic() - began_s
         return failure
+
+
+def _closed() -> ConnectionError:
+    return ConnectionError("the connection has been closed")
 
 
 def send_file(transport: Transport, head: bytes, file: FileRange) -> int:
