@@ -40,6 +40,8 @@ def _scenario(count: int) -> Scenario:
     )
 
 
+_TURNS = "requests that change the same session take turns, each on a thread that waits"
+
 CURVES = tuple(
     Curve(
         f"sessions-{name}",
@@ -48,6 +50,7 @@ CURVES = tuple(
         COUNTS,
         _scenario,
         wrk(path, "sessions.lua", numbered=True),
+        cause=cause,
     )
-    for name, what, path in (("read", "reads", "/read"), ("change", "changes", "/change"))
+    for name, what, path, cause in (("read", "reads", "/read", ""), ("change", "changes", "/change", _TURNS))
 )
