@@ -19,6 +19,7 @@ import pytest
 
 from benchmarks import load, measure, plots, publish, report
 from benchmarks.apps import wsgi_app
+from benchmarks.bench import Bench, Metrics
 from benchmarks.curves import CURVES
 from benchmarks.curves import choose as choose_curves
 from benchmarks.curves.curve import Curve, Point, shape
@@ -177,6 +178,24 @@ def test_a_small_run_of_webpy_alone(tmp_path: Path) -> None:
     assert "logged" not in text  # a remark that lines of the log are missing
     assert text.count("| **webpy** |") == 4
     assert "| errors |" not in text
+
+
+@pytest.mark.parametrize(("smoke", "failures", "answered"), [(True, 2, True), (True, 99, False), (False, 1, False)])
+def test_only_a_smoke_run_tries_a_load_again(smoke: bool, failures: int, answered: bool, tmp_path: Path) -> None:
+    bench = Bench("python3", 0.1, 1, frozenset(), tmp_path, smoke=smoke)
+    outcomes = [load.LoadError("no request was answered")] * failures
+
+    def sample(_server: Any) -> Metrics:
+        if outcomes:
+            raise outcomes.pop()
+        return {"rate": 1.0}
+
+    server: Any = None
+    if answered:
+        assert bench._taken(sample, server) == {"rate": 1.0}
+    else:
+        with pytest.raises(load.LoadError):
+            bench._taken(sample, server)
 
 
 def test_a_quick_run_prints_ratios_only() -> None:

@@ -161,6 +161,46 @@ def test_a_piece_goes_to_the_transport_as_it_is() -> None:
     assert all(output.pass_on(piece, transport) for piece in output.answer.source)
     assert seen[0] == output.answer.head + b"first"
     assert seen[1] is SMALL
+    assert output.sent_bytes == len(output.answer.head) + len(b"first") + len(SMALL)
+
+
+def test_a_piece_waits_behind_what_is_left_of_another() -> None:
+    got = bytearray()
+    room = 2
+
+    class Filling:
+        def send(self, data: bytes | memoryview) -> int:
+            if len(got) >= room:
+                raise BlockingIOError
+            count = min(len(data), room - len(got))
+            got.extend(data[:count])
+            return count
+
+    transport: Any = Filling()
+    output = output_of(iter([]), version="HTTP/1.0")
+    output.skip(len(output.answer.head))
+    output._pending.clear()
+    before = output.sent_bytes
+    assert not output.pass_on(b"first", transport)
+    assert (output.sent_bytes - before, output.blocked) == (2, True)
+    room = 100
+    assert output.pass_on(b"second", transport)
+    assert got == b"firstsecond"
+
+
+def test_a_piece_that_is_long_leaves_others_their_turn() -> None:
+    sizes: list[int] = []
+
+    class Wide:
+        def send(self, data: bytes | memoryview) -> int:
+            sizes.append(len(data))
+            return len(data)
+
+    transport: Any = Wide()
+    output = output_of(iter([]), version="HTTP/1.0")
+    assert output.push(transport)
+    assert not output.pass_on(bytes(1 << 20), transport)
+    assert max(sizes) < 1 << 18
 
 
 def test_a_transport_that_was_closed_is_told_of_as_any_client_that_left() -> None:

@@ -109,7 +109,7 @@ class Output:
 
     def pass_on(self, piece: bytes, transport: Transport) -> bool:
         """Do as `add` and then `push`, without a detour if nothing waits before the piece."""
-        if self._pending or not self.sent_bytes or len(piece) > _TURN_BYTES:
+        if self._pending or len(piece) > _TURN_BYTES:
             self.add(piece)
             return self.push(transport)
         try:
